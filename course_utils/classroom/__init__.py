@@ -1,0 +1,1 @@
+"""What a course needs round its chapters: releasing copies, storing outputs, grading, export."""
