@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 
-from course_utils.checks import ngrams
+from course_utils.checks import ngrams, smoothing, start
 from course_utils.checks.engine import Check
 from course_utils.checks.verdict import Verdict
 
-CHECKS: dict[str, Check] = {check.id: check for module in (ngrams,) for check in module.CHECKS}
+CHECKS: dict[str, Check] = {
+    check.id: check for module in (start, ngrams, smoothing) for check in module.CHECKS
+}
 
 
 def find(exercise_id: str) -> Check:

@@ -68,7 +68,6 @@ class Check:
     title: str
     difficulty: int
     minutes: int
-    statement: str
     reference: Callable
     inputs: Callable[[np.random.Generator, int], tuple]
     mistakes: tuple[Mistake, ...]
@@ -80,6 +79,11 @@ class Check:
     tolerance: float = 1e-9
     number_of_cases: int = 30
     variant_of: str | None = None
+
+    @property
+    def heading(self) -> str:
+        """The heading of the exercise: "Exercise 1.1 · ●○○ · 5 min"."""
+        return f"Exercise {self.id} · {'●' * self.difficulty:○<3} · {self.minutes} min"
 
     @property
     def solution(self) -> str:
