@@ -1,0 +1,402 @@
+#!/usr/bin/env python3
+"""Sets the workbook up in .venv and starts it.
+
+    python3 course.py lab [--port N] [--no-browser]   lay the chapters into my_work/ and open JupyterLab there
+    python3 course.py test [--full] [pytest options]  run every check, as CI does
+    python3 course.py doctor                          say what is installed, and whether it works
+    python3 course.py where                           say what lies where, and how to remove it
+    python3 course.py reset CHAPTER                   lay a chapter anew; your old file stays beside it
+    python3 course.py refresh CHAPTER                 run a chapter of the source and store its outputs
+    python3 course.py bench NAME                      run a benchmark beside a peer
+
+On Windows: py course.py ...
+"""
+
+# Standard library only, and Python 3.6 must parse it: an old Python gets a sentence, not a SyntaxError.
+import ast
+import contextlib
+import errno
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from pathlib import Path
+
+OLDEST = (3, 11)
+HERE = Path(__file__).resolve().parent
+VENV = HERE / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+STAMP = VENV / "course-stamp.json"  # written last: what is installed
+UNFINISHED = VENV / "course-unfinished"  # there while packages are being written; left behind by a kill
+LOG = VENV / "course-setup.log"
+
+# A spinning OpenMP thread on a busy machine was measured 9 times slower than a waiting one.
+THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+EXTRAS = {"lab": "", "refresh": "", "test": "test", "bench": "test"}  # command -> what it needs installed
+READ_ONLY = ("doctor", "where", "reset")  # these never install anything
+
+# uv reads none of pip's configuration; these are the settings that decide where packages come from.
+UV_OPTIONS = {
+    "find-links": "--find-links",
+    "constraint": "--constraint",
+    "index-url": "--default-index",
+    "extra-index-url": "--index",
+    "trusted-host": "--allow-insecure-host",
+}
+UV_VARIABLES = {"cert": "SSL_CERT_FILE", "proxy": "ALL_PROXY", "default-timeout": "UV_HTTP_TIMEOUT"}
+
+
+class Stop(Exception):
+    """One sentence that says what is wrong and what to do."""
+
+
+class DiskFull(Stop):
+    pass
+
+
+class NoNetwork(Stop):
+    pass
+
+
+# (kind, what an installer's words contain, the sentence for it); the first that fits is said.
+REASONS = [
+    (
+        DiskFull,
+        r"No space left on device|os error 28|Errno 28|os error 112|not enough space",
+        "The disk is full, with {free:,} MB left in {here}: free some, then run the same command again.",
+    ),
+    (
+        Stop,
+        r"hash mismatch|BadZipFile|invalid zip|is invalid|not a zip|failed to (extract|read|unzip)|"
+        r"unexpected end of file|corrupt|end of central directory|crc32",
+        "A package arrived damaged ({line}): run the same command again; if it stays damaged, "
+        "the folder or index that serves it holds a bad copy.",
+    ),
+    (
+        NoNetwork,
+        r"failed to fetch|connection (refused|reset|broken|aborted)|connect error|dns error|timed out|"
+        r"failed to establish|name resolution|network is unreachable|proxy",
+        "No package index can be reached: check the network (or the proxy), then run the same command "
+        "again; what has been fetched is kept.",
+    ),
+    (
+        Stop,
+        r"no solution found|no matching distribution|resolutionimpossible",
+        "No set of packages fits Python {python} on this machine ({line}): try another Python "
+        "from 3.11 on; the whole story is in {log}.",
+    ),
+    (Stop, r"", "The installer stopped ({line}): the whole story is in {log}."),
+]
+
+
+def say(sentence):
+    print(sentence, flush=True)
+
+
+def main(argv):
+    if not argv or {"-h", "--help", "help"} & set(argv[:2]):
+        say(__doc__.strip())
+        return 0
+    if argv[0] not in EXTRAS and argv[0] not in READ_ONLY:
+        raise Stop(f"Unknown command {argv[0]!r}: choose from {', '.join([*EXTRAS, *READ_ONLY])}.")
+    if sys.version_info < OLDEST:
+        return run_with_newer_python(argv)
+    python = active_environment()
+    if python is None and argv[0] in READ_ONLY:
+        if not is_ready(""):
+            raise Stop("The workbook is not set up here yet: `python3 course.py lab` does it.")
+    elif python is None and not is_ready(EXTRAS[argv[0]]):
+        with one_at_a_time():
+            if not is_ready(EXTRAS[argv[0]]):  # else: the set-up that we waited for has done it
+                set_up(EXTRAS[argv[0]])
+    return hand_over(python or PYTHON, argv)
+
+
+def hand_over(python, argv):
+    """Go on in course_utils.cli; -P keeps the current folder from shadowing installed modules."""
+    command = [str(python), "-P", "-m", "course_utils.cli", *argv]
+    environment = {**THREADS, **os.environ}
+    if os.name != "nt":
+        os.execve(command[0], command, environment)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the child, which shares our console
+    return subprocess.call(command, env=environment)
+
+
+# Which Python
+
+
+def run_with_newer_python(argv):
+    for minor in range(20, OLDEST[1] - 1, -1):
+        newer = shutil.which(f"python3.{minor}")
+        if newer and version_of(newer):
+            return subprocess.call([newer, __file__, *argv])
+    raise Stop(
+        "The workbook needs Python 3.11 or newer, and this is {}.{}: install a newer Python, "
+        "then start course.py with it.".format(*sys.version_info[:2])
+    )
+
+
+def version_of(python):
+    """'3.12' for a Python that starts, else None."""
+    script = "import sys; print('%d.%d' % sys.version_info[:2])"
+    try:
+        return subprocess.check_output(
+            [str(python), "-c", script], stderr=subprocess.DEVNULL, text=True
+        ).strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def active_environment():
+    """The running Python, if its conda or virtual environment already has this very folder installed."""
+    in_environment = sys.prefix != sys.base_prefix or (Path(sys.prefix) / "conda-meta").is_dir()
+    if not in_environment or Path(sys.prefix).resolve() == VENV:
+        return None
+    # Only site-packages counts: this folder is on sys.path too, as that of the running script.
+    site_packages = [sysconfig.get_path("purelib")]
+    for found in importlib.metadata.distributions(name=project()["name"], path=site_packages):
+        origin = json.loads(found.read_text("direct_url.json") or "{}")
+        if origin.get("url") == HERE.as_uri():
+            return sys.executable
+    return None
+
+
+# What is installed
+
+
+def pyproject():
+    import tomllib  # from Python 3.11 on
+
+    return tomllib.loads((HERE / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def project():
+    return pyproject()["project"]
+
+
+def stamp(extra):
+    """What the environment must have been made from to be up to date."""
+    text = json.dumps(project(), sort_keys=True)
+    return {
+        "project": hashlib.sha256(text.encode()).hexdigest(),
+        "folder": str(HERE),
+        "python": version_of(PYTHON),
+        "extra": extra,
+    }
+
+
+def read_stamp():
+    try:
+        return json.loads(STAMP.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def is_ready(extra):
+    found = read_stamp()
+    # An environment with the test packages serves the lab too.
+    return not UNFINISHED.exists() and found == stamp(found.get("extra")) and extra in ("", found["extra"])
+
+
+# Setting up
+
+
+@contextlib.contextmanager
+def one_at_a_time():
+    """Hold the set-up lock of this folder. The system frees it when its holder dies."""
+    with open(HERE / ".setup.lock", "a") as file:
+        if not try_lock(file):
+            say("Another set-up is running in this folder: waiting for it to end.")
+            while not try_lock(file):
+                time.sleep(0.2)
+        # Installers inherit it, so that one which outlives a killed launcher still holds the lock.
+        os.set_inheritable(file.fileno(), True)
+        yield
+
+
+def try_lock(file):
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def set_up(extra):
+    before = read_stamp()
+    moved = before.get("folder", str(HERE)) != str(HERE)
+    if VENV.exists() and (UNFINISHED.exists() or moved or not version_of(PYTHON)):
+        say("The earlier set-up was interrupted or moved: making .venv anew.")
+        before = {}
+        shutil.rmtree(VENV)
+    if not (importlib.util.find_spec("venv") and importlib.util.find_spec("ensurepip")):
+        raise Stop(
+            "This Python has no venv module: install it (on Debian and Ubuntu: "
+            "`sudo apt install python3-venv`), then run the same command again."
+        )
+    parts = ["test"] if extra else []
+    if before.get("project") != stamp(extra)["project"]:  # else only the test packages are missing
+        parts.append("cuda" if torch_backend({}) == "auto" else "cpu")
+    announce(parts)
+    VENV.mkdir(exist_ok=True)
+    STAMP.unlink(missing_ok=True)
+    LOG.unlink(missing_ok=True)
+    UNFINISHED.touch()
+    try:
+        make_environment()
+        install(extra)
+        install_kernel_spec()
+    except DiskFull:
+        raise
+    except Stop:
+        UNFINISHED.unlink()  # the installer gave up cleanly, so the next one can go on from what is there
+        raise
+    STAMP.with_suffix(".new").write_text(json.dumps(stamp(extra)), encoding="utf-8")
+    os.replace(STAMP.with_suffix(".new"), STAMP)
+    UNFINISHED.unlink()
+
+
+def announce(parts):
+    """Say how much will come, and refuse now what would fill the disk later."""
+    sizes = pyproject()["tool"]["course"]["megabytes"]
+    fetched, kept = (sum(sizes[part][i] for part in parts) for i in range(2))
+    free = free_megabytes()
+    if free < kept:
+        raise DiskFull(
+            f"Set-up needs {kept:,} MB of disk, and {free:,} MB are free in {HERE}: "
+            "free some, then run the same command again."
+        )
+    say(f"Setting up {VENV}, once: up to {fetched:,} MB will be fetched and {kept:,} MB kept.")
+
+
+def free_megabytes():
+    return shutil.disk_usage(HERE).free // 1_000_000
+
+
+def make_environment():
+    if (
+        version_of(PYTHON)
+        and subprocess.call([str(PYTHON), "-c", "import pip"], stderr=subprocess.DEVNULL) == 0
+    ):
+        return
+    # From the base Python: the running one may be the .venv that was just removed.
+    base = getattr(sys, "_base_executable", None) or sys.executable
+    run([base, "-m", "venv", VENV])
+
+
+def install_kernel_spec():
+    threads = [word for pair in THREADS.items() for word in ("--env", *pair)]
+    command = ["ipykernel", "install", "--sys-prefix", "--name", "python3", "--display-name", "LLM Workbook"]
+    run([PYTHON, "-m", *command, *threads])
+
+
+def install(extra):
+    """Install this folder with uv, or with pip where uv can't be had."""
+    target = ["--editable", f".[{extra}]" if extra else "."]
+    try:
+        run([PYTHON, "-m", "pip", "install", "uv>=0.7"])
+    except (DiskFull, NoNetwork):
+        raise
+    except Stop:
+        say("uv can't be had here: installing with pip, which takes a few minutes longer.")
+        return run([PYTHON, "-m", "pip", "install", *target])
+    settings = pip_settings()
+    uv = [PYTHON, "-m", "uv", "pip", "install", "--python", PYTHON, *uv_options(settings)]
+    variables = {UV_VARIABLES[name]: value for name, value in settings.items() if name in UV_VARIABLES}
+    backend = torch_backend(settings)
+    if backend:
+        try:
+            # No retries: where PyTorch's index is closed, the way round it should begin at once.
+            return run([*uv, "--torch-backend", backend, *target], {**variables, "UV_HTTP_RETRIES": "0"})
+        except DiskFull:
+            raise
+        except Stop:
+            say("PyTorch's own index can't be used here: taking the larger build of the usual index instead.")
+            announce(["cuda"])
+    run([*uv, *target], variables)
+
+
+def torch_backend(settings):
+    """The build to ask PyTorch's own index for, or None. (Linux's plain torch is the CUDA one, 3 GB.)"""
+    if not sys.platform.startswith("linux") or "find-links" in settings:
+        return None
+    return "auto" if shutil.which("nvidia-smi") else "cpu"
+
+
+def pip_settings():
+    """pip's own configuration, files and PIP_ variables: {'find-links': '/wheels', ...}."""
+    listed = subprocess.check_output([str(PYTHON), "-m", "pip", "config", "list"], text=True)
+    pairs = re.findall(r"^(global|install|:env:)\.([\w-]+)=(.*)$", listed, re.M)
+    rank = ["global", "install", ":env:"].index  # the later one wins, as in pip
+    return {name: ast.literal_eval(value) for _, name, value in sorted(pairs, key=lambda pair: rank(pair[0]))}
+
+
+def uv_options(settings):
+    options = ["--no-index"] if settings.get("no-index", "").lower() in ("1", "true", "yes", "on") else []
+    for name, option in UV_OPTIONS.items():
+        for value in settings.get(name, "").split():
+            options += [option, value]
+    return options
+
+
+# Running an installer
+
+
+def run(command, variables=None):
+    """Run it with its main steps on the screen and all of its words in the log; raises Stop if it fails."""
+    words = ""
+    process = subprocess.Popen(
+        [str(part) for part in command],
+        cwd=HERE,
+        env={**os.environ, **(variables or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        close_fds=os.name == "nt",  # see one_at_a_time
+    )
+    with process, LOG.open("a", encoding="utf-8") as log:
+        for line in process.stdout:
+            words += line
+            log.write(line)
+            if line.split()[:1] in (["Downloading"], ["Downloaded"], ["Installed"]):
+                say("  " + line.strip())
+    if process.returncode:
+        raise explanation(words)
+
+
+def explanation(words):
+    """The Stop that says what these last words of an installer or of the system mean."""
+    kind, pattern, sentence = next(reason for reason in REASONS if re.search(reason[1], words, re.I))
+    lines = words.strip().splitlines() or ["without a word"]
+    line = next((line for line in lines if pattern and re.search(pattern, line, re.I)), lines[-1]).strip()
+    python = "{}.{}".format(*sys.version_info[:2])
+    return kind(sentence.format(line=line, log=LOG, here=HERE, free=free_megabytes(), python=python))
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except Stop as stop:
+        sys.exit(f"course.py: {stop}")
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            sys.exit(f"course.py: {explanation(str(error))}")
+        sys.exit(f"course.py: {error}. Check that you may write to {HERE}, then run the same command again.")
+    except KeyboardInterrupt:
+        sys.exit("course.py: stopped; the same command goes on from here.")
