@@ -1,7 +1,7 @@
 """What exercises 1.1 to 1.3 of chapter 1, on counting, must do, and what usually goes wrong.
 
-Those on smoothing are in `course_utils.checks.smoothing`. References are written out here in plain Python: the learner counts words in dicts, where
-`course_utils.ngrams` counts token ids in arrays.
+Those on smoothing are in `course_utils.checks.smoothing`. References are written out in plain Python here:
+the learner counts words in dicts, where `course_utils.ngrams` counts token ids in arrays.
 """
 
 import math
