@@ -374,7 +374,7 @@ def run(command, variables=None):
         for line in process.stdout:
             words += line
             log.write(line)
-            if line.split()[:1] in (["Downloading"], ["Downloaded"], ["Installed"]):
+            if re.match(r"\s*(Downloading \S|Installed \d)", line):
                 say("  " + line.strip())
     if process.returncode:
         raise explanation(words)

