@@ -1,0 +1,73 @@
+"""Which device the course computes on, and whether it computes correctly.
+
+CUDA is taken where it is found. Apple's MPS is taken only on request and only after a numeric self-check: for
+years some of its kernels returned wrong numbers without an error.
+"""
+
+import os
+
+import torch
+from torch.nn import functional
+
+# float32 keeps about 7 digits and a sum of 256 products loses one or two; TF32 or bfloat16 would lose four.
+TOLERANCE = 1e-4
+
+
+def pick(name: str = "auto") -> torch.device:
+    """The device to compute on: "auto" is CUDA if there is one, else the CPU.
+
+    Any other name, such as "cpu", "cuda:1" or "mps", is taken at its word. Raises ValueError for a device
+    that this machine lacks, RuntimeError for an MPS that fails the self-check.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, number = name.partition(":")
+    counts = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    if not (number or "0").isdecimal() or int(number or 0) >= counts.get(kind, 0):
+        here = ", ".join(kind for kind, count in counts.items() if count)
+        raise ValueError(f"There is no device {name!r} here; this machine has {here}; 'auto' picks the best.")
+    device = torch.device(name)
+    if kind == "mps":
+        correct, sentence = self_check(device)
+        if not correct:
+            raise RuntimeError(f"{sentence} Use 'cpu' instead.")
+    return device
+
+
+def self_check(device: torch.device) -> tuple[bool, str]:
+    """Compare three operations in float32 on `device` with float64 on the CPU.
+
+    Returns whether all agree within TOLERANCE (relative to the largest number), and a sentence that says so.
+    """
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(64, 256, generator=generator, dtype=torch.float64)
+    y = torch.randn(256, 192, generator=generator, dtype=torch.float64)
+    operations = {
+        "matmul": lambda x, y: x @ y,
+        "softmax": lambda x, y: torch.softmax(x @ y, dim=-1),
+        "layer norm": lambda x, y: functional.layer_norm(x, x.shape[-1:]),
+    }
+    errors = {}
+    for operation, run in operations.items():
+        exact = run(x, y)
+        result = run(x.float().to(device), y.float().to(device)).cpu().double()
+        errors[operation] = ((result - exact).abs().max() / exact.abs().max()).item()
+    wrong = [
+        operation for operation, error in errors.items() if not error < TOLERANCE
+    ]  # NaN is wrong as well
+    found = ", ".join(f"{operation} {error:.0e}" for operation, error in errors.items())
+    verdict = f"computes {' and '.join(wrong)} wrongly" if wrong else "computes correctly"
+    return not wrong, f"The device {device} {verdict} (relative errors: {found}; allowed: {TOLERANCE:.0e})."
+
+
+def describe() -> dict[str, str]:
+    """What `doctor` prints about torch, the device that `pick()` takes, and the threads."""
+    device = pick()
+    facts = {"torch": torch.__version__, "device": str(device)}
+    if device.type == "cuda":
+        properties = torch.cuda.get_device_properties(device)
+        facts["device"] += f", {properties.name}, {properties.total_memory / 2**30:.0f} GiB"
+    facts["self-check"] = self_check(device)[1]
+    settings = [f"{name}={os.environ.get(name, 'not set')}" for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")]
+    facts["threads"] = ", ".join([f"{torch.get_num_threads()} of {os.cpu_count()} cores", *settings])
+    return facts

@@ -1,0 +1,67 @@
+import pytest
+import torch
+from torch.nn import functional
+
+from course_utils import devices
+
+
+def test_auto_takes_cuda_where_it_is_found(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert devices.pick() == torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert devices.pick() == torch.device("cuda")
+    assert devices.pick("cuda:1") == torch.device("cuda:1")
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:0", "mps", "tpu", "", "cpu:1", "cpu:x", "cuda:-1"])
+def test_a_device_that_is_not_here_is_named(name, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(ValueError, match=f"no device {name!r} here; this machine has cpu;"):
+        devices.pick(name)
+
+
+def test_mps_is_taken_on_request_only_and_only_if_it_computes_correctly(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert devices.pick() == torch.device("cpu")
+    monkeypatch.setattr(devices, "self_check", lambda device: (True, f"The device {device} is right."))
+    assert devices.pick("mps") == torch.device("mps")
+    monkeypatch.setattr(devices, "self_check", lambda device: (False, f"The device {device} is wrong."))
+    with pytest.raises(RuntimeError, match=r"The device mps is wrong. Use 'cpu' instead."):
+        devices.pick("mps")
+
+
+def test_this_device_computes_correctly():
+    correct, sentence = devices.self_check(devices.pick())
+    assert correct
+    assert "computes correctly (relative errors: matmul " in sentence
+
+
+@pytest.mark.parametrize("fault", [lambda x: x + 1e-2, lambda x: x * float("nan"), lambda x: x.bfloat16()])
+@pytest.mark.parametrize(
+    ("module", "function", "name"), [(torch, "softmax", "softmax"), (functional, "layer_norm", "layer norm")]
+)
+def test_the_self_check_sees_a_wrong_operation(monkeypatch, module, function, name, fault):
+    right = getattr(module, function)
+
+    def wrong_in_float32(x, *args, **kwargs):
+        result = right(x, *args, **kwargs)
+        return fault(result) if x.dtype == torch.float32 else result
+
+    monkeypatch.setattr(module, function, wrong_in_float32)
+    correct, sentence = devices.self_check(torch.device("cpu"))
+    assert not correct
+    assert f"computes {name} wrongly" in sentence
+
+
+def test_describe_tells_of_the_threads(monkeypatch):
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    facts = devices.describe()
+    assert facts["torch"] == torch.__version__
+    assert facts["device"].startswith(str(devices.pick()))
+    assert facts["threads"].startswith(f"{torch.get_num_threads()} of ")
+    assert facts["threads"].endswith("OMP_WAIT_POLICY=PASSIVE, GOMP_SPINCOUNT=not set")
+    assert "computes correctly" in facts["self-check"]
