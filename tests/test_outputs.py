@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import nbformat
 import pytest
+from jupyter_server.services.contents.largefilemanager import LargeFileManager
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from traitlets.config.loader import PyFileConfigLoader
 
@@ -48,17 +49,17 @@ def test_a_view_without_a_picture_stays():
     assert outputs.strip_widget_views(nb) == nb
 
 
-def loaded_hook():
-    """The hook as jupyter_server finds it in the configuration file."""
+def server_config():
     path = os.path.join(os.path.dirname(outputs.__file__), "jupyter_server_config.py")
-    return PyFileConfigLoader(path).load_config().ContentsManager.pre_save_hook
+    return PyFileConfigLoader(path).load_config()
 
 
-def test_the_server_strips_views_when_it_saves():
+@pytest.mark.filterwarnings("ignore:Overriding existing pre_save_hook")  # the server sets ours twice
+def test_the_server_strips_views_when_it_saves(tmp_path):
     nb = new_notebook(cells=[cell("w", show({**PNG, **VIEW}))])
-    model = {"type": "notebook", "content": nb}
-    loaded_hook()(model=model, path="01.ipynb", contents_manager=None)
-    assert model["content"].cells[0].outputs[0].data == PNG
+    manager = LargeFileManager(root_dir=str(tmp_path), config=server_config())
+    manager.save({"type": "notebook", "format": "json", "content": nb}, "01.ipynb")
+    assert nbformat.read(tmp_path / "01.ipynb", as_version=4).cells[0].outputs[0].data == PNG
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_a_save_never_fails_for_the_hook(content, caplog):
     manager = SimpleNamespace(log=logging.getLogger("contents"))
     for kind in ("notebook", "file", "directory"):
         model = {"type": kind, "content": content}
-        loaded_hook()(model=model, path="x", contents_manager=manager)
+        outputs.pre_save_hook(model=model, path="x", contents_manager=manager)
         assert model["content"] == content
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 

@@ -200,6 +200,25 @@ def test_answers_come_from_the_version_saved_last(course):
     assert f"from {second.name}" in said
 
 
+@pytest.mark.parametrize("how", ["upstream goes back and forth", "the memory is lost"])
+def test_a_new_version_that_was_worked_in_is_not_overwritten(how, course):
+    course.publish("1.1")
+    course.lay()
+    course.learn({"1.1": "first"})
+    course.publish("1.1", title="Second edition")
+    course.lay()
+    (second,) = course.work.glob("01_ngrams.new-*.ipynb")
+    mine = course.learn({"1.1": "better"}, second.name)
+    if how == "the memory is lost":
+        (course.work / ".course" / "release.json").unlink()
+    else:
+        course.publish("1.1", title="Third edition")
+        course.lay()
+        course.publish("1.1", title="Second edition")
+    assert course.lay() == []
+    assert second.read_bytes() == mine
+
+
 def test_an_answer_that_is_no_longer_asked_is_named(course):
     course.publish("1.1", "1.2")
     course.lay()
@@ -277,6 +296,8 @@ def test_a_folder_that_can_t_be_written_is_one_sentence(course, monkeypatch):
     monkeypatch.setattr(release, "write_atomic", refuse)
     (said,) = course.lay()
     assert "(Permission denied)" in said and course.copies() == []
+    with pytest.raises(ValueError, match="^Can't write into"):
+        release.reset("1", course.notebooks, course.work)
 
 
 def test_only_notebooks_are_laid(course):

@@ -71,10 +71,12 @@ def lay_all(notebooks: Path, work: Path) -> list[str]:
         for source in sorted(notebooks.glob("*.ipynb")):
             said += _lay(source, work)
     except OSError as error:
-        said.append(
-            f"Can't write into {work} ({error.strerror}): make it writable or make room, and start again."
-        )
+        said.append(_cannot_write(work, error))
     return said
+
+
+def _cannot_write(work: Path, error: OSError) -> str:
+    return f"Can't write into {work} ({error.strerror}): make it writable or make room, and try again."
 
 
 def _lay(source: Path, work: Path) -> list[str]:
@@ -97,7 +99,11 @@ def _lay(source: Path, work: Path) -> list[str]:
             f"{target.name} can't be read as a notebook and is left as it is; "
             f"`reset {source.stem}` lays a fresh copy and keeps it."
         ]
-    return [_lay_beside(new, target, set(record.get("stubs", [])))]
+    beside = target.with_stem(f"{target.stem}.new-{release[:8]}")
+    if beside.exists():  # offered before, perhaps worked in since
+        _remember(new, target)
+        return []
+    return [_lay_beside(new, target, beside, set(record.get("stubs", [])))]
 
 
 def _lay_fresh(new: NotebookNode, target: Path) -> None:
@@ -106,7 +112,7 @@ def _lay_fresh(new: NotebookNode, target: Path) -> None:
     _remember(new, target, laid=_hash(_dump(new)))
 
 
-def _lay_beside(new: NotebookNode, target: Path, stubs: set[str]) -> str:
+def _lay_beside(new: NotebookNode, target: Path, beside: Path, stubs: set[str]) -> str:
     """Lay a new version beside the learner's, with the answers from the version that was saved last."""
     versions = [
         path
@@ -119,7 +125,6 @@ def _lay_beside(new: NotebookNode, target: Path, stubs: set[str]) -> str:
         for exercise, source in _answers(_load(latest.read_bytes())).items()
         if _hash(source) not in stubs
     }
-    beside = target.with_stem(f"{target.stem}.new-{_hash(_dump(new))[:8]}")
     filled = copy.deepcopy(new)
     asked = {cell.metadata.exercise: cell for cell in reversed(_answer_cells(filled))}
     for exercise in answers.keys() & asked.keys():
@@ -140,17 +145,20 @@ def _lay_beside(new: NotebookNode, target: Path, stubs: set[str]) -> str:
 def reset(chapter: str, notebooks: Path, work: Path) -> str:
     """Lay a chapter afresh, keep the learner's file beside it, and say where both are.
 
-    Raises ValueError for an unknown chapter, OSError if `work` can't be written (the learner's file stands).
+    Raises ValueError for an unknown chapter, or if `work` can't be written; then the learner's file stands.
     """
     source = find_chapter(chapter, notebooks)
     new, target, kept = _release(source), work / source.name, ""
-    if target.exists():
-        number = 1
-        while (beside := target.with_stem(f"{target.stem}.before-reset-{number}")).exists():
-            number += 1
-        write_atomic(beside, target.read_bytes())
-        kept = f" What you had is now {beside.name}."
-    _lay_fresh(new, target)
+    try:
+        if target.exists():
+            number = 1
+            while (beside := target.with_stem(f"{target.stem}.before-reset-{number}")).exists():
+                number += 1
+            write_atomic(beside, target.read_bytes())
+            kept = f" What you had is now {beside.name}."
+        _lay_fresh(new, target)
+    except OSError as error:
+        raise ValueError(_cannot_write(work, error)) from error
     return f"{target.name} is laid afresh.{kept}"
 
 
