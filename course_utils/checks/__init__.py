@@ -1,10 +1,16 @@
-"""What the exercises must do: `check("1.1", ngram_counts)` says at once how an answer fares."""
+"""What the exercises must do: `check("1.1", ngram_counts)` says at once how an answer fares.
+
+Help comes as a ladder: a wrong answer gets its mistake and the smallest input that shows it, the second one
+also a hint, the third a worked neighbour. Then `help_me("1.1")` shows the solution and marks it as seen.
+"""
 
 from collections.abc import Callable
+from dataclasses import replace
 
+from course_utils import progress
 from course_utils.checks import ngrams, smoothing, start
 from course_utils.checks.engine import Check
-from course_utils.checks.verdict import Verdict
+from course_utils.checks.verdict import Help, Verdict
 
 CHECKS: dict[str, Check] = {
     check.id: check for module in (start, ngrams, smoothing) for check in module.CHECKS
@@ -19,5 +25,44 @@ def find(exercise_id: str) -> Check:
 
 
 def check(exercise_id: str, answer: Callable) -> Verdict:
-    """Run the check of an exercise, such as "1.1", on the learner's function; the verdict shows itself."""
-    return find(exercise_id).run(answer)
+    """Run the check of an exercise, such as "1.1", on the learner's function; the verdict shows itself.
+
+    The try is noted in the learner's progress. Raises ValueError for an unknown id, and nothing else.
+    """
+    exercise = find(exercise_id)
+    verdict = exercise.run(answer)
+    store = progress.current()
+    store.record(exercise_id, verdict.status)
+    if verdict.status in ("passed", "not yet"):
+        return verdict
+    steps = (_hint(exercise), _neighbour(exercise))
+    return replace(verdict, help=steps[: max(store.attempts(exercise_id) - 1, 0)])
+
+
+def help_me(exercise_id: str) -> Help:
+    """Show the next step of help: the hint, then a worked neighbour, then the solution.
+
+    Wrong answers have climbed the same ladder. Who reads the solution before an answer has passed meets a
+    variant of the exercise in a later chapter. Raises ValueError for an unknown id.
+    """
+    exercise, store = find(exercise_id), progress.current()
+    if not store.passed(exercise_id):
+        store.record(exercise_id, "helped")
+        if (tries := store.attempts(exercise_id)) <= 3:
+            return Help(_hint(exercise) if tries == 2 else _neighbour(exercise))
+    store.record(exercise_id, "seen")
+    return Help(
+        f"**A solution of {exercise_id}.** Others are as good. Read it, close it, and write your own.\n\n"
+        f"```python\n{exercise.solution}```"
+    )
+
+
+def _hint(exercise: Check) -> str:
+    return f"**Hint.** {exercise.hint}"
+
+
+def _neighbour(exercise: Check) -> str:
+    return (
+        f"**A neighbour, worked.** {exercise.neighbour}\n\n"
+        f'If it still does not come, `help_me("{exercise.id}")` shows a solution.'
+    )

@@ -103,7 +103,7 @@ class Check:
             sentence = (
                 f"Give the function itself, without a call: check({self.id!r}, {name}). This was {came}."
             )
-            return Verdict(self.id, self.title, "mistake", sentence)
+            return Verdict(self.id, self.title, "not yet", sentence)
         cases = self.cases()
         outcomes = [observe(answer, case) for case in cases]
         again = observe(answer, cases[-1])

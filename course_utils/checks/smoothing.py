@@ -85,8 +85,8 @@ INTERPOLATE = Check(
         ),
     ),
     hint="One step of EM. First ask, for each token: which share of the mixture's probability came from "
-    "which model? That is `weights[:, None] * held_out_probs`, each column divided by its sum. Then a model's "
-    "new weight is the mean of its shares over all tokens.",
+    "which model? That is `weights[:, None] * held_out_probs`, each column divided by its sum. Then a "
+    "model's new weight is the mean of its shares over all tokens.",
     neighbour="""The same step with two bags of marbles, one column for each marble that was drawn. Bag A \
 holds 3/4 red marbles, bag B 1/4; each draw is from one of the bags, and we drew red, red, blue.
 

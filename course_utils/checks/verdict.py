@@ -70,3 +70,16 @@ def markdown_to_html(text: str) -> str:
             line = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(paragraph.strip()))
             parts.append("<p>" + re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", line) + "</p>")
     return "".join(parts)
+
+
+@dataclass(frozen=True)
+class Help:
+    """A step of help that shows itself; `text` is Markdown."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_markdown_(self) -> str:
+        return self.text
