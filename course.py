@@ -75,8 +75,8 @@ REASONS = [
     ),
     (
         Stop,
-        r"hash mismatch|BadZipFile|invalid zip|is invalid|not a zip|failed to (extract|read|unzip)|"
-        r"unexpected end of file|corrupt|end of central directory|crc32",
+        r"invalid package format|hash mismatch|BadZipFile|invalid zip|is invalid|not a zip|"
+        r"failed to (extract|read|unzip)|unexpected end of file|corrupt|end of central directory|crc32",
         "A package arrived damaged ({line}): run the same command again; if it stays damaged, "
         "the folder or index that serves it holds a bad copy.",
     ),

@@ -28,8 +28,8 @@ PLACES = (
 
 
 def find() -> str | None:
-    """The path of an installed Chromium, Chrome or Edge; COURSE_BROWSER names one of your own."""
-    candidates = [os.environ.get("COURSE_BROWSER"), *map(shutil.which, NAMES)]
+    """The path of an installed Chromium, Chrome or Edge; CHROMIUM names one of your own."""
+    candidates = [os.environ.get("CHROMIUM"), *map(shutil.which, NAMES)]
     for place in PLACES:
         with contextlib.suppress(KeyError):  # no such folder variable: not Windows
             candidates.append(place.format_map(os.environ))
@@ -37,7 +37,7 @@ def find() -> str | None:
 
 
 def find_or_install() -> dict[str, str]:
-    """What to set for the tests: COURSE_BROWSER, or nothing if they shall use Playwright's own browser.
+    """What to set for the tests: CHROMIUM, or nothing if they shall use Playwright's own browser.
 
     Raises ValueError if there is none and none can be installed.
     """
@@ -46,7 +46,7 @@ def find_or_install() -> dict[str, str]:
         subprocess.call(["apt-get", "update", "-qq"])
         subprocess.call(["apt-get", "install", "-y", "-qq", "chromium"])
     if browser := find():
-        return {"COURSE_BROWSER": browser}
+        return {"CHROMIUM": browser}
     print("Installing Playwright's Chromium for the browser tests (about 150 MB).", flush=True)
     if subprocess.call([sys.executable, "-m", "playwright", "install", "chromium"]):
         raise ValueError("the tests need a browser and can't install one: install Chrome, Chromium or Edge.")

@@ -69,6 +69,7 @@ def lab(options) -> None:
         [
             f"--config={CLASSROOM / 'jupyter_server_config.py'}",
             f"--LabApp.app_settings_dir={CLASSROOM / 'lab_settings'}",  # turns the news off
+            "--LabApp.extension_manager=readonly",  # nothing is asked of the network
             "--ServerApp.jpserver_extensions={'jupyterlab_jupytext': False}",  # for authors only
             "--Application.log_level=WARN",  # leaves the address to open
             "--ServerApp.allow_root=True",  # in a container that is often who one is
@@ -149,7 +150,10 @@ def refresh(options) -> None:
 
     chapter = release.find_chapter(options.chapter, NOTEBOOKS)
     _fetch_assets()
-    print(outputs.refresh(chapter))
+    try:
+        print(outputs.refresh(chapter))
+    except outputs.RefreshError as error:
+        raise ValueError(str(error)) from error
 
 
 def bench(options) -> int:

@@ -37,13 +37,17 @@ def python(root: Path) -> str:
 def torch(root: Path) -> str:
     from course_utils import devices
 
-    return f"{version('torch')}, computing on {devices.describe()}"
+    facts = devices.describe()
+    return f"{facts['torch']}, computing on {facts['device']}"
 
 
 def numbers(root: Path) -> str:
     from course_utils import devices
 
-    return devices.self_check()
+    correct, sentence = devices.self_check(devices.pick())
+    if not correct:
+        raise Broken(f"{sentence} Compute on the CPU instead: devices.pick('cpu').")
+    return sentence
 
 
 def assets(root: Path) -> str:
@@ -54,8 +58,11 @@ def assets(root: Path) -> str:
         raise Broken(
             f"{', '.join(asset.name for asset in missing)} missing: `python3 course.py lab` fetches it"
         )
-    for name in names:
-        assets.verify(name)
+    try:
+        for name in names:
+            assets.verify(name)
+    except assets.AssetError as error:
+        raise Broken(str(error)) from None
     return f"{', '.join(names)} in {assets.cache()}, every byte hashed"
 
 
@@ -89,9 +96,10 @@ def browser(root: Path) -> str:
 
 
 def threads(root: Path) -> str:
-    policy = os.environ.get("OMP_WAIT_POLICY", "not set")
-    if policy.upper() != "PASSIVE":
+    from course_utils import devices
+
+    if os.environ.get("OMP_WAIT_POLICY", "").upper() != "PASSIVE":
         raise Broken(
-            f"OMP_WAIT_POLICY is {policy}: start with `python3 course.py`, or set it to PASSIVE yourself"
+            "OMP_WAIT_POLICY isn't PASSIVE, which is slow: start with `python3 course.py`, or set it."
         )
-    return f"OMP_WAIT_POLICY={policy}, {os.cpu_count()} processors"
+    return devices.describe()["threads"]

@@ -1,0 +1,320 @@
+"""course.py on a stand-in of the workbook: how a set-up can fail, and that the next one succeeds."""
+
+import ast
+import contextlib
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+from standin import Index, make_project, make_uv_wheel, make_wheel
+
+COURSE = Path(__file__).parent.parent / "course.py"
+NO_UV = pytest.mark.skipif(importlib.util.find_spec("uv") is None, reason="uv is not installed here")
+POSIX = pytest.mark.skipif(os.name == "nt", reason="kills a process group, as only POSIX has them")
+
+
+@pytest.fixture(scope="session")
+def uv_wheel(tmp_path_factory):
+    return make_uv_wheel(tmp_path_factory.mktemp("uv"))
+
+
+@pytest.fixture
+def wheels(tmp_path):
+    """A folder with all that the stand-in needs, but for uv."""
+    for name in ("tiny_one", "tiny_two", "torch"):
+        make_wheel(tmp_path / "wheels", name, {f"{name}.py": os.urandom(100_000)})
+    return tmp_path / "wheels"
+
+
+@pytest.fixture
+def project(tmp_path):
+    return make_project(tmp_path / "a folder with blanks")
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory, uv_wheel):
+    """An environment with pip and uv, to copy where a test is not about making one."""
+    folder = tmp_path_factory.mktemp("template") / ".venv"
+    venv.create(folder, with_pip=True, symlinks=os.name != "nt")
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    subprocess.run([python, "-m", "pip", "install", "--no-index", uv_wheel], check=True, capture_output=True)
+    return folder
+
+
+def environment(tmp_path, **settings):
+    """This process's environment without what configures pip and uv, and with the given settings."""
+    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(("PIP_", "UV_"))}
+    caches = {"UV_CACHE_DIR": str(tmp_path / "uv"), "PIP_CACHE_DIR": str(tmp_path / "pip")}
+    quick = {"PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "0", "UV_HTTP_RETRIES": "0"}
+    return {**kept, **caches, **quick, **{name: str(value) for name, value in settings.items()}}
+
+
+def offline(tmp_path, *folders):
+    return environment(tmp_path, PIP_NO_INDEX="1", PIP_FIND_LINKS=" ".join(map(str, folders)))
+
+
+def start(project, env, *argv, **settings):
+    command = [sys.executable, str(project / "course.py"), *(argv or ("lab",))]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+    return subprocess.Popen(command, env=env, **pipes, **settings)
+
+
+def course(project, env, *argv):
+    """Run the launcher to its end: exit status, stdout and stderr."""
+    with start(project, env, *argv) as process:
+        out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+def told(out):
+    """What the stand-in's command line was given."""
+    return json.loads(out.splitlines()[-1])
+
+
+def assert_one_sentence(err, *words):
+    assert err.startswith("course.py: ") and err.count("\n") == 1, err
+    assert all(word in err for word in words), err
+
+
+def assert_works(project, env, *argv):
+    status, out, err = course(project, env, *argv)
+    assert (status, err) == (0, ""), out + err
+    assert Path(told(out)["prefix"]) == project / ".venv"
+    return out
+
+
+def test_python_3_6_can_parse_it():
+    ast.parse(COURSE.read_text(encoding="utf-8"), feature_version=(3, 6))
+
+
+def with_python_3_8(path, command):
+    """Run the launcher in a Python that says it is 3.8, with nothing but `path` to find others on."""
+    script = (
+        f"import runpy, sys; sys.version_info = (3, 8, 0, 'final', 0); sys.argv = {[str(COURSE), command]}; "
+        "runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    env = {**os.environ, "PATH": str(path)}
+    return subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True)
+
+
+def test_old_python_gets_a_sentence(tmp_path):
+    done = with_python_3_8(tmp_path, "lab")
+    assert done.returncode == 1
+    assert_one_sentence(done.stderr, "needs Python 3.11 or newer", "this is 3.8", "install")
+
+
+@POSIX
+def test_old_python_finds_a_newer_one(tmp_path):
+    (tmp_path / "python3.12").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (tmp_path / "python3.12").chmod(0o755)
+    assert_one_sentence(with_python_3_8(tmp_path, "nonsense").stderr, "Unknown command 'nonsense'")
+
+
+def test_unknown_command_sets_nothing_up(project, tmp_path):
+    status, _, err = course(project, offline(tmp_path), "lba")
+    assert status == 1 and not (project / ".venv").exists()
+    assert_one_sentence(err, "Unknown command 'lba'", "lab, ", "where")
+
+
+@pytest.mark.parametrize("command", ["doctor", "where", "reset"])
+def test_commands_that_only_look_set_nothing_up(project, tmp_path, command):
+    status, _, err = course(project, offline(tmp_path), command)
+    assert status == 1 and not (project / ".venv").exists()
+    assert_one_sentence(err, "not set up here yet", "course.py lab")
+
+
+def test_no_venv_module(project, tmp_path):
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken/sitecustomize.py").write_text("import sys; sys.modules['ensurepip'] = None")
+    status, _, err = course(project, {**offline(tmp_path), "PYTHONPATH": str(tmp_path / "broken")})
+    assert status == 1 and not (project / ".venv").exists()
+    assert_one_sentence(err, "no venv module", "python3-venv")
+
+
+@NO_UV
+def test_first_and_second_start(project, tmp_path, wheels, uv_wheel):
+    env = offline(tmp_path, wheels, uv_wheel.parent)
+    first = assert_works(project, env, "lab", "--port", "1234")
+    assert "up to 11 MB will be fetched" in first and "Installed" in first
+    assert told(first)["argv"] == ["lab", "--port", "1234"] and told(first)["threads"] == "PASSIVE"
+    log = (project / ".venv/course-setup.log").read_text(encoding="utf-8")
+    assert "ipykernel install --sys-prefix" in log and "--env OMP_WAIT_POLICY PASSIVE" in log
+
+    nothing = offline(tmp_path)  # from here on there is nowhere to install from
+    assert len(assert_works(project, nothing).splitlines()) == 1
+    assert len(assert_works(project, nothing, "where").splitlines()) == 1
+
+    assert "up to 3 MB will be fetched" in assert_works(project, env, "test")
+    assert len(assert_works(project, nothing, "lab").splitlines()) == 1  # what tests need serves the lab too
+
+    pyproject = project / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text().replace('version = "1"', 'version = "2"'))
+    assert "Setting up" in assert_works(project, env, "lab")
+
+    moved = project.rename(tmp_path / "moved")
+    assert "making .venv anew" in assert_works(moved, env)
+
+
+def test_pip_where_uv_cannot_be_had(project, tmp_path, wheels):
+    assert "uv can't be had" in assert_works(project, offline(tmp_path, wheels))
+
+
+def nobody_listens():
+    """The address of an index on a port that was just closed."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@NO_UV
+def test_no_network(project, tmp_path, wheels, template):
+    shutil.copytree(template, project / ".venv", symlinks=True)
+    status, _, err = course(project, environment(tmp_path, PIP_INDEX_URL=nobody_listens()))
+    assert status == 1
+    assert_one_sentence(err, "No package index can be reached", "check the network")
+    assert "anew" not in assert_works(project, offline(tmp_path, wheels))
+
+
+def test_no_network_for_uv_itself(project, tmp_path):
+    env = environment(tmp_path, PIP_INDEX_URL=nobody_listens(), PIP_RETRIES=1)
+    status, _, err = course(project, env)
+    assert status == 1
+    assert_one_sentence(err, "No package index can be reached", "check the network")
+
+
+@NO_UV
+@pytest.mark.parametrize("damage", ["truncated", "one byte", "another file"])
+def test_damaged_wheel(project, tmp_path, wheels, template, damage):
+    shutil.copytree(template, project / ".venv", symlinks=True)
+    wheel = wheels / "tiny_one-1-py3-none-any.whl"
+    whole = wheel.read_bytes()
+    wrong = {
+        "truncated": whole[: len(whole) // 2],
+        "one byte": whole[:50_000] + bytes([whole[50_000] ^ 1]) + whole[50_001:],
+        "another file": b"<html>Log in to this network</html>",
+    }
+    wheel.write_bytes(wrong[damage])
+    status, _, err = course(project, offline(tmp_path, wheels))
+    assert status == 1
+    assert_one_sentence(err, "arrived damaged", "tiny", "run the same command again")
+    wheel.write_bytes(whole)
+    assert_works(project, offline(tmp_path, wheels))
+
+
+@contextlib.contextmanager
+def index_of(wheels, tmp_path):
+    for wheel in wheels.glob("*.whl"):
+        folder = tmp_path / "index/simple" / wheel.name.split("-")[0].replace("_", "-")
+        folder.mkdir(parents=True)
+        shutil.copy(wheel, folder)
+    with Index(tmp_path / "index") as index:
+        yield index
+
+
+@NO_UV
+def test_download_cut_off(project, tmp_path, wheels, template, uv_wheel):
+    shutil.copytree(template, project / ".venv", symlinks=True)
+    with index_of(wheels, tmp_path) as index:
+        env = environment(tmp_path, PIP_INDEX_URL=index.url, PIP_FIND_LINKS=uv_wheel.parent)
+        index.cut.add("tiny_one-1-py3-none-any.whl")
+        status, _, err = course(project, env)
+        assert status == 1
+        assert_one_sentence(err, "A package arrived damaged", "tiny", "run the same command again")
+        index.cut.clear()
+        assert_works(project, env)
+
+
+@NO_UV
+@POSIX
+def test_killed_download(project, tmp_path, wheels, uv_wheel):
+    with index_of(wheels, tmp_path) as index:
+        env = environment(tmp_path, PIP_INDEX_URL=index.url, PIP_FIND_LINKS=uv_wheel.parent)
+        index.held.add("tiny_one-1-py3-none-any.whl")
+        with start(project, env, start_new_session=True) as process:
+            assert index.reached.wait(60)
+            os.killpg(process.pid, signal.SIGKILL)
+        index.held.clear()
+        index.release.set()
+        assert "making .venv anew" in assert_works(project, env)
+
+
+@NO_UV
+def test_two_setups_at_once(project, tmp_path, wheels, template, uv_wheel):
+    shutil.copytree(template, project / ".venv", symlinks=True)
+    with index_of(wheels, tmp_path) as index:
+        env = environment(tmp_path, PIP_INDEX_URL=index.url, PIP_FIND_LINKS=uv_wheel.parent)
+        index.held.add("tiny_one-1-py3-none-any.whl")
+        with start(project, env) as first:
+            assert index.reached.wait(60)
+            with start(project, env) as second:
+                assert "Another set-up is running" in second.stdout.readline()
+                index.release.set()
+                outs = [process.communicate(timeout=60)[0] for process in (first, second)]
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert "Setting up" in outs[0] and len(outs[1].splitlines()) == 1 and told(outs[1])
+
+
+def test_too_little_disk_is_said_before(project, tmp_path):
+    pyproject = project / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text().replace("[11, 1]", "[11, 999999999]"))
+    status, _, err = course(project, offline(tmp_path))
+    assert status == 1 and not (project / ".venv").exists()
+    assert_one_sentence(err, "needs 999,999,999 MB", "free some")
+
+
+@NO_UV
+def test_full_disk(tmp_path, wheels, uv_wheel):
+    small = tmp_path / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(small)]
+    if sys.platform != "linux" or os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small disk takes Linux and the right to mount one")
+    try:
+        project = make_project(small / "workbook")
+        env = offline(tmp_path, wheels, uv_wheel.parent)
+        status, _, err = course(project, env)  # 40 MB hold pip, but not uv
+        assert status == 1
+        assert_one_sentence(err, "The disk is full", "free some")
+        subprocess.run(["mount", "-o", "remount,size=400m", str(small)], check=True)
+        assert "making .venv anew" in assert_works(project, env)
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+@NO_UV
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux's plain torch is the large one")
+def test_closed_pytorch_index(project, tmp_path, wheels, template):
+    shutil.copytree(template, project / ".venv", symlinks=True)
+    with index_of(wheels, tmp_path) as index:
+        closed = {"HTTPS_PROXY": nobody_listens(), "NO_PROXY": "127.0.0.1"}
+        env = environment(tmp_path, PIP_INDEX_URL=index.url, **closed)
+        out = assert_works(project, env)
+    assert out.count("PyTorch's own index can't be used here") == 1
+    assert "up to 22 MB" in out
+
+
+def test_active_environment_that_has_the_package(project, tmp_path):
+    venv.create(tmp_path / "own", symlinks=os.name != "nt")
+    python = tmp_path / "own" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    site_packages = Path(subprocess.check_output([python, "-c", ask], text=True).strip())
+    info = site_packages / "llm_workbook-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: llm-workbook\nVersion: 1\n")
+    (site_packages / "llm_workbook.pth").write_text(str(project))
+
+    def run(url):
+        (info / "direct_url.json").write_text(json.dumps({"url": url, "dir_info": {"editable": True}}))
+        command = [python, project / "course.py", "where"]
+        return subprocess.run(command, capture_output=True, text=True, env=offline(tmp_path))
+
+    assert Path(told(run(project.as_uri()).stdout)["prefix"]) == tmp_path / "own"
+    assert not (project / ".venv").exists()
+    assert_one_sentence(run("file:///another/clone").stderr, "not set up here yet")
