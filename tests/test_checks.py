@@ -1,7 +1,9 @@
 """Mutation tests of every check, and what the engine must survive."""
 
 import builtins
+import math
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -13,7 +15,7 @@ import numpy as np
 import pytest
 
 from course_utils import progress
-from course_utils.checks import CHECKS, check, help_me
+from course_utils.checks import CHECKS, asked_again, check, help_me
 from course_utils.checks.engine import observe
 from course_utils.checks.values import difference, plain, show
 from course_utils.classroom.release import strip_solutions
@@ -116,7 +118,8 @@ def test_no_two_mistakes_agree(exercise):
 @EVERY
 def test_sentences_are_those_of_the_plan(exercise):
     said = [mistake.sentence for mistake in exercise.mistakes]
-    assert set(SENTENCES[exercise.id]) <= set(said)
+    assert set(SENTENCES.get(exercise.id, [])) <= set(said)
+    assert exercise.id in SENTENCES or exercise.variant_of in SENTENCES
 
 
 @EVERY
@@ -475,6 +478,24 @@ def test_blank_cells_do_not_climb_and_solutions_after_passing_are_not_held_again
     assert not progress.current().seen("1.1")
 
 
+def test_a_solution_that_was_seen_is_asked_again_until_the_variant_passes():
+    assert asked_again().text == "Nothing is left to ask again."
+    for _ in range(3):
+        help_me("1.1")
+    asked = asked_again().text
+    assert 'check("1.1 again", pairs_apart)' in asked and "1.2 again" not in asked
+    check("1.1 again", CHECKS["1.1 again"].reference)
+    assert asked_again().text == "Nothing is left to ask again."
+
+
+@EVERY
+def test_neighbours_run(exercise):
+    blocks = re.findall(r"```python\n(.*?)```", exercise.neighbour, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(block, {"math": math, "np": np})
+
+
 # The notebooks
 
 
@@ -488,7 +509,9 @@ def exercise_cells():
 
 
 def test_every_exercise_is_asked_once():
-    assert sorted(exercise for exercise, _, _ in exercise_cells()) == sorted(CHECKS)
+    assert sorted(exercise for exercise, _, _ in exercise_cells()) == sorted(
+        exercise for exercise, check in CHECKS.items() if not check.variant_of
+    )
 
 
 def test_answer_cells_pass_and_their_stubs_are_blank():

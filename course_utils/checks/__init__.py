@@ -1,19 +1,21 @@
 """What the exercises must do: `check("1.1", ngram_counts)` says at once how an answer fares.
 
 Help comes as a ladder: a wrong answer gets its mistake and the smallest input that shows it, the second one
-also a hint, the third a worked neighbour. Then `help_me("1.1")` shows the solution and marks it as seen.
+also a hint, the third a worked neighbour. Then `help_me("1.1")` shows the solution and marks it as seen, and
+`asked_again()` in a later chapter asks a variant.
 """
 
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
 
 from course_utils import progress
-from course_utils.checks import ngrams, smoothing, start
+from course_utils.checks import again, ngrams, smoothing, start
 from course_utils.checks.engine import Check
 from course_utils.checks.verdict import Help, Verdict
 
 CHECKS: dict[str, Check] = {
-    check.id: check for module in (start, ngrams, smoothing) for check in module.CHECKS
+    check.id: check for module in (start, ngrams, smoothing, again) for check in module.CHECKS
 }
 
 
@@ -54,6 +56,22 @@ def help_me(exercise_id: str) -> Help:
     return Help(
         f"**A solution of {exercise_id}.** Others are as good. Read it, close it, and write your own.\n\n"
         f"```python\n{exercise.solution}```"
+    )
+
+
+def asked_again() -> Help:
+    """Ask the variants of the exercises whose solutions were seen, until each has passed."""
+    store = progress.current()
+    due = [c for c in CHECKS.values() if c.variant_of and store.seen(c.variant_of) and not store.passed(c.id)]
+    return Help("\n\n".join(map(_question, due)) or "Nothing is left to ask again.")
+
+
+def _question(variant: Check) -> str:
+    name = variant.reference.__name__
+    header = f"def {name}{inspect.signature(variant.reference)}:"
+    return (
+        f"**{variant.heading}.** {inspect.getdoc(variant.reference)} Write it in a new cell, then run "
+        f'`check("{variant.id}", {name})`.\n\n```python\n{header}\n```'
     )
 
 

@@ -62,6 +62,7 @@ class Check:
     cases come first. `reference` has the name, the parameters and the docstring that the learner's function
     shall have, and its source is the solution. `without` names the modules that a graded answer may not use.
     `difficulty` counts the dots, 1 to 3; `imports` is what the solution's source needs before it.
+    `variant_of` names the exercise that this one asks again, of those who saw its solution.
     """
 
     id: str
