@@ -18,6 +18,10 @@ from course_utils import assets
 
 WHEEL = "course_sample-1.0-py3-none-any.whl"
 TEXTS = {"comedies/one.md": b"# One\n", "tragedies/two.md": b"# Two\n" * 1000, "tragedies/zoë.md": b"3"}
+DECOYS = dict.fromkeys(
+    ["course_sample/texts/read.md", "course_sample/texts/a/b/c.md", "b/course_sample/texts/comedies/d.md"],
+    b"no",
+)
 ENTRY = """
 [sample]
 package = "course-sample"
@@ -87,6 +91,7 @@ def send(page, data: bytes, kind: str = "application/octet-stream", length: int 
     page.send_response(200)
     page.send_header("Content-Type", kind)
     page.send_header("Content-Length", str(length or len(data)))
+    page.send_header("Cache-Control", "max-age=3600")  # a tempting offer to keep what came damaged
     page.end_headers()
     page.wfile.write(data)
 
@@ -119,7 +124,7 @@ def publish(tmp_path, monkeypatch):
 
     def publish(wheel: bytes | None = None, texts=TEXTS, **fields) -> Index:
         if wheel is None:
-            wheel = make_wheel({f"course_sample/texts/{name}": data for name, data in texts.items()})
+            wheel = make_wheel(DECOYS | {f"course_sample/texts/{name}": data for name, data in texts.items()})
         index = Index(wheel)
         running.append(index)
         threading.Thread(target=index.serve_forever, args=(0.02,), daemon=True).start()
@@ -138,6 +143,8 @@ def publish(tmp_path, monkeypatch):
     monkeypatch.setattr(assets, "MANIFEST", tmp_path / "assets.toml")
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_CACHE_DIR", str(tmp_path / "pip-cache"))
+    monkeypatch.setenv("PIP_TRUSTED_HOST", "127.0.0.1")  # pip uses its cache for trusted hosts only
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     for name in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "PIP_NO_INDEX", "PIP_CONSTRAINT"):
         monkeypatch.delenv(name, raising=False)
@@ -148,7 +155,7 @@ def publish(tmp_path, monkeypatch):
 
 
 def found(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.glob("*/*.md")}
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.md")}
 
 
 def assert_nothing_half_written():
