@@ -213,8 +213,7 @@ def test_interpolation_weights_beat_other_weights_on_held_out_text():
             if not 0 < other.weights[n] + step < 1:
                 continue
             other.weights[n] += step
-            for k, order in enumerate(other._orders, start=1):
-                order.direct, order.passed_on, order.seen = other._smooth(order, k)
+            other._shares = [other._share(table, k) for k, table in enumerate(other._tables, start=1)]
             assert other.perplexity(text(9)) > best
 
 

@@ -1,0 +1,104 @@
+"""N-gram models beside nltk.lm, in one run on the same 200 KB, as ratios; then our own fit on the whole text.
+
+python3 course.py bench ngrams
+"""
+
+import resource
+import subprocess
+import sys
+import time
+
+import numpy as np
+from nltk.lm import MLE, KneserNeyInterpolated, Vocabulary
+from nltk.util import everygrams
+
+from course_utils import corpora
+from course_utils.ngrams import NGramModel
+from course_utils.tokenizers import ByteTokenizer
+
+ORDER, TRAIN_BYTES, MLE_BYTES, KN_BYTES = 5, 200_000, 20_000, 40
+KENLM_SECONDS = {5: 1.0, 7: 2.3}  # C++, the same plays, another machine: fit of modified Kneser-Ney
+
+
+def seconds(action, repeat=1):
+    """The fastest of some runs, and what the last one returned."""
+    times = []
+    for _ in range(repeat):
+        start = time.perf_counter()
+        result = action()
+        times.append(time.perf_counter() - start)
+    return min(times), result
+
+
+def beside_nltk():
+    tokens = ByteTokenizer().encode(corpora.shakespeare().train_text)[:TRAIN_BYTES]
+    test = ByteTokenizer().encode(corpora.shakespeare().test)[:MLE_BYTES]
+    words = [str(token) for token in tokens]  # nltk looks up strings only
+    print(
+        f"order {ORDER}, {TRAIN_BYTES:,} bytes of training text; seconds, fastest run of ours, one of nltk's"
+    )
+
+    def fit_nltk(kind, **settings):
+        model = kind(order=ORDER, vocabulary=Vocabulary(map(str, range(256))), **settings)
+        model.fit([list(everygrams(words, max_len=ORDER))])
+        return model
+
+    theirs_fit, mle_theirs = seconds(lambda: fit_nltk(MLE))
+    kn_theirs = fit_nltk(KneserNeyInterpolated, discount=0.75)
+    ours_fit, kn_ours = seconds(
+        lambda: NGramModel(ORDER, "kneser_ney", discount=0.75, base=None).fit(tokens, 256), 3
+    )
+    mle_ours = NGramModel(ORDER, "mle").fit(tokens, 256)
+
+    def score_nltk(model, n):
+        text = [str(token) for token in test[:n]]
+        return [model.score(text[i], tuple(text[i - ORDER + 1 : i])) for i in range(ORDER, n)]
+
+    # the time of one byte: nltk's Kneser-Ney is too slow for more than a few dozen
+    mle_nltk, expected_mle = seconds(lambda: score_nltk(mle_theirs, MLE_BYTES))
+    kn_nltk, expected_kn = seconds(lambda: score_nltk(kn_theirs, KN_BYTES))
+    mle_us, got_mle = seconds(lambda: mle_ours.scores(test), 5)
+    kn_us, got_kn = seconds(lambda: kn_ours.scores(test), 5)
+    np.testing.assert_allclose(got_mle[ORDER:], expected_mle, atol=1e-9)
+    np.testing.assert_allclose(got_kn[ORDER:KN_BYTES], expected_kn, atol=1e-9)
+
+    rows = [
+        ("fit", theirs_fit, ours_fit),
+        ("score a byte, MLE", mle_nltk / (MLE_BYTES - ORDER), mle_us / MLE_BYTES),
+        ("score a byte, Kneser-Ney", kn_nltk / (KN_BYTES - ORDER), kn_us / MLE_BYTES),
+    ]
+    print(f"{'':26}{'nltk':>12}{'ours':>12}{'ratio':>10}")
+    for name, theirs, ours in rows:
+        print(f"{name:26}{theirs:12.3g}{ours:12.3g}{theirs / ours:10,.0f}")
+
+
+def whole_text():
+    """Seconds and memory on all the training text, each order in a fresh process."""
+    print("\nmodified Kneser-Ney on the whole training text, each order in its own process")
+    print(f"{'order':>5}{'fit s':>8}{'KenLM s':>9}{'score MB/s':>12}{'peak MB':>9}")
+    for order in (5, 7, 8):
+        out = subprocess.run(
+            [sys.executable, __file__, str(order)], capture_output=True, text=True, check=True
+        )
+        fit, score, peak = map(float, out.stdout.split())
+        kenlm = f"{KENLM_SECONDS[order]:.1f}" if order in KENLM_SECONDS else ""
+        print(f"{order:5}{fit:8.2f}{kenlm:>9}{score:12.2f}{peak:9.0f}")
+
+
+def one_order(order):
+    text = corpora.shakespeare()
+    train = [ByteTokenizer().encode(play) for play in text.train.values()]
+    test = ByteTokenizer().encode(text.test)
+    model = NGramModel(order)  # one model, fitted again: two at once would count twice in the peak
+    fit, _ = seconds(lambda: model.fit(train, 256), 3)
+    score, _ = seconds(lambda: model.bits_per_byte(test), 3)
+    unit = 1e6 if sys.platform == "darwin" else 1e3  # macOS counts bytes, Linux kilobytes
+    print(fit, len(test) / score / 1e6, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        one_order(int(sys.argv[1]))
+    else:
+        beside_nltk()
+        whole_text()
