@@ -1,0 +1,140 @@
+"""The base of every widget: one front-end module, one sentence, one picture.
+
+A widget is three things to its readers: a live view (drawn by the `.js` file beside the `.py` file),
+a sentence with its numbers (`describe`), and a picture that stays in the notebook when no kernel runs
+(`picture`). Screen readers, tests, nbval and `repr` all use the sentence.
+
+The way of a click: JavaScript sends a request (a dict) → `handle(request)` changes the widget → `show()`
+puts `view()` and the sentence into the one synchronised trait, `shown` → JavaScript draws it.
+"""
+
+import base64
+import html
+import io
+import sys
+import warnings
+from pathlib import Path
+
+import anywidget
+import matplotlib
+import traitlets
+from matplotlib.figure import Figure
+
+HERE = Path(__file__).parent
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+def _beside(module: str, suffix: str) -> str:
+    """The text of the file beside a module, of the same name: empty if there is none."""
+    module_file = getattr(sys.modules[module], "__file__", None)  # None for a class written in a notebook
+    path = Path(module_file).with_suffix(suffix) if module_file else None
+    return path.read_text(encoding="utf-8") if path and path.exists() else ""
+
+
+def visible(text: str) -> str:
+    """Text that any browser can receive: a byte that is no UTF-8 on its own becomes ‹C3›.
+
+    Python decodes such a byte to a lone surrogate (`errors="surrogateescape"`), which JSON on its way to
+    the browser can't carry; the other lone surrogates become ‹D83D› by the same rule.
+    """
+    return "".join(
+        f"‹{ord(c) - 0xDC00 if 0xDC80 <= ord(c) <= 0xDCFF else ord(c):X}›"
+        if 0xD800 <= ord(c) <= 0xDFFF
+        else c
+        for c in text
+    )
+
+
+def quoted(text: str) -> str:
+    """Text for a sentence, in quotes, its blanks and line breaks made visible."""
+    return f"“{visible(text).replace(' ', '·').replace(chr(10), '⏎')}”"
+
+
+class Widget(anywidget.AnyWidget):
+    """Subclass it in a module with a `.js` file of the same name beside it, and write the four methods.
+
+    `.js` defines `function draw...` as it likes and ends in `export default { render }`; everything in
+    `base.js` is in its scope. A `.css` file beside it is optional.
+    """
+
+    shown = traitlets.Dict().tag(sync=True)
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        # traitlets makes a subclass of each widget's class, on which anywidget has put `_esm` as a trait.
+        if "_esm" in cls.__dict__:
+            return
+        # One ES module made of two files. An import in the browser would need a URL, and there is none
+        # that holds in JupyterLab, in VS Code and offline alike.
+        if script := _beside(cls.__module__, ".js"):
+            cls._esm = (HERE / "base.js").read_text(encoding="utf-8") + "\n" + script
+            cls._css = (HERE / "base.css").read_text(encoding="utf-8") + _beside(cls.__module__, ".css")
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.on_msg(self._answer)
+
+    # ---- what a subclass writes ----------------------------------------------------------------
+
+    def describe(self) -> str:
+        """One sentence that says with numbers what the widget shows."""
+        raise NotImplementedError
+
+    def picture(self, figure: Figure) -> None:
+        """Draw on an empty figure what the widget shows, for the reader who has no kernel."""
+        raise NotImplementedError
+
+    def view(self) -> dict:
+        """What JavaScript needs to draw: numbers, strings, lists, dicts, and bytes for arrays."""
+        raise NotImplementedError
+
+    def handle(self, request: dict) -> None:
+        """Change the widget as the learner asked. A ValueError's sentence is shown to the learner."""
+        raise NotImplementedError
+
+    # ---- what it gets --------------------------------------------------------------------------
+
+    def show(self, request_id: str = "", problem: str = "") -> None:
+        """Send what is to be seen to every view of this widget."""
+        self.shown = {**self.view(), "sentence": self.describe(), "answers": request_id, "problem": problem}
+
+    def _answer(self, _widget, request: dict, _buffers) -> None:
+        problem = ""
+        try:
+            self.handle(request)
+        except Exception as error:
+            # Any error, not only ValueError: the callables may be a learner's own code, and an answer
+            # must go out, or the view would wait for it for ever.
+            problem = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        self.show(request.get("id", ""), visible(problem))
+
+    def __repr__(self) -> str:
+        return self.describe()
+
+    def png(self) -> bytes:
+        """The static picture as a PNG file, on white: it must be readable in both themes."""
+        figure = Figure(figsize=(7.6, 4.2), dpi=110, layout="constrained", facecolor="white")
+        # A dollar sign is text here, no formula; and a missing glyph must not write to stderr.
+        with matplotlib.rc_context({"text.parse_math": False}), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            self.picture(figure)
+            file = io.BytesIO()
+            figure.savefig(file, format="png")
+        return file.getvalue()
+
+    def _repr_mimebundle_(self, **_) -> dict:
+        sentence = visible(self.describe())
+        return {
+            "text/plain": sentence,
+            **still(self.png(), sentence),
+            WIDGET_VIEW: {"version_major": 2, "version_minor": 1, "model_id": self.model_id},
+        }
+
+
+def still(png: bytes, sentence: str) -> dict[str, str]:
+    """The picture for a notebook without a kernel."""
+    data = base64.b64encode(png).decode("ascii")
+    return {
+        "text/html": f'<figure><img alt="{html.escape(sentence)}" src="data:image/png;base64,{data}">'
+        "<figcaption>Run this cell to make it live.</figcaption></figure>"
+    }

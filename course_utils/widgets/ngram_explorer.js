@@ -1,0 +1,289 @@
+// Python counts and samples; what needs no model (the what-if, the runs one steps through) is done here.
+
+/**
+ * The distribution of one row after `more` further sightings of token i, given `seen` sightings so far.
+ * Exact for plain counts, and for absolute discounting and Kneser-Ney while their discounts stay as they are:
+ * (count - D + more + ...) / (seen + more) is (seen * p + more) / (seen + more).
+ */
+function whatIf(probabilities, seen, i, more) {
+  if (seen + more <= 0) return probabilities;
+  return probabilities.map((p, at) => (seen * p + (at === i ? more : 0)) / (seen + more));
+}
+
+const FULL_COLOUR = 24; // a copied run of this length or more has the last colour
+const runColour = (length) => cividis((length - 1) / (FULL_COLOUR - 1));
+const SETTLE = 350; // ms without a change before the kernel is asked to sample and trace
+const TYPED = 20_000; // characters that are sent at most; Python keeps fewer and says so
+
+function render({ model, el }) {
+  const start = model.get("shown");
+  const { unit } = start;
+  const state = { context: start.context, order: start.order, model: start.model, n: start.n, seed: start.seed };
+  let rows = start.rows, pieces = [], chosenBar = 0, chosenPiece = 0, more = 0, settle = null;
+  const chosenRow = () => rows.findIndex((row) => row.order === state.order);
+
+  // ---- the parts of the page --------------------------------------------------------------------
+
+  const field = (label, input) => element("label", { class: "ng-field" }, element("span", {}, label), input);
+  const context = element("textarea", { rows: "2", spellcheck: "false", class: "ng-context", dir: "auto",
+    oninput: () => change({ context: context.value }) });
+  const models = element("select", { onchange: () => change({ model: models.value }) },
+    ...start.models.map((name) => element("option", { value: name }, name)));
+  const seed = element("input", { type: "number", min: "0", step: "1", value: state.seed, class: "ng-number",
+    onchange: () => change({ seed: Math.max(0, Math.trunc(seed.valueAsNumber) || 0) }) });
+  const length = element("input", { type: "number", min: "1", max: "1000", step: "50", value: state.n,
+    class: "ng-number", onchange: () => change({ n: Math.min(1000, Math.max(1, Math.trunc(length.valueAsNumber) || 1)) }) });
+  const another = element("button", { type: "button", onclick: () => change({ seed: Number(state.seed) + 1 }) },
+    "Another one");
+  const plus = element("input", { type: "number", min: "0", max: "1000000", step: "1", value: "0",
+    class: "ng-number", "aria-label": "how many more times",
+    oninput: () => { more = Math.max(0, Math.trunc(plus.valueAsNumber) || 0); drawBars(); } });
+  const putBack = element("button", { type: "button", onclick: () => setMore(0) }, "Put back");
+  const addHundred = element("button", { type: "button", onclick: () => setMore(more + 100) }, "+ 100");
+
+  const list = element("div", { class: "ng-rows", role: "listbox", "aria-label": "Orders, longest first" });
+  const bars = element("div", { class: "ng-bars", role: "listbox" });
+  const detail = element("h4", { class: "ng-heading" });
+  const whatIfLabel = element("span", {});
+  const whatIfAnswer = element("p", { class: "ng-answer", role: "status", "aria-live": "polite" });
+  const ribbon = element("div", { class: "ng-ribbon", role: "listbox", dir: "ltr",
+    "aria-label": "The sampled text in runs copied from the training text" });
+  const ribbonHeading = element("h4", { class: "ng-heading" });
+  const runInfo = element("p", { class: "ng-run", role: "status", "aria-live": "polite" });
+  const legend = element("span", { class: "ng-scale", "aria-hidden": "true",
+    style: `background: linear-gradient(90deg, ${CIVIDIS.map(css).join(", ")})` });
+
+  const working = element("span", { class: "ng-working" });
+  const notice = element("p", { class: "ng-notice", role: "status", hidden: true });
+  const uniform = element("p", { class: "ng-uniform" });
+  const rowItems = rows.map(() => element("div", { class: "ng-row", role: "option" }));
+  let barItems = [], pieceItems = [];
+
+  const body = element("div", { class: "ng" },
+    element("div", { class: "ng-top" },
+      field("Type any text. What would come next?", context),
+      ...(start.models.length > 1 ? [field("What to do about the unseen", models)] : [])),
+    notice,
+    element("div", { class: "ng-columns" },
+      element("div", { class: "ng-left" },
+        element("p", { class: "ng-caption" }, ...start.caption.map(([bold, text]) =>
+          element("span", {}, element("b", {}, bold), text, " "))),
+        element("div", { class: "ng-head", "aria-hidden": "true" },
+          ...["order", "looks at", "seen", "came next", ...(start.weighed ? ["share"] : [])].map((name) =>
+            element("span", {}, name))),
+        list, uniform),
+      element("div", { class: "ng-right" },
+        detail, bars,
+        element("div", { class: "ng-whatif" }, whatIfLabel, plus, "more times?", addHundred, putBack),
+        whatIfAnswer)),
+    element("div", { class: "ng-bottom" },
+      element("div", { class: "ng-knobs" }, ribbonHeading, field("seed", seed), field(`${unit}s`, length), another, working),
+      ribbon,
+      element("div", { class: "ng-legend" }, "copied run of 1", legend, `${FULL_COLOUR} or more characters; `,
+        element("u", { class: "ng-longest" }, "the longest run")),
+      runInfo));
+
+  const view = frame({ model, el, label: "N-gram explorer", body, draw, tables });
+
+  // ---- asking -----------------------------------------------------------------------------------
+
+  function change(changes) {
+    Object.assign(state, changes);
+    if ("seed" in changes) seed.value = state.seed;
+    if ("n" in changes) length.value = state.n;
+    markStale(true);
+    const context = state.context.slice(-TYPED);
+    const request = { ...state, context, cut: state.context.length - context.length };
+    view.ask({ ...request, sampling: false });
+    clearTimeout(settle);
+    settle = setTimeout(() => view.ask({ ...request, sampling: true }), SETTLE);
+  }
+
+  function chooseRow(i) {
+    state.order = rows[i].order;
+    chosenBar = 0;
+    setMore(0);
+    drawRows();
+    change({});
+  }
+
+  function setMore(value) {
+    more = value;
+    plus.value = value;
+    drawBars();
+  }
+
+  function markStale(stale) {
+    ribbon.classList.toggle("ng-stale", stale);
+    ribbon.setAttribute("aria-busy", String(stale));
+    working.textContent = stale ? "sampling and tracing …" : "";
+  }
+
+  // ---- drawing ----------------------------------------------------------------------------------
+
+  function draw(shown, mine) {
+    rows = shown.rows;
+    if (!mine) {
+      // Python or another view of this widget asked: the inputs follow
+      for (const name of Object.keys(state)) state[name] = shown[name];
+      context.value = state.context;
+      models.value = state.model;
+      seed.value = state.seed;
+      length.value = state.n;
+    }
+    notice.textContent = shown.notice;
+    notice.hidden = !shown.notice;
+    drawRows();
+    drawBars();
+    if (!shown.stale) drawRibbon(shown.sample);
+    markStale(shown.stale);
+  }
+
+  const chosenToken = () => rows[chosenRow()].tokens[chosenBar];
+
+  function drawRows() {
+    const at = chosenRow();
+    const shares = rows[at].shares;
+    rows.forEach((row, i) => {
+      const item = rowItems[i];
+      const share = shares?.[row.order] ?? 0;
+      item.className = "ng-row" + (row.order <= state.order ? " ng-on" : "") + (row.seen ? " ng-counted" : "");
+      item.replaceChildren(
+        element("span", { class: "ng-order" }, String(row.order)),
+        element("span", { class: "ng-used", dir: "ltr" },
+          ...(row.order === 1 ? [element("i", {}, "nothing")] : row.used.map((token) =>
+            element("span", { class: "ng-token" }, ...visible(token))))),
+        element("span", { class: "ng-seen" }, row.seen ? `${grouped(row.seen)} ×` : "never"),
+        strip(row),
+        ...(start.weighed ? [element("span", { class: "ng-share" },
+          element("i", { style: `width: ${100 * share}%` }),
+          element("b", {}, row.order > state.order ? "–" : percent(share)))] : []));
+      item.setAttribute("aria-label", rowInWords(row) +
+        (start.weighed && row.order <= state.order ? `, share ${percent(share)}` : ""));
+    });
+    markChosen(list, rowItems, at);
+    uniform.textContent = shares
+      ? `Left for “all ${unit}s are equally likely”: ${percent(shares[0])}` : "";
+  }
+
+  const rowInWords = (row) => `order ${row.order}, looks at ${row.used.map(spoken).join(" ") || "nothing"}, ` +
+    `seen ${row.seen} times` + row.tokens.slice(0, 3).map((token, i) =>
+      `, ${spoken(token)} ${percent(row.probabilities[i])}`).join("");
+
+  /** All of one distribution on one line: as wide as it is likely, with everything that has no place last. */
+  function strip(row) {
+    if (row.problem) return element("span", { class: "ng-strip ng-none" }, row.problem);
+    const token = chosenToken();
+    const wide = row.probabilities.filter((p) => p >= 0.02).length;
+    const rest = 1 - row.probabilities.slice(0, wide).reduce((sum, p) => sum + p, 0);
+    return element("span", { class: "ng-strip" + (row.seen ? "" : " ng-guess") },
+      ...row.tokens.slice(0, wide).map((text, i) => element("span",
+        { style: `width: ${100 * row.probabilities[i]}%`, class: text === token ? "ng-same" : "" },
+        ...(row.probabilities[i] > 0.035 ? visible(text) : []))),
+      ...(rest > 0.0005 ? [element("span", { class: "ng-others", style: `width: ${100 * rest}%` },
+        ...(rest > 0.12 ? [element("em", {}, "others")] : []))] : []));
+  }
+
+  function drawBars() {
+    const row = rows[chosenRow()];
+    const used = row.order === 1 ? ["nothing"] : ["“", ...row.used.flatMap(visible), "”"];
+    detail.replaceChildren(`Order ${row.order} after `, ...used,
+      element("small", {}, row.problem || ` seen ${grouped(row.seen)} times, followed by ` +
+        `${grouped(row.followers)} different ${unit}s`));
+    bars.setAttribute("aria-label", `Next ${unit}s at order ${row.order}`);
+    chosenBar = Math.min(chosenBar, Math.max(0, row.tokens.length - 1));
+    const before = [...row.probabilities, row.others.probability];
+    const after = whatIf(before, row.seen, chosenBar, more);
+    const bar = (name, i, count, attributes) => element("div", attributes,
+      element("span", { class: "ng-name", dir: "ltr" }, ...name),
+      element("span", { class: "ng-track" },
+        element("i", { class: "ng-now", style: `width: ${100 * after[i]}%` }),
+        element("i", { class: "ng-was", style: `width: ${100 * before[i]}%` })),
+      element("span", { class: "ng-percent" }, percent(after[i])),
+      element("span", { class: "ng-count" }, `${grouped(count)} ×`));
+    barItems = row.tokens.map((token, i) => bar(visible(token), i, row.counts[i] + (i === chosenBar ? more : 0),
+      { class: "ng-bar", role: "option", "aria-label": `${spoken(token)}: ${percent(after[i])}, ` +
+        `counted ${row.counts[i]} times` }));
+    const others = bar([`the other ${grouped(row.others.tokens)} ${unit}s`], row.tokens.length, row.others.count,
+      { class: "ng-bar ng-rest" });
+    bars.replaceChildren(...barItems, ...(row.others.tokens ? [others] : []));
+    markChosen(bars, barItems, chosenBar);
+
+    whatIfLabel.replaceChildren("What if ", element("b", { class: "ng-token" }, ...visible(chosenToken() ?? "")),
+      " had come next");
+    whatIfAnswer.replaceChildren(more && barItems.length
+      ? `${percent(before[chosenBar])} would be ${percent(after[chosenBar])}: ` +
+        `(${grouped(row.seen)} × ${before[chosenBar].toFixed(4)} + ${grouped(more)}) / ` +
+        `${grouped(row.seen + more)}. Counts are the parameters; nobody wrote a rule. ` +
+        "A what-if on this row: the model itself stays as it is."
+      : `Choose a ${unit} (click, or arrow keys), then a number: its count changes, and every bar with it.`);
+  }
+
+  function drawRibbon(sample) {
+    pieces = sample.pieces;
+    chosenPiece = Math.max(0, pieces.findIndex((piece) => piece.longest));
+    pieceItems = pieces.map((piece) => {
+      const colour = runColour(piece.length);
+      const item = element("span", { class: piece.length ? "ng-piece" : "ng-piece ng-new", role: "option" },
+        ...lines(piece.text));
+      if (piece.length) item.style.cssText = `background: ${css(colour)}; color: ${inkOn(colour)}`;
+      item.classList.toggle("ng-longest", piece.longest);
+      item.setAttribute("aria-label", `${piece.text}: copied run of ${piece.length}`);
+      return item;
+    });
+    ribbon.replaceChildren(element("span", { class: "ng-given" }, ...lines(sample.given)), ...pieceItems);
+    ribbonHeading.textContent = sample.heading;
+    drawRun();
+  }
+
+  /** Text that keeps its line breaks, each behind a ⏎. Blanks show by the colour around them. */
+  const lines = (text) => text.split(/(\n)/).filter(Boolean).flatMap((part) =>
+    part === "\n" ? [element("span", { class: "cw-sign" }, "⏎"), element("br")] : [element("bdi", {}, part)]);
+
+  function drawRun() {
+    markChosen(ribbon, pieceItems, chosenPiece);
+    const piece = pieces[chosenPiece];
+    if (!piece) return runInfo.replaceChildren();
+    runInfo.replaceChildren(`Run ${chosenPiece + 1} of ${pieces.length}: `,
+      element("b", { class: "ng-token" }, ...visible(piece.run)),
+      piece.length ? ` – ${piece.length} characters, copied from ${piece.title}` : " – nowhere in the training text");
+  }
+
+  function tables(shown) {
+    const row = rows[chosenRow()];
+    return [
+      { caption: "What each order knows", head: ["Order", "Looks at", "Seen", "Most likely next", "Share"],
+        rows: shown.rows.map((one) => [String(one.order), one.used.flatMap(visible), grouped(one.seen),
+          one.tokens.slice(0, 3).flatMap((token, i) => [...visible(token), ` ${percent(one.probabilities[i])} `]),
+          row.shares && one.order <= row.order ? percent(row.shares[one.order]) : "–"]) },
+      { caption: `What follows at order ${row.order}`, head: ["Next", "Counted", "Probability"],
+        rows: [...row.tokens.map((token, i) =>
+          [visible(token), grouped(row.counts[i]), percent(row.probabilities[i])]),
+        [`the other ${grouped(row.others.tokens)}`, grouped(row.others.count), percent(row.others.probability)]] },
+      { caption: "The longest copied runs", head: ["Characters", "Text", "From"],
+        rows: [...pieces].sort((a, b) => b.length - a.length).slice(0, 10).map((piece) =>
+          [String(piece.length), visible(piece.run), piece.title]) },
+    ];
+  }
+
+  // ---- begin ------------------------------------------------------------------------------------
+
+  chooser(list, { items: () => rowItems, current: chosenRow, choose: chooseRow });
+  chooser(bars, { items: () => barItems, current: () => chosenBar, choose(i) {
+    chosenBar = i;
+    setMore(0);
+    drawRows();
+  } });
+  chooser(ribbon, { items: () => pieceItems, current: () => chosenPiece, choose(i) {
+    chosenPiece = i;
+    drawRun();
+  } });
+  list.append(...rowItems);
+  view.update();
+  return () => {
+    clearTimeout(settle);
+    view.close();
+  };
+}
+
+export default { render };

@@ -1,0 +1,298 @@
+"""The n-gram explorer: what counting says comes next, and how much of a sampled text is copied."""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from course_utils.ngrams import NGramModel
+from course_utils.tokenizers import ByteTokenizer
+from course_utils.widgets.base import Widget, quoted, visible
+from course_utils.widgets.provenance import Run, fewest_runs, longest_at, tracer
+
+TOP = 8  # next tokens that get a bar of their own; all others share one, with their number and sum
+KEPT = 200  # characters of the context that are kept: far more than any order looks at
+LONGEST_SAMPLE = 1000
+FULL_COLOUR = 24  # a copied run of this length or more has the last colour, here and in the .js
+
+NextTokens = Callable[[str, int], tuple[list[str], np.ndarray, np.ndarray]]
+
+
+class NGramExplorer(Widget):
+    """Type a context; see by order what was counted after it; sample, and see what was copied.
+
+    next_tokens(context, order): the V tokens as strings, their V probabilities, and how often each came
+        after the last order - 1 tokens of the context. Or {name: function}: the learner chooses one.
+    sample(context, order, n, seed): n tokens that go on from the context, as one string. Or {name: ...}.
+    copied(text): the (start, length, title) of the runs that are copied from the training text.
+    shares(context, order): how much of the probability comes from the uniform distribution [0] and from the
+        counts of each order [1] to [order]; they sum to 1. Or {name: ...}. Without it the widget shows
+        which orders were counted, not how they are weighed.
+    split(context): the tokens of a context as strings; the default is one a character.
+    unit: what one token is called.
+
+    A byte that is no character on its own comes as a lone surrogate (errors="surrogateescape") and is
+    shown as ‹C3›. Raises ValueError for an order, n, seed or model that is none of those offered.
+    """
+
+    def __init__(
+        self,
+        next_tokens: NextTokens | dict[str, NextTokens],
+        sample: Callable | dict[str, Callable],
+        copied: Callable[[str], list[Run]],
+        *,
+        shares: Callable | dict[str, Callable] | None = None,
+        split: Callable[[str], list[str]] = list,
+        orders: Iterable[int] = range(1, 9),
+        context: str = "To be, or not to ",
+        order: int = 5,
+        n: int = 300,
+        seed: int = 1,
+        unit: str = "character",
+    ):
+        super().__init__()
+        self._next_tokens, self._sample, self._shares = map(_by_name, (next_tokens, sample, shares))
+        self._copied, self._split, self._unit = copied, split, unit
+        self._orders = sorted(orders, reverse=True)
+        self.asked = {
+            "context": context,
+            "order": order,
+            "n": n,
+            "seed": seed,
+            "model": next(iter(self._next_tokens)),
+        }
+        self.handle({"sampling": True})
+        self.show()
+
+    # ---- asking --------------------------------------------------------------------------------
+
+    def handle(self, request: dict) -> None:
+        """context, order, model, n, seed: what the learner chose; sampling: draw a new sample too."""
+        asked = self.asked | {name: request[name] for name in self.asked if name in request}
+        for name, allowed in [
+            ("model", self._next_tokens),
+            ("order", self._orders),
+            ("n", range(1, LONGEST_SAMPLE + 1)),
+            ("seed", range(2**32)),
+        ]:
+            if asked[name] not in allowed:
+                few = allowed if isinstance(allowed, range) else list(allowed)
+                raise ValueError(f"{name} is one of {few}; {asked[name]!r} came")
+        asked["context"], self.notice = _readable(asked["context"], request.get("cut", 0))
+        self.asked = asked
+        context = self._split(asked["context"])
+        self.rows = [self._row(order, context) for order in self._orders]
+        self.stale = not request.get("sampling")
+        if not self.stale:
+            self.sampled = self._sample_and_trace()
+
+    def _row(self, order: int, context: list[str]) -> dict:
+        """What one order looks at, and its distribution: the top few, and the sum of all others."""
+        row = {
+            "order": order,
+            "used": [visible(token) for token in context[max(0, len(context) - order + 1) :]],
+        }
+        try:
+            tokens, p, counts = self._next_tokens[self.asked["model"]](self.asked["context"], order)
+            p, counts = np.asarray(p, dtype=float), np.asarray(counts)
+            if not len(tokens) == len(p) == len(counts) or not len(tokens):
+                raise ValueError(f"{len(tokens)} tokens, {len(p)} probabilities, {len(counts)} counts came")
+            if not (np.all(p >= 0) and np.isclose(p.sum(), 1)):  # also false for NaN
+                raise ValueError(f"probabilities are at least 0 and sum to 1; these sum to {p.sum():.4g}")
+            shares = self._shares.get(self.asked["model"])
+            row["shares"] = [float(s) for s in shares(self.asked["context"], order)] if shares else None
+            row["problem"] = ""
+        except Exception as error:  # the functions may be a learner's own: the other rows still draw
+            tokens, p, counts = [], np.zeros(0), np.zeros(0, dtype=int)
+            row |= {"shares": None, "problem": visible(f"{error}" or type(error).__name__)}
+        top = np.lexsort((-counts, -p))[:TOP]
+        return row | {
+            "seen": int(counts.sum()),
+            "followers": int(np.count_nonzero(counts)),
+            "tokens": [visible(tokens[i]) for i in top],
+            "probabilities": [float(p[i]) for i in top],
+            "counts": [int(counts[i]) for i in top],
+            "others": {
+                "tokens": len(tokens) - len(top),
+                "probability": max(0.0, float(p.sum() - p[top].sum())),
+                "count": int(counts.sum() - counts[top].sum()),
+            },
+        }
+
+    def _sample_and_trace(self) -> dict:
+        """A sample, cut into pieces that each lie in one longest copied run, and what can be said of it."""
+        asked = self.asked
+        sample = {"order": asked["order"], "given": visible(asked["context"][-60:]), "pieces": []}
+        sample["heading"] = f"Order {asked['order']} writes on"
+        try:
+            text = self._sample[asked["model"]](asked["context"], asked["order"], asked["n"], asked["seed"])
+            runs = [Run(*run) for run in self._copied(text)]
+        except Exception as error:
+            return sample | {"text": "", "verdict": visible(f"There is no sample: {error}")}
+        longest = max(runs, key=lambda run: run.length, default=None)
+        at = longest_at(runs, len(text))
+        borders = [0, *(i for i in range(1, len(text)) if at[i] != at[i - 1]), len(text)]
+        for start, end in pairwise(borders):
+            run = at[start] or Run(start, end - start, "")
+            piece = {
+                "text": visible(text[start:end]),
+                "run": visible(text[run.start : run.end]),
+                "length": run.length if at[start] else 0,
+                "title": visible(run.title),
+                "longest": at[start] is not None and run == longest,
+            }
+            sample["pieces"].append(piece)
+        return sample | {
+            "longest": longest.length if longest else 0,
+            "verdict": _verdict(text, runs, longest),
+        }
+
+    # ---- what is seen --------------------------------------------------------------------------
+
+    def view(self) -> dict:
+        return self.asked | {
+            "context": visible(self.asked["context"]),
+            "unit": self._unit,
+            "caption": self._caption(),
+            "models": list(self._next_tokens),
+            "weighed": bool(self._shares),
+            "notice": self.notice,
+            "rows": self.rows,
+            "sample": self.sampled,
+            "stale": self.stale,
+        }
+
+    def _caption(self) -> list[tuple[str, str]]:
+        """The words that the learner meets, each with what it means."""
+        unit = self._unit
+        meaning = " (a letter, a blank, a mark)" if unit in ("byte", "character") else ""
+        caption = [
+            (
+                "Order",
+                f" n looks at the last n − 1 {unit}s{meaning}, and at what came next when they were seen.",
+            )
+        ]
+        if self._shares:
+            caption.append(
+                ("Share:", " how much of the answer that order's counts give. It hands the rest down to")
+            )
+            caption.append(("", "the order below, which looks at less: it backs off."))
+        return caption
+
+    def describe(self) -> str:
+        row = next(row for row in self.rows if row["order"] == self.asked["order"])
+        best = [f"{quoted(t)} {p:.1%}" for t, p in zip(row["tokens"][:3], row["probabilities"], strict=False)]
+        looks_at = quoted("".join(row["used"])) if row["used"] else "no context"
+        sentence = f"Order {row['order']} looks at {looks_at}, counted {row['seen']:,} times in training; "
+        sentence += row["problem"] or f"most likely next: {', '.join(best)}"
+        if others := row["others"]["tokens"] + len(row["tokens"]) - len(best):
+            sentence += f", and {others:,} others {1 - sum(row['probabilities'][: len(best)]):.1%}"
+        return sentence if self.stale else f"{sentence}. {self.sampled['verdict']}"
+
+    def picture(self, figure: Figure) -> None:
+        strips, ribbon = figure.subplots(2, 1, height_ratios=[3, 2])
+        strips.set_title(f"What comes next after {quoted(self.asked['context'][-40:])}, by order", loc="left")
+        for row in self.rows:
+            left = 0.0
+            for token, p in zip(row["tokens"], row["probabilities"], strict=True):
+                strips.barh(row["order"], p, left=left, color="#0072b2", edgecolor="white", height=0.8)
+                if p > 0.03:
+                    label = visible(token).replace(" ", "·").replace("\n", "⏎")
+                    strips.text(
+                        left + p / 2,
+                        row["order"],
+                        label[: int(p * 80)],
+                        color="white",
+                        ha="center",
+                        va="center",
+                    )
+                left += p
+            seen = f"{row['seen']:,} ×" if row["seen"] else "never seen"
+            strips.text(1.01, row["order"], seen, va="center")
+        strips.set(xlim=(0, 1), yticks=self._orders, ylabel="order", xlabel="probability")
+        strips.spines[["top", "right"]].set_visible(False)
+
+        lengths = [piece["length"] for piece in self.sampled["pieces"] for _ in piece["text"]]
+        ribbon.set_title(
+            f"Copied runs in a sample of order {self.sampled['order']}, longest {max(lengths, default=0)}",
+            loc="left",
+        )
+        if lengths:
+            image = ribbon.imshow([lengths], aspect="auto", cmap="cividis", vmin=1, vmax=FULL_COLOUR)
+            figure.colorbar(image, ax=ribbon, label="characters")
+        ribbon.set(yticks=[], xlabel="character of the sample")
+
+
+def _by_name(functions) -> dict[str, Callable]:
+    """One function or several by name, as a dict."""
+    return functions if isinstance(functions, dict) else {"": functions} if functions else {}
+
+
+def _readable(context: str, cut: int = 0) -> tuple[str, str]:
+    """The context without what no model can read, and a notice of what was left out."""
+    notices = []
+    if len(context) + cut > KEPT:
+        notices.append(
+            f"{len(context) + cut:,} characters came; the last {KEPT} are used, and no order looks at more."
+        )
+        context = context[-KEPT:]
+    whole = "".join(c for c in context if not 0xD800 <= ord(c) <= 0xDFFF)
+    if whole != context:
+        notices.append("Half a character (a lone surrogate) was left out: UTF-8 can't hold one.")
+    return whole, " ".join(notices)
+
+
+def _verdict(text: str, runs: list[Run], longest: Run | None) -> str:
+    """What is copied in a sample and what is new, in numbers."""
+    if longest is None:
+        return f"Nothing of the sample's {len(text)} characters stands in the training text."
+    run = quoted(text[longest.start : longest.end])
+    pieces = fewest_runs(runs)
+    nowhere = sum(run is None for run in longest_at(runs, len(text)))
+    return (
+        f"Longest run copied: {longest.length} characters, from {visible(longest.title)}: {run}. "
+        f"The {len(text)} characters can be put together from {pieces} copied runs. What is new is how they "
+        f"are joined: no run of {longest.length + 1} or more characters is copied"
+        + (f", and {nowhere} characters stand nowhere in the training text." if nowhere else ".")
+    )
+
+
+def from_models(
+    models: dict[int, NGramModel] | dict[str, dict[int, NGramModel]], texts: dict[str, str], **settings
+) -> NGramExplorer:
+    """The explorer of fitted models of bytes, {order: model}, and of the texts {title: text} they counted.
+
+    models may also be {name: {order: model}}: the learner chooses a smoothing by its name.
+    settings: what NGramExplorer takes, such as context, order, n and seed.
+    """
+    by_name = models if isinstance(next(iter(models.values())), dict) else {"": models}
+    bytes_ = ByteTokenizer()
+    names = [bytes_.decode([i], errors="surrogateescape") for i in range(bytes_.vocab_size)]
+
+    def next_tokens(models: dict[int, NGramModel], context: str, order: int):
+        ids = bytes_.encode(context)
+        return names, models[order].distribution(ids), models[order].counts(ids)
+
+    def sample(models: dict[int, NGramModel], context: str, order: int, n: int, seed: int) -> str:
+        ids = models[order].sample(n, bytes_.encode(context), np.random.default_rng(seed))
+        return bytes_.decode(ids, errors="surrogateescape")
+
+    def shares(models: dict[int, NGramModel], context: str, order: int):
+        return models[order].shares(bytes_.encode(context))
+
+    def each(function) -> dict[str, Callable]:
+        return {name: partial(function, models) for name, models in by_name.items()}
+
+    weighed = all(hasattr(model, "shares") for models in by_name.values() for model in models.values())
+    return NGramExplorer(
+        each(next_tokens),
+        each(sample),
+        tracer(texts),
+        shares=each(shares) if weighed else None,
+        split=lambda context: [names[i] for i in bytes_.encode(context)],
+        orders=next(iter(by_name.values())),
+        unit="byte",
+        **settings,
+    )

@@ -1,0 +1,195 @@
+"""A real JupyterLab in a real Chromium, on loopback only: what the browser tests and the pictures use."""
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import nbformat
+from playwright.sync_api import Browser, Page, Playwright
+
+ROOT = Path(__file__).parents[2]
+CLASSROOM = ROOT / "course_utils" / "classroom"
+CHROMIUMS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge"]
+PATIENCE = 60_000  # ms; only a hang may reach it
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+KEPT_LOCAL = ("data", "blob", "about")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@dataclass
+class Lab:
+    """A running JupyterLab server on `folder`."""
+
+    folder: Path
+    url: str
+    token: str
+
+    def api(self, method: str, path: str) -> object:
+        request = urllib.request.Request(
+            f"{self.url}/api/{path}", method=method, headers={"Authorization": f"token {self.token}"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            body = answer.read()
+        return json.loads(body) if body else None
+
+    def stop_kernels(self) -> None:
+        """Shut down all kernels and their sessions, as the learner's next morning finds them."""
+        for session in self.api("GET", "sessions"):
+            self.api("DELETE", f"sessions/{session['id']}")
+
+
+@contextlib.contextmanager
+def running_lab(folder: Path) -> Iterator[Lab]:
+    """JupyterLab as `course.py lab` starts it, with settings of its own, none of the user's."""
+    port, token = free_port(), secrets.token_hex(16)
+    home = folder / ".jupyter-home"
+    env = os.environ | {
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "GOMP_SPINCOUNT": "0",
+        "JUPYTER_TOKEN": token,
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_DATA_DIR": str(home / "data"),
+        "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+        "IPYTHONDIR": str(home / "ipython"),
+    }
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
+    command += [f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}"]
+    command += [f"--config={CLASSROOM / 'jupyter_server_config.py'}"]
+    command += [
+        f"--LabApp.app_settings_dir={CLASSROOM / 'lab_settings'}",
+        "--LabApp.extension_manager=readonly",
+    ]
+    command += ["--ServerApp.jpserver_extensions={'jupyterlab_jupytext': False}"]
+    log = (folder / "server.log").open("wb")
+    server = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log)
+    lab = Lab(folder, f"http://127.0.0.1:{port}", token)
+    try:
+        for _ in range(300):
+            if server.poll() is not None:
+                raise RuntimeError(
+                    f"JupyterLab stopped:\n{(folder / 'server.log').read_text('utf-8')[-3000:]}"
+                )
+            try:
+                lab.api("GET", "status")
+                break
+            except (urllib.error.URLError, ConnectionError):
+                time.sleep(0.2)
+        yield lab
+        lab.stop_kernels()
+    finally:
+        server.terminate()
+        server.wait(20)
+        log.close()
+
+
+def chromium(playwright: Playwright) -> Browser:
+    """The machine's own Chromium or Chrome if there is one, else the one that playwright installed."""
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUMS)), None)
+    quiet = [
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-first-run",
+    ]
+    as_root = ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
+    return playwright.chromium.launch(
+        executable_path=found, args=[*quiet, *as_root, "--disable-gpu", "--disable-quic"]
+    )
+
+
+@dataclass
+class Notebook:
+    """A notebook open in JupyterLab, and every address that its page asked for outside this machine."""
+
+    lab: Lab
+    page: Page
+    name: str
+    refused: list[str] = field(default_factory=list)
+
+    @property
+    def path(self) -> Path:
+        return self.lab.folder / self.name
+
+    def open(self) -> "Notebook":
+        # `reset` drops the layout of an earlier visit; `doc` shows the notebook alone, without side bars
+        self.page.goto(f"{self.lab.url}/doc/tree/{self.name}?reset&token={self.lab.token}")
+        self.page.locator(".jp-Notebook").wait_for(timeout=PATIENCE)
+        self.page.wait_for_function(
+            "document.querySelectorAll('.jp-Notebook .jp-Cell').length > 0", timeout=PATIENCE
+        )
+        return self
+
+    def run_all(self) -> None:
+        """Run all cells, and wait until each of them has run."""
+        self.page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=PATIENCE)  # in the status bar
+        self.page.evaluate(
+            "document.querySelectorAll('.jp-InputPrompt').forEach((p) => (p.textContent = ''))"
+        )
+        self.menu("Run", "Run All Cells")
+        self.page.wait_for_function(
+            """[...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]
+                .every((prompt) => /^\\[\\d+\\]:$/.test(prompt.textContent))""",
+            timeout=PATIENCE,
+        )
+
+    def menu(self, menu: str, item: str) -> None:
+        self.page.get_by_role("menuitem", name=menu, exact=True).click()
+        self.page.get_by_role("menuitem", name=item, exact=True).click()
+
+    def save(self) -> None:
+        before = self.path.stat().st_mtime_ns
+        self.page.keyboard.press("Control+s")
+        for _ in range(100):
+            if self.path.stat().st_mtime_ns != before:
+                return
+            self.page.wait_for_timeout(100)
+        raise AssertionError("the notebook was not saved")
+
+
+@contextlib.contextmanager
+def notebook(browser: Browser, lab: Lab, name: str, **page_settings) -> Iterator[Notebook]:
+    """Open a notebook in a page that can reach loopback and nothing else."""
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 1000}} | page_settings)
+    opened = Notebook(lab, context.new_page(), name)
+
+    def outside(url: str) -> bool:
+        parts = urlsplit(url)
+        return parts.scheme not in KEPT_LOCAL and parts.hostname not in LOOPBACK
+
+    def refuse(route):
+        opened.refused.append(route.request.url)
+        route.abort()
+
+    context.route(outside, refuse)
+    opened.page.on("websocket", lambda socket: outside(socket.url) and opened.refused.append(socket.url))
+    try:
+        yield opened.open()
+    finally:
+        context.close()
+
+
+def write_notebook(path: Path, *cells: str) -> Path:
+    """A notebook of code cells."""
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    nb.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(nb, path)
+    return path
