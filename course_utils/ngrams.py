@@ -43,7 +43,7 @@ class Discounts(NamedTuple):
     fallback: bool
 
 
-class Shares(NamedTuple):
+class Level(NamedTuple):
     """How one order shares its probability out: see the formula at the head of this file."""
 
     direct: Float[np.ndarray, " ngrams"]
@@ -73,7 +73,7 @@ class NGramModel:
         self.discounts: list[Discounts] = []  # by order, from 1, once a discounting model is fitted
         self.weights: list[float] = []  # by order, from 1, once an interpolated model is fitted
         self._tables: list[Table] = []
-        self._shares: list[Shares] = []
+        self._levels: list[Level] = []
 
     def _check_settings(self) -> None:
         allowed = SMOOTHINGS[self.smoothing]
@@ -118,11 +118,11 @@ class NGramModel:
                 "interpolated needs held_out, text that fit does not count: on counted text "
                 "the highest order would take all the weight"
             )
-        self._tables, self._shares, self.discounts = [], [], []  # free an earlier fit before counting
+        self._tables, self._levels, self.discounts = [], [], []  # free an earlier fit before counting
         self._tables = count_ngrams(texts, self.order, self.vocab_size)
         if self.smoothing == "interpolated":
             self._estimate_weights(self._check_tokens(held_out))
-        self._shares = [self._share(table, n) for n, table in enumerate(self._tables, start=1)]
+        self._levels = [self._level(table, n) for n, table in enumerate(self._tables, start=1)]
         return self
 
     def _check_tokens(self, tokens) -> Int[np.ndarray, " tokens"]:
@@ -141,7 +141,7 @@ class NGramModel:
             )
         return tokens.astype(np.int64)
 
-    def _share(self, table: Table, n: int) -> Shares:
+    def _level(self, table: Table, n: int) -> Level:
         counts = table.counts
         if "kneser_ney" in self.smoothing and n < self.order:
             # continuation counts: how many different tokens has this n-gram followed?
@@ -149,17 +149,17 @@ class NGramModel:
         totals = table.per_context(counts)
         seen, totals = totals > 0, np.maximum(totals, 1)
         if self.smoothing in ("mle", "stupid_backoff"):
-            return Shares(counts / totals[table.contexts], np.zeros(len(totals)), seen)
+            return Level(counts / totals[table.contexts], np.zeros(len(totals)), seen)
         if self.smoothing == "add_k":
             added = self.settings["k"] * self.vocab_size  # k to each of the V tokens
-            return Shares(counts / (totals + added)[table.contexts], added / (totals + added), seen)
+            return Level(counts / (totals + added)[table.contexts], added / (totals + added), seen)
         if self.smoothing == "interpolated":
             weight = self.weights[n - 1]
-            return Shares(weight * counts / totals[table.contexts], np.full(len(totals), 1 - weight), seen)
+            return Level(weight * counts / totals[table.contexts], np.full(len(totals), 1 - weight), seen)
         discounts = self._discounts(counts, n)
         self.discounts.append(discounts)
         taken = np.array([0.0, *discounts[:3]])[np.minimum(counts, 3)]
-        return Shares((counts - taken) / totals[table.contexts], table.per_context(taken) / totals, seen)
+        return Level((counts - taken) / totals[table.contexts], table.per_context(taken) / totals, seen)
 
     def _discounts(self, counts: np.ndarray, n: int) -> Discounts:
         if n == 1 and self.settings["base"] is None:
@@ -223,7 +223,7 @@ class NGramModel:
         floor = 0.0 if can_be_zero else 1 / self.vocab_size
         p = np.full(len(tokens), floor)
         for n, (contexts, grams) in enumerate(look_up(self._tables, tokens), start=1):
-            direct, passed_on, seen = self._shares[n - 1]
+            direct, passed_on, seen = self._levels[n - 1]
             own = np.where(grams >= 0, direct[grams], 0.0)
             if self.smoothing == "stupid_backoff":
                 longer = np.where(own > 0, own, self.settings["alpha"] * p)
@@ -253,7 +253,7 @@ class NGramModel:
         context = self._last(context)
         uniform = p = np.full(self.vocab_size, 1 / self.vocab_size)
         for n, context_id in enumerate(ending_ids(self._tables, context)):
-            direct, passed_on, seen = self._shares[n]
+            direct, passed_on, seen = self._levels[n]
             if context_id < 0 or not seen[context_id]:
                 continue
             if self.smoothing in LONGEST_ONLY:
@@ -264,6 +264,22 @@ class NGramModel:
             p = passed_on[context_id] * p
             p[followers] += direct[ids]
         return p
+
+    def shares(self, context: Int[np.ndarray, " context"] = ()) -> Float[np.ndarray, " order+1"]:
+        """Who answers after `context`: the share of the uniform distribution [0] and of the counts of each
+        order [1] to [order]. They sum to 1."""
+        self._need("distribution")
+        context = self._last(context)
+        shares, left = np.zeros(self.order + 1), 1.0
+        for n, context_id in reversed(list(enumerate(ending_ids(self._tables, context)))):
+            _, passed_on, seen = self._levels[n]
+            if context_id >= 0 and seen[context_id]:
+                shares[n + 1] = left * (1 - passed_on[context_id])
+                left *= passed_on[context_id]
+            if self.smoothing in LONGEST_ONLY:
+                break
+        shares[0] = left
+        return shares
 
     def counts(self, context: Int[np.ndarray, " context"] = ()) -> Int[np.ndarray, " vocab"]:
         """How often each token followed the last order - 1 tokens of `context` in the training text."""
@@ -313,5 +329,5 @@ class NGramModel:
     def megabytes(self) -> float:
         """The size of all tables in memory."""
         arrays = [array for table in self._tables for array in vars(table).values()]
-        arrays += [array for shares in self._shares for array in shares]
+        arrays += [array for level in self._levels for array in level]
         return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray)) / 1e6

@@ -169,6 +169,16 @@ def test_log2_probs_and_distribution_agree(smoothing):
         assert got[i] == pytest.approx(np.log2(p), abs=1e-9)
 
 
+@pytest.mark.parametrize("smoothing", PROBABILISTIC)
+@pytest.mark.parametrize("context", [(), (0,), (5,), (0, 1), (4, 4, 4)])
+def test_shares_say_who_answers(smoothing, context):
+    shares = fitted(4, smoothing).shares(context)
+    assert shares.shape == (5,) and shares.sum() == pytest.approx(1)
+    assert not shares[len(context) + 2 :].any()
+    if smoothing == "mle":
+        assert shares[0 if 5 in context or context == (4, 4, 4) else len(context) + 1] == 1
+
+
 def test_a_longer_context_is_cut_to_its_last_tokens():
     model = fitted(3, "kneser_ney")
     np.testing.assert_array_equal(model.distribution([4, 4, 0, 1]), model.distribution([0, 1]))
@@ -213,7 +223,7 @@ def test_interpolation_weights_beat_other_weights_on_held_out_text():
             if not 0 < other.weights[n] + step < 1:
                 continue
             other.weights[n] += step
-            other._shares = [other._share(table, k) for k, table in enumerate(other._tables, start=1)]
+            other._levels = [other._level(table, k) for k, table in enumerate(other._tables, start=1)]
             assert other.perplexity(text(9)) > best
 
 
