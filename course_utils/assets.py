@@ -131,7 +131,10 @@ def fetch(names: Iterable[str] | None = None, progress: Callable[[Asset, int], N
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 raise AssetError(f"The asset {asset.name} could not be kept: {_disk_full(asset)}") from None
-            raise AssetError(f"The asset {asset.name} could not be kept: {error}.") from error
+            raise AssetError(
+                f"The asset {asset.name} could not be kept: {error}; set COURSE_CACHE to a folder that you can "
+                "write to, then start again."
+            ) from error
 
 
 def _bring(asset: Asset, progress: Callable[[Asset, int], None]) -> None:

@@ -263,6 +263,14 @@ def test_a_python_without_pip_is_named(publish, tmp_path, monkeypatch):
     assert "ensurepip" in refusal()
 
 
+def test_a_cache_that_cannot_be_written_is_named(publish, tmp_path, monkeypatch):
+    publish()
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "file"))
+    with pytest.raises(assets.AssetError, match=r"could not be kept: .*; set COURSE_CACHE to a folder"):
+        assets.path("sample")
+
+
 def test_an_unknown_name_is_refused():
     with pytest.raises(assets.AssetError, match=r"no asset named 'hamlet'; the course has .*shakespeare"):
         assets.path("hamlet")
