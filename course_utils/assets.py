@@ -132,8 +132,8 @@ def fetch(names: Iterable[str] | None = None, progress: Callable[[Asset, int], N
             if error.errno == errno.ENOSPC:
                 raise AssetError(f"The asset {asset.name} could not be kept: {_disk_full(asset)}") from None
             raise AssetError(
-                f"The asset {asset.name} could not be kept: {error}; set COURSE_CACHE to a folder that you can "
-                "write to, then start again."
+                f"The asset {asset.name} could not be kept: {error}; set COURSE_CACHE to a folder that "
+                "you can write to, then start again."
             ) from error
 
 
