@@ -62,6 +62,7 @@ def lab(options) -> None:
 
     for message in release.lay_all(NOTEBOOKS, WORK):
         print(message, flush=True)
+    print(f"JupyterLab starts on http://127.0.0.1:{port}, in {WORK}; Ctrl-C stops it.", flush=True)
     from jupyterlab.labapp import LabApp
 
     warnings.filterwarnings("ignore", "Overriding existing pre_save_hook")  # the server sets ours twice

@@ -1,0 +1,92 @@
+"""pyproject.toml, environment.yml, the lock, the licences and the README tell the same story."""
+
+import importlib.util
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).parent.parent
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
+CONDA_NAMES = {"torch": "pytorch", "playwright": "playwright-python"}  # where conda-forge's name is another
+
+
+def read(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def requirements():
+    """Name -> specifier of all that pyproject.toml asks for, the test packages included."""
+    lines = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
+    return {each.name: each.specifier for each in map(Requirement, lines)}
+
+
+def test_every_requirement_has_a_lower_bound():
+    for name, specifier in requirements().items():
+        assert any(clause.operator == ">=" for clause in specifier), name
+
+
+def test_torch_is_one_without_the_hole_in_torch_load():
+    assert str(requirements()["torch"]) == "<3,>=2.10"
+
+
+def test_the_conda_environment_asks_for_the_same():
+    dependencies = yaml.safe_load(read("environment.yml"))["dependencies"]
+    assert dependencies.pop() == {"pip": ["-e ."]}
+    found = {each.name: each.specifier for each in map(Requirement, dependencies)}
+    assert str(found.pop("python")) == PROJECT["requires-python"]
+    found.pop("pip")
+    assert found == {CONDA_NAMES.get(name, name): specifier for name, specifier in requirements().items()}
+
+
+def locked():
+    lines = [line for line in read("requirements.lock").splitlines() if not line.startswith("#")]
+    return dict(re.fullmatch(r"([\w.-]+)==([\w.]+)", line).groups() for line in lines)
+
+
+def test_the_lock_holds_what_the_ranges_allow():
+    versions = {canonicalize_name(name): Version(version) for name, version in locked().items()}
+    for name, specifier in requirements().items():
+        assert versions[canonicalize_name(name)] in specifier, name
+
+
+def test_the_lock_names_no_build_of_one_machine():
+    assert all("+" not in version for version in locked().values())
+    assert "llm-workbook" not in locked()
+
+
+def test_what_the_package_needs_is_packaged():
+    patterns = PYPROJECT["tool"]["setuptools"]["package-data"]["course_utils"]
+    package = ROOT / "course_utils"
+    files = {path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts}
+    covered = {path for pattern in patterns for path in package.glob(pattern)}
+    assert {path for path in files if path.suffix != ".py"} <= covered
+
+
+def test_licences():
+    assert PROJECT["license"] == "Apache-2.0"
+    assert all(
+        words in read("LICENSE") for words in ("Apache License", "Version 2.0", "END OF TERMS AND CONDITIONS")
+    )
+    assert "CC BY 4.0" in read("LICENSE-TEXT.md")
+    for name in PROJECT["license-files"]:
+        assert name in read("README.md")
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_the_documents_name_commands_and_files_that_exist(name):
+    text = read(name)
+    spec = importlib.util.spec_from_file_location("course", ROOT / "course.py")
+    course = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(course)
+    commands = set(re.findall(r"course\.py ([a-z]+)", text))
+    assert commands and commands <= {*course.EXTRAS, *course.READ_ONLY}
+    links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text)
+    missing = [link for link in links if "://" not in link and not (ROOT / link).exists()]
+    assert links and missing == []
