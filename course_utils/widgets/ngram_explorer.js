@@ -65,7 +65,7 @@ function render({ model, el }) {
       ...(start.models.length > 1 ? [field("What to do about the unseen", models)] : [])),
     notice,
     element("div", { class: "ng-columns" },
-      element("div", { class: "ng-left" },
+      element("div", { class: start.weighed ? "ng-left ng-weighed" : "ng-left" },
         element("p", { class: "ng-caption" }, ...start.caption.map(([bold, text]) =>
           element("span", {}, element("b", {}, bold), text, " "))),
         element("div", { class: "ng-head", "aria-hidden": "true" },
@@ -188,8 +188,9 @@ function render({ model, el }) {
     const row = rows[chosenRow()];
     const used = row.order === 1 ? ["nothing"] : ["“", ...row.used.flatMap(visible), "”"];
     detail.replaceChildren(`Order ${row.order} after `, ...used,
-      element("small", {}, row.problem || ` seen ${grouped(row.seen)} times, followed by ` +
-        `${grouped(row.followers)} different ${unit}s`));
+      element("small", {}, row.problem || (row.seen
+        ? ` seen ${grouped(row.seen)} times, followed by ${grouped(row.followers)} different ${unit}s`
+        : " never seen: this is a guess from shorter contexts")));
     bars.setAttribute("aria-label", `Next ${unit}s at order ${row.order}`);
     chosenBar = Math.min(chosenBar, Math.max(0, row.tokens.length - 1));
     const before = [...row.probabilities, row.others.probability];
@@ -209,14 +210,14 @@ function render({ model, el }) {
     bars.replaceChildren(...barItems, ...(row.others.tokens ? [others] : []));
     markChosen(bars, barItems, chosenBar);
 
+    for (const input of [plus, addHundred, putBack]) input.disabled = row.seen === 0;
     whatIfLabel.replaceChildren("What if ", element("b", { class: "ng-token" }, ...visible(chosenToken() ?? "")),
       " had come next");
-    whatIfAnswer.replaceChildren(more && barItems.length
-      ? `${percent(before[chosenBar])} would be ${percent(after[chosenBar])}: ` +
-        `(${grouped(row.seen)} × ${before[chosenBar].toFixed(4)} + ${grouped(more)}) / ` +
-        `${grouped(row.seen + more)}. Counts are the parameters; nobody wrote a rule. ` +
-        "A what-if on this row: the model itself stays as it is."
-      : `Choose a ${unit} (click, or arrow keys), then a number: its count changes, and every bar with it.`);
+    whatIfAnswer.textContent = !row.seen ? "Nothing was counted here, so there is no count to change: choose an order below."
+      : !more ? `Choose a ${unit} (click, or arrow keys), then a number: its count changes, and every bar with it.`
+      : `${percent(before[chosenBar])} would be ${percent(after[chosenBar])}: ` +
+        `(${grouped(row.seen)} × ${before[chosenBar].toFixed(4)} + ${grouped(more)}) / ${grouped(row.seen + more)}. ` +
+        "Counts are the parameters; nobody wrote a rule. This is a what-if: the model itself stays as it is.";
   }
 
   function drawRibbon(sample) {

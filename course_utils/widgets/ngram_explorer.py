@@ -48,7 +48,7 @@ class NGramExplorer(Widget):
         orders: Iterable[int] = range(1, 9),
         context: str = "To be, or not to ",
         order: int = 5,
-        n: int = 300,
+        n: int = 200,
         seed: int = 1,
         unit: str = "character",
     ):
@@ -183,12 +183,16 @@ class NGramExplorer(Widget):
 
     def describe(self) -> str:
         row = next(row for row in self.rows if row["order"] == self.asked["order"])
-        best = [f"{quoted(t)} {p:.1%}" for t, p in zip(row["tokens"][:3], row["probabilities"], strict=False)]
+        best = [
+            f"{quoted(t)} {_percent(p)}"
+            for t, p in zip(row["tokens"][:3], row["probabilities"], strict=False)
+        ]
         looks_at = quoted("".join(row["used"])) if row["used"] else "no context"
-        sentence = f"Order {row['order']} looks at {looks_at}, counted {row['seen']:,} times in training; "
+        seen = f"counted {row['seen']:,} times in training" if row["seen"] else "never counted in training"
+        sentence = f"Order {row['order']} looks at {looks_at}, {seen}; "
         sentence += row["problem"] or f"most likely next: {', '.join(best)}"
         if others := row["others"]["tokens"] + len(row["tokens"]) - len(best):
-            sentence += f", and {others:,} others {1 - sum(row['probabilities'][: len(best)]):.1%}"
+            sentence += f", and {others:,} others {_percent(1 - sum(row['probabilities'][:3]))}"
         return sentence if self.stale else f"{sentence}. {self.sampled['verdict']}"
 
     def picture(self, figure: Figure) -> None:
@@ -209,9 +213,14 @@ class NGramExplorer(Widget):
                         va="center",
                     )
                 left += p
+            strips.barh(
+                row["order"], 1 - left, left=left, color="white", edgecolor="0.7", hatch="///", height=0.8
+            )
             seen = f"{row['seen']:,} ×" if row["seen"] else "never seen"
             strips.text(1.01, row["order"], seen, va="center")
-        strips.set(xlim=(0, 1), yticks=self._orders, ylabel="order", xlabel="probability")
+        strips.set(
+            xlim=(0, 1), yticks=self._orders, ylabel="order", xlabel="probability (hatched: all others)"
+        )
         strips.spines[["top", "right"]].set_visible(False)
 
         lengths = [piece["length"] for piece in self.sampled["pieces"] for _ in piece["text"]]
@@ -223,6 +232,10 @@ class NGramExplorer(Widget):
             image = ribbon.imshow([lengths], aspect="auto", cmap="cividis", vmin=1, vmax=FULL_COLOUR)
             figure.colorbar(image, ax=ribbon, label="characters")
         ribbon.set(yticks=[], xlabel="character of the sample")
+
+
+def _percent(p: float) -> str:
+    return f"{100 * p:.1f} %"
 
 
 def _by_name(functions) -> dict[str, Callable]:
@@ -285,12 +298,11 @@ def from_models(
     def each(function) -> dict[str, Callable]:
         return {name: partial(function, models) for name, models in by_name.items()}
 
-    weighed = all(hasattr(model, "shares") for models in by_name.values() for model in models.values())
     return NGramExplorer(
         each(next_tokens),
         each(sample),
         tracer(texts),
-        shares=each(shares) if weighed else None,
+        shares=each(shares),
         split=lambda context: [names[i] for i in bytes_.encode(context)],
         orders=next(iter(by_name.values())),
         unit="byte",

@@ -61,9 +61,9 @@ def tracer(texts: dict[str, str]) -> Callable[[str], list[Run]]:
 
 
 def longest_at(runs: list[Run], n: int) -> list[Run | None]:
-    """For each of n characters the longest run that it lies in; None where it lies in none."""
+    """For each of n characters the longest run that it lies in (of equals the first), or None."""
     longest: list[Run | None] = [None] * n
-    for run in sorted(runs, key=lambda run: run.length):
+    for run in sorted(reversed(runs), key=lambda run: run.length):  # later ones overwrite
         longest[run.start : run.end] = [run] * run.length
     return longest
 

@@ -1,0 +1,285 @@
+"""Widgets without a browser: the sentence, the picture, what crosses to the browser, and hostile input."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from course_utils.ngrams import NGramModel
+from course_utils.tokenizers import ByteTokenizer
+from course_utils.widgets.base import WIDGET_VIEW, Widget, visible
+from course_utils.widgets.ngram_explorer import KEPT, TOP, NGramExplorer, from_models
+from course_utils.widgets.provenance import Run, fewest_runs, longest_at, tracer
+
+TEXTS = {"First": "to be or not to be, that is the question", "Second": "the rest is silence — or is it?"}
+HOSTILE = [
+    "</script>",
+    '"',
+    "'",
+    "\U0001f600",
+    "שלום",
+    "a",
+    "a",
+    "",
+    "\udcc3",
+    "\u0301",
+    "$x^2$",
+    "<img src=x>",
+    "\0",
+]
+
+
+@pytest.fixture(scope="module")
+def models():
+    tokens = [ByteTokenizer().encode(text) for text in TEXTS.values()]
+    return {n: NGramModel(n, "mle").fit(tokens, 256) for n in range(1, 6)}
+
+
+@pytest.fixture
+def explorer(models):
+    return from_models(models, TEXTS, context="not to ", order=3, n=60)
+
+
+def hostile(tokens=HOSTILE, p=None):
+    p = np.full(len(tokens), 1 / len(tokens)) if p is None else np.asarray(p)
+    return NGramExplorer(
+        lambda context, order: (tokens, p, np.arange(len(tokens))),
+        lambda context, order, n, seed: "".join(tokens),
+        lambda text: [],
+        orders=range(1, 3),
+        order=2,
+    )
+
+
+def answer(widget, **request):
+    widget._answer(widget, {"id": "me/1", **request}, [])
+    return widget.shown
+
+
+# ---- provenance --------------------------------------------------------------------------------
+
+
+def every_copied_run(text, texts):
+    """The definition, word for word: no run can be made longer to the left or to the right."""
+
+    def home(start, end):
+        return next((title for title, whole in texts.items() if text[start:end] in whole), None)
+
+    return [
+        Run(start, end - start, home(start, end))
+        for start in range(len(text))
+        for end in range(start + 1, len(text) + 1)
+        if home(start, end)
+        and (start == 0 or not home(start - 1, end))
+        and (end == len(text) or not home(start, end + 1))
+    ]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_tracer_finds_exactly_the_runs_of_the_definition(seed):
+    rng = np.random.default_rng(seed)
+    texts = {title: "".join(rng.choice(list("abc"), size=40)) for title in "PQR"}
+    text = "".join(rng.choice(list("abcd\0"), size=60, p=[0.3, 0.3, 0.3, 0.07, 0.03]))
+    assert tracer(texts)(text) == every_copied_run(text, texts)
+
+
+def test_tracer_never_joins_two_texts_nor_copies_what_is_not_there():
+    trace = tracer({"A": "abc", "B": "def"})
+    assert trace("abcdef") == [Run(0, 3, "A"), Run(3, 3, "B")]
+    assert trace("c\0d") == [Run(0, 1, "A"), Run(2, 1, "B")]
+    assert trace("xyz\ud83d") == trace("") == []
+    with pytest.raises(ValueError, match="at least one not empty"):
+        tracer({"A": ""})
+
+
+def test_longest_run_at_each_character_and_how_many_are_needed():
+    runs = [Run(0, 3, "A"), Run(1, 4, "B"), Run(4, 2, "C"), Run(8, 1, "D")]
+    assert longest_at(runs, 9) == [runs[0], *[runs[1]] * 4, runs[2], None, None, runs[3]]
+    assert longest_at([Run(0, 2, "A"), Run(1, 2, "B")], 3)[1].title == "A"  # of equals the first
+    assert fewest_runs(runs) == 4
+    assert fewest_runs([Run(0, 3, "A"), Run(1, 3, "B"), Run(2, 3, "C")]) == 2  # the middle one is not needed
+    assert fewest_runs([]) == 0
+
+
+# ---- the explorer ------------------------------------------------------------------------------
+
+
+def test_a_row_is_the_model_and_nothing_is_cut_off_before_it_sums_to_1(explorer, models):
+    ids = ByteTokenizer().encode("not to ")
+    for row in explorer.shown["rows"]:
+        p, counts = models[row["order"]].distribution(ids), models[row["order"]].counts(ids)
+        assert row["seen"] == counts.sum() and row["followers"] == np.count_nonzero(counts)
+        assert sum(row["probabilities"]) + row["others"]["probability"] == pytest.approx(1)
+        assert row["others"]["tokens"] == 256 - TOP
+        assert row["probabilities"] == sorted(p, reverse=True)[:TOP]
+        assert [p[ord(token)] for token in row["tokens"]] == row["probabilities"]
+        assert "".join(row["used"]) == "not to "[8 - row["order"] :]
+    assert [row["order"] for row in explorer.shown["rows"]] == [5, 4, 3, 2, 1]
+
+
+def test_sentence_has_the_numbers_and_is_the_repr_and_the_plain_text(explorer):
+    # "o " was counted 3 times: twice before b, once before nothing else than n ("or not" gives "r ")
+    counts = TEXTS["First"].count("o b")
+    assert f"Order 3 looks at “o·”, counted {counts} times in training" in explorer.describe()
+    assert "“b” 100.0 %" in explorer.describe()
+    bundle = explorer._repr_mimebundle_()
+    assert repr(explorer) == explorer.describe() == bundle["text/plain"] == explorer.shown["sentence"]
+    assert "object at 0x" not in repr(explorer)
+
+
+def test_picture_lies_beside_the_view_and_is_named_by_the_sentence(explorer):
+    bundle = explorer._repr_mimebundle_()
+    assert bundle[WIDGET_VIEW]["model_id"] == explorer.model_id
+    assert re.search(
+        r'<img alt="Order 3 looks at [^"]+" src="data:image/png;base64,iVBOR', bundle["text/html"]
+    )
+    assert "Run this cell to make it live" in bundle["text/html"]
+    assert len(json.dumps(bundle)) < 200_000
+    assert len(json.dumps(explorer.shown)) < 200_000
+
+
+def test_sample_pieces_put_the_sample_together_and_name_the_longest_run(explorer, models):
+    sample = explorer.shown["sample"]
+    ids = models[3].sample(60, ByteTokenizer().encode("not to "), np.random.default_rng(1))
+    text = ByteTokenizer().decode(ids, errors="surrogateescape")
+    assert "".join(piece["text"] for piece in sample["pieces"]) == visible(text)
+    longest = max(tracer(TEXTS)(text), key=lambda run: run.length)
+    assert f"Longest run copied: {longest.length} characters, from {longest.title}" in explorer.describe()
+    assert [piece["length"] for piece in sample["pieces"] if piece["longest"]] == [longest.length]
+    assert f"no run of {longest.length + 1} or more characters is copied" in explorer.describe()
+
+
+def test_a_request_changes_what_is_shown_and_the_answer_carries_its_id(explorer):
+    shown = answer(explorer, context="that ", order=2, seed=5, sampling=True)
+    assert shown["answers"] == "me/1" and shown["problem"] == "" and not shown["stale"]
+    assert (shown["order"], shown["seed"], shown["context"]) == (2, 5, "that ")
+    assert "Order 2 looks at “·”" in shown["sentence"]
+    before = shown["sample"]
+    assert answer(explorer, context="be", sampling=False)["sample"] == before
+    assert explorer.shown["stale"] and "Longest run" not in explorer.describe()
+
+
+def test_shares_of_the_orders_cross_when_they_are_given(models):
+    shared = NGramExplorer(
+        lambda context, order: (["a", "b"], [0.5, 0.5], [1, 1]),
+        lambda *_: "ab",
+        lambda text: [],
+        shares=lambda context, order: np.eye(order + 1)[order],
+        orders=[1, 2],
+        order=2,
+    )
+    assert [row["shares"] for row in shared.shown["rows"]] == [[0, 0, 1], [0, 1]]
+
+
+@pytest.mark.parametrize(
+    "request_, message",
+    [
+        ({"order": 9}, "order is one of [5, 4, 3, 2, 1]; 9 came"),
+        ({"n": 0}, "n is one of range(1, 1001); 0 came"),
+        ({"seed": -1}, "seed is one of"),
+        ({"model": "?"}, "model is one of [''];"),
+    ],
+)
+def test_a_request_that_is_not_offered_is_refused_in_a_sentence(explorer, request_, message):
+    before = explorer.shown["rows"]
+    shown = answer(explorer, **request_)
+    assert message in shown["problem"] and shown["rows"] == before
+
+
+def test_a_very_long_context_is_cropped_with_notice(explorer):
+    shown = answer(explorer, context="x" * 9_990 + "not to be ", sampling=True)
+    assert "10,000 characters came" in shown["notice"] and str(KEPT) in shown["notice"]
+    assert shown["context"].endswith("not to be ") and len(shown["context"]) == KEPT
+    assert "1,200 characters came" in answer(explorer, context="a" * 200, cut=1000)["notice"]
+
+
+def test_an_empty_context_and_half_a_character_are_no_error(explorer):
+    shown = answer(explorer, context="", sampling=True)
+    assert shown["problem"] == "" and all(row["used"] == [] for row in shown["rows"])
+    assert "looks at no context" in shown["sentence"]
+    shown = answer(explorer, context="to \ud83d", sampling=True)
+    assert "lone surrogate" in shown["notice"] and shown["context"] == "to "
+
+
+def test_bytes_that_are_no_character_are_shown_by_number(explorer):
+    assert visible("\udcc3\udca9x\ud83d") == "‹C3›‹A9›x‹D83D›"
+    shown = answer(explorer, context="é", sampling=True)
+    assert shown["rows"][0]["used"] == ["‹C3›", "‹A9›"]
+
+
+def test_hostile_tokens_reach_the_browser_whole_and_the_html_escaped():
+    widget = hostile()
+    json.dumps(widget.shown).encode("utf-8")  # no lone surrogate is left
+    row = widget.shown["rows"][0]
+    assert len(row["tokens"]) == TOP and row["others"]["tokens"] == len(HOSTILE) - TOP
+    html = widget._repr_mimebundle_()["text/html"]
+    assert "<script" not in html and "<img src=x" not in html and html.count("<img") == 1
+
+
+def test_the_picture_is_drawn_without_pyplot_and_without_a_warning(recwarn):
+    import sys
+
+    sys.modules.pop("matplotlib.pyplot", None)
+    assert hostile().png().startswith(b"\x89PNG")
+    assert "matplotlib.pyplot" not in sys.modules
+    assert not [warning for warning in recwarn if "Glyph" in str(warning.message)]
+
+
+@pytest.mark.parametrize("p", [[0.5, 0.4], [np.nan, 1], [1.5, -0.5]])
+def test_a_row_whose_probabilities_are_none_says_so_and_the_widget_lives(p):
+    widget = hostile(["a", "b"], p)
+    assert "sum to" in widget.shown["rows"][0]["problem"]
+    assert "sum to" in widget.describe()
+    assert widget.png()
+
+
+def test_a_learners_own_broken_function_gives_a_message_and_no_traceback(models):
+    def broken(*_):
+        raise RuntimeError("my own slip")
+
+    widget = NGramExplorer(broken, broken, lambda text: [], orders=[1, 2], order=1)
+    assert widget.shown["rows"][0]["problem"] == "my own slip"
+    assert "There is no sample: my own slip" in widget.describe()
+    assert widget.png()
+
+
+def test_two_smoothings_are_a_choice(models):
+    widget = from_models({"plain": models, "the same": models}, TEXTS, order=2)
+    assert widget.shown["models"] == ["plain", "the same"]
+    assert answer(widget, model="the same")["model"] == "the same"
+
+
+# ---- the base ----------------------------------------------------------------------------------
+
+
+class Bare(Widget):
+    """A widget in a module that has no .js: it has no front end, but its contract holds."""
+
+    def view(self):
+        return {"blob": b"\x00\x01"}
+
+    def describe(self):
+        return "Seven dots."
+
+    def picture(self, figure: Figure):
+        figure.add_subplot().plot([0, 1])
+
+    def handle(self, request):
+        raise KeyError("what")
+
+
+def test_any_error_is_answered_or_the_view_would_wait_for_ever():
+    bare = Bare()
+    assert answer(bare)["problem"] == "KeyError: 'what'" and bare.shown["answers"] == "me/1"
+    assert bare.shown["blob"] == b"\x00\x01"
+
+
+def test_the_front_end_is_one_module_without_any_address():
+    source = NGramExplorer._esm
+    assert source.index("function frame") < source.index("function render")
+    assert source.count("export default") == 1
+    everything = source + NGramExplorer._css
+    assert not re.search(r"https?:|//[a-z]+\.|\bimport\b|innerHTML|@import|url\(", everything)
+    assert "_esm" not in Bare.__dict__
