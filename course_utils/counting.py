@@ -27,10 +27,16 @@ class Table:
         """The sum of a value over the n-grams of each context."""
         return np.bincount(self.contexts, weights=values, minlength=self.n_contexts)
 
+    def find(self, context: int, token: int) -> int:
+        """The id of the n-gram that a token makes with its context; -1 if it was never counted."""
+        key = context * self.vocab_size + token
+        place = int(self.keys.searchsorted(key))
+        return place if context >= 0 and place < len(self.keys) and self.keys[place] == key else -1
+
     def followers(self, context: int) -> tuple[Int[np.ndarray, " followers"], slice]:
         """The tokens that were counted after a context, and the ids of those n-grams."""
         first = context * self.vocab_size
-        low, high = np.searchsorted(self.keys, [first, first + self.vocab_size])
+        low, high = self.keys.searchsorted([first, first + self.vocab_size])
         return self.keys[low:high] - first, slice(low, high)
 
 
@@ -92,6 +98,7 @@ def look_up(
 
 def ending_ids(tables: list[Table], tokens: Int[np.ndarray, " tokens"]) -> list[int]:
     """The ids of the last 0, 1, 2, ... of some tokens; -1 for what was never counted."""
-    if len(tokens) == 0:
-        return [0]
-    return [0, *(int(grams[-1]) for _, grams in look_up(tables[: len(tokens)], tokens))]
+    ids = [0]
+    for token in tokens.tolist():
+        ids = [0, *(table.find(prefix, token) for table, prefix in zip(tables, ids, strict=False))]
+    return ids

@@ -10,7 +10,17 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "course_utils"
 FLOORS = [
     {"report", "devices", "assets", "checkpoints"},
-    {"corpora", "tokenizers", "attention", "sampling", "entropy", "ngrams", "scaling"},
+    {
+        "corpora",
+        "tokenizers",
+        "attention",
+        "sampling",
+        "counting",
+        "entropy",
+        "contexts",
+        "ngrams",
+        "scaling",
+    },
     {"transformer", "recurrent", "coding"},
     {"bert", "seq2seq", "gpt"},
     {"training", "generation", "pretrained", "finetuning"},
