@@ -113,13 +113,25 @@ class NGramModel:
                 f"order {self.order} needs a training text of at least {self.order} tokens; "
                 + (f"the longest that came has {longest}" if longest else "the text that came is empty")
             )
+        self._tables, self._levels = [], []  # free an earlier fit before counting
+        return self.fit_tables(count_ngrams(texts, self.order, self.vocab_size), held_out)
+
+    def fit_tables(
+        self, tables: list[Table], held_out: Int[np.ndarray, " tokens"] | None = None
+    ) -> "NGramModel":
+        """Estimate the smoothing from counts that are there: `tables` of `count_ngrams`, this order or more.
+
+        Models that differ in order or smoothing can share one count. Raises ValueError as `fit` does.
+        """
+        if len(tables) < self.order:
+            raise ValueError(f"order {self.order} needs tables up to that order; {len(tables)} came")
         if self.smoothing == "interpolated" and (held_out is None or len(held_out) == 0):
             raise ValueError(
                 "interpolated needs held_out, text that fit does not count: on counted text "
                 "the highest order would take all the weight"
             )
-        self._tables, self._levels, self.discounts = [], [], []  # free an earlier fit before counting
-        self._tables = count_ngrams(texts, self.order, self.vocab_size)
+        self.vocab_size = tables[0].vocab_size
+        self._tables, self.discounts = tables[: self.order], []
         if self.smoothing == "interpolated":
             self._estimate_weights(self._check_tokens(held_out))
         self._levels = [self._level(table, n) for n, table in enumerate(self._tables, start=1)]

@@ -15,6 +15,7 @@ from nltk.lm import (
 )
 from nltk.util import everygrams
 
+from course_utils.counting import count_ngrams
 from course_utils.ngrams import SMOOTHINGS, NGramModel
 from course_utils.tokenizers import ByteTokenizer
 
@@ -179,6 +180,13 @@ def test_shares_say_who_answers(smoothing, context):
         assert shares[0 if 5 in context or context == (4, 4, 4) else len(context) + 1] == 1
 
 
+@pytest.mark.parametrize("smoothing", PROBABILISTIC)
+def test_models_can_share_one_count(smoothing):
+    tables = count_ngrams([text()], 5, V)
+    shared = NGramModel(3, smoothing).fit_tables(tables, held_out=text(9))
+    np.testing.assert_array_equal(shared.scores(text(3)), fitted(3, smoothing).scores(text(3)))
+
+
 def test_a_longer_context_is_cut_to_its_last_tokens():
     model = fitted(3, "kneser_ney")
     np.testing.assert_array_equal(model.distribution([4, 4, 0, 1]), model.distribution([0, 1]))
@@ -267,6 +275,7 @@ BAD = [
     (lambda: NGramModel(2).fit(np.array([0.5, 1.0]), V), "whole numbers"),
     (lambda: NGramModel(2).fit("text", V), "encode the text"),
     (lambda: NGramModel(2).fit(np.array([0, 1]), 0), "vocab_size"),
+    (lambda: NGramModel(3).fit_tables(count_ngrams([text()], 2, V)), "up to that order; 2 came"),
     (lambda: NGramModel(2, "interpolated").fit(np.array([0, 1]), V), "needs held_out"),
     (lambda: NGramModel(2).distribution([0]), "call fit before"),
     (lambda: fitted(2, "mle").perplexity(np.array([], dtype=int)), "no token to score"),
