@@ -1,6 +1,7 @@
 """The commands behind `course.py`, once everything is installed. Imports wait until a command needs them."""
 
 import argparse
+import importlib.util
 import os
 import socket
 import subprocess
@@ -109,6 +110,7 @@ def test(options) -> int:
     """run every check, as CI does: ruff, then pytest (which takes further options)"""
     from course_utils import browsers
 
+    _need_test_packages()
     _fetch_assets()
     environment = dict(os.environ, COURSE_FULL="1") if options.full else dict(os.environ)
     environment |= browsers.find_or_install()
@@ -118,6 +120,14 @@ def test(options) -> int:
     for step in failed:
         print(f"course.py test: `{' '.join(step)}` failed", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _need_test_packages() -> None:
+    """course.py installs them into .venv; an environment of the learner's own may lack them."""
+    if missing := [name for name in ("nltk", "pytest", "ruff") if importlib.util.find_spec(name) is None]:
+        raise ValueError(
+            f"{', '.join(missing)} missing in {sys.prefix}: run `python -m pip install -e .[test]`"
+        )
 
 
 def doctor(options) -> int:
@@ -165,6 +175,7 @@ def bench(options) -> int:
         raise ValueError(
             f"there is no benchmark {options.name!r}: choose from {', '.join(names) or 'none yet'}"
         )
+    _need_test_packages()
     _fetch_assets()
     return subprocess.call([sys.executable, str(script), *options.rest], cwd=ROOT)
 

@@ -13,6 +13,7 @@ MACHINE_PATH = re.compile(r"(?<![\w.~)}])/(root|work|home|Users|opt/wheels)/\w|[
 REGISTRY = re.compile(
     r"pypi\.org|pythonhosted\.org|npmjs\.(org|com)|deb\.debian\.org|conda\.anaconda\.org|download\.pytorch\.org"
 )
+URL = re.compile(r"(https?|wss?)://|url\(\s*['\"]?//|['\"`]//\w")
 
 
 def committed():
@@ -48,13 +49,16 @@ def test_no_host_of_a_package_registry():
 
 
 def test_no_url_in_front_end_code():
-    assert found(re.compile(r"https?:|wss?:|//\w+\.\w"), lambda name: name.endswith((".js", ".css"))) == []
+    assert found(URL, lambda name: name.endswith((".js", ".css"))) == []
 
 
 def test_the_patterns_find_what_they_are_for():
     home = "/" + "root/x"
     assert MACHINE_PATH.search(f"in {home}") and not MACHINE_PATH.search("in my_work/x, notebooks/home/x")
     assert REGISTRY.search("pypi" + ".org")
+    assert (
+        URL.search("import x from 'https://cdn'") and URL.search('src="//cdn"') and not URL.search("a // b")
+    )
 
 
 def test_no_file_over_20_mb():

@@ -47,6 +47,7 @@ def test_lower_never_imports_higher(path):
     own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
     assert own in FLOOR, f"{own} stands on no floor yet: add it to FLOORS"
     for other in imports(path):
+        assert other in FLOOR, f"{other} stands on no floor yet: add it to FLOORS"
         assert FLOOR[other] <= FLOOR[own], f"{own} imports {other}, which stands higher"
 
 

@@ -233,7 +233,8 @@ def test_download_cut_off(project, tmp_path, wheels, template, uv_wheel):
 
 @NO_UV
 @POSIX
-def test_killed_download(project, tmp_path, wheels, uv_wheel):
+def test_killed_download(project, tmp_path, wheels, template, uv_wheel):
+    shutil.copytree(template, project / ".venv", symlinks=True)
     with index_of(wheels, tmp_path) as index:
         env = environment(tmp_path, PIP_INDEX_URL=index.url, PIP_FIND_LINKS=uv_wheel.parent)
         index.held.add("tiny_one-1-py3-none-any.whl")
