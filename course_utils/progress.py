@@ -3,7 +3,8 @@
     {"version": 1,
      "exercises": {"1.1": {"tries": 2, "passed": true, "seen": false}},
      "last passed": "1.1",
-     "predictions": {"1.pairs": {"chips": {"under 25 %": 40, "over 25 %": 60}, "result": "over 25 %",
+     "predictions": {"1.pairs": {"question": "Which share of the pairs is new?",
+                                 "chips": {"under 25 %": 40, "over 25 %": 60}, "result": "over 25 %",
                                  "placed": "2026-03-01T10:05:00", "counts": true}},
      "answers": {"0.bits": {"choices": ["2 bits", "3 bits"], "right": true}}}
 
@@ -24,7 +25,7 @@ from course_utils.checkpoints import write_atomic
 VERSION = 1
 CHIPS = 100  # that a prediction spreads over its options
 FRESH = {"tries": 0, "passed": False, "seen": False}
-OPEN = {"chips": None, "placed": None, "result": None, "counts": False}
+OPEN = {"question": "", "chips": None, "placed": None, "result": None, "counts": False}
 
 
 class Progress:
@@ -76,10 +77,10 @@ class Progress:
         return {key: dict(entry) for key, entry in self._state.get("predictions", {}).items()}
 
     def prediction(self, prediction_id: str) -> dict:
-        """One prediction: "chips" by option, when "placed", the "result", and whether it "counts"."""
+        """One prediction: "question", "chips" by option, when "placed", "result", whether it "counts"."""
         return {**OPEN, **self.predictions().get(prediction_id, {})}
 
-    def place(self, prediction_id: str, chips: dict[str, int]) -> None:
+    def place(self, prediction_id: str, question: str, chips: dict[str, int]) -> None:
         """Lock a prediction's chips, which sum to 100; what was placed before stays. One placed after the
         result was shown is kept too, but doesn't count."""
 
@@ -89,18 +90,19 @@ class Progress:
                 entry |= OPEN  # the chapter changed its options since
             if entry["placed"] is None:
                 now = datetime.now().isoformat(timespec="seconds")
-                entry |= {"chips": chips, "placed": now, "counts": entry["result"] is None}
+                entry |= {"question": question, "chips": chips, "placed": now}
+                entry["counts"] = entry["result"] is None
 
         self.change(note)
 
-    def settle(self, prediction_id: str, result: str, options: list[str]) -> None:
+    def settle(self, prediction_id: str, question: str, result: str, options: list[str]) -> None:
         """Note which of the options came true; a bet on other options, of an older chapter, is dropped."""
 
         def note(state: dict) -> None:
             entry = state.setdefault("predictions", {}).setdefault(prediction_id, dict(OPEN))
             if entry["chips"] and entry["chips"].keys() != set(options):
                 entry |= OPEN
-            entry["result"] = result
+            entry |= {"question": question, "result": result}
 
         self.change(note)
 
@@ -109,11 +111,11 @@ class Progress:
         return self._state.get("answers", {}).get(question_id, {"choices": [], "right": False})
 
     def record_answer(self, question_id: str, choice: str, right: bool) -> None:
-        """Note a choice at a question; after the right one nothing changes."""
+        """Note a choice at a question, unless it was tried before."""
 
         def note(state: dict) -> None:
             entry = state.setdefault("answers", {}).setdefault(question_id, {"choices": [], "right": False})
-            if not entry["right"] and choice not in entry["choices"]:
+            if choice not in entry["choices"]:
                 entry["choices"].append(choice)
                 entry["right"] = right
 
@@ -194,7 +196,9 @@ def _is_exercise(entry: dict) -> bool:
 
 def _is_prediction(entry: dict) -> bool:
     chips, placed = entry["chips"], entry["placed"]
-    if not isinstance(entry["result"], str | None) or type(entry["counts"]) is not bool:
+    if not isinstance(entry["question"], str) or not isinstance(entry["result"], str | None):
+        return False
+    if type(entry["counts"]) is not bool:
         return False
     if chips is None or placed is None:  # settled before anything was placed
         return chips is placed is None and not entry["counts"] and entry["result"] is not None

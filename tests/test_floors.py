@@ -25,7 +25,7 @@ FLOORS = [
     {"bert", "seq2seq", "gpt"},
     {"training", "generation", "pretrained", "finetuning"},
     {"pretraining"},
-    {"scoreboard", "progress", "plots", "widgets", "checks"},
+    {"scoreboard", "progress", "plots", "quizzes", "widgets", "checks"},
     {"classroom", "browsers", "doctor", "cli"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}

@@ -89,6 +89,13 @@ def test_an_older_file_is_brought_up_to_date(file, capsys):
 
 
 GOOD = {"tries": 2, "passed": True, "seen": False}
+BET = {
+    "question": "Which?",
+    "chips": {"a": 60, "b": 40},
+    "placed": "2026-03-01T10:05:00",
+    "result": "a",
+    "counts": True,
+}
 
 
 @pytest.mark.parametrize(
@@ -106,6 +113,32 @@ GOOD = {"tries": 2, "passed": True, "seen": False}
         {"version": 1, "exercises": {"1.1": {"tries": "2"}, "1.2": GOOD}},
         {"version": 1, "exercises": {"1.1": {"tries": -1}, "1.2": GOOD}},
         {"version": 1, "exercises": {"1.1": {"tries": 1, "passed": "yes"}, "1.2": GOOD}},
+        {"version": 1, "exercises": {"1.2": GOOD}, "last passed": 3},
+        {"version": 1, "exercises": {"1.2": GOOD}, "predictions": [], "answers": {}},
+        {
+            "version": 1,
+            "exercises": {"1.2": GOOD},
+            "predictions": {"1.a": BET | {"chips": {"a": 60, "b": 39}}},
+        },
+        {
+            "version": 1,
+            "exercises": {"1.2": GOOD},
+            "predictions": {"1.a": BET | {"chips": {"a": 101, "b": -1}}},
+        },
+        {
+            "version": 1,
+            "exercises": {"1.2": GOOD},
+            "predictions": {"1.a": BET | {"chips": {"a": 50.5, "b": 49.5}}},
+        },
+        {"version": 1, "exercises": {"1.2": GOOD}, "predictions": {"1.a": BET | {"chips": None}}},
+        {"version": 1, "exercises": {"1.2": GOOD}, "predictions": {"1.a": BET | {"result": "c"}}},
+        {"version": 1, "exercises": {"1.2": GOOD}, "predictions": {"1.a": BET | {"result": ["b"]}}},
+        {"version": 1, "exercises": {"1.2": GOOD}, "predictions": {"1.a": BET | {"placed": 3}}},
+        {"version": 1, "exercises": {"1.2": GOOD}, "predictions": {"1.a": BET | {"counts": 1}}},
+        {"version": 1, "exercises": {"1.2": GOOD}, "predictions": {"1.a": BET | {"question": None}}},
+        {"version": 1, "exercises": {"1.2": GOOD}, "answers": {"0.bits": {"choices": "3 bits"}}},
+        {"version": 1, "exercises": {"1.2": GOOD}, "answers": {"0.bits": {"choices": [3]}}},
+        {"version": 1, "exercises": {"1.2": GOOD}, "answers": {"0.bits": {"choices": [], "right": "no"}}},
     ],
     ids=repr,
 )
@@ -118,6 +151,8 @@ def test_a_damaged_file_is_set_aside(file, content, capsys):
     assert file.with_name("progress.damaged-1.json").read_bytes() == damaged
     assert store.attempts("1.1") == 0
     assert store.passed("1.2") == (b"1.2" in damaged)  # what is right in it goes on
+    assert store.predictions() == {} and store.last_passed() is None
+    assert store.answer("0.bits") == {"choices": [], "right": False}
     store.record("1.1", "wrong")
     assert Progress(file).attempts("1.1") == 1 and capsys.readouterr().out == ""
 
@@ -125,6 +160,53 @@ def test_a_damaged_file_is_set_aside(file, content, capsys):
     Progress(file)
     assert "progress.damaged-2.json" in capsys.readouterr().out
     assert file.with_name("progress.damaged-1.json").read_bytes() == damaged
+
+
+def test_one_damaged_part_costs_no_other(file, capsys):
+    write(
+        file,
+        {
+            "version": 1,
+            "exercises": {"1.1": GOOD, "1.2": 3},
+            "predictions": {"1.a": BET, "1.b": BET | {"chips": {"a": 1}}},
+            "answers": {"0.bits": {"choices": ["3 bits"], "right": True}, "0.model": 1},
+            "later": [1],
+        },
+    )
+    store = Progress(file)
+    assert capsys.readouterr().out.count("\n") == 1
+    assert store.passed("1.1") and store.predictions() == {"1.a": BET}
+    assert store.answer("0.bits")["right"] and store.answer("0.model")["choices"] == []
+    store.record("1.2", "wrong")
+    assert json.loads(file.read_text(encoding="utf-8"))["later"] == [1]
+
+
+def test_predictions_and_answers_are_there_again(file):
+    store = Progress(file)
+    store.place("1.a", "Which?", {"a": 60, "b": 40})
+    store.place("1.a", "Which?", {"a": 0, "b": 100})
+    store.settle("1.a", "Which?", "a", ["a", "b"])
+    store.record_answer("0.bits", "8 bits", False)
+    store.record_answer("0.bits", "8 bits", False)
+    store.record_answer("0.bits", "3 bits", True)
+    again = Progress(file)
+    assert again.prediction("1.a") | {"placed": BET["placed"]} == BET
+    assert again.answer("0.bits") == {"choices": ["8 bits", "3 bits"], "right": True}
+    assert again.prediction("1.b") == progress.OPEN
+
+
+def test_the_exercise_passed_last_is_one_that_had_not_passed_before(file):
+    store = Progress(file)
+    for exercise in ("1.2", "1.1", "1.2"):
+        store.record(exercise, "passed")
+    assert Progress(file).last_passed() == "1.1"
+
+
+def test_another_kernels_work_is_seen(tmp_path, monkeypatch):
+    monkeypatch.setenv("COURSE_WORK", str(tmp_path / "my_work"))
+    here, there = progress.current(), Progress(tmp_path / "my_work" / ".course" / "progress.json")
+    there.place("1.a", "Which?", {"a": 60, "b": 40})
+    assert progress.current() is here and here.prediction("1.a")["chips"] == {"a": 60, "b": 40}
 
 
 def test_a_read_only_disk_is_told_of_once(file, full_disk, capsys):

@@ -61,9 +61,14 @@ def help_me(exercise_id: str) -> Help:
 
 def asked_again() -> Help:
     """Ask the variants of the exercises whose solutions were seen, until each has passed."""
+    return Help("\n\n".join(map(_question, due())) or "Nothing is left to ask again.")
+
+
+def due() -> list[Check]:
+    """Find the variants that wait: their exercise's solution was seen, and they have not passed yet."""
     store = progress.current()
-    due = [c for c in CHECKS.values() if c.variant_of and store.seen(c.variant_of) and not store.passed(c.id)]
-    return Help("\n\n".join(map(_question, due)) or "Nothing is left to ask again.")
+    variants = [check for check in CHECKS.values() if check.variant_of]
+    return [check for check in variants if store.seen(check.variant_of) and not store.passed(check.id)]
 
 
 def _question(variant: Check) -> str:

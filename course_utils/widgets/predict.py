@@ -11,6 +11,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
+from statistics import fmean
+from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
@@ -26,32 +28,35 @@ def cost(chips: float) -> float:
     return math.log2(CHIPS / chips) if chips else math.inf
 
 
-def counted() -> list[tuple[str, float, float]]:
-    """Id, bits, and bits of uniform guessing of each settled prediction that counts, in order of betting."""
-    settled = [
-        (key, entry)
-        for key, entry in progress.current().predictions().items()
-        if entry["counts"] and entry["result"] is not None
-    ]
+class Bet(NamedTuple):
+    """A settled prediction that counts: its bits (half a chip stands in for none), and uniform guessing's."""
+
+    question: str
+    result: str
+    bits: float
+    uniform: float
+
+
+def counted() -> list[Bet]:
+    """The settled predictions that count, in the order in which they were placed."""
+    kept = progress.current().predictions().values()
+    settled = [bet for bet in kept if bet["counts"] and bet["result"] is not None]
     return [
-        (key, cost(max(entry["chips"][entry["result"]], HALF_A_CHIP)), math.log2(len(entry["chips"])))
-        for key, entry in sorted(settled, key=lambda item: item[1]["placed"])
+        Bet(
+            bet["question"],
+            bet["result"],
+            cost(max(bet["chips"][bet["result"]], HALF_A_CHIP)),
+            math.log2(len(bet["chips"])),
+        )
+        for bet in sorted(settled, key=lambda bet: bet["placed"])
     ]
 
 
-def averages() -> tuple[int, float, float] | None:
-    """How many predictions count, the average bits of them, and of uniform guessing; None without any."""
-    if not (bets := counted()):
-        return None
-    own, uniform = (sum(bits) / len(bets) for bits in list(zip(*bets, strict=True))[1:])
-    return len(bets), own, uniform
-
-
-def running_average() -> str:
-    """The averages as a sentence, or "" without any."""
-    if not (found := averages()):
+def running_average(bets: list[Bet]) -> str:
+    """The average over some predictions, beside uniform guessing: a sentence, or "" without any."""
+    if not bets:
         return ""
-    n, own, uniform = found
+    n, own, uniform = len(bets), fmean(bet.bits for bet in bets), fmean(bet.uniform for bet in bets)
     return (
         f"Your average over {n} prediction{'s' * (n > 1)}: {own:.2f} bits; "
         f"uniform guessing: {uniform:.2f} bits."
@@ -121,7 +126,7 @@ class Predict(Widget):
             )
         if sum(chips) != CHIPS:
             raise ValueError(f"{sum(chips)} chips lie on the options; a bet is of {CHIPS}, no more, no fewer")
-        progress.current().place(self.id, dict(zip(self.options, chips, strict=True)))
+        progress.current().place(self.id, self.question, dict(zip(self.options, chips, strict=True)))
         self.show()
 
     def settle(self, option: str) -> Settled:
@@ -133,7 +138,7 @@ class Predict(Widget):
         option = visible(option)
         if option not in self.options:
             raise ValueError(f"{option!r} came; the options are {', '.join(map(_name, self.options))}")
-        progress.current().settle(self.id, option, self.options)
+        progress.current().settle(self.id, self.question, option, self.options)
         self.show()
         bits = cost(self._bet["chips"][option]) if self._placed else math.log2(len(self.options))
         return Settled(bits, math.log2(len(self.options)), self._verdict())
@@ -212,7 +217,7 @@ class Predict(Widget):
         said += f" Uniform guessing: {guessing}."
         if not bet["counts"]:
             return f"{said} You bet after the result was shown, so it doesn't count."
-        return f"{said} {running_average()}"
+        return f"{said} {running_average(counted())}"
 
 
 def uniform(options: int) -> list[int]:

@@ -1,0 +1,52 @@
+"""Where things stand in the learner's own chapters, and links that jump there."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import quote
+
+import nbformat
+from nbformat import NotebookNode
+
+
+class Place(NamedTuple):
+    """A cell of a chapter, under the heading that stands over it."""
+
+    file: str
+    cell_id: str
+    heading: str
+
+    @property
+    def link(self) -> str:
+        """A link for JupyterLab. It finds cells by id even where they are not in the page: of a long notebook
+        only what is near the screen is. A bare fragment finds headings in the page only."""
+        return f"{quote(self.file)}#cell-id={self.cell_id}"
+
+
+def read(chapter: str) -> tuple[str, NotebookNode] | None:
+    """File name and content of a chapter, as it lies in the current folder; None if it doesn't."""
+    for file in sorted(Path().glob(f"{int(chapter):02}_*.ipynb")):
+        if "." in file.stem:
+            continue  # 01_ngrams.new-1234.ipynb lies beside the learner's own
+        try:
+            nb = nbformat.read(file, as_version=4)
+            nbformat.validate(nb)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, nbformat.ValidationError):
+            return None  # damaged: what shows the path says so, and nothing else fails
+        return file.name, nb
+    return None
+
+
+def heading_of(source: str) -> str:
+    """The first heading of a Markdown cell, without its signs; "" if there is none."""
+    found = re.search(r"^#{1,6}\s+(.+?)\s*#*$", source, re.MULTILINE)
+    return re.sub(r"[*_`]", "", found[1]) if found else ""
+
+
+def section(chapter: str, words: str) -> Place | None:
+    """The first place in a chapter whose heading has these words."""
+    found = read(chapter)
+    for cell in found[1].cells if found else ():
+        if cell.cell_type == "markdown" and words.lower() in (heading := heading_of(cell.source)).lower():
+            return Place(found[0], cell.id, heading)
+    return None

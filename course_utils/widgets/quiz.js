@@ -1,0 +1,82 @@
+// Questions come without their key; an answer brings back whether it was right, and why.
+
+/** Text with `code` in it. */
+const withCode = (text) => text.split("`").map((part, i) => (i % 2 ? element("code", {}, part) : part));
+
+/**
+ * Make an anchor jump to a cell of a notebook beside this one, with JupyterLab's own handler of links, which
+ * opens the notebook and scrolls to cells that are not in the page yet. Elsewhere the text has to do.
+ */
+function jump(model, anchor, { file, cell }) {
+  const { resolver, linkHandler } = model.widget_manager?.rendermime ?? {};
+  if (!file || !resolver || !linkHandler) return;
+  anchor.setAttribute("href", `${file}#cell-id=${cell}`); // without it no key reaches the anchor
+  resolver.resolveUrl(file).then((path) => linkHandler.handleLink(anchor, path, `#cell-id=${cell}`));
+}
+
+function render({ model, el }) {
+  const start = model.get("shown");
+
+  const cards = start.questions.map((question, number) => {
+    const name = freshId();
+    const inputs = question.choices.map((_, i) => element("input", { type: "radio", name, value: String(i) }));
+    const marks = inputs.map(() => element("span", { class: "qz-mark" }));
+    const whys = inputs.map(() => element("p", { class: "qz-why" }));
+    const rows = inputs.map((input, i) => element("div", { class: "qz-row" },
+      element("label", { class: "qz-choice" }, input, element("span", {}, ...withCode(question.choices[i])), marks[i]),
+      whys[i]));
+    const button = element("button", { type: "button", onclick: () => {
+      const choice = inputs.findIndex((input) => input.checked);
+      if (choice < 0) said.textContent = "Choose one first.";
+      else view.ask({ question: number, choice });
+    } }, "Answer");
+    const said = element("p", { class: "qz-said", role: "status", "aria-live": "polite", tabindex: "-1" });
+    const again = element("p", { class: "qz-again" });
+    return { inputs, marks, whys, rows, button, said, again, node: element("fieldset", { class: "qz-card" },
+      element("legend", {}, `${number + 1}. `, ...withCode(question.ask)), ...rows,
+      element("div", { class: "qz-foot" }, button, said), again) };
+  });
+
+  const note = element("p", { class: "cw-quiet" }, start.note);
+  const body = element("div", {}, element("h4", { class: "qz-title" }, start.title), ...cards.map((c) => c.node), note);
+  const view = frame({ model, el, label: start.title, body, draw, tables });
+
+  function draw(shown) {
+    shown.questions.forEach((question, number) => {
+      const { inputs, marks, whys, rows, button, said, again } = cards[number];
+      inputs.forEach((input, i) => {
+        const mark = question.marks[i];
+        rows[i].dataset.mark = mark;
+        marks[i].textContent = { right: "✓ right", wrong: "✗ not this one" }[mark] ?? "";
+        whys[i].replaceChildren(...withCode(question.whys[i]));
+        whys[i].hidden = !question.whys[i];
+        input.disabled = question.solved;
+        if (mark === "right") input.checked = true;
+      });
+      const focused = button === button.getRootNode().activeElement;
+      button.hidden = question.solved;
+      if (focused && question.solved) said.focus(); // or the keyboard would be back at the page's top
+      const wrong = question.marks.filter((mark) => mark === "wrong").length;
+      const news = question.solved ? "Right. Under each choice stands why." :
+        wrong ? "Not this one. Read why, and try another." : "";
+      if (said.textContent !== news) said.textContent = news;
+      again.hidden = !question.again;
+      if (question.again && !again.hasChildNodes()) {
+        const anchor = element("a", {}, question.again.text);
+        jump(model, anchor, question.again);
+        again.append("Look again: ", anchor);
+      }
+    });
+  }
+
+  function tables(shown) {
+    return [{ caption: shown.title, head: ["Question", "Choice", "Answered", "Why"],
+      rows: shown.questions.flatMap((question) => question.choices.map((choice, i) =>
+        [withCode(question.ask), withCode(choice), question.marks[i], withCode(question.whys[i])])) }];
+  }
+
+  view.update();
+  return view.close;
+}
+
+export default { render };
