@@ -17,6 +17,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from course_utils.counting import Table, count_ngrams, ending_ids, look_up
+from course_utils.entropy import shannon_bounds as shannon_bounds
 
 MAX_ORDER = 8
 UNIFORM = "uniform"
