@@ -112,8 +112,8 @@ def test_a_row_is_the_model_and_nothing_is_cut_off_before_it_sums_to_1(explorer,
         p, counts = models[row["order"]].distribution(ids), models[row["order"]].counts(ids)
         assert row["seen"] == counts.sum() and row["followers"] == np.count_nonzero(counts)
         assert sum(row["probabilities"]) + row["others"]["probability"] == pytest.approx(1)
-        assert row["others"]["tokens"] == 256 - TOP
-        assert row["probabilities"] == sorted(p, reverse=True)[:TOP]
+        assert row["probabilities"] == [p for p in sorted(p, reverse=True)[:TOP] if p > 0]
+        assert row["others"]["tokens"] == 256 - len(row["tokens"])
         assert [p[ord(token)] for token in row["tokens"]] == row["probabilities"]
         assert "".join(row["used"]) == "not to "[8 - row["order"] :]
     assert [row["order"] for row in explorer.shown["rows"]] == [5, 4, 3, 2, 1]
@@ -124,6 +124,7 @@ def test_sentence_has_the_numbers_and_is_the_repr_and_the_plain_text(explorer):
     counts = TEXTS["First"].count("o b")
     assert f"Order 3 looks at “o·”, counted {counts} times in training" in explorer.describe()
     assert "“b” 100.0 %" in explorer.describe()
+    assert answer(explorer, context="\0\t", order=3)["sentence"].startswith("Order 3 looks at “‹00›⇥”")
     bundle = explorer._repr_mimebundle_()
     assert repr(explorer) == explorer.describe() == bundle["text/plain"] == explorer.shown["sentence"]
     assert "object at 0x" not in repr(explorer)

@@ -18,15 +18,16 @@ function element(tag, attributes = {}, ...children) {
 let ids = 0;
 const freshId = () => `course-widget-${Math.random().toString(36).slice(2)}-${ids++}`;
 
-const SIGNS = { " ": "·", "\n": "⏎", "\t": "⇥", "\r": "␍", "\u00a0": "⍽" };
+const SIGNS = { " ": "·", "\n": "⏎", "\t": "⇥", "\u00a0": "⍽" };
 const NAMES = { " ": "blank", "\n": "line break", "\t": "tab", "": "empty text" };
-const sign = (c) => SIGNS[c] ?? String.fromCharCode(0x2400 + c.charCodeAt(0));
+const hex = (c) => c.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0");
+const sign = (c) => SIGNS[c] ?? `‹${hex(c)}›`; // as Python shows a byte that is no character
 
-/** Nodes for a text in which no character is invisible: · blank, ⏎ line break, control pictures. */
+/** Nodes for a text in which no character is invisible: · blank, ⏎ line break, ‹00›. */
 function visible(text) {
   if (text === "") return [element("span", { class: "cw-sign" }, "∅")];
-  return text.split(/([\x00-\x20\u00a0])/).filter(Boolean).map((part) => {
-    if (/^[\x00-\x20\u00a0]$/.test(part)) return element("span", { class: "cw-sign" }, sign(part));
+  return text.split(/([\x00-\x20\x7f\u00a0])/).filter(Boolean).map((part) => {
+    if (/^[\x00-\x20\x7f\u00a0]$/.test(part)) return element("span", { class: "cw-sign" }, sign(part));
     // A lone combining mark would sit on its neighbour; <bdi> keeps right-to-left text in its place.
     return element("bdi", {}, /^\p{M}/u.test(part) ? "◌" + part : part);
   });
@@ -41,9 +42,9 @@ const grouped = (n) => n.toLocaleString("en");
 
 // ---- colour -------------------------------------------------------------------------------------
 
-// cividis at 0, 1/8, ..., 1 (its colours lie nearly on straight lines between these)
-const CIVIDIS = [[0, 34, 78], [26, 56, 111], [67, 78, 108], [97, 101, 111], [125, 124, 120],
-  [156, 148, 119], [188, 174, 108], [222, 200, 85], [254, 232, 56]];
+// cividis at 0, 1/12, ..., 1; on straight lines between these it is off by 8 of 255 at most
+const CIVIDIS = [[0, 34, 78], [0, 49, 112], [42, 63, 109], [67, 78, 108], [87, 93, 109], [106, 108, 113],
+  [125, 124, 120], [145, 139, 120], [165, 156, 116], [188, 174, 108], [210, 192, 96], [233, 211, 78], [254, 232, 56]];
 
 function cividis(x) {
   const place = Math.min(Math.max(x, 0), 1) * (CIVIDIS.length - 1);

@@ -45,9 +45,17 @@ def visible(text: str) -> str:
     )
 
 
+# blanks and control characters, which a reader can't see (and HTML can't hold: NUL becomes �)
+SIGNS = {code: f"‹{code:02X}›" for code in [*range(32), 127]} | {
+    ord(" "): "·",
+    ord("\n"): "⏎",
+    ord("\t"): "⇥",
+}
+
+
 def quoted(text: str) -> str:
-    """Text for a sentence, in quotes, its blanks and line breaks made visible."""
-    return f"“{visible(text).replace(' ', '·').replace(chr(10), '⏎')}”"
+    """Text for a sentence, in quotes, with a sign for each blank and control character."""
+    return f"“{visible(text).translate(SIGNS)}”"
 
 
 class Widget(anywidget.AnyWidget):

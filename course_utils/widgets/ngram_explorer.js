@@ -190,7 +190,8 @@ function render({ model, el }) {
     detail.replaceChildren(`Order ${row.order} after `, ...used,
       element("small", {}, row.problem || (row.seen
         ? ` seen ${grouped(row.seen)} times, followed by ${grouped(row.followers)} different ${unit}s`
-        : " never seen: this is a guess from shorter contexts")));
+        : row.shares?.[0] > 0.999 ? ` never seen, so all ${unit}s are equally likely`
+        : " never seen: all of this comes from shorter contexts")));
     bars.setAttribute("aria-label", `Next ${unit}s at order ${row.order}`);
     chosenBar = Math.min(chosenBar, Math.max(0, row.tokens.length - 1));
     const before = [...row.probabilities, row.others.probability];

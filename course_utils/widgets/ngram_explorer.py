@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from course_utils.ngrams import NGramModel
 from course_utils.tokenizers import ByteTokenizer
-from course_utils.widgets.base import Widget, quoted, visible
+from course_utils.widgets.base import SIGNS, Widget, quoted, visible
 from course_utils.widgets.provenance import Run, fewest_runs, longest_at, tracer
 
 TOP = 8  # next tokens that get a bar of their own; all others share one, with their number and sum
@@ -107,7 +107,7 @@ class NGramExplorer(Widget):
         except Exception as error:  # the functions may be a learner's own: the other rows still draw
             tokens, p, counts = [], np.zeros(0), np.zeros(0, dtype=int)
             row |= {"shares": None, "problem": visible(f"{error}" or type(error).__name__)}
-        top = np.lexsort((-counts, -p))[:TOP]
+        top = [i for i in np.lexsort((-counts, -p))[:TOP] if p[i] > 0]
         return row | {
             "seen": int(counts.sum()),
             "followers": int(np.count_nonzero(counts)),
@@ -138,6 +138,7 @@ class NGramExplorer(Widget):
             run = at[start] or Run(start, end - start, "")
             piece = {
                 "text": visible(text[start:end]),
+                "width": end - start,
                 "run": visible(text[run.start : run.end]),
                 "length": run.length if at[start] else 0,
                 "title": visible(run.title),
@@ -203,7 +204,7 @@ class NGramExplorer(Widget):
             for token, p in zip(row["tokens"], row["probabilities"], strict=True):
                 strips.barh(row["order"], p, left=left, color="#0072b2", edgecolor="white", height=0.8)
                 if p > 0.03:
-                    label = visible(token).replace(" ", "·").replace("\n", "⏎")
+                    label = token.translate(SIGNS)
                     strips.text(
                         left + p / 2,
                         row["order"],
@@ -223,7 +224,7 @@ class NGramExplorer(Widget):
         )
         strips.spines[["top", "right"]].set_visible(False)
 
-        lengths = [piece["length"] for piece in self.sampled["pieces"] for _ in piece["text"]]
+        lengths = [piece["length"] for piece in self.sampled["pieces"] for _ in range(piece["width"])]
         ribbon.set_title(
             f"Copied runs in a sample of order {self.sampled['order']}, longest {max(lengths, default=0)}",
             loc="left",
@@ -265,11 +266,15 @@ def _verdict(text: str, runs: list[Run], longest: Run | None) -> str:
     pieces = fewest_runs(runs)
     nowhere = sum(run is None for run in longest_at(runs, len(text)))
     return (
-        f"Longest run copied: {longest.length} characters, from {visible(longest.title)}: {run}. "
-        f"The {len(text)} characters can be put together from {pieces} copied runs. What is new is how they "
-        f"are joined: no run of {longest.length + 1} or more characters is copied"
-        + (f", and {nowhere} characters stand nowhere in the training text." if nowhere else ".")
+        f"Longest run copied: {_characters(longest.length)}, from {visible(longest.title)}: {run}. "
+        f"The {_characters(len(text))} can be put together from {pieces} copied runs. What is new is how "
+        f"they are joined: no run of {longest.length + 1} or more characters is copied"
+        + (f", and {_characters(nowhere)} can be found nowhere in the training text." if nowhere else ".")
     )
+
+
+def _characters(n: int) -> str:
+    return f"{n:,} character{'s' * (n != 1)}"
 
 
 def from_models(

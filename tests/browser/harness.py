@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,14 +16,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import nbformat
-from playwright.sync_api import Browser, Page, Playwright
+from playwright.sync_api import Browser, Locator, Page, Playwright, expect
+
+from course_utils import browsers
 
 ROOT = Path(__file__).parents[2]
+ARTEFACTS = ROOT / "artefacts"
 CLASSROOM = ROOT / "course_utils" / "classroom"
-CHROMIUMS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge"]
 PATIENCE = 60_000  # ms; only a hang may reach it
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-KEPT_LOCAL = ("data", "blob", "about")
 
 
 def free_port() -> int:
@@ -102,7 +102,7 @@ def running_lab(folder: Path) -> Iterator[Lab]:
 
 def chromium(playwright: Playwright) -> Browser:
     """The machine's own Chromium or Chrome if there is one, else the one that playwright installed."""
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUMS)), None)
+    found = browsers.find()
     quiet = [
         "--disable-background-networking",
         "--disable-component-update",
@@ -111,7 +111,7 @@ def chromium(playwright: Playwright) -> Browser:
     ]
     as_root = ["--no-sandbox"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
     return playwright.chromium.launch(
-        executable_path=found, args=[*quiet, *as_root, "--disable-gpu", "--disable-quic"]
+        executable_path=found or None, args=[*quiet, *as_root, "--disable-gpu", "--disable-quic"]
     )
 
 
@@ -129,39 +129,63 @@ class Notebook:
         return self.lab.folder / self.name
 
     def open(self) -> "Notebook":
-        # `reset` drops the layout of an earlier visit; `doc` shows the notebook alone, without side bars
+        # `reset` drops the layout of an earlier visit; `doc` shows the notebook alone
         self.page.goto(f"{self.lab.url}/doc/tree/{self.name}?reset&token={self.lab.token}")
-        self.page.locator(".jp-Notebook").wait_for(timeout=PATIENCE)
-        self.page.wait_for_function(
-            "document.querySelectorAll('.jp-Notebook .jp-Cell').length > 0", timeout=PATIENCE
-        )
+        self.page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=PATIENCE)
+        self.page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=PATIENCE)  # in the status bar
         return self
 
     def run_all(self) -> None:
-        """Run all cells, and wait until each of them has run."""
-        self.page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=PATIENCE)  # in the status bar
         self.page.evaluate(
             "document.querySelectorAll('.jp-InputPrompt').forEach((p) => (p.textContent = ''))"
         )
         self.menu("Run", "Run All Cells")
+        self.wait_until_run()
+
+    def wait_until_run(self) -> None:
+        """Until every code cell has its number."""
         self.page.wait_for_function(
             """[...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]
                 .every((prompt) => /^\\[\\d+\\]:$/.test(prompt.textContent))""",
             timeout=PATIENCE,
         )
 
-    def menu(self, menu: str, item: str) -> None:
-        self.page.get_by_role("menuitem", name=menu, exact=True).click()
-        self.page.get_by_role("menuitem", name=item, exact=True).click()
+    def menu(self, *path: str) -> None:
+        self.page.get_by_role("menuitem", name=path[0], exact=True).click()
+        for item in path[1:]:
+            self.page.locator(".lm-Menu-item", has_text=item).first.click()
+
+    def theme(self, name: str) -> None:
+        self.menu("Settings", "Theme", f"JupyterLab {name}")
+        light = "true" if name == "Light" else "false"
+        self.page.locator(f'body[data-jp-theme-light="{light}"]').wait_for(state="attached", timeout=PATIENCE)
+
+    def widget(self, i: int = 0) -> Locator:
+        """The i-th live widget of the page, once it has nothing more to ask of the kernel."""
+        widget = self.page.locator(".course-widget").nth(i)
+        self.settled(widget)
+        return widget
+
+    def settled(self, widget: Locator) -> None:
+        widget.and_(self.page.locator('[data-state="idle"]')).wait_for(timeout=PATIENCE)
+        expect(widget.locator('[aria-busy="true"]')).to_have_count(0, timeout=PATIENCE)
 
     def save(self) -> None:
+        """Save, and wait for the file. (A second save of the same content also writes it.)"""
         before = self.path.stat().st_mtime_ns
-        self.page.keyboard.press("Control+s")
-        for _ in range(100):
+        self.menu("File", "Save Notebook")
+        for _ in range(300):
             if self.path.stat().st_mtime_ns != before:
                 return
             self.page.wait_for_timeout(100)
         raise AssertionError("the notebook was not saved")
+
+    def screenshot(self, name: str, of: Locator | None = None) -> Path:
+        """A picture for people to look at, kept in artefacts/."""
+        ARTEFACTS.mkdir(exist_ok=True)
+        file = ARTEFACTS / f"{name}.png"
+        (of or self.page).screenshot(path=file)
+        return file
 
 
 @contextlib.contextmanager
@@ -170,20 +194,21 @@ def notebook(browser: Browser, lab: Lab, name: str, **page_settings) -> Iterator
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 1000}} | page_settings)
     opened = Notebook(lab, context.new_page(), name)
 
-    def outside(url: str) -> bool:
-        parts = urlsplit(url)
-        return parts.scheme not in KEPT_LOCAL and parts.hostname not in LOOPBACK
-
     def refuse(route):
         opened.refused.append(route.request.url)
         route.abort()
 
-    context.route(outside, refuse)
-    opened.page.on("websocket", lambda socket: outside(socket.url) and opened.refused.append(socket.url))
+    context.route(is_outside, refuse)
+    context.route_web_socket(is_outside, lambda socket: opened.refused.append(socket.url))  # never connected
     try:
         yield opened.open()
     finally:
         context.close()
+
+
+def is_outside(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme not in ("data", "blob", "about") and parts.hostname not in LOOPBACK
 
 
 def write_notebook(path: Path, *cells: str) -> Path:

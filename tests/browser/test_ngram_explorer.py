@@ -1,0 +1,388 @@
+"""The n-gram explorer in a real JupyterLab: what a learner sees, types, hears and gets back next morning."""
+
+import json
+import re
+
+import pytest
+from harness import notebook, write_notebook
+from playwright.sync_api import expect
+
+TEXTS = """\
+texts = {
+    "The Pirates": "to be a pirate, or not to be a pirate: that is the question\\n" * 3,
+    "The Parrot": "the parrot asks the question, and the pirate is not to be had\\n",
+}
+"""
+MODELS = """\
+from course_utils.ngrams import NGramModel
+from course_utils.tokenizers import ByteTokenizer
+from course_utils.widgets import ngram_explorer
+tokens = [ByteTokenizer().encode(text) for text in texts.values()]
+plain = {n: NGramModel(n, "mle").fit(tokens, 256) for n in range(1, 6)}
+smooth = {n: NGramModel(n).fit(tokens, 256) for n in range(1, 6)}
+"""
+FIRST = """ngram_explorer.from_models(
+    {"plain counts": plain, "Kneser-Ney": smooth}, texts, context="not to ", n=80
+)"""
+SECOND = 'ngram_explorer.from_models(plain, texts, context="the p", order=3, n=40)'
+ODD_TOKENS = ["</script><script>pwned=1</script>", '"', "'", "\U0001f600", "שלום", "a", "a", ""]
+HOSTILE = f"""\
+import numpy as np
+odd = {ODD_TOKENS!r} + ["\\udcc3"]
+p = np.arange(9, 0, -1) / 45
+ngram_explorer.NGramExplorer(
+    lambda context, order: (odd, p, np.arange(9)),
+    lambda context, order, n, seed: "<img src=x onerror=pwned=1>\\udcc3é שלום",
+    lambda text: [(0, 4, "<b>Title</b>")],
+    orders=[1, 2], order=2, context="<i>\\n",
+)
+"""
+ROWS, BARS, RIBBON = (f'[role="listbox"].{name}' for name in ("ng-rows", "ng-bars", "ng-ribbon"))
+
+
+@pytest.fixture(scope="module")
+def opened(browser, lab):
+    """Three explorers on one page, run once. Tests leave each in any state, so each begins with its own."""
+    write_notebook(lab.folder / "explorer.ipynb", TEXTS, MODELS, FIRST, SECOND, HOSTILE)
+    with notebook(browser, lab, "explorer.ipynb") as opened:
+        opened.run_all()
+        yield opened
+
+
+def sentence(widget):
+    return widget.locator(".cw-sentence")
+
+
+def type_context(opened, widget, text):
+    widget.locator("textarea").fill(text)
+    opened.settled(widget)
+
+
+def test_typing_changes_the_sentence_the_rows_and_the_pixels(opened):
+    widget = opened.widget(0)
+    type_context(opened, widget, "not to ")
+    expect(sentence(widget)).to_contain_text("Order 5 looks at “·to·”, counted 4 times in training")
+    before = widget.locator(".ng-left").screenshot()
+    type_context(opened, widget, "the pira")
+    # “pira” stands 6 times in The Pirates and once in The Parrot, always before t
+    expect(sentence(widget)).to_contain_text("Order 5 looks at “pira”, counted 7 times in training")
+    expect(sentence(widget)).to_contain_text("“t” 100.0 %")
+    assert widget.locator(".ng-left").screenshot() != before
+    opened.screenshot("explorer-light", widget)
+
+
+def test_a_row_is_chosen_and_its_share_and_sample_follow(opened):
+    widget = opened.widget(0)
+    widget.locator("select").select_option("Kneser-Ney")
+    type_context(opened, widget, "a pirat")
+    widget.locator(".ng-row").nth(2).click()  # orders 5, 4, 3
+    opened.settled(widget)
+    expect(sentence(widget)).to_contain_text("Order 3 looks at “at”")
+    shares = widget.locator(".ng-share b").all_inner_texts()
+    assert shares[:2] == ["–", "–"] and shares[2].endswith("%") and float(shares[2][:-1]) > 50
+    expect(widget.locator(".ng-bottom h4")).to_have_text("Order 3 writes on")
+    widget.locator("select").select_option("plain counts")
+    opened.settled(widget)
+    assert widget.locator(".ng-share b").all_inner_texts()[2] == "100.0 %"
+
+
+def test_what_if_moves_the_bars_and_another_seed_the_sample(opened):
+    widget = opened.widget(0)
+    type_context(opened, widget, "be a pirate")
+    widget.locator(".ng-row").last.click()
+    opened.settled(widget)
+    first = widget.locator(".ng-bar").first
+    before = first.locator(".ng-now").bounding_box()["width"]
+    widget.get_by_label("how many more times").fill("1000")
+    expect(widget.locator(".ng-answer")).to_contain_text("model itself stays as it is")
+    assert first.locator(".ng-now").bounding_box()["width"] > 2 * before
+    widget.get_by_role("button", name="Put back").click()
+    assert first.locator(".ng-now").bounding_box()["width"] == pytest.approx(before, abs=1)
+    sample = widget.locator(RIBBON).inner_text()
+    widget.get_by_role("button", name="Another one").click()
+    opened.settled(widget)
+    assert widget.locator(RIBBON).inner_text() != sample
+    assert widget.get_by_label("seed").input_value() == "2"
+
+
+def test_the_ribbon_is_coloured_by_the_length_of_the_copied_run(opened):
+    widget = opened.widget(0)
+    type_context(opened, widget, "not to ")
+    widget.locator(".ng-row").first.click()
+    opened.settled(widget)
+    longest = int(re.search(r"Longest run copied: (\d+)", sentence(widget).inner_text())[1])
+    underlined = widget.locator(".ng-piece.ng-longest")
+    expect(underlined).to_have_count(1)
+    expect(widget.locator(".ng-run")).to_contain_text(f"{longest} characters, copied from The Pirates")
+    low, high = (
+        piece.evaluate("(node) => getComputedStyle(node).backgroundColor")
+        for piece in (shortest_piece(widget), underlined)
+    )
+    blue_of = (
+        [int(part) for part in re.findall(r"\d+", low)],
+        [int(part) for part in re.findall(r"\d+", high)],
+    )
+    assert sum(blue_of[1][:2]) > sum(blue_of[0][:2])  # longer is yellower: more red and green
+
+
+def shortest_piece(widget):
+    lengths = widget.locator(".ng-piece").evaluate_all(
+        "(nodes) => nodes.map((node) => Number(node.ariaLabel.match(/run of (\\d+)/)[1]))"
+    )
+    return widget.locator(".ng-piece").nth(lengths.index(min(lengths)))
+
+
+def test_two_on_a_page_are_independent(opened):
+    one, two = opened.widget(0), opened.widget(1)
+    type_context(opened, one, "to b")
+    before = sentence(one).inner_text()
+    type_context(opened, two, "parro")
+    two.locator(".ng-row").last.click()
+    opened.settled(two)
+    expect(sentence(two)).to_contain_text("Order 1 looks at no context")
+    assert sentence(one).inner_text() == before
+    assert one.locator("textarea").input_value() == "to b"
+
+
+def test_hostile_tokens_are_text(opened):
+    widget = opened.widget(2)
+    names = widget.locator(".ng-bar[role=option] .ng-name").all_inner_texts()
+    assert names == [*ODD_TOKENS[:-1], "∅"]
+    expect(widget.locator(".ng-rest .ng-name")).to_have_text("the other 1 characters")
+    expect(widget.locator(RIBBON)).to_contain_text("<img src=x onerror=pwned=1>‹C3›é שלום")
+    expect(widget.locator(".ng-run")).to_contain_text("copied from <b>Title</b>")
+    expect(widget.locator(".ng-used").first).to_have_text("⏎")
+    assert opened.page.evaluate("typeof pwned") == "undefined"
+
+
+def test_a_long_paste_half_a_character_and_nothing_are_answered(opened):
+    widget = opened.widget(1)
+    type_context(opened, widget, "x" * 9_998 + "to")
+    expect(widget.locator(".ng-notice")).to_contain_text("10,000 characters came; the last 200 are used")
+    widget.locator("textarea").evaluate(
+        "(box) => { box.value = 'to \\ud83d'; box.dispatchEvent(new Event('input')) }"
+    )
+    opened.settled(widget)
+    expect(widget.locator(".ng-notice")).to_contain_text("lone surrogate")
+    type_context(opened, widget, "")
+    expect(widget.locator(".ng-notice")).to_be_hidden()
+    expect(widget.locator(".cw-problem")).to_be_hidden()
+    expect(sentence(widget)).to_contain_text("looks at no context")
+
+
+def test_show_as_table(opened):
+    widget = opened.widget(1)
+    type_context(opened, widget, "pira")
+    widget.locator(".ng-row").first.click()
+    opened.settled(widget)
+    widget.get_by_role("button", name="Show as table").click()
+    row = widget.locator("table").first.locator("tbody tr").first
+    assert row.locator("td").all_inner_texts()[:3] == ["5", "pira", "7"]
+    expect(row).to_contain_text("t 100.0 %")
+    widget.get_by_role("button", name="Hide table").click()
+    expect(widget.locator("table")).to_have_count(0)
+
+
+CONTRASTS = """(root) => {
+  const canvas = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
+  const layers = (colours) => {  // painted one over the other on white
+    canvas.globalAlpha = 1; canvas.fillStyle = '#fff'; canvas.fillRect(0, 0, 1, 1);
+    for (const [colour, alpha] of colours) {
+      canvas.globalAlpha = alpha; canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+    }
+    const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map((c) => c / 255)
+      .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  return [...root.querySelectorAll('*')].flatMap((node) => {
+    const text = [...node.childNodes].filter((n) => n.nodeType === 3).map((n) => n.data).join('').trim();
+    if (!text || !node.getClientRects().length || node.disabled || node.tagName === 'OPTION') return [];
+    const chain = [];
+    for (let at = node; at; at = at.parentElement) chain.unshift(getComputedStyle(at));
+    const opacity = chain.reduce((product, style) => product * style.opacity, 1);
+    const back = chain.map((style) => [style.backgroundColor, 1]);
+    const [a, b] = [layers(back), layers([...back, [chain.at(-1).color, opacity]])];
+    return [{ text, ratio: (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) }];
+  });
+}"""
+
+
+@pytest.mark.parametrize("theme", ["Dark", "Light"])
+def test_every_text_can_be_read_in_both_themes(opened, theme):
+    opened.theme(theme)
+    widget = opened.widget(0)
+    type_context(opened, widget, "not to be, zebra")  # some orders never saw it
+    widget.get_by_role("button", name="Show as table").click()
+    contrasts = widget.evaluate(CONTRASTS)
+    widget.get_by_role("button", name="Hide table").click()
+    assert len(contrasts) > 80
+    faint = [c for c in contrasts if c["ratio"] < 4.5]
+    assert not faint
+    opened.screenshot(f"explorer-{theme.lower()}", widget)
+
+
+def test_contrast_check_finds_a_faint_text(opened):
+    opened.page.evaluate(
+        "document.body.insertAdjacentHTML('beforeend', '<p id=f style=color:#aaa>faint</p>')"
+    )
+    [found] = opened.page.evaluate(
+        f"({CONTRASTS})({{ querySelectorAll: () => [document.querySelector('#f')] }})"
+    )
+    opened.page.evaluate("document.querySelector('#f').remove()")
+    assert found["text"] == "faint" and found["ratio"] < 4.5
+
+
+def test_it_fits_a_narrow_page(opened):
+    opened.page.set_viewport_size({"width": 900, "height": 1400})
+    widget = opened.widget(0)
+    overflow = widget.evaluate("(node) => node.scrollWidth - node.clientWidth")
+    opened.screenshot("explorer-narrow", widget)
+    opened.page.set_viewport_size({"width": 1280, "height": 1000})
+    assert overflow <= 0
+
+
+def test_it_stays_small_and_asks_for_nothing_from_outside(opened):
+    widget = opened.widget(0)
+    widget.get_by_role("spinbutton", name="bytes").fill("1000")
+    widget.get_by_role("spinbutton", name="bytes").press("Enter")
+    opened.settled(widget)
+    widget.get_by_role("button", name="Show as table").click()
+    nodes = widget.evaluate("(node) => node.querySelectorAll('*').length")
+    widget.get_by_role("button", name="Hide table").click()
+    assert nodes < 2000
+    opened.save()
+    for cell in json.loads(opened.path.read_text(encoding="utf-8"))["cells"]:
+        assert len(json.dumps(cell["outputs"])) < 200_000
+    assert opened.refused == []
+
+
+# ---- pages of their own ------------------------------------------------------------------------
+
+
+def test_the_harness_refuses_and_records_what_goes_outside(browser, lab):
+    write_notebook(lab.folder / "outside.ipynb", "1")
+    with notebook(browser, lab, "outside.ipynb") as page:
+        page.page.evaluate("fetch('https://example.invalid/a').catch(() => 0)")
+        page.page.evaluate("void new WebSocket('wss://example.invalid/b')")
+        page.page.wait_for_timeout(200)
+        assert page.refused == ["https://example.invalid/a", "wss://example.invalid/b"]
+
+
+def test_keyboard_alone(browser, lab):
+    """From the opened notebook to a what-if and a run of the ribbon, without a single mouse call."""
+    write_notebook(lab.folder / "keys.ipynb", TEXTS, MODELS, FIRST)
+    with notebook(browser, lab, "keys.ipynb") as opened:
+        press = opened.page.keyboard.press
+        for _ in range(3):
+            press("Control+Enter")
+            opened.page.wait_for_timeout(100)
+            press("ArrowDown")
+        opened.wait_until_run()
+        widget = opened.widget(0)
+        tab_to(opened, "textarea")
+        press("Control+a")
+        opened.page.keyboard.type("to be a pi")
+        opened.settled(widget)
+        expect(sentence(widget)).to_contain_text("Order 5 looks at “a·pi”")
+        tab_to(opened, ROWS)
+        press("ArrowDown")
+        press("ArrowDown")
+        opened.settled(widget)
+        expect(sentence(widget)).to_contain_text("Order 3 looks at “pi”")
+        press("Home")
+        press("End")
+        opened.settled(widget)
+        expect(sentence(widget)).to_contain_text("Order 1 looks at no context")
+        tab_to(opened, BARS)
+        press("ArrowDown")
+        expect(widget.locator(".ng-bar").nth(1)).to_have_attribute("aria-selected", "true")
+        tab_to(opened, "input")
+        press("ArrowUp")
+        press("ArrowUp")
+        expect(widget.get_by_label("how many more times")).to_have_value("2")
+        expect(widget.locator(".ng-answer")).to_contain_text("would be")
+        tab_to(opened, RIBBON)
+        press("Home")
+        expect(widget.locator(".ng-run")).to_contain_text("Run 1 of")
+        press("ArrowRight")
+        expect(widget.locator(".ng-run")).to_contain_text("Run 2 of")
+        # in command mode these delete, insert, cut and leave the cell
+        for key in ["d", "d", "a", "b", "x", "ArrowDown", "ArrowUp", "j", "k", "m"]:
+            press(key)
+        assert opened.page.locator(".jp-Cell").count() == 3
+        assert opened.page.locator(".jp-CodeCell").count() == 3
+        assert opened.page.evaluate(f"document.activeElement.matches('{RIBBON}')")
+        tab_to(opened, ".cw-foot button")
+        press("Enter")
+        expect(widget.locator("table")).to_have_count(3)
+
+
+def tab_to(opened, selector):
+    for _ in range(40):
+        opened.page.keyboard.press("Tab")
+        if opened.page.evaluate(
+            "(s) => document.activeElement.closest('.course-widget') && document.activeElement.matches(s)",
+            selector,
+        ):
+            return
+    raise AssertionError(f"no way to {selector} by the Tab key")
+
+
+def test_touch(browser, lab):
+    write_notebook(lab.folder / "touch.ipynb", TEXTS, MODELS, FIRST)
+    with notebook(browser, lab, "touch.ipynb", has_touch=True) as opened:
+        opened.run_all()
+        widget = opened.widget(0)
+        widget.locator(".ng-row").nth(4).tap()
+        opened.settled(widget)
+        expect(sentence(widget)).to_contain_text("Order 1")
+        widget.locator(".ng-bar").nth(2).tap()
+        expect(widget.locator(".ng-bar").nth(2)).to_have_attribute("aria-selected", "true")
+        targets = widget.locator("button, input, select, textarea, .ng-row, .ng-bar[role=option]")
+        for box in (target.bounding_box() for target in targets.all()):
+            assert box["height"] >= 24 and box["width"] >= 24
+
+
+@pytest.fixture(scope="module")
+def evening(browser, lab):
+    """A notebook that was run and saved, and whose kernel is gone: its file's content, and what it said."""
+    path = write_notebook(lab.folder / "evening.ipynb", TEXTS, MODELS, SECOND)
+    with notebook(browser, lab, path.name) as opened:
+        opened.run_all()
+        said = sentence(opened.widget(0)).inner_text()
+        opened.save()
+    lab.stop_kernels()
+    return json.loads(path.read_text(encoding="utf-8")), said
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_next_morning_the_picture_shows_and_running_makes_it_live(browser, lab, evening, trusted):
+    stored, said = evening
+    if not trusted:
+        stored["metadata"]["touched"] = "elsewhere"  # the signature that the save left no longer fits
+    assert "".join(stored["cells"][2]["outputs"][0]["data"]["text/plain"]) == said
+    path = lab.folder / f"morning-{trusted}.ipynb"
+    path.write_text(json.dumps(stored), encoding="utf-8")
+    cells = lab.api("GET", f"contents/{path.name}")["content"]["cells"]
+    assert cells[2]["metadata"]["trusted"] is trusted
+    with notebook(browser, lab, path.name) as opened:
+        figure = opened.page.locator(".jp-OutputArea figure")
+        expect(figure).to_contain_text("Run this cell to make it live")
+        picture = figure.locator("img")
+        expect(picture).to_have_attribute("alt", said)
+        assert picture.evaluate("(img) => img.complete && img.naturalWidth") > 400
+        expect(opened.page.get_by_text("Error displaying widget")).to_have_count(0)
+        opened.screenshot(f"explorer-next-morning-{'trusted' if trusted else 'untrusted'}")
+        opened.run_all()
+        assert sentence(opened.widget(0)).inner_text() == said
+        expect(opened.page.locator(".jp-OutputArea figure")).to_have_count(0)
+
+
+def test_a_dead_kernel_is_said_and_not_waited_for(browser, lab):
+    write_notebook(lab.folder / "dead.ipynb", TEXTS, MODELS, SECOND)
+    with notebook(browser, lab, "dead.ipynb") as opened:
+        opened.run_all()
+        widget = opened.widget(0)
+        lab.stop_kernels()
+        widget.locator("textarea").fill("the")
+        expect(widget.locator(".cw-wait")).to_contain_text("run this cell again", timeout=20_000)
