@@ -12,6 +12,8 @@ FLOORS = [
     {"report", "devices", "assets", "checkpoints"},
     {
         "corpora",
+        "bpe",
+        "wordpiece",
         "tokenizers",
         "attention",
         "sampling",
