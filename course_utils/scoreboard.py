@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 
 from course_utils.checkpoints import write_atomic
 from course_utils.corpora import Corpus
+from course_utils.plots import Chart
 
 RECORDED = resources.files("course_utils") / "scoreboard.json"
 # Okabe-Ito colours with a marker each, so that colour never carries a meaning alone
@@ -98,7 +99,7 @@ def comparable(points: list[Point]) -> list[Point]:
     return points
 
 
-def chart(points: list[Point], lines: dict[str, float], against: str = "context_bytes") -> Figure:
+def chart(points: list[Point], lines: dict[str, float], against: str = "context_bytes") -> Chart:
     """Bits per byte of each point against one of its numbers: "context_bytes", "train_seconds",
     "train_bytes" or "parameters". Compressors are horizontal lines; filled marks have not read the test text.
     """
@@ -127,7 +128,12 @@ def chart(points: list[Point], lines: dict[str, float], against: str = "context_
     axes.set(xlabel=labels[against], ylabel="bits per byte (lower is better)")
     axes.set_title(f"The Tempest, {points[0].test_sha256[:12]}", fontsize=9, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
-    return figure
+    best = min(points, key=lambda point: point.bits_per_byte)
+    return Chart(
+        figure,
+        f"Bits per byte on The Tempest of {len(points)} models against {labels[against]}: best is {best.name} "
+        f"with {best.bits_per_byte:.3f}; " + ", ".join(f"{name} {bits:.3f}" for name, bits in lines.items()),
+    )
 
 
 def table(points: list[Point]) -> str:

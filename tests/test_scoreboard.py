@@ -62,7 +62,9 @@ def test_a_point_says_what_it_is(change, message):
 
 def test_the_chart_has_a_mark_for_each_point_and_a_line_for_each_compressor():
     points, lines = scoreboard.recorded()
-    axes = scoreboard.chart(points, lines, "parameters").axes[0]
+    chart = scoreboard.chart(points, lines, "parameters")
+    assert "best is 7-gram with 2.262; gzip 3.2" in repr(chart)
+    axes = chart.figure.axes[0]
     texts = [text.get_text() for text in axes.texts]
     assert set(texts) == {p.name for p in points} | set(lines)
     with pytest.raises(ValueError, match="against is one of"):

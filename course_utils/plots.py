@@ -1,0 +1,52 @@
+"""Charts that say in a sentence what they show: for screen readers, and for the comparison of outputs."""
+
+import base64
+import html
+import io
+
+from matplotlib.figure import Figure
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as a PNG file."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()
+
+
+def picture_html(png: bytes, sentence: str, caption: str = "") -> str:
+    """A picture in HTML, with the sentence as its alternative text."""
+    data = base64.b64encode(png).decode("ascii")
+    caption = f"<figcaption>{html.escape(caption)}</figcaption>" if caption else ""
+    alt = html.escape(sentence)
+    return f'<figure><img alt="{alt}" src="data:image/png;base64,{data}">{caption}</figure>'
+
+
+class Chart:
+    """A figure that a notebook shows with its sentence: the last line of a cell is enough."""
+
+    def __init__(self, figure: Figure, sentence: str):
+        self.figure, self.sentence = figure, sentence
+
+    def __repr__(self) -> str:
+        return self.sentence
+
+    def _repr_html_(self) -> str:
+        return picture_html(png(self.figure), self.sentence)
+
+
+def line_chart(curves: dict[str, dict[float, float]], xlabel: str, ylabel: str, ylim=None) -> Chart:
+    """Curves {name: {x: y}} on one pair of axes, told apart by colour and by mark."""
+    figure = Figure(figsize=(7, 3.8), layout="constrained")
+    axes = figure.add_subplot(xlabel=xlabel, ylabel=ylabel, ylim=ylim)
+    looks = [("#0072B2", "o"), ("#E69F00", "s"), ("#009E73", "^"), ("#CC79A7", "v"), ("#D55E00", "D")]
+    if len(curves) > len(looks):
+        raise ValueError(f"at most {len(looks)} curves can be told apart; {len(curves)} came")
+    lowest = []
+    for (name, points), (colour, mark) in zip(curves.items(), looks, strict=False):
+        axes.plot(points.keys(), points.values(), marker=mark, color=colour, label=name)
+        x = min(points, key=points.get)
+        lowest.append(f"{name} {points[x]:.3f} at {x:g}")
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    return Chart(figure, f"{ylabel} against {xlabel}; the lowest of each curve: {'; '.join(lowest)}.")

@@ -1,0 +1,19 @@
+"""A chart carries its sentence wherever it goes."""
+
+import pytest
+
+from course_utils.plots import line_chart
+
+
+def test_a_chart_says_what_it_shows_and_shows_a_picture():
+    chart = line_chart({"a <b>": {1: 3.0, 2: 1.5}, "c": {1: 2.0}}, "order", "bits")
+    sentence = "bits against order; the lowest of each curve: a <b> 1.500 at 2; c 2.000 at 1."
+    assert repr(chart) == sentence
+    html = chart._repr_html_()
+    assert 'alt="bits against order; the lowest of each curve: a &lt;b&gt; 1.500' in html
+    assert "data:image/png;base64," in html
+
+
+def test_more_curves_than_can_be_told_apart_are_refused():
+    with pytest.raises(ValueError, match="at most 5 curves"):
+        line_chart({str(i): {0: 0} for i in range(6)}, "x", "y")
