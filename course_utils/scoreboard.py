@@ -99,10 +99,17 @@ def comparable(points: list[Point]) -> list[Point]:
     return points
 
 
-def chart(points: list[Point], lines: dict[str, float], against: str = "context_bytes") -> Chart:
+def chart(
+    points: list[Point],
+    lines: dict[str, float],
+    against: str = "context_bytes",
+    intervals: dict[str, tuple[float, float]] | None = None,
+) -> Chart:
     """Bits per byte of each point against one of its numbers: "context_bytes", "train_seconds",
     "train_bytes" or "parameters". Compressors are horizontal lines; filled marks have not read the test text.
+    What is known within bounds only, as a person's entropy is, comes as `intervals` and is drawn as a band.
     """
+    intervals = intervals or {}
     labels = {
         "context_bytes": "context the model looks at (bytes)",
         "train_seconds": "seconds of training",
@@ -123,17 +130,19 @@ def chart(points: list[Point], lines: dict[str, float], against: str = "context_
     for name, bits in lines.items():
         axes.axhline(bits, color="0.6", linestyle=":", linewidth=1)
         axes.text(1, bits, name, transform=axes.get_yaxis_transform(), ha="right", va="bottom", fontsize=8)
+    for name, (low, high) in intervals.items():
+        axes.axhspan(low, high, facecolor="none", edgecolor="0.4", hatch="///", linewidth=0.5)
+        axes.text(0, high, name, transform=axes.get_yaxis_transform(), va="bottom", fontsize=8)
     if against != "context_bytes":
         axes.set_xscale("log")
     axes.set(xlabel=labels[against], ylabel="bits per byte (lower is better)")
     axes.set_title(f"The Tempest, {points[0].test_sha256[:12]}", fontsize=9, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     best = min(points, key=lambda point: point.bits_per_byte)
-    return Chart(
-        figure,
-        f"Bits per byte on The Tempest of {len(points)} models against {labels[against]}: best is {best.name} "
-        f"with {best.bits_per_byte:.3f}; " + ", ".join(f"{name} {bits:.3f}" for name, bits in lines.items()),
-    )
+    said = [f"best of {len(points)} models is {best.name} with {best.bits_per_byte:.3f}"]
+    said += [f"{name} {bits:.3f}" for name, bits in lines.items()]
+    said += [f"{name} between {low:.2f} and {high:.2f}" for name, (low, high) in intervals.items()]
+    return Chart(figure, f"Bits per byte on The Tempest against {labels[against]}: {'; '.join(said)}.")
 
 
 def table(points: list[Point]) -> str:

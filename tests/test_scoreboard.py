@@ -63,9 +63,12 @@ def test_a_point_says_what_it_is(change, message):
 def test_the_chart_has_a_mark_for_each_point_and_a_line_for_each_compressor():
     points, lines = scoreboard.recorded()
     chart = scoreboard.chart(points, lines, "parameters")
-    assert "best is 7-gram with 2.262; gzip 3.2" in repr(chart)
+    assert "best of 9 models is 7-gram with 2.262; gzip 3.2" in repr(chart)
     axes = chart.figure.axes[0]
     texts = [text.get_text() for text in axes.texts]
     assert set(texts) == {p.name for p in points} | set(lines)
+    with_person = scoreboard.chart(points, {}, intervals={"you": (0.9, 1.8)})
+    assert repr(with_person).endswith("you between 0.90 and 1.80.")
+    assert "you" in [text.get_text() for text in with_person.figure.axes[0].texts]
     with pytest.raises(ValueError, match="against is one of"):
         scoreboard.chart(points, lines, "luck")
