@@ -65,6 +65,36 @@ SENTENCES = {
         "You counted what comes after; count what comes before.",
         "Divide by distinct pairs, not tokens.",
     ],
+    "3.1": [
+        "That counts code points.",
+        "Two bytes each is UTF-16.",
+        "You dropped bytes: it can't be undone.",
+    ],
+    "3.2": [
+        "A word seen 100 times counts 100.",
+        "A pair crosses a pre-token border.",
+        "(a,b) isn't (b,a).",
+    ],
+    "3.3": [
+        "Merge every occurrence.",
+        "'aaa' holds one non-overlapping pair from the left.",
+        "After a merge you jumped one too far.",
+    ],
+    "3.4": [
+        "Tie: take the smallest pair of ids.",
+        "256 ids are taken: V−256−specials merges.",
+        "Recount after each merge.",
+    ],
+    "3.5": [
+        "BPE replays merges by rank; longest first is WordPiece.",
+        "A merge can create the next pair: repeat until none is left.",
+        "Split by the pattern first.",
+    ],
+    "3.6": [
+        "é is 1 character, 2 bytes.",
+        "That is bits per token; another tokenizer would change it.",
+        "Divide by the bytes of the tokens you scored.",
+    ],
 }
 
 
@@ -128,7 +158,7 @@ def test_slightly_wrong_numbers_fail_without_a_guess(exercise, factor):
     def scale(value):
         if isinstance(value, dict):
             return {key: scale(item) for key, item in value.items()}
-        return tuple(map(scale, value)) if isinstance(value, tuple) else value * factor
+        return type(value)(map(scale, value)) if isinstance(value, list | tuple) else value * factor
 
     verdict = exercise.run(lambda *arguments: scale(exercise.reference(*arguments)))
     assert verdict.status == "wrong" and not verdict.sentence
@@ -220,7 +250,7 @@ def test_objects_with_their_own_equality_fail(exercise):
         kinds = {dict: EqualDict, float: EqualFloat, int: EqualInt}
         if type(value) in kinds:
             return kinds[type(value)](value)
-        return value.view(EqualArray) if isinstance(value, np.ndarray) else tuple(map(disguise, value))
+        return value.view(EqualArray) if isinstance(value, np.ndarray) else type(value)(map(disguise, value))
 
     for answer in (
         lambda *arguments: AlwaysEqual(),
@@ -236,7 +266,9 @@ def test_numpy_scalars_count_as_numbers(exercise):
     def to_numpy(value):
         if isinstance(value, dict):
             return {key: to_numpy(item) for key, item in value.items()}
-        return value if isinstance(value, tuple) else np.asarray(value)[()]
+        if isinstance(value, list | tuple):
+            return type(value)(item if isinstance(item, np.ndarray) else to_numpy(item) for item in value)
+        return np.asarray(value)[()]
 
     assert exercise.run(lambda *arguments: to_numpy(exercise.reference(*arguments))).status == "passed"
 
@@ -509,9 +541,11 @@ def exercise_cells():
 
 
 def test_every_exercise_is_asked_once():
-    assert sorted(exercise for exercise, _, _ in exercise_cells()) == sorted(
-        exercise for exercise, check in CHECKS.items() if not check.variant_of
-    )
+    """Those of a chapter that is still to be written wait for it."""
+    asked = [exercise for exercise, _, _ in exercise_cells()]
+    chapters = {exercise.split(".")[0] for exercise in asked}
+    there = [i for i, check in CHECKS.items() if i.split(".")[0] in chapters and not check.variant_of]
+    assert sorted(asked) == sorted(there)
 
 
 def test_answer_cells_pass_and_their_stubs_are_blank():
