@@ -12,14 +12,13 @@ function whatIf(probabilities, seen, i, more) {
 
 const FULL_COLOUR = 24; // a copied run of this length or more has the last colour
 const runColour = (length) => cividis((length - 1) / (FULL_COLOUR - 1));
-const SETTLE = 350; // ms without a change before the kernel is asked to sample and trace
 const TYPED = 20_000; // characters that are sent at most; Python keeps fewer and says so
 
 function render({ model, el }) {
   const start = model.get("shown");
   const { unit } = start;
   const state = { context: start.context, order: start.order, model: start.model, n: start.n, seed: start.seed };
-  let rows = start.rows, pieces = [], chosenBar = 0, chosenPiece = 0, more = 0, settle = null;
+  let rows = start.rows, pieces = [], chosenBar = 0, chosenPiece = 0, more = 0;
   const chosenRow = () => rows.findIndex((row) => row.order === state.order);
 
   // ---- the parts of the page --------------------------------------------------------------------
@@ -53,7 +52,6 @@ function render({ model, el }) {
   const legend = element("span", { class: "ng-scale", "aria-hidden": "true",
     style: `background: linear-gradient(90deg, ${CIVIDIS.map(css).join(", ")})` });
 
-  const working = element("span", { class: "ng-working" });
   const notice = element("p", { class: "ng-notice", role: "status", hidden: true });
   const uniform = element("p", { class: "ng-uniform" });
   const rowItems = rows.map(() => element("div", { class: "ng-row", role: "option" }));
@@ -77,7 +75,7 @@ function render({ model, el }) {
         element("div", { class: "ng-whatif" }, whatIfLabel, plus, "more times?", addHundred, putBack),
         whatIfAnswer)),
     element("div", { class: "ng-bottom" },
-      element("div", { class: "ng-knobs" }, ribbonHeading, field("seed", seed), field(`${unit}s`, length), another, working),
+      element("div", { class: "ng-knobs" }, ribbonHeading, field("seed", seed), field(`${unit}s`, length), another),
       ribbon,
       element("div", { class: "ng-legend" }, "copied run of 1", legend, `${FULL_COLOUR} or more characters; `,
         element("u", { class: "ng-longest" }, "the longest run")),
@@ -91,12 +89,8 @@ function render({ model, el }) {
     Object.assign(state, changes);
     if ("seed" in changes) seed.value = state.seed;
     if ("n" in changes) length.value = state.n;
-    markStale(true);
     const context = state.context.slice(-TYPED);
-    const request = { ...state, context, cut: state.context.length - context.length };
-    view.ask({ ...request, sampling: false });
-    clearTimeout(settle);
-    settle = setTimeout(() => view.ask({ ...request, sampling: true }), SETTLE);
+    view.ask({ ...state, context, cut: state.context.length - context.length });
   }
 
   function chooseRow(i) {
@@ -111,12 +105,6 @@ function render({ model, el }) {
     more = value;
     plus.value = value;
     drawBars();
-  }
-
-  function markStale(stale) {
-    ribbon.classList.toggle("ng-stale", stale);
-    ribbon.setAttribute("aria-busy", String(stale));
-    working.textContent = stale ? "sampling and tracing …" : "";
   }
 
   // ---- drawing ----------------------------------------------------------------------------------
@@ -135,8 +123,7 @@ function render({ model, el }) {
     notice.hidden = !shown.notice;
     drawRows();
     drawBars();
-    if (!shown.stale) drawRibbon(shown.sample);
-    markStale(shown.stale);
+    drawRibbon(shown.sample);
   }
 
   const chosenToken = () => rows[chosenRow()].tokens[chosenBar];
@@ -282,10 +269,7 @@ function render({ model, el }) {
   } });
   list.append(...rowItems);
   view.update();
-  return () => {
-    clearTimeout(settle);
-    view.close();
-  };
+  return view.close;
 }
 
 export default { render };

@@ -63,13 +63,13 @@ class NGramExplorer(Widget):
             "seed": seed,
             "model": next(iter(self._next_tokens)),
         }
-        self.handle({"sampling": True})
+        self.handle({})
         self.show()
 
     # ---- asking --------------------------------------------------------------------------------
 
     def handle(self, request: dict) -> None:
-        """context, order, model, n, seed: what the learner chose; sampling: draw a new sample too."""
+        """context, order, model, n, seed: what the learner chose. cut: characters that did not come along."""
         asked = self.asked | {name: request[name] for name in self.asked if name in request}
         for name, allowed in [
             ("model", self._next_tokens),
@@ -84,9 +84,7 @@ class NGramExplorer(Widget):
         self.asked = asked
         context = self._split(asked["context"])
         self.rows = [self._row(order, context) for order in self._orders]
-        self.stale = not request.get("sampling")
-        if not self.stale:
-            self.sampled = self._sample_and_trace()
+        self.sampled = self._sample_and_trace()
 
     def _row(self, order: int, context: list[str]) -> dict:
         """What one order looks at, and its distribution: the top few, and the sum of all others."""
@@ -162,7 +160,6 @@ class NGramExplorer(Widget):
             "notice": self.notice,
             "rows": self.rows,
             "sample": self.sampled,
-            "stale": self.stale,
         }
 
     def _caption(self) -> list[tuple[str, str]]:
@@ -194,7 +191,7 @@ class NGramExplorer(Widget):
         sentence += row["problem"] or f"most likely next: {', '.join(best)}"
         if others := row["others"]["tokens"] + len(row["tokens"]) - len(best):
             sentence += f", and {others:,} others {_percent(1 - sum(row['probabilities'][:3]))}"
-        return sentence if self.stale else f"{sentence}. {self.sampled['verdict']}"
+        return f"{sentence}. {self.sampled['verdict']}"
 
     def picture(self, figure: Figure) -> None:
         strips, ribbon = figure.subplots(2, 1, height_ratios=[3, 2])

@@ -4,6 +4,10 @@ from bisect import bisect
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
+
+KEY = 8  # bytes in a 64-bit key
+
 
 class Run(NamedTuple):
     """`length` characters from `start` on that stand together in the text called `title`."""
@@ -21,40 +25,52 @@ def tracer(texts: dict[str, str]) -> Callable[[str], list[Run]]:
     """A function that gives all copied runs of a text that lie in no longer copied run, left to right.
 
     No run crosses from one of `texts` into the next; of several places where a run stands, the first is
-    named. A character that stands in none of `texts` lies in no run. `str.find` reads 5 MB in 2 ms, and
-    a text of 300 characters needs a few hundred of them: an index would cost more memory than it is worth.
-    Raises ValueError if there is no text.
+    named. A character that stands in none of `texts` lies in no run. Raises ValueError if there is no text.
+
+    Every place of the texts is sorted by the 8 bytes that begin there, once (0.7 s and 60 MB for 5 MB of
+    text). Places with the same beginning are then neighbours, and binary search finds them.
     """
     if not any(texts.values()):
         raise ValueError("there is no text to trace anything to; give {title: text}, at least one not empty")
-    everything = "\0".join(texts.values())  # no text holds \0, so no run crosses it
-    titles, starts = list(texts), [0]
-    for text in texts.values():
-        starts.append(starts[-1] + len(text) + 1)
+    encoded = [text.encode() for text in texts.values()]
+    titles, starts = list(texts), np.cumsum([0] + [len(text) + 1 for text in encoded])
+    data = np.frombuffer(b"\0".join(encoded) + bytes(KEY), dtype=np.uint8)
+    keys = np.zeros(len(data) - KEY, dtype=np.uint64)
+    for i in range(KEY):
+        keys = keys << np.uint64(8) | data[i : i + len(keys)]
+    places = np.argsort(keys, kind="stable").astype(np.int32)
+    keys = keys[places]
+
+    def longest_beginning(piece: bytes) -> tuple[int, int]:
+        """How many bytes of `piece`, from its first on, stand together in the texts; and where first."""
+        key = int.from_bytes(piece[:KEY].ljust(KEY, b"\0"), "big")
+        for length in range(min(KEY, len(piece)), 0, -1):
+            free = 256 ** (KEY - length) - 1  # the bytes of the key that may be anything
+            low = np.searchsorted(keys, np.uint64(key & ~free), "left")
+            high = np.searchsorted(keys, np.uint64(key | free), "right")
+            if low < high:
+                break
+        else:
+            return 0, 0
+        found = places[low:high]
+        while KEY <= length < len(piece):
+            longer = found[data[found + length] == piece[length]]
+            if not len(longer):
+                break
+            found, length = longer, length + 1
+        return length, int(found.min())
 
     def trace(text: str) -> list[Run]:
-        text = text.replace("\0", "\ud800")  # in a sample the border is no copy: nor is half a character
-        runs, start, place = [], 0, 0  # text[start:end - 1] stands at `place` in `everything`
-
-        def keep(end: int) -> None:
-            if start < end:
+        # No text holds these: a \0 in the sample is no border, and half a character is no character.
+        raw = text.encode("utf-8", "surrogatepass").replace(b"\0", b"\xff")
+        borders = np.cumsum([0] + [len(c.encode("utf-8", "surrogatepass")) for c in text]).tolist()
+        runs, reach = [], 0
+        for start in range(len(text)):
+            length, place = longest_beginning(raw[borders[start] :])
+            end = bisect(borders, borders[start] + length) - 1  # whole characters only
+            if end > max(start, reach):
                 runs.append(Run(start, end - start, titles[bisect(starts, place) - 1]))
-
-        for end in range(1, len(text) + 1):
-            if everything[place + end - 1 - start : place + end - start] == text[end - 1]:
-                continue
-            found = everything.find(text[start:end])
-            if found < 0:
-                keep(end - 1)
-                # If a run stands somewhere, so does its end: the longest end that does is found by halving.
-                low, high = start + 1, end
-                while low < high:
-                    middle = (low + high) // 2
-                    here = everything.find(text[middle:end])
-                    low, high, found = (low, middle, here) if here >= 0 else (middle + 1, high, found)
-                start = low
-            place = found
-        keep(len(text))
+                reach = end
         return runs
 
     return trace

@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import nbformat
-from playwright.sync_api import Browser, Locator, Page, Playwright, expect
+from playwright.sync_api import Browser, Locator, Page, Playwright
 
 from course_utils import browsers
 
@@ -168,7 +168,6 @@ class Notebook:
 
     def settled(self, widget: Locator) -> None:
         widget.and_(self.page.locator('[data-state="idle"]')).wait_for(timeout=PATIENCE)
-        expect(widget.locator('[aria-busy="true"]')).to_have_count(0, timeout=PATIENCE)
 
     def save(self) -> None:
         """Save, and wait for the file. (A second save of the same content also writes it.)"""
