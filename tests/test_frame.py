@@ -1,6 +1,7 @@
 """The core path follows the notebook, and the progress page what was done."""
 
 import json
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -57,8 +58,8 @@ def test_a_fresh_core_path(chapter):
         "Core path of chapter 1: 0 of 3 exercises done, about 37 of 37 minutes left. "
         "Go on: Exercise 1.1 · ●○○ · 5 min <b>."
     )
-    answer = chapter.cells[3]
-    assert f'<a href="01_ngrams.ipynb#cell-id={answer.id}">Exercise 1.1 · ●○○ · 5 min &lt;b&gt;</a>' in (
+    heading = chapter.cells[2]
+    assert f'<a href="01_ngrams.ipynb#cell-id={heading.id}">Exercise 1.1 · ●○○ · 5 min &lt;b&gt;</a>' in (
         path._repr_html_()
     )
 
@@ -129,10 +130,24 @@ def test_no_chapter_that_can_be_read(content, tmp_path):
     assert "not marked" in core_path("1")._repr_html_()
 
 
+@pytest.mark.parametrize(("number", "exercises"), [("0", ["0.1", "0.2"]), ("1", ["1.1", "1.2", "1.3"])])
+def test_the_chapters_mark_their_core_path(number, exercises, monkeypatch):
+    monkeypatch.chdir(Path(__file__).parents[1] / "notebooks")
+    stops = core_path(number).stops
+    assert [stop.exercise for stop in stops if stop.exercise] == exercises
+    assert all(stop.minutes > 0 and stop.place.heading for stop in stops)
+    assert 25 <= sum(stop.minutes for stop in stops) <= 50
+
+
 # ---- progress page --------------------------------------------------------------------------------------
 
 
-def test_a_fresh_progress_page():
+@pytest.fixture
+def both_chapters(chapter):
+    nbformat.write(new_notebook(), "00_start_here.ipynb")
+
+
+def test_a_fresh_progress_page(both_chapters):
     page = progress_page()
     assert repr(page).startswith(
         "Exercises: 0 of 8 passed, 0 seen. Quizzes: 0 of 10 questions right at the first try. "
@@ -146,7 +161,17 @@ def test_a_fresh_progress_page():
     assert f"{min(point.bits_per_byte for point in page.points):.3f} bits per byte" in repr(page)
 
 
-def test_what_was_done_is_on_the_page(monkeypatch, tmp_path):
+def test_only_chapters_that_are_there_are_on_the_page(chapter):
+    assert list(progress_page().quizzes) == ["1"]
+    assert {id.partition(".")[0] for id in progress_page().exercises} == {"1"}
+
+
+def test_a_page_without_chapters():
+    assert repr(progress_page()).startswith("Exercises: 0 of 0 passed")
+    assert "Exercises and quizzes" not in progress_page()._repr_html_()
+
+
+def test_what_was_done_is_on_the_page(both_chapters, monkeypatch, tmp_path):
     monkeypatch.setenv("COURSE_WORK", str(tmp_path / "my_work"))
     store = progress.current()
     store.record("1.1", "passed")

@@ -1,15 +1,18 @@
 """Quizzes: complete data, no key before an answer, and three old questions from where they should come."""
 
 import json
+from pathlib import Path
 
 import nbformat
 import pytest
 
 from course_utils import progress, quizzes
 from course_utils.quizzes import Choice, Question, all_questions, questions
+from course_utils.widgets import chapters
 from course_utils.widgets import quiz as widget
 from course_utils.widgets.quiz import quiz, recall
 
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 EVERY = [question for chapter in all_questions().values() for question in chapter]
 
 
@@ -60,6 +63,16 @@ def test_every_choice_is_explained_and_one_is_right(question):
     assert question.right == texts[right(question)]
 
 
+@pytest.mark.parametrize("question", EVERY, ids=lambda question: question.id)
+def test_its_section_is_in_the_chapter(question, monkeypatch):
+    monkeypatch.chdir(NOTEBOOKS)
+    assert chapters.section(question.chapter, question.section)
+
+
+def test_a_comment_in_code_is_no_heading():
+    assert chapters.heading_of("Look:\n```python\n# {1: 2}\n```\n\n### The *end* ##\n") == "The end"
+
+
 def test_the_place_of_the_right_choice_gives_nothing_away():
     assert {right(question) for question in EVERY} == {0, 1, 2, 3}
 
@@ -87,7 +100,7 @@ def test_a_wrong_answer_gets_its_own_explanation_only():
     seen = asked.shown["questions"][0]
     assert not seen["solved"] and seen["marks"][wrong(question)] == "wrong"
     assert [why for why in seen["whys"] if why] == [question.choices[wrong(question)].why]
-    assert seen["again"]["text"] == "chapter 1, “unseen”"
+    assert seen["again"]["text"] == "chapter 1, “Zeros, and what a text costs”"
 
 
 def test_the_right_answer_gets_all_explanations_and_ends_the_question():
@@ -141,12 +154,14 @@ def test_what_the_progress_file_says_reaches_the_learner(monkeypatch, tmp_path):
 
 
 def test_a_miss_links_to_the_cell_of_the_section():
-    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("## 3. *Unseen* pairs")])
+    nb = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_markdown_cell("## 2 · *Zeros*, and what a text costs")]
+    )
     nbformat.write(nb, "01_ngrams.ipynb")
     asked = quiz("1")
     asked.answer(0, wrong(questions("1")[0]))
     assert asked.shown["questions"][0]["again"] == {
-        "text": "chapter 1, 3. Unseen pairs",
+        "text": "chapter 1, 2 · Zeros, and what a text costs",
         "file": "01_ngrams.ipynb",
         "cell": nb.cells[0].id,
     }
@@ -199,3 +214,7 @@ def test_an_exercise_whose_solution_was_seen_waits():
 
 def test_the_picture_is_drawn():
     assert quiz("1").png() != recall("1").png()
+
+
+def test_what_stays_in_the_notebook_is_small():
+    assert len(json.dumps(quiz("1")._repr_mimebundle_())) < 200_000

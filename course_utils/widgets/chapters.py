@@ -10,7 +10,7 @@ from nbformat import NotebookNode
 
 
 class Place(NamedTuple):
-    """A cell of a chapter, under the heading that stands over it."""
+    """A cell of a chapter that has a heading."""
 
     file: str
     cell_id: str
@@ -21,6 +21,11 @@ class Place(NamedTuple):
         """A link for JupyterLab. It finds cells by id even where they are not in the page: of a long notebook
         only what is near the screen is. A bare fragment finds headings in the page only."""
         return f"{quote(self.file)}#cell-id={self.cell_id}"
+
+
+def numbers() -> list[str]:
+    """The numbers of the chapters in the current folder, in order."""
+    return sorted({str(int(file.stem[:2])) for file in Path().glob("[0-9][0-9]_*.ipynb")}, key=int)
 
 
 def read(chapter: str) -> tuple[str, NotebookNode] | None:
@@ -39,7 +44,8 @@ def read(chapter: str) -> tuple[str, NotebookNode] | None:
 
 def heading_of(source: str) -> str:
     """The first heading of a Markdown cell, without its signs; "" if there is none."""
-    found = re.search(r"^#{1,6}\s+(.+?)\s*#*$", source, re.MULTILINE)
+    text = re.sub(r"^```.*?^```", "", source, flags=re.MULTILINE | re.DOTALL)  # where # begins a comment
+    found = re.search(r"^#{1,6}\s+(.+?)\s*#*$", text, re.MULTILINE)
     return re.sub(r"[*_`]", "", found[1]) if found else ""
 
 

@@ -37,11 +37,11 @@ def core_path(chapter: str) -> "CorePath":
 
 def stops_of(chapter: str) -> list[Stop]:
     """The sections and exercises on the core path; none if the chapter isn't in the current folder."""
-    found, heading, stops = chapters.read(chapter), "", {}
+    found, place, stops = chapters.read(chapter), None, {}
     for cell in found[1].cells if found else ():
-        if cell.cell_type == "markdown":
-            heading = chapters.heading_of(cell.source) or heading
-        if "core" not in cell.metadata.get("tags", []):
+        if cell.cell_type == "markdown" and (heading := chapters.heading_of(cell.source)):
+            place = Place(found[0], cell.id, heading)
+        if place is None or "core" not in cell.metadata.get("tags", []):
             continue
         exercise, minutes = cell.metadata.get("exercise", ""), cell.metadata.get("minutes", 0)
         if exercise in CHECKS:
@@ -49,7 +49,7 @@ def stops_of(chapter: str) -> list[Stop]:
         elif exercise:
             continue  # a learner's older copy asks what is no longer asked
         # a learner may have split an answer cell: its first half counts
-        stops.setdefault(exercise or cell.id, Stop(Place(found[0], cell.id, heading), minutes, exercise))
+        stops.setdefault(exercise or cell.id, Stop(place, minutes, exercise))
     return list(stops.values())
 
 

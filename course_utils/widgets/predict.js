@@ -13,7 +13,7 @@ function render({ model, el }) {
 
   const heading = element("h4", { class: "pr-question", id: freshId(), dir: "auto" }, question);
   const rule = element("p", { class: "cw-quiet pr-rule" },
-    "Lower an option to take chips into your hand; raise another to lay them down. Each bar says what it costs if that option comes true.");
+    "Lower an option to take chips into your hand; raise another to lay them down. On the right stands what you pay if that option comes true.");
   const sliders = options.map((option, i) => element("input", { type: "range", min: "0", max: String(CHIPS),
     step: "1", class: "pr-slider", "aria-label": option, oninput: () => lay(i, sliders[i].valueAsNumber) }));
   const step = (i, by, text) => element("button", { type: "button", class: "pr-step", tabindex: "-1",

@@ -5,8 +5,10 @@ from html import escape
 
 from course_utils import progress, scoreboard
 from course_utils.checks import CHECKS
+from course_utils.checks.engine import Check
 from course_utils.quizzes import all_questions
 from course_utils.scoreboard import Point
+from course_utils.widgets import chapters
 from course_utils.widgets.core_path import BOX
 from course_utils.widgets.predict import Bet, counted, running_average
 
@@ -15,8 +17,8 @@ SIGNS = {"passed": "✓", "seen": "◐", "open": "○"}
 
 
 def progress_page() -> "ProgressPage":
-    """All that the learner has done so far, from the files in `my_work`."""
-    store, work = progress.current(), progress.work_folder()
+    """All that was done so far in the chapters of the current folder, from the files in `my_work`."""
+    store, work, here = progress.current(), progress.work_folder(), chapters.numbers()
 
     def state(exercise: str) -> str:
         return "passed" if store.passed(exercise) else "seen" if store.seen(exercise) else "open"
@@ -24,10 +26,13 @@ def progress_page() -> "ProgressPage":
     def right_at_once(chapter: str) -> int:
         return sum(store.answer(q.id)["choices"][:1] == [q.right] for q in all_questions()[chapter])
 
-    asked = [c for c in CHECKS.values() if not c.variant_of or store.seen(c.variant_of) or store.passed(c.id)]
+    def is_asked(check: Check) -> bool:
+        return not check.variant_of or store.seen(check.variant_of) or store.passed(check.id)
+
+    asked = [check.id for check in CHECKS.values() if check.id.partition(".")[0] in here and is_asked(check)]
     return ProgressPage(
-        exercises={check.id: state(check.id) for check in asked},
-        quizzes={c: (right_at_once(c), len(all_questions()[c])) for c in sorted(all_questions(), key=int)},
+        exercises={exercise: state(exercise) for exercise in asked},
+        quizzes={c: (right_at_once(c), len(all_questions()[c])) for c in here if c in all_questions()},
         bets=counted(),
         points=sorted(scoreboard.recorded()[0], key=lambda point: point.bits_per_byte),
         my_llm=sorted(path.name for path in (work / "my_llm").glob("[!.]*")) if work else [],
@@ -50,10 +55,9 @@ class ProgressPage:
     my_llm: list[str]
 
     def __repr__(self) -> str:
-        states, (right, asked) = (
-            list(self.exercises.values()),
-            map(sum, zip(*self.quizzes.values(), strict=True)),
-        )
+        states = list(self.exercises.values())
+        right = sum(right for right, _ in self.quizzes.values())
+        asked = sum(asked for _, asked in self.quizzes.values())
         return (
             f"Exercises: {states.count('passed')} of {len(states)} passed, {states.count('seen')} seen. "
             f"Quizzes: {right} of {asked} questions right at the first try. {self._predictions()} "

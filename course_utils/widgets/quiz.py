@@ -123,13 +123,7 @@ class Quiz(Widget):
         )
 
     def picture(self, figure: Figure) -> None:
-        lines = [self.title, ""]
-        for number, question in enumerate(self.asked.values(), 1):
-            lines += textwrap.wrap(f"{number}. {question.ask}", 92, subsequent_indent="    ")
-            for choice in question.choices:
-                lines += textwrap.wrap(
-                    f"○ {choice.text}", 84, initial_indent="    ", subsequent_indent="       "
-                )
-            lines.append("")
-        figure.set_size_inches(7.6, 0.19 * len(lines))
-        figure.text(0.01, 0.99, "\n".join(lines), va="top", fontsize=9, linespacing=1.35)
+        questions = [f"{i}. {question.ask}" for i, question in enumerate(self.asked.values(), 1)]
+        text = "\n\n".join(textwrap.fill(line, 95) for line in [self.title, *questions])
+        figure.set_size_inches(7.6, 0.19 * (text.count("\n") + 2))
+        figure.text(0.01, 0.98, text, va="top", fontsize=9)
