@@ -1,0 +1,272 @@
+"""The frame of a chapter in a real JupyterLab, by keyboard alone: bets, quizzes, and the way through it."""
+
+import json
+
+import nbformat
+import pytest
+from harness import PATIENCE, notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from playwright.sync_api import expect
+
+from course_utils.checks import CHECKS
+from course_utils.quizzes import questions
+
+expect.set_options(timeout=PATIENCE)  # the machine may be busy; only a hang may reach it
+FILE = "frame/my_work/01_ngrams.ipynb"
+FAR = "many words\n\n" * 300  # JupyterLab keeps what is far from the screen out of the page
+OPTIONS = ["under 25 %", "25 to 50 %", "over 50 %", "all"]
+CELLS = [
+    "from course_utils.widgets.core_path import core_path\n"
+    "from course_utils.widgets.predict import predict\n"
+    "from course_utils.widgets.progress_page import progress_page\n"
+    "from course_utils.widgets.quiz import quiz, recall\n"
+    'core_path("1")',
+    f'bet = predict("1.pairs", "Which share of the pairs is new?", {OPTIONS})\nbet',
+    "",  # for the settlement, which Run All would make before the bet
+    'late = predict("1.late", "<b>Is it</b> שלום 🎭?", ["</script>", "no"])\nlate.settle("no")\nlate',
+    'quiz("1")',
+    'recall("1")',
+    "progress_page()",
+]
+
+
+def write_chapters(folder):
+    exercises = [
+        cell
+        for id in ("1.1", "1.2", "1.3")
+        for cell in (
+            new_markdown_cell(FAR),
+            new_markdown_cell(f"### {CHECKS[id].heading}"),
+            new_code_cell("...", metadata={"exercise": id, "tags": ["exercise", "core"]}),
+        )
+    ]
+    start = [new_markdown_cell(FAR) for _ in range(20)] + [new_markdown_cell("## 2. Token, distribution")]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    folder.mkdir(parents=True)
+    for name, cells in [
+        ("00_start_here", [*start, new_markdown_cell(FAR)]),
+        ("01_ngrams", [*map(new_code_cell, CELLS), *exercises]),
+    ]:
+        nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), folder / f"{name}.ipynb")
+
+
+@pytest.fixture(scope="module")
+def opened(browser, lab):
+    """One chapter, run once. The tests go through it in order, as a learner does."""
+    write_chapters((lab.folder / FILE).parent)
+    with notebook(browser, lab, FILE, viewport={"width": 1100, "height": 5000}) as opened:
+        run(opened)
+        yield opened
+
+
+def run(opened):
+    """Run the cells down to the exercises: those below are not in the page, so no waiting for them."""
+    opened.menu("Run", "Run All Cells")
+    expect(opened.page.locator(".course-widget")).to_have_count(4, timeout=PATIENCE)
+
+
+def press(opened, *keys):
+    for key in keys:
+        opened.page.keyboard.press(key)
+
+
+def sentence(widget):
+    return widget.locator(".cw-sentence")
+
+
+def chips(widget):
+    return [int(slider.input_value()) for slider in widget.get_by_role("slider").all()]
+
+
+def in_sight(opened, heading):
+    expect(opened.page.locator("h2, h3").filter(has_text=heading)).to_be_in_viewport(timeout=PATIENCE)
+
+
+def kept(opened):
+    return json.loads((opened.path.parent / ".course" / "progress.json").read_text(encoding="utf-8"))
+
+
+def test_chips_are_moved_by_keys_and_never_more_than_100(opened):
+    widget = opened.widget(0)
+    assert chips(widget) == [25, 25, 25, 25]
+    widget.get_by_role("slider").first.focus()
+    press(opened, "ArrowUp")
+    assert chips(widget) == [25, 25, 25, 25]
+    expect(sentence(widget)).to_have_text("No chip is left in your hand: lower another option first.")
+    press(opened, "ArrowDown", "ArrowLeft", "PageDown")
+    assert chips(widget) == [13, 25, 25, 25]
+    expect(widget.locator(".pr-hand")).to_have_text("In your hand: 12 chips")
+    press(opened, "Home", "Tab", "Tab", "PageUp", "ArrowRight")
+    assert chips(widget) == [0, 25, 36, 25]
+    press(opened, "Tab", "Home", "Shift+Tab", "End")
+    assert chips(widget) == [0, 25, 75, 0]
+    expect(widget.get_by_role("slider").nth(2)).to_have_attribute(
+        "aria-valuetext", "75 chips, costs 0.42 bits if true, 0 in hand"
+    )
+    assert opened.page.locator(".jp-CodeCell").count() >= 7  # no key was taken as a command of the notebook
+
+
+def test_a_bet_of_fewer_chips_is_not_placed(opened):
+    widget = opened.widget(0)
+    widget.get_by_role("slider").nth(2).focus()
+    press(opened, "PageDown", "Tab", "Tab", "Enter")
+    expect(sentence(widget)).to_have_text("10 chips still in your hand: lay them down before you bet.")
+    opened.screenshot("frame-bet-open-light", widget)
+    widget.get_by_role("slider").nth(2).focus()
+    press(opened, "PageDown", "PageDown", "PageDown")
+    assert chips(widget) == [0, 25, 35, 0]
+    press(opened, "Tab", "Tab", "Tab", "Tab", "Enter")  # spread the rest evenly
+    assert chips(widget) == [10, 35, 45, 10]
+
+
+def test_a_bet_is_placed_and_settled_by_keys(opened):
+    widget = opened.widget(0)
+    widget.get_by_role("slider").nth(3).focus()
+    press(opened, "Tab", "Enter")
+    expect(widget.get_by_role("button", name="Bet placed, locked")).to_be_focused()
+    expect(sentence(widget)).to_contain_text("placed: 10 on “under 25 %”, 35 on “25 to 50 %”")
+    expect(widget.get_by_role("slider").first).to_be_disabled()
+    press(opened, "Shift+Enter", "Enter")  # runs the widget's cell again and goes on to the empty cell
+    opened.page.keyboard.type('bet.settle("over 50 %")')
+    press(opened, "Shift+Enter")
+    expect(sentence(widget)).to_have_text(
+        "“over 50 %” came true; 45 of your 100 chips lay on it: 1.15 bits. Uniform guessing: 2.00 bits. "
+        "Your average over 1 prediction: 1.15 bits; uniform guessing: 2.00 bits."
+    )
+    expect(widget.locator(".pr-true")).to_contain_text("over 50 %✓ came true")
+    expect(
+        opened.page.locator(".jp-OutputArea [role=status]").filter(has_text="1.15 bits").last
+    ).to_be_visible()
+    opened.screenshot("frame-bet-settled-light", widget)
+
+
+def test_a_bet_after_the_result_does_not_count_and_is_its_own(opened):
+    widget = opened.widget(1)
+    expect(widget.locator(".pr-question")).to_have_text("<b>Is it</b> שלום 🎭?")
+    expect(sentence(widget)).to_contain_text("a bet placed now won't count")
+    widget.get_by_role("slider").first.focus()
+    press(opened, "PageDown", "ArrowDown", "Tab", "End", "Tab", "Enter")
+    expect(sentence(widget)).to_contain_text("61 of your 100 chips lay on it: 0.71 bits")
+    expect(sentence(widget)).to_contain_text("it doesn't count")
+    assert chips(widget) == [39, 61] and chips(opened.widget(0)) == [10, 35, 45, 10]
+    assert [bet["counts"] for bet in kept(opened)["predictions"].values()] == [False, True]
+
+
+def answer(opened, widget, number, choice):
+    """Answer a question by keys: arrows choose among the radio buttons, Enter on the button answers."""
+    card = widget.locator(".qz-card").nth(number)
+    card.get_by_role("radio").first.focus()
+    press(opened, "Space", *["ArrowDown"] * choice, "Tab", "Enter")
+    opened.settled(widget)
+    return card
+
+
+def test_a_quiz_is_answered_wrong_and_right_by_keys(opened):
+    quiz, recall = opened.widget(2), opened.widget(3)
+    question = questions("1")[0]
+    whys = [choice.why.replace("`", "") for choice in question.choices]
+    right = [choice.right for choice in question.choices].index(True)
+    wrong = (right + 1) % len(whys)
+    card = answer(opened, quiz, 0, wrong)
+    expect(card.locator(".qz-why:visible")).to_have_text([whys[wrong]])
+    expect(card.get_by_role("status")).to_have_text("Not this one. Read why, and try another.")
+    opened.screenshot("frame-quiz-wrong-light", card)
+    answer(opened, quiz, 0, right)
+    expect(card.locator(".qz-why:visible")).to_have_text(whys)
+    expect(card.get_by_role("status")).to_be_focused()  # the button is gone; the keyboard stays here
+    expect(sentence(quiz)).to_have_text(
+        "Quiz of chapter 1: 5 questions, 1 answered, 0 right at the first try."
+    )
+    answer(opened, quiz, 1, [choice.right for choice in questions("1")[1].choices].index(True))
+    expect(sentence(quiz)).to_contain_text("2 answered, 1 right at the first try.")
+    expect(sentence(recall)).to_contain_text("3 questions, 0 answered")
+    opened.screenshot("frame-quiz-light", quiz)
+
+
+def test_nothing_chosen_is_said(opened):
+    card = opened.widget(2).locator(".qz-card").nth(4)
+    card.get_by_role("button", name="Answer").focus()
+    press(opened, "Enter")
+    expect(card.get_by_role("status")).to_have_text("Choose one first.")
+
+
+def test_running_the_chapter_again_keeps_bets_and_answers(opened):
+    before = kept(opened)
+    run(opened)
+    expect(sentence(opened.widget(0))).to_contain_text("Your average over 1 prediction: 1.15 bits")
+    assert chips(opened.widget(0)) == [10, 35, 45, 10]
+    expect(sentence(opened.widget(2))).to_contain_text("2 answered, 1 right")
+    expect(opened.page.locator("table").filter(has_text="Bits by prediction")).to_contain_text("1.15")
+    assert kept(opened) == before
+
+
+def test_the_saved_notebook_holds_sentences_and_no_key(opened):
+    opened.save()
+    saved = nbformat.read(opened.path, as_version=4)
+    text = json.dumps(saved, ensure_ascii=False)
+    assert "widgets" not in saved.metadata and "widget-view" not in text
+    assert "Quiz of chapter 1: 5 questions, 2 answered" in text and "Run this cell to make it live." in text
+    assert not any(choice.why in text for question in questions("1")[2:] for choice in question.choices)
+
+
+def test_it_is_readable_in_the_dark(opened):
+    opened.theme("Dark")
+    for name, i in [("bet-settled", 0), ("quiz", 2)]:
+        opened.screenshot(f"frame-{name}-dark", opened.widget(i))
+    for name, text in [("core-path", "Core path of chapter 1"), ("progress-page", "Bits by prediction")]:
+        opened.screenshot(
+            f"frame-{name}-dark", opened.page.locator(".jp-OutputArea").filter(has_text=text).first
+        )
+    opened.theme("Light")
+    for name, text in [("core-path", "Core path of chapter 1"), ("progress-page", "Bits by prediction")]:
+        opened.screenshot(
+            f"frame-{name}-light", opened.page.locator(".jp-OutputArea").filter(has_text=text).first
+        )
+
+
+def test_the_core_path_jumps_to_an_exercise_that_is_not_in_the_page(opened):
+    heading = CHECKS["1.3"].heading
+    expect(opened.page.locator("h3").filter(has_text=heading)).not_to_be_in_viewport()
+    opened.page.get_by_role("link", name=heading).last.focus()
+    press(opened, "Enter")
+    in_sight(opened, heading.partition(" ·")[0])
+
+
+def test_a_missed_old_question_leads_to_its_section(opened):
+    opened.open()
+    run(opened)
+    card = answer(opened, opened.widget(3), 0, 0)  # 0.model: its first choice is wrong
+    expect(card.locator(".qz-again")).to_have_text("Look again: chapter 0, 2. Token, distribution")
+    card.get_by_role("link").focus()
+    press(opened, "Enter")
+    in_sight(opened, "2. Token, distribution")
+    assert opened.refused == []
+
+
+def test_touch_on_a_small_screen(browser, lab):
+    small = {"viewport": {"width": 480, "height": 900}, "has_touch": True}
+    folder = lab.folder / "small"
+    write_chapters(folder / "my_work")
+    with notebook(browser, lab, "small/my_work/01_ngrams.ipynb", **small) as opened:
+        run(opened)
+        widget = opened.widget(0)
+        for target in widget.locator("button:visible, input:visible").all():
+            box = target.bounding_box()
+            assert box["width"] >= 24 and box["height"] >= 24
+        widget.get_by_role("button", name="one chip less on under 25 %").tap()
+        assert chips(widget) == [24, 25, 25, 25]
+        track = widget.get_by_role("slider").nth(1)
+        box = track.bounding_box()
+        track.tap(position={"x": box["width"] / 5, "y": box["height"] / 2})
+        assert 5 <= chips(widget)[1] <= 20
+        widget.get_by_role("button", name="Spread the rest evenly").tap()
+        assert sum(chips(widget)) == 100
+        opened.screenshot("frame-bet-small", widget)
+        widget.get_by_role("button", name="Place the bet").tap()
+        expect(widget.get_by_role("button", name="Bet placed, locked")).to_be_visible()
+        quiz = opened.widget(2)
+        card = quiz.locator(".qz-card").first
+        card.get_by_text(questions("1")[0].right).tap()
+        card.get_by_role("button", name="Answer").tap()
+        expect(card.get_by_role("status")).to_have_text("Right. Under each choice stands why.")
+        opened.screenshot("frame-quiz-small", card)
