@@ -61,8 +61,8 @@ def quoted(text: str) -> str:
 class Widget(anywidget.AnyWidget):
     """Subclass it in a module with a `.js` file of the same name beside it, and write the four methods.
 
-    `.js` defines `function draw...` as it likes and ends in `export default { render }`; everything in
-    `base.js` is in its scope. A `.css` file beside it is optional.
+    The `.js` file ends in `export default { render }`; what `base.js` defines is in its scope (`frame`,
+    `chooser`, `element`, `visible`, ...). A `.css` file beside it is optional.
     """
 
     shown = traitlets.Dict().tag(sync=True)

@@ -87,6 +87,7 @@ function render({ model, el }) {
 
   function change(changes) {
     Object.assign(state, changes);
+    if ("context" in changes || "model" in changes) setMore(0);
     if ("seed" in changes) seed.value = state.seed;
     if ("n" in changes) length.value = state.n;
     const context = state.context.slice(-TYPED);

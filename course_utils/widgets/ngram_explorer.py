@@ -190,7 +190,7 @@ class NGramExplorer(Widget):
         sentence = f"Order {row['order']} looks at {looks_at}, {seen}; "
         sentence += row["problem"] or f"most likely next: {', '.join(best)}"
         if others := row["others"]["tokens"] + len(row["tokens"]) - len(best):
-            sentence += f", and {others:,} others {_percent(1 - sum(row['probabilities'][:3]))}"
+            sentence += f", and {others:,} others {_percent(max(0.0, 1 - sum(row['probabilities'][:3])))}"
         return f"{sentence}. {self.sampled['verdict']}"
 
     def picture(self, figure: Figure) -> None:
