@@ -177,7 +177,8 @@ def bench(options) -> int:
         )
     _need_test_packages()
     _fetch_assets()
-    return subprocess.call([sys.executable, str(script), *options.rest], cwd=ROOT)
+    # -P: benchmarks/tokenizers.py must not shadow the package of that name
+    return subprocess.call([sys.executable, "-P", str(script), *options.rest], cwd=ROOT)
 
 
 if __name__ == "__main__":
