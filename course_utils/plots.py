@@ -38,7 +38,7 @@ class Chart:
 def line_chart(curves: dict[str, dict[float, float]], xlabel: str, ylabel: str, ylim=None) -> Chart:
     """Curves {name: {x: y}} on one pair of axes, told apart by colour and by mark."""
     figure = Figure(figsize=(7, 3.8), layout="constrained")
-    axes = figure.add_subplot(xlabel=xlabel, ylabel=ylabel, ylim=ylim)
+    axes = figure.add_subplot(xlabel=xlabel, ylabel=ylabel)
     looks = [("#0072B2", "o"), ("#E69F00", "s"), ("#009E73", "^"), ("#CC79A7", "v"), ("#D55E00", "D")]
     if len(curves) > len(looks):
         raise ValueError(f"at most {len(looks)} curves can be told apart; {len(curves)} came")
@@ -47,6 +47,8 @@ def line_chart(curves: dict[str, dict[float, float]], xlabel: str, ylabel: str, 
         axes.plot(points.keys(), points.values(), marker=mark, color=colour, label=name)
         x = min(points, key=points.get)
         lowest.append(f"{name} {points[x]:.3f} at {x:g}")
+    if ylim:
+        axes.set_ylim(ylim)
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     return Chart(figure, f"{ylabel} against {xlabel}; the lowest of each curve: {'; '.join(lowest)}.")

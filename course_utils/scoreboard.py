@@ -122,17 +122,21 @@ def chart(
     axes = figure.add_subplot()
     for family, (colour, marker) in STYLES.items():
         mine = [p for p in comparable(points) if p.family == family and getattr(p, against) is not None]
-        for point in mine:
+        for i, point in enumerate(mine):
             face = colour if point.has_read_test == "no" else "none"
             x, y = getattr(point, against), point.bits_per_byte
             axes.plot(x, y, marker, color=colour, markerfacecolor=face)
-            axes.annotate(point.name, (x, y), (5, 5), textcoords="offset points", fontsize=8)
-    for name, bits in lines.items():
+            # neighbours' names would meet: every second one stands below its mark
+            axes.annotate(
+                point.name, (x, y), (5, -11 if i % 2 else 5), textcoords="offset points", fontsize=8
+            )
+    for i, (name, bits) in enumerate(lines.items()):
         axes.axhline(bits, color="0.6", linestyle=":", linewidth=1)
-        axes.text(1, bits, name, transform=axes.get_yaxis_transform(), ha="right", va="bottom", fontsize=8)
+        at = axes.get_yaxis_transform()
+        axes.text(0.01 + 0.06 * i, bits, name, transform=at, va="bottom", fontsize=8)
     for name, (low, high) in intervals.items():
         axes.axhspan(low, high, facecolor="none", edgecolor="0.4", hatch="///", linewidth=0.5)
-        axes.text(0, high, name, transform=axes.get_yaxis_transform(), va="bottom", fontsize=8)
+        axes.text(0.01, high, name, transform=axes.get_yaxis_transform(), va="bottom", fontsize=8)
     if against != "context_bytes":
         axes.set_xscale("log")
     axes.set(xlabel=labels[against], ylabel="bits per byte (lower is better)")

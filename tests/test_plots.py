@@ -14,6 +14,13 @@ def test_a_chart_says_what_it_shows_and_shows_a_picture():
     assert "data:image/png;base64," in html
 
 
+def test_the_curves_lie_in_view():
+    axes = line_chart({"a": {1: 30.0, 2: 15.0}}, "x", "y").figure.axes[0]
+    low, high = axes.get_ylim()
+    assert low < 15 and high > 30
+    assert line_chart({"a": {1: 30.0}}, "x", "y", ylim=(0, 5)).figure.axes[0].get_ylim() == (0, 5)
+
+
 def test_more_curves_than_can_be_told_apart_are_refused():
     with pytest.raises(ValueError, match="at most 5 curves"):
         line_chart({str(i): {0: 0} for i in range(6)}, "x", "y")
