@@ -14,12 +14,7 @@ from course_utils.widgets.predict import predict
 from course_utils.widgets.progress_page import progress_page
 from course_utils.widgets.quiz import questions, quiz
 
-
-@pytest.fixture(autouse=True)
-def in_memory(monkeypatch, tmp_path):
-    monkeypatch.delenv("COURSE_WORK", raising=False)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(progress, "_opened", {})
+pytestmark = pytest.mark.usefixtures("in_memory")
 
 
 @pytest.fixture

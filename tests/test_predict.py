@@ -8,14 +8,9 @@ import pytest
 from course_utils import progress
 from course_utils.widgets.predict import cost, counted, predict, running_average, uniform
 
+pytestmark = pytest.mark.usefixtures("in_memory")
+
 OPTIONS = ["under 25 %", "25 to 50 %", "over 50 %", "all"]
-
-
-@pytest.fixture(autouse=True)
-def in_memory(monkeypatch, tmp_path):
-    monkeypatch.delenv("COURSE_WORK", raising=False)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(progress, "_opened", {})
 
 
 @pytest.fixture

@@ -12,15 +12,10 @@ from course_utils.widgets import chapters
 from course_utils.widgets import quiz as widget
 from course_utils.widgets.quiz import quiz, recall
 
+pytestmark = pytest.mark.usefixtures("in_memory")
+
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 EVERY = [question for chapter in all_questions().values() for question in chapter]
-
-
-@pytest.fixture(autouse=True)
-def in_memory(monkeypatch, tmp_path):
-    monkeypatch.delenv("COURSE_WORK", raising=False)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(progress, "_opened", {})
 
 
 @pytest.fixture

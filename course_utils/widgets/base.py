@@ -8,9 +8,6 @@ The way of a click: JavaScript sends a request (a dict) → `handle(request)` ch
 puts `view()` and the sentence into the one synchronised trait, `shown` → JavaScript draws it.
 """
 
-import base64
-import html
-import io
 import sys
 import warnings
 from pathlib import Path
@@ -19,6 +16,8 @@ import anywidget
 import matplotlib
 import traitlets
 from matplotlib.figure import Figure
+
+from course_utils.plots import picture_html, png
 
 HERE = Path(__file__).parent
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -126,23 +125,12 @@ class Widget(anywidget.AnyWidget):
         with matplotlib.rc_context({"text.parse_math": False}), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             self.picture(figure)
-            file = io.BytesIO()
-            figure.savefig(file, format="png")
-        return file.getvalue()
+            return png(figure)
 
     def _repr_mimebundle_(self, **_) -> dict:
         sentence = visible(self.describe())
         return {
             "text/plain": sentence,
-            **still(self.png(), sentence),
+            "text/html": picture_html(self.png(), sentence, "Run this cell to make it live."),
             WIDGET_VIEW: {"version_major": 2, "version_minor": 1, "model_id": self.model_id},
         }
-
-
-def still(png: bytes, sentence: str) -> dict[str, str]:
-    """The picture for a notebook without a kernel."""
-    data = base64.b64encode(png).decode("ascii")
-    return {
-        "text/html": f'<figure><img alt="{html.escape(sentence)}" src="data:image/png;base64,{data}">'
-        "<figcaption>Run this cell to make it live.</figcaption></figure>"
-    }
