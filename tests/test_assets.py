@@ -196,6 +196,25 @@ def test_a_good_wheel_is_fetched_once_and_leaves_only_its_files(publish, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_of_a_large_file_the_extract_alone_is_kept(publish, monkeypatch):
+    """The size of the large file stands in for what the functions of extracts.py take out of it."""
+    extract = b"6 bytes\n"
+    monkeypatch.setattr(
+        assets.extracts, "size", lambda source: f"{source.stat().st_size} bytes\n", raising=False
+    )
+    fields = {"files": "size.txt", "sha256": hashlib.sha256(extract).hexdigest(), "bytes": len(extract)}
+    index = publish(**fields)
+    with assets.MANIFEST.open("a", encoding="utf-8") as manifest:
+        manifest.write('source = "comedies/one.md"\nsource_bytes = 6\nextract = "size"\nlazy = true\n')
+    assert assets.missing() == [] and [asset.name for asset in assets.missing(["sample"])] == ["sample"]
+    assets.fetch()
+    assert index.downloads == 0  # lazy: only who names it gets it
+    assert assets.path("sample").read_bytes() == extract
+    assert assets.path("sample") == assets.verify("sample") and index.downloads == 1
+    kept = {path.name for path in (assets.cache() / "sample").rglob("*")}
+    assert kept == {"size.txt", assets.RECORD}
+
+
 def test_one_file_gets_its_own_path(publish):
     data = TEXTS["comedies/one.md"]
     publish(files="comedies/one.md", sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "course_utils"
 FLOORS = [
-    {"report", "devices", "assets", "checkpoints"},
+    {"report", "devices", "assets", "extracts", "checkpoints"},
     {
         "corpora",
         "bpe",
@@ -20,6 +20,7 @@ FLOORS = [
         "counting",
         "entropy",
         "contexts",
+        "batches",
         "ngrams",
         "scaling",
     },
