@@ -1,0 +1,70 @@
+"""How long each chapter computes, from a fresh kernel, and which cell takes longest.
+
+python3 course.py bench chapters                       print the table
+python3 course.py bench chapters --write "2 CPU cores" put the row of that device into each chapter
+"""
+
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+from course_utils.checkpoints import write_atomic
+from course_utils.classroom.outputs import CELL_SECONDS, QUIET_THREADS
+
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+TABLE = re.compile(r"<!-- times -->\n(.*?)<!-- /times -->", re.DOTALL)
+HEAD = "| device | computing, whole chapter | longest cell |\n|---|---|---|\n"
+
+
+def seconds_by_cell(path: Path) -> dict[str, float]:
+    """Run a copy of a chapter in memory; {first line of the cell: seconds}."""
+    nb, started, seconds = nbformat.read(path, as_version=4), {}, {}
+
+    def begin(cell, cell_index):
+        started[cell_index] = time.perf_counter()
+
+    def end(cell, cell_index, execute_reply):
+        if cell.cell_type == "code":
+            seconds[cell.source.split("\n", 1)[0]] = time.perf_counter() - started[cell_index]
+
+    resources = {"metadata": {"path": str(path.parent)}}
+    client = NotebookClient(nb, timeout=CELL_SECONDS, resources=resources, store_widget_state=False)
+    client.on_cell_start, client.on_cell_executed = begin, end
+    client.execute(env=os.environ | QUIET_THREADS)
+    return seconds
+
+
+def write_row(path: Path, device: str, total: float, longest: float) -> None:
+    """Put a device's row into the chapter's table of times, in place of the one it had."""
+    nb = nbformat.read(path, as_version=4)
+    for cell in nb.cells:
+        if found := TABLE.search(cell.source):
+            rows = [row for row in found[1].splitlines()[2:] if not row.startswith(f"| {device} |")]
+            rows.append(f"| {device} | {total:.0f} s | {longest:.0f} s |")
+            table = f"<!-- times -->\n{HEAD}{chr(10).join(rows)}\n<!-- /times -->"
+            cell.source = cell.source.replace(found[0], table)
+            write_atomic(path, nbformat.writes(nb) + "\n")
+            return
+    sys.exit(
+        f"{path.name} has no <!-- times --> ... <!-- /times --> in a Markdown cell: add the two comments"
+    )
+
+
+def main() -> None:
+    device = sys.argv[sys.argv.index("--write") + 1] if "--write" in sys.argv[:-1] else None
+    print(f"{'chapter':20}{'seconds':>9}{'longest':>9}  longest cell")
+    for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb")):
+        seconds = seconds_by_cell(path)
+        total, slowest = sum(seconds.values()), max(seconds, key=seconds.get)
+        print(f"{path.stem:20}{total:9.1f}{seconds[slowest]:9.1f}  {slowest[:60]}")
+        if device:
+            write_row(path, device, total, seconds[slowest])
+
+
+if __name__ == "__main__":
+    main()
