@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from course_utils.ngrams import NGramModel
 from course_utils.tokenizers import ByteTokenizer
-from course_utils.widgets.base import WIDGET_VIEW, Widget, visible
-from course_utils.widgets.ngram_explorer import KEPT, TOP, NGramExplorer, from_models
+from course_utils.widgets.base import KEPT, WIDGET_VIEW, Widget, visible
+from course_utils.widgets.ngram_explorer import TOP, NGramExplorer, from_models
 from course_utils.widgets.provenance import Run, fewest_runs, longest_at, tracer
 
 TEXTS = {"First": "to be or not to be, that is the question", "Second": "the rest is silence — or is it?"}

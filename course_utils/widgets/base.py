@@ -21,6 +21,7 @@ from course_utils.plots import picture_html, png
 
 HERE = Path(__file__).parent
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+KEPT = 200  # characters of the context that are kept: far more than any order looks at
 
 
 def _beside(module: str, suffix: str) -> str:
@@ -55,6 +56,20 @@ SIGNS = {code: f"‹{code:02X}›" for code in [*range(32), 127]} | {
 def quoted(text: str) -> str:
     """Text for a sentence, in quotes, with a sign for each blank and control character."""
     return f"“{visible(text).translate(SIGNS)}”"
+
+
+def readable(context: str, cut: int = 0) -> tuple[str, str]:
+    """The context without what no model can read, and a notice of what was left out."""
+    notices = []
+    if len(context) + cut > KEPT:
+        notices.append(
+            f"{len(context) + cut:,} characters came; the last {KEPT} are used, and no order looks at more."
+        )
+        context = context[-KEPT:]
+    whole = "".join(c for c in context if not 0xD800 <= ord(c) <= 0xDFFF)
+    if whole != context:
+        notices.append("Half a character (a lone surrogate) was left out: UTF-8 can't hold one.")
+    return whole, " ".join(notices)
 
 
 class Widget(anywidget.AnyWidget):

@@ -9,11 +9,10 @@ from matplotlib.figure import Figure
 
 from course_utils.ngrams import NGramModel
 from course_utils.tokenizers import ByteTokenizer
-from course_utils.widgets.base import SIGNS, Widget, quoted, visible
+from course_utils.widgets.base import SIGNS, Widget, quoted, readable, visible
 from course_utils.widgets.provenance import Run, fewest_runs, longest_at, tracer
 
 TOP = 8  # next tokens that get a bar of their own; all others share one, with their number and sum
-KEPT = 200  # characters of the context that are kept: far more than any order looks at
 LONGEST_SAMPLE = 1000
 FULL_COLOUR = 24  # a copied run of this length or more has the last colour, here and in the .js
 
@@ -80,7 +79,7 @@ class NGramExplorer(Widget):
             if asked[name] not in allowed:
                 few = allowed if isinstance(allowed, range) else list(allowed)
                 raise ValueError(f"{name} is one of {few}; {asked[name]!r} came")
-        asked["context"], self.notice = _readable(asked["context"], request.get("cut", 0))
+        asked["context"], self.notice = readable(asked["context"], request.get("cut", 0))
         self.asked = asked
         context = self._split(asked["context"])
         self.rows = [self._row(order, context) for order in self._orders]
@@ -239,20 +238,6 @@ def _percent(p: float) -> str:
 def _by_name(functions) -> dict[str, Callable]:
     """One function or several by name, as a dict."""
     return functions if isinstance(functions, dict) else {"": functions} if functions else {}
-
-
-def _readable(context: str, cut: int = 0) -> tuple[str, str]:
-    """The context without what no model can read, and a notice of what was left out."""
-    notices = []
-    if len(context) + cut > KEPT:
-        notices.append(
-            f"{len(context) + cut:,} characters came; the last {KEPT} are used, and no order looks at more."
-        )
-        context = context[-KEPT:]
-    whole = "".join(c for c in context if not 0xD800 <= ord(c) <= 0xDFFF)
-    if whole != context:
-        notices.append("Half a character (a lone surrogate) was left out: UTF-8 can't hold one.")
-    return whole, " ".join(notices)
 
 
 def _verdict(text: str, runs: list[Run], longest: Run | None) -> str:
