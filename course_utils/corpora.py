@@ -5,6 +5,7 @@ text, the other 36 are for training. The split is by whole play, so no scene is 
 """
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -75,3 +76,9 @@ def shakespeare() -> Corpus:
 def scenes(play: str) -> list[str]:
     """Cut a normalised play where a scene begins; joined again, the pieces are the play, byte for byte."""
     return re.split(r"(?m)^(?=(?:SCENE|PROLOGUE|EPILOGUE)\b)", play)
+
+
+@lru_cache(maxsize=1)
+def verses() -> dict[str, list[str]]:
+    """The same 298 verses (Luke 5 to 10) by language, from the asset `verses`, fetched on first use."""
+    return json.loads(read_utf8(assets.path("verses")))

@@ -1,0 +1,36 @@
+"""What others trained and published, out of the assets: so far two tokenizers.
+
+They are fetched on first use; where that can't be done, `assets.AssetError` says so in one sentence.
+"""
+
+import json
+from functools import lru_cache
+
+from course_utils import assets
+from course_utils.tokenizers import WordPieceTokenizer
+
+
+@lru_cache(maxsize=1)
+def smollm2_tokenizer():
+    """The tokenizer of SmolLM2, a `tokenizers.Tokenizer`: byte-level BPE in which each digit stands alone.
+
+    Allal et al., 2025, "SmolLM2"; tokens and merges as the asset `smollm2-tokenizer` has them.
+    """
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    stored = json.loads(assets.path("smollm2-tokenizer").read_text(encoding="utf-8"))
+    ids = {token: i for i, token in enumerate(stored["tokens"])}
+    tokenizer = Tokenizer(models.BPE(vocab=ids, merges=[tuple(merge) for merge in stored["merges"]]))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(stored["special"])
+    tokenizer.encode_special_tokens = True  # their names in a text are text, as in our BPETokenizer
+    return tokenizer
+
+
+@lru_cache(maxsize=1)
+def bert_tokenizer() -> WordPieceTokenizer:
+    """WordPiece with the vocabulary of BERT's uncased models (Devlin et al., 2019)."""
+    return WordPieceTokenizer(assets.path("bert-vocabulary").read_text(encoding="utf-8").strip().split("\n"))
