@@ -145,12 +145,15 @@ function frame({ model, el, label, body, draw, tables }) {
   const button = element("button", { type: "button", "aria-expanded": "false", "aria-controls": tableId,
     onclick: toggleTable }, "Show as table");
   const root = element("section", { class: "course-widget", "aria-label": label, "data-state": "idle" },
-    body, problem, sentence, element("div", { class: "cw-foot" }, button, wait), table);
+    body, problem, sentence, element("div", { class: "cw-foot" }, button,
+      element("span", { class: "cw-leave cw-quiet" }, "Esc leads back to the notebook."), wait), table);
 
   // JupyterLab's command mode takes single letters and arrow keys as commands (d d deletes a cell). It
   // listens on the document while the event bubbles, so stopping here is enough; Ctrl, Cmd and Alt
-  // combinations, Shift+Enter and Escape stay JupyterLab's.
+  // combinations, Shift+Enter and Escape stay JupyterLab's. Escape gives the keyboard back to the cell: while
+  // it is in here, no arrow key can lead on to the next one.
   root.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && !event.isComposing) root.closest(".jp-Cell")?.focus();
     const jupyters = event.ctrlKey || event.metaKey || event.altKey || event.key === "Escape" ||
       (event.key === "Enter" && event.shiftKey);
     if (!jupyters) event.stopPropagation();
