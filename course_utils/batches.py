@@ -1,0 +1,107 @@
+"""Where training examples come from: a text as token ids, cut into batches that can be continued exactly.
+
+Both kinds give `(inputs, targets)`, each (batch, time), the targets one token further on. `state()` says
+where the next batch begins, and `restore(state)` goes there, so that a resumed run reads what it would have
+read. The tokens may be any 1-D array of whole numbers, also one that stays on disk: `np.load(file,
+mmap_mode="r")`.
+"""
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+Batch = tuple[Int[Tensor, "batch time"], Int[Tensor, "batch time"]]
+
+
+class _Text:
+    def __init__(self, tokens: Int[np.ndarray, " tokens"], vocab_size: int, batch_size: int, context: int):
+        if getattr(tokens, "ndim", 0) != 1 or tokens.dtype.kind not in "iu":
+            raise ValueError(
+                "tokens are a 1-D array of whole numbers: encode the text with a tokenizer first"
+            )
+        if batch_size < 1 or context < 1:
+            raise ValueError(f"batch_size and context are 1 or more; {batch_size} and {context} came")
+        if len(tokens) <= context or len(tokens) < batch_size * context:
+            raise ValueError(
+                f"a batch of {batch_size} rows of {context} tokens and one to predict is larger than the "
+                f"text, which has {len(tokens)} tokens: take fewer rows, a shorter context, or more text"
+            )
+        if tokens.min() < 0 or tokens.max() >= vocab_size:  # here: a GPU would say it late and unclearly
+            raise ValueError(
+                f"tokens lie between 0 and {vocab_size - 1}; {tokens.min()} to {tokens.max()} came"
+            )
+        self.tokens, self.batch_size, self.context = tokens, batch_size, context
+
+    def _batch(self, starts: Int[np.ndarray, " batch"]) -> Batch:
+        places = starts[:, None] + np.arange(self.context + 1)
+        rows = torch.from_numpy(self.tokens[places % len(self.tokens)].astype(np.int64))
+        return rows[:, :-1], rows[:, 1:]
+
+    def _shape(self) -> dict[str, Tensor]:
+        return {"text_batch_context": torch.tensor([len(self.tokens), self.batch_size, self.context])}
+
+    def _check(self, state: dict[str, Tensor]) -> None:
+        came, ours = state["text_batch_context"].tolist(), self._shape()["text_batch_context"].tolist()
+        if came != ours:
+            raise ValueError(
+                "the run to resume read a text of {} tokens in batches of {} x {}; this one has {} tokens in "
+                "batches of {} x {}".format(*came, *ours)
+            )
+
+
+class Streams(_Text):
+    """Rows that each read on where they stopped: for models that carry a state from batch to batch.
+
+    The text is a ring. The rows start evenly spaced on it and all move on by `context` tokens a batch, so row
+    i comes in time to what row i + 1 has read, and its state always belongs to the text before it. Raises
+    ValueError if the batch is larger than the text or a token lies outside the vocabulary.
+    """
+
+    def __init__(self, tokens: Int[np.ndarray, " tokens"], vocab_size: int, batch_size: int, context: int):
+        super().__init__(tokens, vocab_size, batch_size, context)
+        self._starts = np.arange(batch_size) * (len(tokens) // batch_size)
+        self._position = 0
+
+    def next(self) -> Batch:
+        batch = self._batch(self._starts + self._position)
+        self._position += self.context
+        return batch
+
+    def state(self) -> dict[str, Tensor]:
+        return self._shape() | {"position": torch.tensor(self._position)}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go to where `state()` was taken. Raises ValueError if that was another text or batch size."""
+        self._check(state)
+        self._position = int(state["position"])
+
+
+class Windows(_Text):
+    """Windows from random places, drawn by a generator of their own: for models without a state.
+
+    Raises ValueError if the batch is larger than the text or a token lies outside the vocabulary.
+    """
+
+    def __init__(
+        self,
+        tokens: Int[np.ndarray, " tokens"],
+        vocab_size: int,
+        batch_size: int,
+        context: int,
+        seed: int = 0,
+    ):
+        super().__init__(tokens, vocab_size, batch_size, context)
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def next(self) -> Batch:
+        last = len(self.tokens) - self.context  # a window and the token after it end with the text
+        return self._batch(torch.randint(last, (self.batch_size,), generator=self._generator).numpy())
+
+    def state(self) -> dict[str, Tensor]:
+        return self._shape() | {"generator": self._generator.get_state()}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go to where `state()` was taken. Raises ValueError if that was another text or batch size."""
+        self._check(state)
+        self._generator.set_state(state["generator"])
