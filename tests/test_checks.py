@@ -153,6 +153,15 @@ def test_sentences_are_those_of_the_plan(exercise):
 
 
 @EVERY
+def test_a_variant_knows_the_solution_of_the_first_version(exercise):
+    if exercise.variant_of:
+        verdict = exercise.run(CHECKS[exercise.variant_of].reference)
+        assert verdict.sentence.startswith("That answers the first version: ")
+    elif exercise.id < "2":
+        assert f"{exercise.id} again" in CHECKS
+
+
+@EVERY
 @pytest.mark.parametrize("factor", [1 + 1e-6, 1 - 1e-6])
 def test_slightly_wrong_numbers_fail_without_a_guess(exercise, factor):
     def scale(value):

@@ -1,7 +1,21 @@
-"""Variants: what is asked again in a later chapter of those who read a solution instead of finding one."""
+"""Variants of exercises 1.1 to 1.3 of chapter 1."""
+
+import math
+from collections import Counter
+from dataclasses import replace
 
 from course_utils.checks.engine import Check, Mistake
-from course_utils.checks.ngrams import SMALL_TEXTS, mle_inputs, some_texts
+from course_utils.checks.ngrams import (
+    NGRAM_COUNTS,
+    PERPLEXITY,
+    mle,
+    mle_inputs,
+    ngram_counts,
+    perplexity,
+    perplexity_inputs,
+)
+
+# 1.1
 
 
 def pairs_apart(texts: list[list[str]], gap: int) -> dict[tuple[str, str], int]:
@@ -21,11 +35,12 @@ PAIRS_APART = Check(
     difficulty=1,
     minutes=5,
     reference=pairs_apart,
-    inputs=lambda generator, case: (
-        some_texts(generator, case // 2),
-        1 + case % (2 if case < 2 * len(SMALL_TEXTS) else 3),
-    ),
+    inputs=NGRAM_COUNTS.inputs,
     mistakes=(
+        Mistake(
+            "That answers the first version: it counts runs of `gap` words, not pairs that stand apart.",
+            ngram_counts,
+        ),
         Mistake(
             "The last pair is missing.",
             lambda texts, gap: pairs_apart([text[:-1] for text in texts], gap),
@@ -58,6 +73,9 @@ bigrams("noon")  # {("n", "o"): 1, ("o", "o"): 1, ("o", "n"): 1}
 ```""",
     without=("course_utils", "nltk"),
 )
+
+
+# 1.2
 
 
 def mle_before(texts: list[list[str]], context: tuple[str, ...]) -> dict[str, float]:
@@ -104,6 +122,7 @@ MLE_BEFORE = Check(
     reference=mle_before,
     inputs=mle_inputs,
     mistakes=(
+        Mistake("That answers the first version: it gives the words after `context`, not before it.", mle),
         Mistake("Sums to less than 1: the first context has no word before it.", _shares_of_places),
         Mistake(
             "These are counts; a distribution sums to 1.",
@@ -135,4 +154,67 @@ before_e(["be", "he", "the", "end"])  # {"b": 1/3, "h": 2/3}
     without=("course_utils", "nltk"),
 )
 
-CHECKS = (PAIRS_APART, MLE_BEFORE)
+
+# 1.3
+
+
+def perplexity_of_counts(counts: dict[str, int], model: dict[str, float]) -> float:
+    """Return the perplexity under `model` of a text of which `counts` says how often each word occurs."""
+    bits = 0.0
+    for word, count in counts.items():
+        p = model.get(word, 0.0)
+        bits += count * (-math.log2(p) if p > 0 else math.inf)
+    return 2 ** (bits / sum(counts.values()))
+
+
+def _bits(counts, model):
+    return sum(counts.values()) * math.log2(perplexity_of_counts(counts, model))
+
+
+def _counted_inputs(generator, case):
+    text, model = perplexity_inputs(generator, case)
+    return dict(Counter(text)), model
+
+
+def _on_the_text(answer):
+    """Let an answer to the first version see the text written out, word by word."""
+    return lambda counts, model: answer(list(Counter(counts).elements()), model)
+
+
+PERPLEXITY_OF_COUNTS = Check(
+    id="1.3 again",
+    variant_of="1.3",
+    title="perplexity of a text that is counted",
+    difficulty=1,
+    minutes=6,
+    imports="import math",
+    reference=perplexity_of_counts,
+    inputs=_counted_inputs,
+    mistakes=(
+        Mistake(
+            "That answers the first version: it scores each word once, however often it occurs.", perplexity
+        ),
+        Mistake(
+            "A word that occurs three times costs its bits three times.",
+            lambda counts, model: perplexity(counts, model) ** (len(counts) / sum(counts.values())),
+        ),
+        Mistake(
+            "Divide by the words of the text, all of them, not by the number of different ones.",
+            lambda counts, model: 2 ** (_bits(counts, model) / len(counts)),
+        ),
+        *(replace(mistake, answer=_on_the_text(mistake.answer)) for mistake in PERPLEXITY.mistakes),
+    ),
+    hint="A word with the count c costs its bits c times. The length of the text is the sum of the counts.",
+    neighbour="""The mean mark of a class, from how often each mark was given:
+
+```python
+given = {1: 2, 2: 5, 3: 1}
+total = sum(mark * count for mark, count in given.items())  # 15
+total / sum(given.values())                                 # 1.875: of 8 marks, not of 3
+```
+
+In the exercise the marks are the bits of the words; at the end 2 is raised to their mean.""",
+    without=("course_utils", "nltk"),
+)
+
+CHECKS = (PAIRS_APART, MLE_BEFORE, PERPLEXITY_OF_COUNTS)

@@ -1,0 +1,9 @@
+"""Variants: what is asked again in a later chapter of those who read a solution instead of finding one.
+
+A variant needs the idea of the first version and takes the same arguments, so that the old solution runs when
+it is pasted, and earns a sentence of its own.
+"""
+
+from course_utils.checks.again import ngrams, smoothing, start
+
+CHECKS = (*start.CHECKS, *ngrams.CHECKS, *smoothing.CHECKS)
