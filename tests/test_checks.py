@@ -18,6 +18,7 @@ from course_utils import progress
 from course_utils.checks import CHECKS, asked_again, check, help_me
 from course_utils.checks.engine import observe
 from course_utils.checks.values import difference, plain, show
+from course_utils.checks.verdict import Verdict
 from course_utils.classroom.release import strip_solutions
 
 EVERY = pytest.mark.parametrize("exercise", CHECKS.values(), ids=CHECKS)
@@ -64,6 +65,36 @@ SENTENCES = {
         "'highness' is frequent but follows 4 words: count predecessors.",
         "You counted what comes after; count what comes before.",
         "Divide by distinct pairs, not tokens.",
+    ],
+    "2.1": [
+        "The answer is in the input.",
+        "Move by one; you skip most examples.",
+        "A window joins two plays.",
+    ],
+    "2.2": [
+        "You read columns; an id picks a row.",
+        "Summing forgets order: concatenate.",
+        "Oldest token first.",
+    ],
+    "2.3": [
+        "Logit 1,000 gives NaN; subtract the max.",
+        "Divide by ln 2.",
+        "The short last batch counts too much; sum, then divide.",
+    ],
+    "2.4": [
+        "Output ignores the past.",
+        "tanh goes round the whole sum.",
+        "You zero the state at each step.",
+    ],
+    "2.5": [
+        "Input and forget gates are swapped.",
+        "The candidate is tanh: it must be able to subtract.",
+        "Squash the cell with tanh before the output gate.",
+    ],
+    "2.6": [
+        "The graph grows with each chunk; detach the state, keep its value.",
+        "You zeroed the state: context ends at the chunk.",
+        "The state belongs to another text; keep rows contiguous.",
     ],
     "3.1": [
         "That counts code points.",
@@ -459,6 +490,13 @@ def test_html_says_what_the_text_says():
         assert repr(verdict)[0] in html and repr(verdict).splitlines()[0][2:] in html
         assert "<b>" not in html
         assert verdict.passed == (verdict.status == "passed")
+
+
+def test_markup_of_a_sentence_is_rendered_and_products_are_left_alone():
+    html = Verdict(
+        "9.9", "x", "mistake", "The *distinct* ones of `lower`; a*b*c and 2 * 3 * 4 <i>"
+    )._repr_html_()
+    assert "The <em>distinct</em> ones of <code>lower</code>; a*b*c and 2 * 3 * 4 &lt;i&gt;" in html
 
 
 def test_comparison():

@@ -52,7 +52,7 @@ class Verdict:
             "color:var(--jp-ui-font-color1);background:var(--jp-layout-color1)'>"
             f"<p style='margin:4px 0'><span aria-hidden='true'>{symbol}</span> "
             f"<strong>{escape(self.id)} {escape(self.title)}: {word}.</strong></p>"
-            + (f"<p style='margin:4px 0'>{escape(self.sentence)}</p>" if self.sentence else "")
+            + (f"<p style='margin:4px 0'>{_inline(self.sentence)}</p>" if self.sentence else "")
             + (f"<dl style='margin:4px 0'>{facts}</dl>" if facts else "")
             + "".join(markdown_to_html(step) for step in self.help)
             + "</div>"
@@ -66,10 +66,15 @@ def markdown_to_html(text: str) -> str:
         if i % 2:
             parts.append(f"<pre style='overflow-x:auto'>{escape(part)}</pre>")
             continue
-        for paragraph in filter(str.strip, part.split("\n\n")):
-            line = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(paragraph.strip()))
-            parts.append("<p>" + re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", line) + "</p>")
+        parts += [f"<p>{_inline(text.strip())}</p>" for text in part.split("\n\n") if text.strip()]
     return "".join(parts)
+
+
+def _inline(text: str) -> str:
+    """Render `code`, **bold** and *emphasis*; the stars of a product have a blank or a word on both sides."""
+    line = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+    line = re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", line)
+    return re.sub(r"(?<!\w)\*(\w[^*]*\w)\*(?!\w)", r"<em>\1</em>", line)
 
 
 @dataclass(frozen=True)
