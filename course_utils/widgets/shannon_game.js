@@ -46,7 +46,7 @@ function render({ model, el }) {
   const finished = () => !shown.passage || play.ranks.length === hidden().length;
   const named = (c) => ({ " ": "the blank", "\n": "the line break" }[c] ?? `“${c}”`);
   const guesses = (n) => `${n} ${n === 1 ? "guess" : "guesses"}`;
-  const say = (sentence) => { says.textContent = sentence; };
+  const say = (sentence) => { says.textContent = sentence.charAt(0).toUpperCase() + sentence.slice(1); };
 
   /** Python has nothing to decide about a guess: it is told how far the play has come. */
   function tell(more = {}) {
@@ -104,7 +104,7 @@ function render({ model, el }) {
     const more = tried.indexOf(right) + 1;
     play.shown += 1;
     hit(play.wrong.length + more);
-    say(`It was ${named(right)}: tried from the commonest on, ${guesses(more)} more, and they count. ` + says.textContent);
+    say(`It was ${named(right)}: tried from the commonest on, ${guesses(more)} more, which ${more === 1 ? "counts" : "count"}. ` + says.textContent);
     tell();
     redraw();
     input.focus();

@@ -163,7 +163,7 @@ def test_the_27_letters_by_touch(opened):
     widget.locator(".sg-input").press("3")
     expect(says(widget)).to_contain_text("“3” is none of the 27")
     widget.locator(".sg-input").press("Enter")
-    expect(says(widget)).to_contain_text("the line break is none of the 27")
+    expect(says(widget)).to_contain_text("The line break is none of the 27")
     first = hidden(opened, widget).lower()[0]
     widget.get_by_role("button", name="x", exact=True).click()
     widget.get_by_role("button", name=first, exact=True).click()
