@@ -169,7 +169,7 @@ function render({ model, el }) {
         { style: `width: ${100 * row.probabilities[i]}%`, class: text === token ? "ng-same" : "" },
         ...(row.probabilities[i] > 0.035 ? visible(text) : []))),
       ...(rest > 0.0005 ? [element("span", { class: "ng-others", style: `width: ${100 * rest}%` },
-        ...(rest > 0.12 ? [element("em", {}, "others")] : []))] : []));
+        ...(rest > 0.16 ? [element("em", {}, "others")] : []))] : []));
   }
 
   function drawBars() {
