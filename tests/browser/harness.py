@@ -56,8 +56,11 @@ class Lab:
 
 
 @contextlib.contextmanager
-def running_lab(folder: Path) -> Iterator[Lab]:
-    """JupyterLab as `course.py lab` starts it, with settings of its own, none of the user's."""
+def running_lab(folder: Path, **variables: str) -> Iterator[Lab]:
+    """JupyterLab as `course.py lab` starts it, with settings of its own, none of the user's.
+
+    `variables` are added to its environment, which its kernels inherit.
+    """
     port, token = free_port(), secrets.token_hex(16)
     home = folder / ".jupyter-home"
     env = os.environ | {
@@ -69,6 +72,7 @@ def running_lab(folder: Path) -> Iterator[Lab]:
         "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
         "IPYTHONDIR": str(home / "ipython"),
+        **variables,
     }
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
     command += [f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}"]
@@ -132,7 +136,7 @@ class Notebook:
         # `reset` drops the layout of an earlier visit; `doc` shows the notebook alone
         self.page.goto(f"{self.lab.url}/doc/tree/{self.name}?reset&token={self.lab.token}")
         self.page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=PATIENCE)
-        self.page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=PATIENCE)  # in the status bar
+        self.page.get_by_text("| Idle").wait_for(timeout=PATIENCE)  # in the status bar
         return self
 
     def run_all(self) -> None:
@@ -170,14 +174,11 @@ class Notebook:
         widget.and_(self.page.locator('[data-state="idle"]')).wait_for(timeout=PATIENCE)
 
     def save(self) -> None:
-        """Save, and wait for the file. (A second save of the same content also writes it.)"""
-        before = self.path.stat().st_mtime_ns
-        self.menu("File", "Save Notebook")
-        for _ in range(300):
-            if self.path.stat().st_mtime_ns != before:
-                return
-            self.page.wait_for_timeout(100)
-        raise AssertionError("the notebook was not saved")
+        """Save, and wait until the server has written the file."""
+        with self.page.expect_response(
+            lambda answer: answer.request.method == "PUT" and "/api/contents/" in answer.url, timeout=PATIENCE
+        ):
+            self.page.keyboard.press("Control+s")
 
     def screenshot(self, name: str, of: Locator | None = None) -> Path:
         """A picture for people to look at, kept in artefacts/."""
