@@ -66,6 +66,7 @@ def lab(options) -> None:
     print(f"JupyterLab starts on http://127.0.0.1:{port}, in {WORK}; Ctrl-C stops it.", flush=True)
     from jupyterlab.labapp import LabApp
 
+    os.environ["COURSE_WORK"] = str(WORK)  # where the kernels keep the learner's progress
     warnings.filterwarnings("ignore", "Overriding existing pre_save_hook")  # the server sets ours twice
     LabApp.launch_instance(
         [
