@@ -125,7 +125,10 @@ def test_no_chapter_that_can_be_read(content, tmp_path):
     assert "not marked" in core_path("1")._repr_html_()
 
 
-@pytest.mark.parametrize(("number", "exercises"), [("0", ["0.1", "0.2"]), ("1", ["1.1", "1.2", "1.3"])])
+@pytest.mark.parametrize(
+    ("number", "exercises"),
+    [("0", ["0.1", "0.2"]), ("1", ["1.1", "1.2", "1.3"]), ("3", ["3.1", "3.2", "3.3"])],
+)
 def test_the_chapters_mark_their_core_path(number, exercises, monkeypatch):
     monkeypatch.chdir(Path(__file__).parents[1] / "notebooks")
     stops = core_path(number).stops

@@ -43,9 +43,10 @@ def wrong(question):
 # ---- the data -------------------------------------------------------------------------------------------
 
 
-def test_chapters_0_and_1_have_five_questions_each():
-    assert {chapter: len(asked) for chapter, asked in all_questions().items()} == {"0": 5, "1": 5}
-    assert len({question.id for question in EVERY}) == 10
+def test_each_chapter_has_five_questions():
+    assert all_questions().keys() >= {"0", "1", "3"}
+    assert {len(asked) for asked in all_questions().values()} == {5}
+    assert len({question.id for question in EVERY}) == len(EVERY)
 
 
 @pytest.mark.parametrize("question", EVERY, ids=lambda question: question.id)
