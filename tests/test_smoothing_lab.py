@@ -173,6 +173,8 @@ def test_the_front_end_has_no_address_and_the_picture_no_warning(lab, recwarn):
 def test_tables_that_do_not_do_and_an_empty_text_are_refused():
     tables = count_ngrams([ByteTokenizer().encode("to be")], 2, 256)
     assert from_tables(tables, "be", examples=EXAMPLES).shown["orders"] == [2]
+    of_8 = count_ngrams([ByteTokenizer().encode("to be or not to be")], 8, 256)
+    assert from_tables(of_8, "be", examples=EXAMPLES).shown["orders"] == [2, 3, 4, 5]
     for bad in [(tables[:1], "be"), (tables, "")]:
         with pytest.raises(ValueError, match="needs tables of order 1 and 2 at least, and a held-out text"):
             from_tables(*bad)

@@ -30,6 +30,7 @@ STOPS = {
     "k": [float(f"{m}e{e}") for e in range(-3, 1) for m in (1, 1.5, 2, 3, 5, 7)] + [10.0],
     "discount": [i / 20 for i in range(1, 21)],
 }
+MAX_ORDER = 5
 ROWS, SEEN_ROWS = 12, 8  # tokens that get bars of their own, and how many of them at most were seen
 HARDLY = 0.0005  # less would be written 0.000
 HELD_OUT_BYTES = 50_000  # of a held-out text: all curves of orders 2 to 5 then take about 3 s
@@ -218,34 +219,43 @@ class SmoothingLab(Widget):
         return f"{sentence}."
 
     def picture(self, figure: Figure) -> None:
-        methods = self.asked["methods"]
-        rows, total = self.rows(), self.counts.sum()
+        methods, rows, total = self.asked["methods"], self.rows(), self.counts.sum()
         used = quoted("".join(self._used())) if self._used() else "nothing"
-        figure.suptitle(f"Order {self.asked['order']}: what comes next after {used}", x=0.01, ha="left")
-        figure.supxlabel(
-            "probability. Outline: as it was counted; /// taken from it; xxx given", fontsize="small"
-        )
+        axes = figure.add_subplot()
+        axes.set_title(f"Order {self.asked['order']}: what comes next after {used}", loc="left", pad=14)
         if not methods:
             return
-        mle = _by_row(self.counts / max(total, 1), rows)
-        places = np.arange(len(rows))
-        columns = figure.subplots(1, len(methods), sharex=True, sharey=True, squeeze=False)[0]
-        for axes, method in zip(columns, methods, strict=True):
-            p = _by_row(self.probabilities(method), rows)
-            kept = np.minimum(p, mle) if total else p
-            hatched = {"color": "white", "linewidth": 0}
-            axes.barh(places, kept, color="#0072b2")
-            axes.barh(places, p - kept, left=kept, edgecolor="#b35c00", hatch="xxxx", **hatched)
-            axes.barh(places, np.maximum(mle - p, 0), left=p, edgecolor="#0072b2", hatch="////", **hatched)
-            axes.barh(places, mle, color="none", edgecolor="black")
-            bits = f"{self.bits(method):.3f} bits per {self._unit}"
-            strength = self.strength(method) if METHODS[method][1] else "fitted"
-            axes.set_title(f"{METHODS[method][0]}\n{strength}\n{bits}", fontsize=8)
-            axes.spines[["top", "right"]].set_visible(False)
-            axes.tick_params(labelsize=8)
+        mle = np.tile(_by_row(self.counts / max(total, 1), rows), len(methods))
+        p = np.concatenate([_by_row(self.probabilities(method), rows) for method in methods])
+        kept = np.minimum(p, mle) if total else p
+        # one column a method, in one set of axes: five sets take five times as long
+        width = max(p.max(), mle.max())
+        places, left = np.tile(np.arange(len(rows)), len(methods)), np.arange(len(methods)) * 1.2 * width
+        starts = np.repeat(left, len(rows))
+        for start, length, style in [
+            (starts, kept, {"color": "#0072b2"}),
+            (starts + kept, p - kept, {"color": "white", "edgecolor": "#b35c00", "hatch": "xxxx"}),
+            (starts + p, mle - p, {"color": "white", "edgecolor": "#0072b2", "hatch": "////"}),
+            (starts, mle, {"color": "none", "edgecolor": "black", "linewidth": 1}),
+        ]:
+            drawn = length > width / 1000
+            axes.barh(places[drawn], length[drawn], left=start[drawn], **{"linewidth": 0} | style)
+        names = [
+            f"{METHODS[method][0]}\n{self.strength(method) if METHODS[method][1] else 'fitted'}\n"
+            f"{self.bits(method):.3f} bits per {self._unit}"
+            for method in methods
+        ]
         labels = [row["name"] if row.get("rest") else quoted(row["name"])[1:-1] for row in rows]
-        columns[0].set(yticks=places, yticklabels=labels)
-        columns[0].invert_yaxis()
+        axes.set_xticks(left, names, ha="left", fontsize=8)
+        axes.set_yticks(range(len(rows)), labels, fontsize=9)
+        axes.set_xlim(0, left[-1] + 1.2 * width)
+        axes.set_xlabel(
+            f"the longest bar is {100 * width:.0f} %. Outline: as counted; /// taken from it; xxx given"
+        )
+        axes.vlines(left, -0.5, len(rows) - 0.5, color="black", linewidth=1)
+        axes.spines[:].set_visible(False)
+        axes.tick_params(length=0)
+        axes.set_ylim(len(rows) - 0.5, -0.5)
 
 
 def _by_row(p: Float[np.ndarray, " vocab"], rows: list[dict]) -> Float[np.ndarray, " rows"]:
@@ -272,14 +282,14 @@ EXAMPLES = {"rare": "sphinx", "common": " the", "unheard-of": "adz"}
 def from_text(texts: dict[str, str], held_out: str, **settings) -> SmoothingLab:
     """The lab on texts {title: text}, counted as bytes up to order 5, and on a text that is not counted."""
     bytes_ = ByteTokenizer()
-    tables = count_ngrams([bytes_.encode(text) for text in texts.values()], 5, bytes_.vocab_size)
+    tables = count_ngrams([bytes_.encode(text) for text in texts.values()], MAX_ORDER, bytes_.vocab_size)
     return from_tables(tables, held_out, **settings)
 
 
 def from_tables(
     tables: list[Table], held_out: str, held_out_name: str = "held-out text", **settings
 ) -> SmoothingLab:
-    """The lab on what `counting.count_ngrams` counted of bytes, orders 2 to as many as there are tables.
+    """The lab on what `counting.count_ngrams` counted of bytes, orders 2 to 5 or as many as there are tables.
 
     held_out: text that was not counted, called held_out_name; its first 50,000 bytes are scored, and
         interpolation's weights are estimated on them.
@@ -294,7 +304,7 @@ def from_tables(
     bytes_ = ByteTokenizer()
     names = [bytes_.decode([i], errors="surrogateescape") for i in range(bytes_.vocab_size)]
     test = bytes_.encode(held_out)[:HELD_OUT_BYTES]
-    orders = range(2, len(tables) + 1)
+    orders = range(2, min(MAX_ORDER, len(tables)) + 1)
     # continuation counts: how many different tokens has each n-gram followed?
     continuations = [
         np.bincount(above.suffixes, minlength=len(table.keys)) for table, above in pairwise(tables)
