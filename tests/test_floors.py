@@ -28,7 +28,7 @@ FLOORS = [
     {"bert", "seq2seq", "gpt"},
     {"training", "generation", "pretrained", "finetuning"},
     {"pretraining"},
-    {"scoreboard", "progress", "plots", "quizzes", "widgets", "checks"},
+    {"scoreboard", "progress", "plots", "quizzes", "widgets", "checks", "weights"},
     {"classroom", "browsers", "doctor", "cli"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
