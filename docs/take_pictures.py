@@ -1,18 +1,17 @@
-"""Take the README's pictures: open a chapter in a real JupyterLab, run it, and save what a learner sees.
+"""Take the README's pictures: run some cells of chapters 0 and 1 in a real JupyterLab and save what is seen.
 
-    python docs/take_pictures.py 00_start_here [01_ngrams ...]
+    python docs/take_pictures.py
 
-For each chapter docs/pictures/ gets CHAPTER.png, the top of the notebook, and CHAPTER-WIDGET.png, each
-widget alone, in the light theme; and the first one in the dark theme too.
+Each picture is docs/pictures/NAME.png, in the light theme.
 """
 
-import argparse
-import shutil
+import re
 import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+import nbformat
+from playwright.sync_api import Locator, sync_playwright
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "pictures"
@@ -20,53 +19,94 @@ MAX_BYTES = 300_000
 sys.path.insert(0, str(ROOT / "tests" / "browser"))
 import harness  # noqa: E402 (it lives beside the tests that it serves)
 
+# of each chapter, the cells that are run, by something that stands in them
+CELLS = {
+    "00_start_here": ["from_models(", "scoreboard.chart("],
+    "01_ngrams": [
+        "def ngram_model(",
+        "def ngram_counts(",
+        'check("1.1"',
+        '"1.unseen"',
+        "smoothing_lab.from",
+        "shannon_game(",
+    ],
+}
+SLIP = (
+    "len(text) - n + 1",
+    "len(text) - n",
+)  # in the answer to exercise 1.1, so that its check finds a mistake
 
-def save(name: str, page: Page, of=None) -> None:
-    """Save a picture. Raises ValueError if it is too large for a README."""
-    file = PICTURES / f"{name}.png"
-    (of or page).screenshot(path=file)
+
+def shorten(chapter: str) -> list[str]:
+    """The source of the cells that are run, in their order, as a learner would have written it."""
+    cells = nbformat.read(ROOT / "notebooks" / f"{chapter}.ipynb", as_version=4).cells
+    code = [cell.source for cell in cells if cell.cell_type == "code"]
+    wanted = [source for source in code if any(words in source for words in CELLS[chapter])]
+    return [re.sub(r"\n *### (BEGIN|END) SOLUTION", "", source.replace(*SLIP)) for source in wanted]
+
+
+def lay_chips(widget: Locator) -> None:
+    sliders = widget.get_by_role("slider").all()
+    for slider in sliders:
+        slider.fill("0")  # into the hand, from where the others are raised
+    for slider, chips in zip(sliders, ["4", "20", "64", "12"], strict=True):
+        slider.fill(chips)
+
+
+def guess(widget: Locator) -> None:
+    """Play a line of the game: for each character a few of the commonest, then it is shown."""
+    found = widget.locator(".sg-cell")
+    for n in range(24):
+        for letter in "e taoin":
+            if found.count() == n:
+                widget.locator(".sg-input").press("Space" if letter == " " else letter)
+        if found.count() == n:
+            widget.get_by_role("button", name="Show me", exact=True).click()
+
+
+def save(name: str, first: Locator, last: Locator | None = None) -> None:
+    """Save a picture of `first`, or of all from its top to the bottom of `last`.
+
+    Raises ValueError if it is too large for a README.
+    """
+    file, top, bottom = PICTURES / f"{name}.png", first.bounding_box(), (last or first).bounding_box()
+    clip = top | {"height": bottom["y"] + bottom["height"] - top["y"]}
+    first.page.screenshot(path=file, clip=clip)
     size = file.stat().st_size
     print(f"{file.relative_to(ROOT)}: {size:,} bytes")
     if size > MAX_BYTES:
         raise ValueError(f"{file.name} has {size:,} bytes; at most {MAX_BYTES:,} are wanted: show less")
 
 
-def take(lab: harness.Lab, browser, chapter: str) -> None:
-    shutil.copy(ROOT / "notebooks" / f"{chapter}.ipynb", lab.folder)
-    with harness.notebook(
-        browser, lab, f"{chapter}.ipynb", viewport={"width": 1200, "height": 900}
-    ) as notebook:
+def take(browser, lab: harness.Lab) -> None:
+    for chapter in CELLS:
+        harness.write_notebook(lab.folder / f"{chapter}.ipynb", *shorten(chapter))
+    tall = {"width": 1200, "height": 5000}  # nothing is cut off
+    with harness.notebook(browser, lab, "00_start_here.ipynb", viewport=tall) as notebook:
         notebook.run_all()
-        notebook.page.locator(".jp-WindowedPanel-outer").evaluate("(pane) => pane.scrollTo(0, 0)")
-        save(chapter, notebook.page)
-        # tall enough that no widget is cut off, and that JupyterLab draws all cells
-        notebook.page.set_viewport_size({"width": 1200, "height": 2500})
-        labels = notebook.page.locator(".course-widget").evaluate_all("(all) => all.map((w) => w.ariaLabel)")
-        for i, label in enumerate(labels):
-            name = f"{chapter}-{label.lower().replace(' ', '-')}"
-            if labels.index(label) == i:
-                save(name, notebook.page, notebook.widget(i))
-        notebook.theme("Dark")
-        if labels:
-            save(f"{chapter}-{labels[0].lower().replace(' ', '-')}-dark", notebook.page, notebook.widget(0))
+        save("explorer", notebook.widget())
+        save("scoreboard", notebook.page.locator("figure img"))
+    with harness.notebook(browser, lab, "01_ngrams.ipynb", viewport=tall) as notebook:
+        notebook.run_all()
+        answer, verdict = (
+            notebook.page.locator(".jp-Cell").filter(has_text=text)
+            for text in ("def ngram_counts", "not right yet")
+        )
+        save("check", answer, verdict)
+        bet, smoothing, game = (notebook.widget(i) for i in range(3))
+        lay_chips(bet)
+        guess(game)
+        notebook.settled(game)
+        for name, widget in [("bet", bet), ("smoothing", smoothing), ("shannon", game)]:
+            save(name, widget)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("chapters", nargs="+", metavar="CHAPTER", help="a notebook's name without .ipynb")
-    chapters = parser.parse_args().chapters
-    unknown = [name for name in chapters if not (ROOT / "notebooks" / f"{name}.ipynb").exists()]
-    if unknown:
-        have = ", ".join(sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb")))
-        sys.exit(f"There is no chapter {', '.join(unknown)}; there are {have}.")
     PICTURES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = harness.chromium(playwright)
         with harness.running_lab(Path(folder)) as lab:
-            for chapter in chapters:
-                take(lab, browser, chapter)
+            take(browser, lab)
         browser.close()
 
 
