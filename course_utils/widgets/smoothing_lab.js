@@ -63,9 +63,7 @@ const plural = (n, noun) => `${grouped(n)} ${noun}${n === 1 ? "" : "s"}`;
 const HARDLY = 0.0005; // less would be written 0.000
 
 // The name of SVG's namespace looks like an address; the parser knows it without our writing one.
-const shape = document.createElement("template");
-shape.innerHTML = "<svg></svg>";
-const SVG = shape.content.firstChild.namespaceURI;
+const SVG = new DOMParser().parseFromString("<svg></svg>", "text/html").body.firstChild.namespaceURI;
 
 function svg(tag, attributes, ...children) {
   const node = document.createElementNS(SVG, tag);
