@@ -12,7 +12,7 @@ from statistics import median
 from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
-from gallery import SPECIMENS, exhibit, without_specimen
+from gallery import exhibits, without_specimen
 from harness import chromium, running_lab
 
 PLAYS, N = 36, 5  # all training text; medians of five specimens
@@ -33,8 +33,7 @@ def main():
         sync_playwright() as playwright,
     ):
         browser = chromium(playwright)
-        for name in SPECIMENS:
-            shown = exhibit(browser, lab, name, PLAYS, N)
+        for name, shown in exhibits(browser, lab, PLAYS, N):
             numbers = (
                 shown.bytes_over_the_wire / 1000,
                 shown.bytes_kept / 1000,

