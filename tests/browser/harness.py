@@ -74,6 +74,10 @@ def running_lab(folder: Path, **variables: str) -> Iterator[Lab]:
         "IPYTHONDIR": str(home / "ipython"),
         **variables,
     }
+    # a save by JupyterLab's own clock, while a test saves, makes it ask which of the two files shall stay
+    documents = home / "settings" / "@jupyterlab" / "docmanager-extension" / "plugin.jupyterlab-settings"
+    documents.parent.mkdir(parents=True)
+    documents.write_text('{"autosave": false}', encoding="utf-8")
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"]
     command += [f"--port={port}", "--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}"]
     command += [f"--config={CLASSROOM / 'jupyter_server_config.py'}"]
