@@ -58,7 +58,7 @@ def found_last() -> list[str]:
     lines = []
     if bets := counted():
         question, result, bits, _ = bets[-1]
-        lines.append(f"Last prediction: {question} It was “{result}”, for {bits:.2f} bits.")
+        lines.append(f"Last prediction: {question} “{result}”, for {bits:.2f} bits.")
     if (passed := progress.current().last_passed()) in CHECKS:
         lines.append(f"Last exercise passed: {passed}, {CHECKS[passed].title}.")
     return lines
