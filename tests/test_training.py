@@ -264,6 +264,15 @@ def test_a_full_gpu_is_explained_and_its_memory_let_go():
 # Ctrl-C
 
 
+@pytest.fixture
+def ctrl_c_is_heard():
+    """A shell starts background jobs with Ctrl-C ignored, and Python then leaves it so."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c_is_heard")
 @pytest.mark.parametrize("presses_in_save", [0, 2])
 def test_ctrl_c_stops_and_keeps_however_often_it_is_pressed(presses_in_save, tmp_path, monkeypatch):
     path, fsync = tmp_path / "run.safetensors", checkpoints.os.fsync
