@@ -88,8 +88,7 @@ def test_what_was_found_last(chapter):
     bet.settle("many")
     progress.current().record("1.1", "passed")
     assert repr(core_path("1")).endswith(
-        "Last prediction: How many <b>? “many”, for 2.00 bits. "
-        "Last exercise passed: 1.1, n-gram counts."
+        "Last prediction: How many <b>? “many”, for 2.00 bits. Last exercise passed: 1.1, n-gram counts."
     )
     assert "<b>" not in core_path("1")._repr_html_()
 
