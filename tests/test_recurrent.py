@@ -28,13 +28,7 @@ EVERY = pytest.mark.parametrize("name", MODELS)
 TEXT = np.random.default_rng(0).integers(0, 20, size=150)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Models as small as these only wait for a second one."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def built(name):

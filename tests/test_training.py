@@ -32,13 +32,7 @@ TEXT = np.frombuffer(b"to be or not to be that is the question. " * 20, dtype=np
 CONFIG = TrainConfig(steps=20, learning_rate=0.01, warmup_steps=3, evaluate_every=5)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Models as small as these only wait for a second one."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Bigram(nn.Module):

@@ -123,6 +123,31 @@ def chromium(playwright: Playwright) -> Browser:
     )
 
 
+# The contrast of every text below a node with what it stands on, as WCAG defines it.
+CONTRASTS = """(root) => {
+  const canvas = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
+  const layers = (colours) => {  // painted one over the other on white
+    canvas.globalAlpha = 1; canvas.fillStyle = '#fff'; canvas.fillRect(0, 0, 1, 1);
+    for (const [colour, alpha] of colours) {
+      canvas.globalAlpha = alpha; canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
+    }
+    const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map((c) => c / 255)
+      .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  return [...root.querySelectorAll('*')].flatMap((node) => {
+    const text = [...node.childNodes].filter((n) => n.nodeType === 3).map((n) => n.data).join('').trim();
+    if (!text || !node.getClientRects().length || node.disabled || node.tagName === 'OPTION') return [];
+    const chain = [];
+    for (let at = node; at; at = at.parentElement) chain.unshift(getComputedStyle(at));
+    const opacity = chain.reduce((product, style) => product * style.opacity, 1);
+    const back = chain.map((style) => [style.backgroundColor, 1]);
+    const [a, b] = [layers(back), layers([...back, [chain.at(-1).color, opacity]])];
+    return [{ text, ratio: (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) }];
+  });
+}"""
+
+
 @dataclass
 class Notebook:
     """A notebook open in JupyterLab, and every address that its page asked for outside this machine."""
@@ -183,6 +208,22 @@ class Notebook:
             lambda answer: answer.request.method == "PUT" and "/api/contents/" in answer.url, timeout=PATIENCE
         ):
             self.page.keyboard.press("Control+s")
+
+    def outputs_kept(self) -> list[int]:
+        """How many bytes of outputs each cell of the saved notebook keeps."""
+        cells = json.loads(self.path.read_text(encoding="utf-8"))["cells"]
+        return [len(json.dumps(cell["outputs"])) for cell in cells]
+
+    def tab_to(self, selector: str) -> None:
+        """Press Tab until the keyboard is on a control of a widget that the selector fits."""
+        for _ in range(40):
+            self.page.keyboard.press("Tab")
+            if self.page.evaluate(
+                "(wanted, at = document.activeElement) => at.closest('.course-widget') && at.matches(wanted)",
+                selector,
+            ):
+                return
+        raise AssertionError(f"no way to {selector} by the Tab key")
 
     def screenshot(self, name: str, of: Locator | None = None) -> Path:
         """A picture for people to look at, kept in artefacts/."""
