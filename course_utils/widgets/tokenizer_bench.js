@@ -108,7 +108,7 @@ function render({ model, el }) {
         element("th", { scope: "row" }, name),
         ...all.map((row, i) => element("td", {},
           element("i", { class: "tb-bar", "aria-hidden": "true",
-            style: `width: ${(60 * times[i][j]) / most}%; background: ${row.colour}` }),
+            style: `width: calc(${times[i][j] / most} * (100% - var(--tb-label))); background: ${row.colour}` }),
           element("b", {}, `${times[i][j].toFixed(2)} ×`),
           element("small", {}, ` ${row.costs[name].toFixed(1)} tokens`))))))));
   }

@@ -130,6 +130,17 @@ def test_every_text_can_be_read_in_both_themes_and_as_a_table(opened, theme):
     opened.screenshot(f"bench-{theme.lower()}", widget)
 
 
+def test_no_price_of_a_language_runs_into_the_next_column(opened):
+    widget = begin(opened)
+    opened.page.set_viewport_size({"width": 600, "height": 1000})
+    overhang = widget.locator(".tb-costs tbody td").evaluate_all(
+        "(cells) => cells.map((cell) => cell.lastElementChild.getBoundingClientRect().right"
+        " - cell.getBoundingClientRect().right)"
+    )
+    opened.page.set_viewport_size({"width": 1280, "height": 1000})
+    assert len(overhang) > 3 and max(overhang) <= 0
+
+
 def test_it_fits_a_narrow_page_and_stays_small(opened):
     widget = begin(opened, text="to be, or not to be: " * 20)
     opened.page.set_viewport_size({"width": 700, "height": 1000})
