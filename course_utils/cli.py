@@ -125,7 +125,9 @@ def test(options) -> int:
 
 def _need_test_packages() -> None:
     """course.py installs them into .venv; an environment of the learner's own may lack them."""
-    if missing := [name for name in ("nltk", "pytest", "ruff") if importlib.util.find_spec(name) is None]:
+    if missing := [
+        name for name in ("nltk", "pytest", "ruff", "transformers") if importlib.util.find_spec(name) is None
+    ]:
         raise ValueError(
             f"{', '.join(missing)} missing in {sys.prefix}: run `python -m pip install -e .[test]`"
         )
