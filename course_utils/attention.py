@@ -1,0 +1,259 @@
+"""Attention: each position gathers from others what it asks for.
+
+A position asks with a query; every position it may look at answers with a key, and hands over a value. The
+weights are a softmax over the keys, so what is gathered is a weighted mean of values. Everything goes two
+ways that give the same numbers: written out, to be read and to show the weights, and through torch's fused
+kernel, which never keeps the weights.
+
+Masks are boolean and True means "may attend". A query that may attend to nothing gathers nothing: zeros.
+
+Sources: Bahdanau, Cho & Bengio 2015 (attention); Vaswani et al. 2017, sections 3.2 and 3.5 (scaled dot
+product, heads, sinusoidal positions); Su et al. 2021 (rotary positions); Ainslie et al. 2023 (grouped
+queries).
+"""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+def scaled_dot_product_attention(
+    q: Float[Tensor, "... queries width"],
+    k: Float[Tensor, "... keys width"],
+    v: Float[Tensor, "... keys d_value"],
+    mask: Bool[Tensor, "... queries keys"] | None = None,
+    scale: float | None = None,
+) -> tuple[Float[Tensor, "... queries d_value"], Float[Tensor, "... queries keys"]]:
+    """softmax(scale q k^T) v, and the weights: one distribution over the keys for each query.
+
+    scale is 1 / sqrt(width) if None, which keeps the scores of random vectors at variance 1 (Vaswani et al.
+    2017, section 3.2.1). The softmax runs in float32 at least. Raises ValueError for shapes that don't fit,
+    an empty sequence, and a mask that is not boolean.
+    """
+    if q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
+        raise ValueError(
+            "queries and keys have one width, and there are as many values as keys; "
+            f"q {tuple(q.shape)}, k {tuple(k.shape)}, v {tuple(v.shape)} came"
+        )
+    _check_length(q.shape[-2])
+    _check_length(k.shape[-2])
+    scores = q @ k.transpose(-2, -1) * (q.shape[-1] ** -0.5 if scale is None else scale)
+    _check_mask(mask, scores.shape)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, float("-inf"))
+    weights = scores.softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32)).to(v.dtype)
+    if mask is not None:
+        weights = weights.masked_fill(~mask, 0.0)  # a row of -inf alone became NaN: it gathers nothing
+    return weights @ v, weights
+
+
+def causal_mask(t: int, past: int = 0, device: torch.device | None = None) -> Bool[Tensor, "t past+t"]:
+    """Each of t positions may attend to itself and to all before it, `past` more of them before the first."""
+    _check_length(t)
+    return torch.ones(t, past + t, dtype=torch.bool, device=device).tril(past)
+
+
+def padding_mask(lengths: Int[Tensor, " batch"], t: int) -> Bool[Tensor, "batch 1 1 t"]:
+    """No query may attend to a position at or after its sequence's length.
+
+    The shape fits (batch, heads, queries, keys); `causal_mask(t) & padding_mask(lengths, t)` joins the two.
+    Raises ValueError for lengths outside 0 to t.
+    """
+    lengths = torch.as_tensor(lengths)
+    if lengths.min() < 0 or lengths.max() > t:
+        raise ValueError(
+            f"lengths lie between 0 and t = {t}; {int(lengths.min())} to {int(lengths.max())} came"
+        )
+    return (torch.arange(t, device=lengths.device) < lengths[:, None])[:, None, None]
+
+
+def sinusoidal_positions(
+    t: int, d_model: int, start: int = 0, base: float = 10_000.0
+) -> Float[Tensor, "t d_model"]:
+    """The fixed vectors of 2017: sine and cosine of the position at d_model / 2 frequencies, in turn.
+
+    PE(p, 2i) = sin(p / base^(2i / d_model)), PE(p, 2i + 1) the cosine (Vaswani et al. 2017, section 3.5).
+    Raises ValueError for an odd width.
+    """
+    angles = _angles(t, d_model, start, base)
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
+
+
+class LearnedPositions(nn.Module):
+    """A vector for each position from 0 to size - 1, learnt like an embedding: nothing is known beyond."""
+
+    def __init__(self, size: int, d_model: int):
+        super().__init__()
+        self.table = nn.Embedding(size, d_model)
+
+    def forward(self, t: int, start: int = 0) -> Float[Tensor, "t d_model"]:
+        """The vectors of the t positions from `start` on. Raises ValueError beyond the table."""
+        size = self.table.num_embeddings
+        if start + t > size:
+            raise ValueError(
+                f"the table of positions has {size} rows and {start + t} positions came: "
+                "shorten the text, or build the model with a larger table"
+            )
+        return self.table.weight[start : start + t]
+
+
+def rotate(
+    x: Float[Tensor, "... t width"], start: int = 0, base: float = 10_000.0
+) -> Float[Tensor, "... t width"]:
+    """Rotary positions: turn each pair of numbers of x by an angle that grows with its position.
+
+    The dot product of a rotated query and a rotated key depends on their distance alone (Su et al. 2021,
+    section 3.2.2). Pairs are (i, i + width / 2), as in Llama; the paper pairs neighbours, which is the same
+    up to the order of the rows of the projections. Raises ValueError for an odd width.
+    """
+    angles = _angles(x.shape[-2], x.shape[-1], start, base).to(x.device)  # (T, D / 2)
+    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
+
+
+def _angles(t: int, width: int, start: int, base: float) -> Float[Tensor, "t width/2"]:
+    if width % 2:
+        raise ValueError(f"positions turn pairs of numbers, so the width is even; {width} came")
+    frequencies = base ** (-torch.arange(0, width, 2) / width)
+    return torch.arange(start, start + t)[:, None] * frequencies
+
+
+class KeyValueCache:
+    """The keys and values (B, kv heads, T, D) that one attention has computed so far.
+
+    Self-attention adds to it with each call; cross-attention fills it once. Its tensors are replaced, never
+    written to, so `copy.copy` keeps a state to come back to.
+    """
+
+    def __init__(self):
+        self.keys: Tensor | None = None
+        self.values: Tensor | None = None
+
+    def __len__(self) -> int:
+        return 0 if self.keys is None else self.keys.shape[-2]
+
+    def extend(self, keys: Tensor, values: Tensor) -> None:
+        if self.keys is not None:
+            keys = torch.cat([self.keys, keys], dim=-2)
+            values = torch.cat([self.values, values], dim=-2)
+        self.keys, self.values = keys, values
+
+
+class MultiHeadAttention(nn.Module):
+    """Attention with n_heads sets of queries, keys and values, each d_model / n_heads wide, side by side.
+
+    `forward(x)` is self-attention, `forward(x, memory)` cross-attention from x to a memory of width
+    d_memory. With fewer n_kv_heads than heads, neighbouring heads share keys and values (grouped queries;
+    one kv head is multi-query attention). rotary_base switches rotary positions on, for self-attention.
+
+    `edit`, if set, receives the weights (B, H, Tq, Tk) and returns those to use instead: a way to ablate,
+    force or swap heads. Raises ValueError for head counts that don't divide.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        n_heads: int,
+        n_kv_heads: int | None = None,
+        *,
+        d_memory: int | None = None,
+        bias: bool = True,
+        rotary_base: float | None = None,
+    ):
+        super().__init__()
+        n_kv_heads = n_heads if n_kv_heads is None else n_kv_heads
+        if n_heads < 1 or d_model % n_heads:
+            raise ValueError(f"n_heads divides d_model; d_model = {d_model} and n_heads = {n_heads} came")
+        if n_kv_heads < 1 or n_heads % n_kv_heads:
+            raise ValueError(f"n_kv_heads divides n_heads; {n_kv_heads} and n_heads = {n_heads} came")
+        self.n_heads, self.n_kv_heads, self.rotary_base = n_heads, n_kv_heads, rotary_base
+        d_kv = d_model // n_heads * n_kv_heads
+        self.query = nn.Linear(d_model, d_model, bias)
+        self.key = nn.Linear(d_memory or d_model, d_kv, bias)
+        self.value = nn.Linear(d_memory or d_model, d_kv, bias)
+        self.output = nn.Linear(d_model, d_model, bias)
+        self.edit: Callable[[Tensor], Tensor] | None = None
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch queries d_model"],
+        memory: Float[Tensor, "batch keys d_memory"] | None = None,
+        mask: Bool[Tensor, "#batch #heads #queries keys"] | None = None,
+        cache: KeyValueCache | None = None,
+        return_weights: bool = False,
+    ) -> tuple[Float[Tensor, "batch queries d_model"], Float[Tensor, "batch heads queries keys"] | None]:
+        """What each position of x gathered, and the weights if asked for; no mask lets all attend to all.
+
+        With a cache, x goes on after what the cache holds, and mask speaks of all keys. Raises ValueError for
+        an empty sequence and a mask of the wrong type or shape.
+        """
+        if x.ndim != 3 or x.shape[-1] != self.query.in_features:
+            raise ValueError(
+                f"x has the shape (batch, time, {self.query.in_features}); {tuple(x.shape)} came"
+            )
+        _check_length(x.shape[1])
+        q = self._heads(self.query(x))  # (B, H, Tq, D)
+        k, v = self._keys_and_values(x, memory, cache)  # (B, kv heads, Tk, D)
+        if self.rotary_base is not None and memory is None:
+            q = rotate(q, k.shape[-2] - q.shape[-2], self.rotary_base)
+        k = k.repeat_interleave(self.n_heads // self.n_kv_heads, dim=1)
+        v = v.repeat_interleave(self.n_heads // self.n_kv_heads, dim=1)
+        if return_weights or self.edit is not None:
+            gathered, weights = scaled_dot_product_attention(q, k, v, mask)
+            if self.edit is not None:
+                weights = self.edit(weights)
+                gathered = weights @ v
+        else:
+            gathered, weights = fused_attention(q, k, v, mask), None
+        joined = gathered.transpose(1, 2).flatten(2)  # (B, Tq, d_model)
+        return self.output(joined), weights if return_weights else None
+
+    def _heads(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (-1, self.query.out_features // self.n_heads)).transpose(1, 2)
+
+    def _keys_and_values(self, x, memory, cache) -> tuple[Tensor, Tensor]:
+        if memory is not None and cache is not None and len(cache):
+            return cache.keys, cache.values
+        read = x if memory is None else memory
+        k, v = self._heads(self.key(read)), self._heads(self.value(read))
+        if self.rotary_base is not None and memory is None:
+            k = rotate(k, 0 if cache is None else len(cache), self.rotary_base)
+        if cache is None:
+            return k, v
+        cache.extend(k, v)
+        return cache.keys, cache.values
+
+
+def fused_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+    """The output of `scaled_dot_product_attention` by torch's kernel, which never stores the weights."""
+    _check_length(k.shape[-2])
+    _check_mask(mask, (*q.shape[:-1], k.shape[-2]))
+    gathered = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    if mask is None:
+        return gathered
+    return gathered.masked_fill(~mask.any(-1, keepdim=True), 0.0)
+
+
+def _check_length(t: int) -> None:
+    if t < 1:
+        raise ValueError("a sequence has at least one position; an empty one came")
+
+
+def _check_mask(mask: Tensor | None, shape: tuple[int, ...]) -> None:
+    if mask is None:
+        return
+    if mask.dtype != torch.bool:
+        hint = (
+            " (mask == 0 turns an additive mask of 0 and -inf into one)" if mask.is_floating_point() else ""
+        )
+        raise ValueError(f"a mask is boolean, True where a query may attend{hint}; {mask.dtype} came")
+    try:
+        fits = torch.broadcast_shapes(mask.shape, shape) == torch.Size(shape)
+    except RuntimeError:
+        fits = False
+    if not fits:
+        raise ValueError(f"the mask spreads over the scores, {tuple(shape)}; {tuple(mask.shape)} came")
