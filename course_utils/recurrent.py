@@ -13,6 +13,7 @@ Gers, Schmidhuber & Cummins 2000 (forget gate).
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -228,6 +229,39 @@ def bits_per_byte(
     """The scoreboard's measure: minus log2 p of the whole text over its bytes (as many as tokens, if
     None)."""
     return float(-log2_probs(model, tokens, rows).sum() / (n_bytes or len(tokens)))
+
+
+class Trace(NamedTuple):
+    """What each cell of an LSTM did at each token read, and what the model expected after it."""
+
+    gates: Float[np.ndarray, "time hidden 4"]  # i, f, g, o
+    cells: Float[np.ndarray, "time hidden"]  # c, what a cell keeps
+    shown: Float[np.ndarray, "time hidden"]  # h, what it shows
+    probabilities: Float[np.ndarray, "time vocab"]  # of the next token
+
+
+@torch.no_grad()
+def trace(model: RecurrentLM, tokens: Int[np.ndarray, " time"]) -> Trace:
+    """Read a text from an empty state and note every gate. Raises ValueError for an RNN, several layers or
+    no token."""
+    if model.cell != "lstm" or model.layers.num_layers != 1:
+        raise ValueError(
+            f"trace reads an LSTM of one layer; {model.layers.num_layers} layers of cell {model.cell!r} came"
+        )
+    tokens = torch.as_tensor(np.asarray(tokens), dtype=torch.long)
+    if not len(tokens):
+        raise ValueError("trace needs a token to read; none came")
+    x = model.embedding(tokens.to(model.embedding.weight.device))  # (T, d_embedding)
+    shown, _ = model.layers(x)  # (T, H)
+    # h before each step is known by now, so that all gates are one product
+    i, f, g, o = model.written_out().gates(x, torch.cat([torch.zeros_like(shown[:1]), shown[:-1]]))
+    c, cells = torch.zeros_like(shown[0]), []
+    for keep, enter in zip(f, i * g, strict=True):
+        c = keep * c + enter
+        cells.append(c)
+    probabilities = functional.softmax(model.head(shown).double(), dim=-1)
+    gates = torch.stack([i, f, g, o], dim=-1)
+    return Trace(*(t.cpu().numpy() for t in (gates, torch.stack(cells), shown, probabilities)))
 
 
 def gradient_by_distance(

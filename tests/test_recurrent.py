@@ -16,6 +16,7 @@ from course_utils.recurrent import (
     bits_per_byte,
     gradient_by_distance,
     log2_probs,
+    trace,
     unroll,
 )
 
@@ -65,6 +66,34 @@ def test_written_out_cells_equal_torchs_in_outputs_and_gradients(cell, dtype, to
         (ours.bias.grad, theirs.bias_hh_l0.grad),
     ):
         torch.testing.assert_close(one, other, atol=tolerance, rtol=tolerance)
+
+
+def test_a_trace_is_what_the_written_out_cell_does_step_by_step():
+    torch.manual_seed(0)
+    model = RecurrentLM(20, 5, 6).double()
+    cell, state = model.written_out(), torch.zeros(2, 1, 6, dtype=torch.float64)
+    got = trace(model, TEXT[:40])
+    assert got.gates.shape == (40, 6, 4) and got.probabilities.shape == (40, 20)
+    for t, x in enumerate(model.embedding(torch.from_numpy(TEXT[:40])).detach()):
+        gates = torch.stack(cell.gates(x[None], state[0]), dim=-1)[0]
+        state = cell(x[None], state)
+        expected = torch.softmax(model.head(state[0, 0]), dim=-1)
+        for one, other in [
+            (got.gates[t], gates),
+            (got.shown[t], state[0, 0]),
+            (got.cells[t], state[1, 0]),
+            (got.probabilities[t], expected),
+        ]:
+            np.testing.assert_allclose(one, other.detach(), atol=1e-12)
+
+
+def test_what_can_not_be_traced_is_refused():
+    with pytest.raises(ValueError, match="1 layers of cell 'rnn' came"):
+        trace(RecurrentLM(20, 5, 6, cell="rnn"), TEXT)
+    with pytest.raises(ValueError, match="2 layers of cell 'lstm' came"):
+        trace(RecurrentLM(20, 5, 6, n_layers=2), TEXT)
+    with pytest.raises(ValueError, match="none came"):
+        trace(RecurrentLM(20, 5, 6), [])
 
 
 def test_the_comparison_would_notice_swapped_gates():
