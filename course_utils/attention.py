@@ -12,7 +12,9 @@ product, heads, sinusoidal positions); Su et al. 2021 (rotary positions); Ainsli
 queries).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -226,6 +228,27 @@ class MultiHeadAttention(nn.Module):
             return k, v
         cache.extend(k, v)
         return cache.keys, cache.values
+
+
+@contextmanager
+def recorded(attentions: Sequence[MultiHeadAttention]) -> Iterator[dict[int, Tensor]]:
+    """Inside, keep the weights (B, H, Tq, Tk) that each of `attentions` used last, by its place in the list.
+
+    An `edit` that is set goes on acting; what it returns is what is kept.
+    """
+    kept, edits = {}, [attention.edit for attention in attentions]
+
+    def keep(place, edit, weights):
+        kept[place] = weights if edit is None else edit(weights)
+        return kept[place]
+
+    for place, attention in enumerate(attentions):
+        attention.edit = partial(keep, place, attention.edit)
+    try:
+        yield kept
+    finally:
+        for attention, edit in zip(attentions, edits, strict=True):
+            attention.edit = edit
 
 
 def fused_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:

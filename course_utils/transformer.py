@@ -1,0 +1,267 @@
+"""The transformer: a stream of vectors, and blocks that read it and add to it.
+
+Each position carries one vector, the residual stream. Attention moves what is in it from position to
+position; the feed-forward layer works on each position by itself. Every branch adds its result to the stream.
+In the 2017 order (post-norm) the sum is normalised; since GPT-2 the branch's input is (pre-norm), so that the
+stream itself runs through all blocks untouched.
+
+`layer_norm` and `rms_norm` are written out, to be read; the blocks run the same sums in torch's kernels.
+
+Sources: Vaswani et al. 2017 (encoder, decoder); He et al. 2016 (residual connections); Ba, Kiros & Hinton
+2016 (layer norm); Zhang & Sennrich 2019 (RMS norm); Xiong et al. 2020 (pre-norm against post-norm); Shazeer
+2020 (SwiGLU).
+"""
+
+import copy
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from course_utils.attention import (
+    KeyValueCache,
+    MultiHeadAttention,
+    causal_mask,
+    padding_mask,
+    sinusoidal_positions,
+)
+
+
+def layer_norm(
+    x: Float[Tensor, "... width"], gain: Float[Tensor, " width"], bias: Float[Tensor, " width"], eps=1e-5
+) -> Float[Tensor, "... width"]:
+    """Each vector of x moved to mean 0 and scaled to variance 1, then gain and bias."""
+    x = x - x.mean(-1, keepdim=True)
+    return x * (x.square().mean(-1, keepdim=True) + eps).rsqrt() * gain + bias
+
+
+def rms_norm(x: Float[Tensor, "... width"], gain: Float[Tensor, " width"], eps=1e-5) -> Tensor:
+    """Each vector of x scaled to mean square 1, then gain: layer norm that leaves the mean alone."""
+    return x * (x.square().mean(-1, keepdim=True) + eps).rsqrt() * gain
+
+
+NORMS = {"layer": nn.LayerNorm, "rms": nn.RMSNorm}
+ACTIVATIONS = {"relu": functional.relu, "gelu": functional.gelu, "swiglu": functional.silu}
+
+
+@dataclass(frozen=True)
+class BlockConfig:
+    """What the blocks of a stack share. The defaults are the block of 2017; d_ff is 4 d_model if None.
+
+    Llama's block has pre_norm=True, norm="rms", activation="swiglu", bias=False and a rotary_base. dropout
+    acts on what a branch adds. Raises ValueError for an unknown norm or activation.
+    """
+
+    d_model: int
+    n_heads: int
+    d_ff: int | None = None
+    n_kv_heads: int | None = None
+    pre_norm: bool = False
+    norm: str = "layer"
+    norm_eps: float = 1e-5
+    activation: str = "relu"
+    bias: bool = True
+    dropout: float = 0.0
+    rotary_base: float | None = None
+
+    def __post_init__(self):
+        for name, value, known in [
+            ("norm", self.norm, NORMS),
+            ("activation", self.activation, ACTIVATIONS),
+        ]:
+            if value not in known:
+                raise ValueError(f"{name} is one of {', '.join(known)}; {value!r} came")
+
+
+class FeedForward(nn.Module):
+    """Two linear layers with a bend between, on each position by itself: d_model -> d_ff -> d_model.
+
+    With "swiglu" a third layer's output is multiplied in: down(silu(gate(x)) * up(x)).
+    """
+
+    def __init__(self, d_model: int, d_ff: int, activation: str = "relu", bias: bool = True):
+        super().__init__()
+        self.activation = ACTIVATIONS[activation]
+        self.up = nn.Linear(d_model, d_ff, bias)
+        self.gate = nn.Linear(d_model, d_ff, bias) if activation == "swiglu" else None
+        self.down = nn.Linear(d_ff, d_model, bias)
+
+    def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
+        if self.gate is None:
+            return self.down(self.activation(self.up(x)))
+        return self.down(self.activation(self.gate(x)) * self.up(x))
+
+
+class BlockCache:
+    """What one block keeps between two calls: keys and values of what it wrote, and of the memory."""
+
+    def __init__(self):
+        self.own, self.memory = KeyValueCache(), KeyValueCache()
+
+    def copy(self) -> "BlockCache":
+        twin = BlockCache()
+        twin.own, twin.memory = copy.copy(self.own), copy.copy(self.memory)
+        return twin
+
+
+class Block(nn.Module):
+    """Self-attention, cross-attention if `cross`, and a feed-forward layer: branches of one stream."""
+
+    def __init__(self, config: BlockConfig, cross: bool = False):
+        super().__init__()
+        heads = config.n_heads, config.n_kv_heads
+        self.pre_norm = config.pre_norm
+        self.attention = MultiHeadAttention(
+            config.d_model, *heads, bias=config.bias, rotary_base=config.rotary_base
+        )
+        self.attention_norm = make_norm(config)
+        self.cross_attention = self.cross_norm = None
+        if cross:
+            self.cross_attention = MultiHeadAttention(config.d_model, *heads, bias=config.bias)
+            self.cross_norm = make_norm(config)
+        self.feed_forward = FeedForward(
+            config.d_model, config.d_ff or 4 * config.d_model, config.activation, config.bias
+        )
+        self.feed_forward_norm = make_norm(config)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch time d_model"],
+        mask: Bool[Tensor, "#batch #heads time keys"] | None = None,
+        memory: Float[Tensor, "batch source d_model"] | None = None,
+        memory_mask: Bool[Tensor, "#batch #heads #time source"] | None = None,
+        cache: BlockCache | None = None,
+    ) -> Float[Tensor, "batch time d_model"]:
+        """The stream after this block. With a cache, x goes on after what the cache holds."""
+        own, read = (cache.own, cache.memory) if cache else (None, None)
+        x = self._branch(x, self.attention_norm, lambda x: self.attention(x, None, mask, own)[0])
+        if self.cross_attention is not None:
+            x = self._branch(
+                x, self.cross_norm, lambda x: self.cross_attention(x, memory, memory_mask, read)[0]
+            )
+        return self._branch(x, self.feed_forward_norm, self.feed_forward)
+
+    def _branch(self, x, norm, run):
+        if self.pre_norm:
+            return x + self.dropout(run(norm(x)))
+        return norm(x + self.dropout(run(x)))
+
+
+def make_norm(config: BlockConfig) -> nn.Module:
+    return NORMS[config.norm](config.d_model, eps=config.norm_eps)
+
+
+class Encoder(nn.Module):
+    """A stack of blocks in which every position may look at every other; a last norm if they are pre-norm."""
+
+    def __init__(self, config: BlockConfig, n_layers: int):
+        super().__init__()
+        self.blocks = nn.ModuleList(Block(config) for _ in range(n_layers))
+        self.norm = make_norm(config) if config.pre_norm else nn.Identity()
+
+    def forward(
+        self, x: Float[Tensor, "batch time d_model"], mask: Bool[Tensor, "..."] | None = None
+    ) -> Float[Tensor, "batch time d_model"]:
+        for block in self.blocks:
+            x = block(x, mask)
+        return self.norm(x)
+
+
+class Decoder(nn.Module):
+    """A stack of blocks in which a position may look at itself, at those before it and, if `cross`, at a
+    memory. Without `cross` this is the body of a GPT.
+    """
+
+    def __init__(self, config: BlockConfig, n_layers: int, cross: bool = True):
+        super().__init__()
+        self.blocks = nn.ModuleList(Block(config, cross) for _ in range(n_layers))
+        self.norm = make_norm(config) if config.pre_norm else nn.Identity()
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch time d_model"],
+        memory: Float[Tensor, "batch source d_model"] | None = None,
+        memory_mask: Bool[Tensor, "..."] | None = None,
+        caches: list[BlockCache] | None = None,
+    ) -> Float[Tensor, "batch time d_model"]:
+        """The stream after the last block; caches, one a block, are extended by x."""
+        past = len(caches[0].own) if caches else 0
+        mask = causal_mask(x.shape[1], past, x.device)
+        for block, cache in zip(self.blocks, caches or [None] * len(self.blocks), strict=True):
+            x = block(x, mask, memory, memory_mask, cache)
+        return self.norm(x)
+
+
+class Memory(NamedTuple):
+    """What an encoder hands to a decoder: states (B, S, d_model), and where there is something to look at."""
+
+    states: Tensor
+    mask: Tensor  # (B, 1, 1, S)
+
+
+class EncoderDecoder(nn.Module):
+    """The transformer of 2017: reads a source whole, writes a target from left to right.
+
+    Embeddings times sqrt(d_model) plus sinusoidal positions; the target's embedding is also the output layer
+    (Vaswani et al. 2017, section 3.4). `config` gives the blocks of both stacks.
+    """
+
+    def __init__(self, source_vocab: int, target_vocab: int, config: BlockConfig, n_layers: int):
+        super().__init__()
+        self.source_embedding = nn.Embedding(source_vocab, config.d_model)
+        self.target_embedding = nn.Embedding(target_vocab, config.d_model)
+        self.dropout = nn.Dropout(config.dropout)
+        self.encoder = Encoder(config, n_layers)
+        self.decoder = Decoder(config, n_layers)
+        for name, parameter in self.named_parameters():
+            if "embedding" in name:
+                nn.init.normal_(parameter, std=config.d_model**-0.5)
+            elif parameter.dim() == 2:
+                nn.init.xavier_uniform_(parameter)
+
+    @property
+    def cross_attentions(self) -> list[MultiHeadAttention]:
+        return [block.cross_attention for block in self.decoder.blocks]
+
+    def encode(self, source: Int[Tensor, "batch source"], lengths: Int[Tensor, " batch"]) -> Memory:
+        """Read the sources, padded on the right to one length; no position looks at the padding."""
+        mask = padding_mask(lengths, source.shape[1]).to(source.device)
+        return Memory(self.encoder(self._embed(self.source_embedding, source), mask), mask)
+
+    def decode(
+        self, target: Int[Tensor, "batch time"], memory: Memory, state: list[BlockCache] | None = None
+    ) -> tuple[Float[Tensor, "batch time vocab"], list[BlockCache]]:
+        """Logits for the token after each of `target`, and the state to go on from; `state` stays as it is."""
+        caches = [cache.copy() for cache in state] if state else [BlockCache() for _ in self.decoder.blocks]
+        x = self._embed(self.target_embedding, target, start=len(caches[0].own))
+        x = self.decoder(x, memory.states, memory.mask, caches)
+        return functional.linear(x, self.target_embedding.weight), caches
+
+    def forward(
+        self,
+        source: Int[Tensor, "batch source"],
+        lengths: Int[Tensor, " batch"],
+        target: Int[Tensor, "batch time"],
+    ) -> Float[Tensor, "batch time vocab"]:
+        return self.decode(target, self.encode(source, lengths))[0]
+
+    def _embed(self, embedding: nn.Embedding, ids: Tensor, start: int = 0) -> Tensor:
+        check_ids(ids, embedding.num_embeddings)
+        x = embedding(ids) * math.sqrt(embedding.embedding_dim)
+        positions = sinusoidal_positions(ids.shape[1], embedding.embedding_dim, start)
+        return self.dropout(x + positions.to(x))
+
+
+def check_ids(ids: Int[Tensor, "batch time"], vocab_size: int) -> None:
+    """Raise ValueError for an empty sequence and for ids outside the vocabulary: a GPU would only crash."""
+    if ids.ndim != 2 or not ids.numel():
+        raise ValueError(
+            f"ids have the shape (batch, time), with one token at least; {tuple(ids.shape)} came"
+        )
+    low, high = int(ids.min()), int(ids.max())
+    if low < 0 or high >= vocab_size:
+        raise ValueError(f"token ids lie between 0 and {vocab_size - 1}; {low} to {high} came")
