@@ -1,4 +1,4 @@
-"""What others trained and published, out of the assets: so far two tokenizers.
+"""What others trained and published, out of the assets: two tokenizers and an encoder.
 
 They are fetched on first use; where that can't be done, `assets.AssetError` says so in one sentence.
 """
@@ -34,3 +34,19 @@ def smollm2_tokenizer():
 def bert_tokenizer() -> WordPieceTokenizer:
     """WordPiece with the vocabulary of BERT's uncased models (Devlin et al., 2019)."""
     return WordPieceTokenizer(assets.path("bert-vocabulary").read_text(encoding="utf-8").strip().split("\n"))
+
+
+def load(name: str):
+    """A model with its published weights: "minilm" is all-MiniLM-L6-v2, a `bert.Bert` of 6 layers.
+
+    It has 12 heads a layer, is 384 wide, reads what `bert_tokenizer` writes, and was made by distilling a
+    larger BERT (Wang et al., 2020) and trained on to compare sentences (Reimers & Gurevych, 2019). Raises
+    ValueError for another name.
+    """
+    if name != "minilm":
+        raise ValueError(f"the one model so far is 'minilm'; {name!r} came")
+    from safetensors.torch import load_file
+
+    from course_utils import bert
+
+    return bert.from_published(load_file(assets.path("minilm")), n_heads=12).eval()

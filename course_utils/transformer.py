@@ -235,7 +235,7 @@ class EncoderDecoder(nn.Module):
     def decode(
         self, target: Int[Tensor, "batch time"], memory: Memory, state: list[BlockCache] | None = None
     ) -> tuple[Float[Tensor, "batch time vocab"], list[BlockCache]]:
-        """Logits for the token after each of `target`, and the state to go on from; `state` stays as it is."""
+        """Logits for the token after each of `target`, and the state to go on from; `state` stays as is."""
         caches = [cache.copy() for cache in state] if state else [BlockCache() for _ in self.decoder.blocks]
         x = self._embed(self.target_embedding, target, start=len(caches[0].own))
         x = self.decoder(x, memory.states, memory.mask, caches)
