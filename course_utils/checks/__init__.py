@@ -10,13 +10,39 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from course_utils import progress
-from course_utils.checks import again, bits, bpe, neural, ngrams, recurrent, smoothing, start, tokenizers
+from course_utils.checks import (
+    again,
+    attention,
+    bits,
+    bpe,
+    heads,
+    neural,
+    ngrams,
+    recurrent,
+    smoothing,
+    start,
+    tokenizers,
+    transformer,
+)
 from course_utils.checks.engine import Check
 from course_utils.checks.verdict import Help, Verdict
 
 CHECKS: dict[str, Check] = {
     check.id: check
-    for module in (start, ngrams, smoothing, neural, recurrent, tokenizers, bpe, bits, again)
+    for module in (
+        start,
+        ngrams,
+        smoothing,
+        neural,
+        recurrent,
+        tokenizers,
+        bpe,
+        bits,
+        attention,
+        heads,
+        transformer,
+        again,
+    )
     for check in module.CHECKS
 }
 

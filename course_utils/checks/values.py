@@ -9,6 +9,7 @@ answer runs.
 import math
 from collections import Counter, OrderedDict, defaultdict
 from dataclasses import dataclass
+from types import FunctionType
 
 import numpy as np
 
@@ -75,6 +76,8 @@ def plain(value):
             return value.copy()
         if kind is np.ndarray:
             return Foreign(f"an array of dtype {value.dtype}")
+        if kind is FunctionType:
+            return Foreign(f"the function {value.__name__}")
         return Foreign(f"an object of type {kind.__name__}")
 
     try:
