@@ -248,7 +248,7 @@ def trace(model: RecurrentLM, tokens: Int[np.ndarray, " time"]) -> Trace:
         raise ValueError(
             f"trace reads an LSTM of one layer; {model.layers.num_layers} layers of cell {model.cell!r} came"
         )
-    tokens = torch.as_tensor(np.asarray(tokens), dtype=torch.long)
+    tokens = torch.from_numpy(np.array(tokens, dtype=np.int64))
     if not len(tokens):
         raise ValueError("trace needs a token to read; none came")
     x = model.embedding(tokens.to(model.embedding.weight.device))  # (T, d_embedding)

@@ -78,6 +78,23 @@ REACTED = """async (root, [react, i, kernel]) => {
 WORDS = '["puzzl", "rhym", "awkw", "drea", "swor"][i % 5]'
 
 SPECIMENS = {
+    "gate_scope": Specimen(
+        "from functools import partial\n"
+        "from course_utils.probing import followers\n"
+        "from course_utils.recurrent import trace\n"
+        "from course_utils.weights import lstm_recipe\n"
+        "from course_utils.widgets.gate_scope import GateScope\n"
+        'read = partial(trace, lstm_recipe.build("recorded"))\n'
+        "ids = encode(corpus.validation)[:5000]\n"
+        'made = GateScope(read, followers(read(ids).cells, ids), {"a scene": corpus.validation[2000:2300]})',
+        # a press and a move, which the kernel is not told before the release
+        """(root, i) => {
+          const { left, top } = root.querySelector("canvas").getBoundingClientRect();
+          const to = { bubbles: true, clientX: left + 20 * i + 5, clientY: top + 5, buttons: 1 };
+          root.querySelector("canvas").dispatchEvent(new PointerEvent("pointermove", to));
+        }""",
+        f"(root, i) => fill(root.querySelector('textarea'), {WORDS})",
+    ),
     "ngram_explorer": Specimen(
         "from course_utils.widgets.ngram_explorer import from_models\nmade = from_models(models, texts)",
         '(root) => press(root, "+ 100")',
