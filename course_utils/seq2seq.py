@@ -1,0 +1,204 @@
+"""From one sequence to another: an encoder reads the source, a decoder writes the target token by token.
+
+Every encoder-decoder of the course has one interface. `encode(source, lengths)` gives the memory, all that
+the decoder will know of the source. `decode(target, memory, state)` gives the logits of the token after each
+of `target`, and a state that holds what was read so far, so that writing costs one token a step. Cross-
+attentions, if there are any, stand in `cross_attentions`, a list with one a layer.
+
+The GRU's memory is one vector, whatever the length of the source; with attention the decoder also looks at
+all states of the encoder, and chooses anew at every step.
+
+Sources: Sutskever, Vinyals & Le 2014 (encoder-decoder); Cho et al. 2014 (the GRU); Bahdanau, Cho & Bengio
+2015 (attention, a bidirectional encoder); Luong, Pham & Manning 2015, section 3.1 (attention after the
+recurrent step, so that training runs all steps at once).
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
+
+from course_utils.attention import KeyValueCache, MultiHeadAttention, padding_mask
+from course_utils.phonemes import END, PAD, START
+
+
+def padded(rows: Sequence[Sequence[int]]) -> tuple[Int[Tensor, "batch longest"], Int[Tensor, " batch"]]:
+    """Rows of ids as one array, shorter ones filled up with PAD, and their lengths. Raises ValueError if
+    there is no row, or one without an id."""
+    if not rows or not all(rows):
+        raise ValueError(f"each of the rows has at least one id; {list(rows)[:3]} came")
+    tensors = [torch.tensor(row) for row in rows]
+    return pad_sequence(tensors, batch_first=True, padding_value=PAD), torch.tensor([*map(len, rows)])
+
+
+class Pairs:
+    """Random batches of sources and targets for `training.train`.
+
+    `next()` gives (source, lengths, target): the rows padded to the longest of the batch, the target between
+    START and END. Rows are drawn with replacement by a generator of their own, whose state is all there is to
+    save. Raises ValueError if the numbers of sources and targets differ, or one is empty.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Sequence[int]],
+        targets: Sequence[Sequence[int]],
+        batch_size: int,
+        seed: int = 0,
+    ):
+        if len(sources) != len(targets) or batch_size < 1:
+            raise ValueError(
+                f"sources and targets come in pairs, and batch_size is 1 or more; {len(sources)}, "
+                f"{len(targets)} and {batch_size} came"
+            )
+        self._source, self._lengths = padded(sources)
+        self._target, self._target_lengths = padded([[START, *target, END] for target in targets])
+        self.batch_size = batch_size
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def next(self) -> tuple[Tensor, Tensor, Tensor]:
+        rows = torch.randint(len(self._source), (self.batch_size,), generator=self._generator)
+        lengths, target_lengths = self._lengths[rows], self._target_lengths[rows]
+        return (
+            self._source[rows, : lengths.max()],
+            lengths,
+            self._target[rows, : target_lengths.max()],
+        )
+
+    def state(self) -> dict[str, Tensor]:
+        shape = torch.tensor([*self._source.shape, *self._target.shape, self.batch_size])
+        return {"shape": shape, "generator": self._generator.get_state()}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go to where `state()` was taken. Raises ValueError if those were other pairs or batches."""
+        came, ours = state["shape"].tolist(), self.state()["shape"].tolist()
+        if came != ours:
+            raise ValueError(
+                "the run to resume read sources of {} x {} and targets of {} x {} in batches of {}; here "
+                "they are {} x {} and {} x {} in batches of {}".format(*came, *ours)
+            )
+        self._generator.set_state(state["generator"])
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What the GRU's encoder hands over: its state at every place of the source, and its last state."""
+
+    states: Float[Tensor, "batch source d_hidden"]
+    mask: Bool[Tensor, "batch 1 1 source"]  # True where there is a source and no padding
+    last: Float[Tensor, "batch d_hidden"]
+
+
+class GRUSeq2Seq(nn.Module):
+    """A bidirectional GRU reads, a GRU writes; with n_heads above 0 it also looks at the source.
+
+    Half of the encoder reads forwards and half backwards, and their two last states, joined, are the
+    decoder's first: with n_heads = 0 that vector of d_hidden numbers is all it ever learns of the source. The
+    attention asks with the decoder's state, and what it gathers is added to that state. Raises ValueError for
+    an odd d_hidden, and for heads that don't divide it.
+    """
+
+    def __init__(
+        self, source_vocab: int, target_vocab: int, d_embedding: int, d_hidden: int, n_heads: int = 0
+    ):
+        super().__init__()
+        if d_hidden % 2:
+            raise ValueError(f"d_hidden is even, for the encoder's two directions; {d_hidden} came")
+        self.source_embedding = nn.Embedding(source_vocab, d_embedding)
+        self.target_embedding = nn.Embedding(target_vocab, d_embedding)
+        self.encoder = nn.GRU(d_embedding, d_hidden // 2, batch_first=True, bidirectional=True)
+        self.decoder = nn.GRU(d_embedding, d_hidden, batch_first=True)
+        attentions = [MultiHeadAttention(d_hidden, n_heads)] if n_heads else []
+        self.cross_attentions = nn.ModuleList(attentions)
+        self.head = nn.Linear(d_hidden, target_vocab)
+
+    def encode(self, source: Int[Tensor, "batch source"], lengths: Int[Tensor, " batch"]) -> Memory:
+        # packed, so that the half that reads backwards begins with the last letter and not with padding
+        x = pack_padded_sequence(self.source_embedding(source), lengths.cpu(), True, enforce_sorted=False)
+        states, last = self.encoder(x)
+        states, _ = pad_packed_sequence(states, batch_first=True, total_length=source.shape[1])
+        mask = padding_mask(lengths, source.shape[1])
+        return Memory(states, mask, last.transpose(0, 1).flatten(1))  # last: (2, B, C / 2) -> (B, C)
+
+    def decode(
+        self,
+        target: Int[Tensor, "batch target"],
+        memory: Memory,
+        state: tuple[Tensor, KeyValueCache] | None = None,
+    ) -> tuple[Float[Tensor, "batch target vocab"], tuple[Tensor, KeyValueCache]]:
+        hidden, cache = state or (memory.last[None].contiguous(), KeyValueCache())
+        x, hidden = self.decoder(self.target_embedding(target), hidden)  # (B, T, C)
+        for attention in self.cross_attentions:
+            x = x + attention(x, memory.states, memory.mask, cache)[0]
+        return self.head(x), (hidden, cache)
+
+    def forward(
+        self,
+        source: Int[Tensor, "batch source"],
+        lengths: Int[Tensor, " batch"],
+        target: Int[Tensor, "batch target"],
+    ) -> Float[Tensor, "batch target vocab"]:
+        return self.decode(target, self.encode(source, lengths))[0]
+
+
+def pair_loss(model: nn.Module, batch: tuple[Tensor, ...], state: None) -> tuple[Tensor, None]:
+    """Mean nats a target token, END included, padding not. The decoder reads the true target, not its own
+    (teacher forcing)."""
+    source, lengths, target = batch
+    logits = model(source, lengths, target[:, :-1])
+    loss = functional.cross_entropy(logits.flatten(0, 1), target[:, 1:].flatten(), ignore_index=PAD)
+    return loss, None
+
+
+@torch.no_grad()
+def greedy(model: nn.Module, sources: Sequence[Sequence[int]], longest: int = 32) -> list[list[int]]:
+    """Write the target of each source, always taking the likeliest token, until END or `longest` tokens."""
+    device = next(model.parameters()).device
+    source, lengths = (tensor.to(device) for tensor in padded(sources))
+    training = model.training
+    model.eval()
+    memory, state = model.encode(source, lengths), None
+    token, written = torch.full_like(lengths, START)[:, None], []  # (B, 1)
+    ended = torch.zeros_like(token, dtype=torch.bool)
+    while len(written) < longest and not ended.all():
+        logits, state = model.decode(token, memory, state)
+        token = logits.argmax(-1)
+        ended |= token == END
+        written.append(token)
+    model.train(training)
+    rows = torch.cat(written, dim=1).tolist()
+    return [row[: row.index(END)] if END in row else row for row in rows]
+
+
+@contextlib.contextmanager
+def edited(model: nn.Module, edit: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """While it lasts, `edit` changes the weights (B, H, Tq, Tk) of every cross-attention of the model."""
+    for attention in model.cross_attentions:
+        attention.edit = edit
+    try:
+        yield
+    finally:
+        for attention in model.cross_attentions:
+            attention.edit = None
+
+
+@torch.no_grad()
+def cross_weights(
+    model: nn.Module, source: Sequence[int], target: Sequence[int]
+) -> Float[Tensor, "layers heads target source"]:
+    """Where the decoder looks in the source as it writes each token of the target, the first one included:
+    row t belongs to target[t], which the decoder has not read yet."""
+    found = []
+
+    def note(weights: Tensor) -> Tensor:
+        found.append(weights[0])
+        return weights
+
+    with edited(model, note):
+        model(*padded([source]), torch.tensor([[START, *target[:-1]]]))
+    return torch.stack(found)

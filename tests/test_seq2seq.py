@@ -1,0 +1,196 @@
+"""The encoder-decoders: padding must not matter, writing step by step must equal reading the true target, and
+a run must resume."""
+
+import pytest
+import torch
+from torch.nn import functional
+
+from course_utils import seq2seq
+from course_utils.phonemes import END, PAD, START
+from course_utils.seq2seq import GRUSeq2Seq, Pairs, pair_loss
+from course_utils.training import TrainConfig, train
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+SOURCES = [[3, 4, 5], [6], [7, 3, 4, 5, 6, 7, 8], [8, 8]]
+TARGETS = [[5, 4, 3], [6, 6], [8, 7], [4]]
+HEADS = pytest.mark.parametrize("n_heads", [0, 1, 2])
+
+
+def built(n_heads, d_hidden=8):
+    torch.manual_seed(0)
+    return GRUSeq2Seq(9, 10, 6, d_hidden, n_heads)
+
+
+def batch(count=4):
+    source, lengths = seq2seq.padded(SOURCES[:count])
+    target, _ = seq2seq.padded([[START, *target, END] for target in TARGETS[:count]])
+    return source, lengths, target
+
+
+# ---- pairs -----------------------------------------------------------------------------------------------
+
+
+def test_padding_and_lengths():
+    source, lengths = seq2seq.padded([[3, 4, 5], [6]])
+    assert source.tolist() == [[3, 4, 5], [6, PAD, PAD]] and lengths.tolist() == [3, 1]
+    for rows in ([], [[3], []]):
+        with pytest.raises(ValueError, match="each of the rows has at least one id"):
+            seq2seq.padded(rows)
+
+
+def test_a_batch_is_cut_to_its_longest_rows():
+    pairs = Pairs(SOURCES, TARGETS, batch_size=2)
+    seen = set()
+    for _ in range(40):
+        source, lengths, target = pairs.next()
+        assert source.shape == (2, lengths.max())
+        assert (target != PAD).sum(1).max() == target.shape[1]
+        for row, length, written in zip(source.tolist(), lengths.tolist(), target.tolist(), strict=True):
+            which = SOURCES.index(row[:length])
+            assert set(row[length:]) <= {PAD}
+            assert [i for i in written if i != PAD] == [START, *TARGETS[which], END]
+            seen.add(which)
+    assert seen == {0, 1, 2, 3}
+
+
+def test_pairs_come_in_pairs_and_go_on_where_they_stopped():
+    with pytest.raises(ValueError, match="4, 3 and 2 came"):
+        Pairs(SOURCES, TARGETS[:3], batch_size=2)
+    pairs, other = Pairs(SOURCES, TARGETS, 2, seed=1), Pairs(SOURCES, TARGETS, 2, seed=2)
+    pairs.next()
+    state = pairs.state()
+    other.restore(state)
+    for one, two in zip(pairs.next(), other.next(), strict=True):
+        assert torch.equal(one, two)
+    with pytest.raises(ValueError, match=r"in batches of 2; here they are .* in batches of 3"):
+        Pairs(SOURCES, TARGETS, 3).restore(state)
+
+
+# ---- the models ------------------------------------------------------------------------------------------
+
+
+@HEADS
+def test_padding_does_not_matter(n_heads):
+    model = built(n_heads).double()
+    source, lengths, target = batch()
+    together = model(source, lengths, target)
+    for i, (own, length) in enumerate(zip(SOURCES, TARGETS, strict=True)):
+        alone = model(*seq2seq.padded([own]), target[i : i + 1])
+        torch.testing.assert_close(together[i : i + 1, : len(length) + 2], alone[:, : len(length) + 2])
+    wider = functional.pad(source, (0, 3), value=5)  # whatever stands in the padding
+    torch.testing.assert_close(model(wider, lengths, target), together)
+    more = model(wider, lengths + 3, target)
+    assert not torch.allclose(more, together)  # as source, the same ids do matter
+
+
+@HEADS
+def test_teacher_forcing_equals_step_by_step(n_heads):
+    model = built(n_heads).double()
+    source, lengths, target = batch()
+    memory, state, steps = model.encode(source, lengths), None, []
+    for t in range(target.shape[1]):
+        logits, state = model.decode(target[:, t : t + 1], memory, state)
+        steps.append(logits)
+    torch.testing.assert_close(torch.cat(steps, dim=1), model(source, lengths, target))
+
+
+def test_a_later_target_token_changes_nothing_before_it():
+    model = built(2)
+    source, lengths, target = batch()
+    changed = target.clone()
+    changed[:, 2] = 9
+    before, after = model(source, lengths, target), model(source, lengths, changed)
+    torch.testing.assert_close(before[:, :2], after[:, :2], rtol=0, atol=0)
+    assert not torch.allclose(before[:, 2:], after[:, 2:])
+
+
+def test_without_attention_one_vector_is_all_there_is():
+    plain, attentive = built(0), built(2)
+    source, lengths, target = batch(1)
+    for model, same in ((plain, True), (attentive, False)):
+        memory = model.encode(source, lengths)
+        other = seq2seq.Memory(torch.randn_like(memory.states), memory.mask, memory.last)
+        one, two = model.decode(target, memory)[0], model.decode(target, other)[0]
+        assert torch.equal(one, two) == same
+
+
+def test_widths_that_do_not_divide():
+    with pytest.raises(ValueError, match="d_hidden is even, for the encoder's two directions; 7 came"):
+        GRUSeq2Seq(9, 10, 6, 7)
+    with pytest.raises(ValueError, match="n_heads divides d_model"):
+        GRUSeq2Seq(9, 10, 6, 8, n_heads=3)
+
+
+# ---- training and writing --------------------------------------------------------------------------------
+
+
+def test_the_loss_counts_no_padding():
+    model = built(2).double()
+    together = pair_loss(model, batch(), None)[0]
+    sums = tokens = 0
+    for source, target in zip(SOURCES, TARGETS, strict=True):
+        alone = (*seq2seq.padded([source]), torch.tensor([[START, *target, END]]))
+        sums, tokens = (
+            sums + pair_loss(model, alone, None)[0] * (len(target) + 1),
+            tokens + len(target) + 1,
+        )
+    torch.testing.assert_close(together, sums / tokens)
+
+
+@pytest.mark.parametrize("n_heads", [0, 2])
+def test_it_learns_by_heart_and_writes_it_down(n_heads):
+    model = built(n_heads, d_hidden=32)
+    config = TrainConfig(steps=150, learning_rate=0.02, warmup_steps=5)
+    run = train(model, Pairs(SOURCES, TARGETS, 8), config, loss=pair_loss)
+    assert run.losses[-1] < 0.05 < run.losses[0]
+    assert seq2seq.greedy(model, SOURCES) == TARGETS
+    assert seq2seq.greedy(model, SOURCES, longest=1) == [target[:1] for target in TARGETS]
+    assert model.training
+
+
+@pytest.mark.parametrize("n_heads", [0, 2])
+def test_a_stopped_run_goes_on_bit_by_bit(n_heads, tmp_path):
+    config = TrainConfig(steps=12, learning_rate=0.01, warmup_steps=3, evaluate_every=5)
+
+    def run(checkpoint, report=None):
+        model = built(n_heads)
+        return model, train(
+            model, Pairs(SOURCES, TARGETS, 3), config, loss=pair_loss, report=report, checkpoint=checkpoint
+        )
+
+    def stop(progress):
+        if progress.step == 7:
+            raise RuntimeError("pulled the plug")  # two steps after a checkpoint
+
+    model, whole = run(None)
+    with pytest.raises(RuntimeError, match="pulled the plug"):
+        run(tmp_path / "run.safetensors", stop)
+    resumed_model, resumed = run(tmp_path / "run.safetensors")
+    assert resumed.losses == whole.losses
+    for one, two in zip(model.parameters(), resumed_model.parameters(), strict=True):
+        assert torch.equal(one, two)
+
+
+# ---- looking at and changing where it looks --------------------------------------------------------------
+
+
+def test_the_weights_are_rows_of_shares_over_the_source():
+    weights = seq2seq.cross_weights(built(2), SOURCES[2], TARGETS[0])
+    assert weights.shape == (1, 2, 3, 7)  # layers, heads, target, source
+    torch.testing.assert_close(weights.sum(-1), torch.ones(1, 2, 3))
+    shorter = seq2seq.cross_weights(built(2), SOURCES[2], TARGETS[0][:2])
+    torch.testing.assert_close(shorter, weights[:, :, :2])
+
+
+def test_an_edit_lasts_as_long_as_it_is_asked_for():
+    model = built(2)
+    source, lengths, target = batch()
+    before = model(source, lengths, target)
+    with seq2seq.edited(model, lambda weights: weights):
+        torch.testing.assert_close(model(source, lengths, target), before)
+    with pytest.raises(RuntimeError), seq2seq.edited(model, lambda weights: weights * 0):
+        nothing = model(source, lengths, target)
+        raise RuntimeError
+    assert not torch.allclose(nothing, before)
+    torch.testing.assert_close(model(source, lengths, target), before, rtol=0, atol=0)
