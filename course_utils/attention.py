@@ -42,7 +42,8 @@ def scaled_dot_product_attention(
         )
     _check_length(q.shape[-2])
     _check_length(k.shape[-2])
-    scores = q @ k.transpose(-2, -1) * (q.shape[-1] ** -0.5 if scale is None else scale)
+    scale = q.shape[-1] ** -0.5 if scale is None else scale
+    scores = (q * scale) @ k.transpose(-2, -1)  # scaled first: half precision ends at 65,504
     _check_mask(mask, scores.shape)
     if mask is not None:
         scores = scores.masked_fill(~mask, float("-inf"))

@@ -229,8 +229,9 @@ class EncoderDecoder(nn.Module):
 
     def encode(self, source: Int[Tensor, "batch source"], lengths: Int[Tensor, " batch"]) -> Memory:
         """Read the sources, padded on the right to one length; no position looks at the padding."""
+        x = self._embed(self.source_embedding, source)
         mask = padding_mask(lengths, source.shape[1]).to(source.device)
-        return Memory(self.encoder(self._embed(self.source_embedding, source), mask), mask)
+        return Memory(self.encoder(x, mask), mask)
 
     def decode(
         self, target: Int[Tensor, "batch time"], memory: Memory, state: list[BlockCache] | None = None

@@ -1,0 +1,240 @@
+"""Norms, blocks and stacks against torch's own and transformers' Llama, with the weights copied."""
+
+import pytest
+import torch
+from test_attention import close, with_torchs_weights, x
+from torch import nn
+from torch.nn import functional
+
+from course_utils.attention import causal_mask, padding_mask
+from course_utils.transformer import (
+    Block,
+    BlockConfig,
+    Decoder,
+    Encoder,
+    EncoderDecoder,
+    FeedForward,
+    layer_norm,
+    rms_norm,
+)
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+LLAMA = {"pre_norm": True, "norm": "rms", "activation": "swiglu", "bias": False, "rotary_base": 10_000.0}
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+def test_written_out_norms_equal_torchs_in_outputs_and_gradients(dtype, tolerance):
+    inputs = (3 * x(5, 7, 16) + 2).to(dtype)
+    gain, bias = x(16).to(dtype), x(16).flip(0).to(dtype)
+    for ours, theirs in (
+        (lambda x: layer_norm(x, gain, bias), lambda x: functional.layer_norm(x, (16,), gain, bias)),
+        (lambda x: rms_norm(x, gain), lambda x: functional.rms_norm(x, (16,), gain, 1e-5)),
+    ):
+        ins = [inputs.clone().requires_grad_() for _ in range(2)]
+        outs = [norm(one) for norm, one in zip((ours, theirs), ins, strict=True)]
+        for output in outs:
+            output.square().sum().backward()
+        close(*outs, tolerance)
+        close(ins[0].grad / 100, ins[1].grad / 100, tolerance)
+
+
+def with_torchs_layer(ours, theirs):
+    """Copy a TransformerEncoderLayer or DecoderLayer of torch into one of our blocks."""
+    for module in theirs.modules():  # torch begins with biases of 0 and gains of 1, which hide mistakes
+        if isinstance(module, nn.LayerNorm | nn.MultiheadAttention):
+            for name, parameter in module.named_parameters():
+                if parameter.dim() == 1:
+                    nn.init.normal_(parameter, mean=float("weight" in name))
+    with_torchs_weights(ours.attention, theirs.self_attn)
+    norms = [ours.attention_norm, ours.feed_forward_norm]
+    if ours.cross_attention is not None:
+        with_torchs_weights(ours.cross_attention, theirs.multihead_attn)
+        norms.insert(1, ours.cross_norm)
+    ours.feed_forward.up.load_state_dict(theirs.linear1.state_dict())
+    ours.feed_forward.down.load_state_dict(theirs.linear2.state_dict())
+    for i, norm in enumerate(norms, start=1):
+        norm.load_state_dict(getattr(theirs, f"norm{i}").state_dict())
+    return ours
+
+
+@pytest.mark.parametrize("pre_norm", [False, True], ids=["post-norm", "pre-norm"])
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+@pytest.mark.parametrize("cross", [False, True], ids=["encoder", "decoder"])
+def test_a_block_equals_torchs_layer_in_outputs_and_gradients(pre_norm, activation, cross):
+    torch.manual_seed(0)
+    kind = nn.TransformerDecoderLayer if cross else nn.TransformerEncoderLayer
+    theirs = kind(32, 4, 64, 0.0, activation, batch_first=True, norm_first=pre_norm)
+    config = BlockConfig(32, 4, 64, pre_norm=pre_norm, activation=activation)
+    ours = with_torchs_layer(Block(config, cross), theirs)
+    padding, memory = padding_mask([9, 4, 1], 9), x(3, 9, 32)
+    if cross:
+        expected_in, ours_in = (x(3, 7, 32).requires_grad_() for _ in range(2))
+        mask = nn.Transformer.generate_square_subsequent_mask(7)
+        expected = theirs(
+            expected_in, memory, tgt_mask=mask, memory_key_padding_mask=~padding[:, 0, 0], tgt_is_causal=True
+        )
+        got = ours(ours_in, causal_mask(7), memory, padding)
+    else:
+        expected_in, ours_in = (memory.clone().requires_grad_() for _ in range(2))
+        expected = theirs(expected_in, src_key_padding_mask=~padding[:, 0, 0])
+        got = ours(ours_in, padding)
+    close(got, expected)
+    for output in (got, expected):
+        (output * output.detach().flip(-1)).mean().backward()
+    close(ours_in.grad, expected_in.grad)
+
+
+def test_swiglu_multiplies_a_gate_in():
+    torch.manual_seed(0)
+    layer, inputs = FeedForward(8, 12, "swiglu", bias=False), x(3, 8)
+    gate, up = inputs @ layer.gate.weight.T, inputs @ layer.up.weight.T
+    close(layer(inputs), (gate * gate.sigmoid() * up) @ layer.down.weight.T)
+
+
+def test_a_stack_equals_transformers_llama():
+    """Rotary positions, grouped queries, RMS norm, SwiGLU: a tiny random Llama."""
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    llama = transformers.LlamaModel(
+        transformers.LlamaConfig(
+            vocab_size=50, hidden_size=32, intermediate_size=56, num_hidden_layers=2,
+            num_attention_heads=4, num_key_value_heads=2, rms_norm_eps=1e-6, initializer_range=0.3,
+        )
+    ).eval()  # fmt: skip
+    for name, parameter in llama.named_parameters():
+        if "norm" in name:
+            nn.init.normal_(parameter, mean=1.0)
+    ours = Decoder(BlockConfig(32, 4, 56, n_kv_heads=2, norm_eps=1e-6, **LLAMA), 2, cross=False)
+    for block, layer in zip(ours.blocks, llama.layers, strict=True):
+        theirs = layer.self_attn, layer.mlp
+        for name, module in {
+            "attention.query": theirs[0].q_proj,
+            "attention.key": theirs[0].k_proj,
+            "attention.value": theirs[0].v_proj,
+            "attention.output": theirs[0].o_proj,
+            "feed_forward.gate": theirs[1].gate_proj,
+            "feed_forward.up": theirs[1].up_proj,
+            "feed_forward.down": theirs[1].down_proj,
+            "attention_norm": layer.input_layernorm,
+            "feed_forward_norm": layer.post_attention_layernorm,
+        }.items():
+            block.get_submodule(name).load_state_dict(module.state_dict())
+    ours.norm.load_state_dict(llama.norm.state_dict())
+    ids = torch.randint(50, (2, 9))
+    with torch.no_grad():
+        expected = llama(ids).last_hidden_state
+        close(ours(llama.embed_tokens(ids)), expected)
+
+
+# The encoder-decoder of 2017
+
+
+def built(**kwargs):
+    torch.manual_seed(0)
+    return EncoderDecoder(30, 40, BlockConfig(32, 4, **kwargs), 2)
+
+
+SOURCE = torch.randint(30, (3, 9), generator=torch.Generator().manual_seed(0))
+TARGET = torch.randint(40, (3, 6), generator=torch.Generator().manual_seed(1))
+LENGTHS = torch.tensor([9, 4, 1])
+KINDS = pytest.mark.parametrize("kwargs", [{}, LLAMA], ids=["2017", "llama's parts"])
+
+
+@KINDS
+def test_one_token_at_a_time_gives_what_all_at_once_gives(kwargs):
+    model = built(**kwargs)
+    expected, memory, state, steps = model(SOURCE, LENGTHS, TARGET), model.encode(SOURCE, LENGTHS), None, []
+    for t in range(6):
+        before = state
+        logits, state = model.decode(TARGET[:, t : t + 1], memory, state)
+        steps.append(logits)
+    close(torch.cat(steps, dim=1), expected)
+    again, _ = model.decode(TARGET[:, 5:], memory, before)  # the state of the step before still stands
+    close(again, steps[-1])
+
+
+@KINDS
+def test_the_decoder_looks_only_left_and_the_encoder_both_ways(kwargs):
+    model = built(**kwargs)
+    expected = model(SOURCE, LENGTHS, TARGET)
+    changed = TARGET.clone()
+    changed[:, 3] = (changed[:, 3] + 1) % 40
+    difference = (model(SOURCE, LENGTHS, changed) - expected).abs().amax(dim=(0, 2))
+    assert (difference[:3] == 0).all() and (difference[3:] > 1e-4).all()
+    changed = SOURCE.clone()
+    changed[0, -1] = (changed[0, -1] + 1) % 30
+    first = [model.encode(source, LENGTHS).states[0, 0] for source in (SOURCE, changed)]
+    assert (first[0] - first[1]).abs().max() > 1e-4
+
+
+@KINDS
+def test_padding_changes_nothing(kwargs):
+    model = built(**kwargs)
+    batch = model(SOURCE, LENGTHS, TARGET)
+    for row, length in enumerate(LENGTHS):
+        alone = model(SOURCE[row : row + 1, :length], length[None], TARGET[row : row + 1])
+        close(batch[row], alone[0])
+
+
+def test_order_matters_to_it():
+    model = built()
+    states = model.encode(SOURCE[:1], LENGTHS[:1]).states
+    backwards = model.encode(SOURCE[:1].flip(1), LENGTHS[:1]).states.flip(1)
+    assert (states - backwards).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("blind", [False, True], ids=["", "wrong: cut off from the source"])
+def test_it_learns_to_reverse(blind):
+    """A few steps on strings of 6: the loss falls far below guessing, which costs ln 12 = 2.5 nats."""
+    torch.manual_seed(0)
+    model = EncoderDecoder(12, 13, BlockConfig(32, 4, pre_norm=True), 1)
+    optimiser, generator = torch.optim.Adam(model.parameters(), 5e-3), torch.Generator().manual_seed(0)
+    if blind:
+        model.cross_attentions[0].edit = torch.zeros_like
+    for _ in range(250):
+        source = torch.randint(12, (32, 6), generator=generator)
+        target = torch.cat([torch.full((32, 1), 12), source.flip(1)], dim=1)
+        logits = model(source, torch.full((32,), 6), target[:, :-1])
+        loss = functional.cross_entropy(logits.flatten(0, 1), target[:, 1:].flatten())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert loss > 2.3 if blind else loss < 0.5
+
+
+def test_a_half_precision_model_decodes_in_half_precision():
+    model = built().bfloat16()
+    assert model(SOURCE, LENGTHS, TARGET).dtype == torch.bfloat16
+
+
+def test_a_source_of_no_length_leaves_nothing_to_look_at_and_no_nan():
+    model = built()
+    assert model(SOURCE, torch.tensor([9, 0, 1]), TARGET).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "field, value, sentence",
+    [("norm", "batch", "norm is one of layer, rms; 'batch'"), ("activation", "tanh", "relu, gelu, swiglu")],
+)
+def test_an_unknown_part_is_refused(field, value, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        BlockConfig(32, 4, **{field: value})
+
+
+@pytest.mark.parametrize(
+    "ids, sentence",
+    [
+        (torch.tensor([[3, 30]]), "between 0 and 29; 3 to 30 came"),
+        (torch.tensor([[-1, 3]]), "between 0 and 29; -1 to 3 came"),
+        (torch.zeros(2, 0, dtype=torch.int64), r"one token at least; \(2, 0\) came"),
+        (torch.zeros(4, dtype=torch.int64), r"\(batch, time\).*\(4,\) came"),
+    ],
+)
+def test_ids_that_are_no_ids_are_refused(ids, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        built().encode(ids, torch.ones(len(ids), dtype=torch.int64))
+
+
+def test_heads_that_do_not_divide_are_refused_by_a_block_too():
+    with pytest.raises(ValueError, match="n_heads divides d_model"):
+        Encoder(BlockConfig(30, 4), 1)
