@@ -223,9 +223,19 @@ def test_an_edit_changes_the_prediction_the_row_and_the_layer_that_crosses(explo
     assert list(explorer.fresh["layers"]) == ["1"]
     bytes_ = np.frombuffer(explorer.fresh["layers"]["1"], np.uint8).reshape(3, 4, 4)
     assert bytes_[2, 3].tolist() == [127] * 4
-    assert shown["edits_in_words"] == ["layer 1, head 2: forced to uniform"]
+    assert shown["edits_in_words"] == {"layer 1, head 2: forced to uniform": [0]}
     assert "With layer 1, head 2: forced to uniform: “mat” 40.0 %; intact “mat” 80.0 %." in shown["sentence"]
     assert answer(explorer, edits=[])["prediction"][0] == ("mat", 0.8) and explorer.fresh["layers"] == {}
+
+
+def test_heads_of_a_layer_that_got_the_same_are_one_in_words(explorer):
+    edits = [{"layer": 0, "head": head, "how": "ablate"} for head in (0, 2)]
+    edits.insert(1, {"layer": 0, "head": 1, "how": "uniform"})
+    words = answer(explorer, edits=edits)["edits_in_words"]
+    assert words == {
+        "layer 0, heads 0, 2: ablated (all weights 0)": [0, 2],
+        "layer 0, head 1: forced to uniform": [1],
+    }
 
 
 def test_predict_is_called_once_for_each_set_of_edits():

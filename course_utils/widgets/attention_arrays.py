@@ -209,7 +209,7 @@ def row_entropy(row: np.ndarray) -> float:
 
 
 def combined(weights: np.ndarray, how: str) -> np.ndarray:
-    """Several heads (heads, ...) as one: their "mean", or the largest weight of each cell ("max")."""
+    """Heads (heads, ...) as one: the largest weight of each cell for "max", else their mean."""
     return weights.max(0) if how == "max" else weights.mean(0)
 
 

@@ -45,6 +45,7 @@ class AttentionExplorer(Widget):
     `Attention` refuses, and for a place that there is not.
     """
 
+    scripts = ("attention_arrays", "attention_parts")
     given = traitlets.Dict().tag(sync=True)  # what never changes, and the packed weights; crosses once
     fresh = traitlets.Dict().tag(sync=True)  # layers that edits changed, or above WHOLE the one in view
 
@@ -62,7 +63,6 @@ class AttentionExplorer(Widget):
         head: int = 0,
         query: int | None = None,
     ):
-        super().__init__()
         if isinstance(tokens, dict):
             self._attentions = dict(tokens)
         else:
@@ -81,7 +81,8 @@ class AttentionExplorer(Widget):
             "edits": [],
         }
         self.handle({})
-        self.given = {name: self._given(name) for name in self._attentions}
+        # all that is large crosses in the message that opens the widget
+        super().__init__(given={name: self._given(name) for name in self._attentions}, fresh=self._fresh())
         self.show()
 
     def _first_query(self, name: str) -> int:
@@ -153,11 +154,7 @@ class AttentionExplorer(Widget):
         """The row in view (keys,): one head or several combined; hidden keys are in it only if `whole`."""
         asked = self.asked
         rows = self.layer_weights(asked["attention"], asked["layer"])[:, asked["query"]]
-        row = (
-            rows[asked["head"]]
-            if asked["combine"] == "one"
-            else combined(rows[asked["chosen"]], asked["combine"])
-        )
+        row = combined(rows[self._heads()], asked["combine"])
         return row if whole else without(row, self._hidden(), asked["renormalise"])
 
     def _hidden(self) -> list[int]:
@@ -165,12 +162,17 @@ class AttentionExplorer(Widget):
         return sorted({place for name in self.asked["hide"] for place in sinks[name]})
 
     def _allowed(self) -> np.ndarray:
-        """The keys (keys,) that the row in view may attend to."""
+        """The keys (keys,) that the row in view may attend to, without those that are hidden."""
         attention, asked = self._attentions[self.asked["attention"]], self.asked
         if attention.may is None:
-            return np.ones(len(attention.keys), dtype=bool)
-        heads = [asked["head"]] if asked["combine"] == "one" else asked["chosen"]
-        return attention.may[asked["layer"], heads, asked["query"]].any(0)
+            allowed = np.ones(len(attention.keys), dtype=bool)
+        else:
+            allowed = attention.may[asked["layer"], self._heads(), asked["query"]].any(0)
+        allowed[self._hidden()] = False
+        return allowed
+
+    def _heads(self) -> list[int]:
+        return [self.asked["head"]] if self.asked["combine"] == "one" else sorted(self.asked["chosen"])
 
     # ---- what crosses ------------------------------------------------------------------------------
 
@@ -223,23 +225,30 @@ class AttentionExplorer(Widget):
             "predicts": self._predict is not None,
             "prediction": self.prediction,
             "intact": self.intact,
-            "edits_in_words": [self._in_words(edit) for edit in asked["edits"]],
+            "edits_in_words": self._edits_in_words(),
         }
 
     # ---- words -------------------------------------------------------------------------------------
 
-    def _in_words(self, edit: dict) -> str:
-        name = f"{edit['attention']}, " if edit.get("attention") else ""
-        other = f" {edit['with']}" if edit["how"] == "swap" else ""
-        return f"{name}layer {edit['layer']}, head {edit['head']}: {HOWS[edit['how']]}{other}"
+    def _edits_in_words(self) -> dict[str, list[int]]:
+        """The edits in words, and which they are: heads of a layer that got the same are one."""
+        alike = {}
+        for i, edit in enumerate(self.asked["edits"]):
+            other = f" {edit['with']}" if edit["how"] == "swap" else ""
+            key = (edit.get("attention", ""), edit["layer"], HOWS[edit["how"]] + other)
+            alike.setdefault(key, []).append(i)
+        words = {}
+        for (name, layer, how), places in alike.items():
+            heads = _plural("head", [self.asked["edits"][i]["head"] for i in places])
+            words[f"{name + ', ' if name else ''}layer {layer}, {heads}: {how}"] = places
+        return words
 
     def describe(self) -> str:
         asked, attention = self.asked, self._attentions[self.asked["attention"]]
         row, allowed = self.row(), self._allowed()
-        if asked["combine"] == "one":
-            heads = f"head {asked['head']}"
-        else:
-            heads = f"{asked['combine']} of heads {', '.join(map(str, sorted(asked['chosen'])))}"
+        heads = _plural("head", self._heads())
+        if asked["combine"] != "one":
+            heads = f"{asked['combine']} of {heads}"
         name = f"{visible(asked['attention'])} attention, " if asked["attention"] else ""
         where = f"{name}layer {asked['layer']}, {heads}"
         best = [int(i) for i in np.lexsort((np.arange(len(row)), -row))[:3] if row[i] > 0]
@@ -278,12 +287,12 @@ class AttentionExplorer(Widget):
         if not self.asked["edits"]:
             return [f"Prediction: {quoted(label)} {_percent(p)}."]
         intact, before = max(self.intact, key=lambda pair: pair[1])
-        edits = "; ".join(self._in_words(edit) for edit in self.asked["edits"])
+        edits = "; ".join(self._edits_in_words())
         return [f"With {edits}: {quoted(label)} {_percent(p)}; intact {quoted(intact)} {_percent(before)}."]
 
     def picture(self, figure: Figure) -> None:
         asked, attention = self.asked, self._attentions[self.asked["attention"]]
-        heads = [asked["head"]] if asked["combine"] == "one" else asked["chosen"]
+        heads = self._heads()
         chosen = combined(self.layer_weights(asked["attention"], asked["layer"])[heads], asked["combine"])
         weights = without(chosen, self._hidden(), asked["renormalise"])
         left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
@@ -298,7 +307,7 @@ class AttentionExplorer(Widget):
                 getattr(left, f"set_{side}ticks")(range(len(names)), labels, fontsize=7)
         left.tick_params(axis="x", rotation=90)
         left.set(xlabel="keys (white: masked)" if attention.may is not None else "keys", ylabel="queries")
-        left.set_title(f"Layer {asked['layer']}, head {', '.join(map(str, heads))}", loc="left", fontsize=9)
+        left.set_title(f"Layer {asked['layer']}, {_plural('head', heads)}", loc="left", fontsize=9)
         bar = figure.colorbar(image, ax=left, ticks=np.sqrt([0, 0.01, 0.05, 0.25, 0.5, 1]))
         bar.ax.set_yticklabels(["0", "1 %", "5 %", "25 %", "50 %", "100 %"], fontsize=7)
         row = self.row()
@@ -316,6 +325,10 @@ def _one_of(name: str, value, allowed) -> None:
     if value not in allowed:
         few = f"0 to {allowed[-1]}" if isinstance(allowed, range) else ", ".join(map(repr, allowed))
         raise ValueError(f"{name} is one of {few}; {value!r} came")
+
+
+def _plural(noun: str, numbers: list[int]) -> str:
+    return f"{noun}{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
 
 
 def _percent(p: float) -> str:

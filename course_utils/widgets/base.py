@@ -76,8 +76,11 @@ class Widget(anywidget.AnyWidget):
     """Subclass it in a module with a `.js` file of the same name beside it, and write the four methods.
 
     The `.js` file ends in `export default { render }`; what `base.js` defines is in its scope (`frame`,
-    `chooser`, `element`, `visible`, ...). A `.css` file beside it is optional.
+    `chooser`, `element`, `visible`, ...). A `.css` file beside it is optional. `scripts` names further `.js`
+    files of this folder that come before its own.
     """
+
+    scripts: tuple[str, ...] = ()
 
     shown = traitlets.Dict().tag(sync=True)
 
@@ -86,10 +89,11 @@ class Widget(anywidget.AnyWidget):
         # traitlets makes a subclass of each widget's class, on which anywidget has put `_esm` as a trait.
         if "_esm" in cls.__dict__:
             return
-        # One ES module made of two files. An import in the browser would need a URL, and there is none
+        # One ES module made of all files. An import in the browser would need a URL, and there is none
         # that holds in JupyterLab, in VS Code and offline alike.
         if script := _beside(cls.__module__, ".js"):
-            cls._esm = (HERE / "base.js").read_text(encoding="utf-8") + "\n" + script
+            before = [(HERE / f"{name}.js").read_text(encoding="utf-8") for name in ("base", *cls.scripts)]
+            cls._esm = "\n".join([*before, script])
             cls._css = (HERE / "base.css").read_text(encoding="utf-8") + _beside(cls.__module__, ".css")
 
     def __init__(self, **kwargs):
