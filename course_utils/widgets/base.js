@@ -133,7 +133,8 @@ function latestWins(model, changed) {
 /**
  * The frame round a widget: its body, the sentence (read aloud when it changes), what went wrong, the
  * table, and the talk with the kernel.
- *   draw(shown, mine): draw `shown`; `mine` says that it answers this view, so inputs are as they were typed
+ *   draw(shown, mine, last): draw `shown`; `mine` says that it answers this view, so inputs are as they were
+ *     typed; `last` that nothing newer is asked for
  *   tables(shown): [{ caption, head, rows }, ...] for "Show as table"; a cell is a string or a list of nodes
  */
 function frame({ model, el, label, body, draw, tables }) {
@@ -184,7 +185,7 @@ function frame({ model, el, label, body, draw, tables }) {
   function update() {
     const shown = model.get("shown");
     const mine = kernel.answered(shown.answers);
-    draw(shown, mine);
+    draw(shown, mine, kernel.idle());
     sentence.textContent = shown.sentence;
     problem.textContent = shown.problem;
     problem.hidden = !shown.problem;

@@ -30,6 +30,7 @@ function wrap(pieces, columns) {
 function render({ model, el }) {
   let data = decode(model.get("shown"));
   const { cells, examples } = data;
+  // what is asked for; focus is null while a new text is on its way, whose end will be in focus
   const state = { text: data.text, cell: data.cell, focus: data.focus };
   let lines = [], columns = 0;
 
@@ -79,15 +80,19 @@ function render({ model, el }) {
   /** The walk is drawn at once; the kernel is told for the sentence, and asked to read a new text. */
   function ask(changes) {
     Object.assign(state, changes);
-    if (!("text" in changes)) {
-      Object.assign(data, { cell: state.cell, focus: state.focus });
-      drawFocus();
-    }
+    if (!("text" in changes)) walk();
     const kept = state.text.slice(-TYPED);
     view.ask({ ...state, text: kept, cut: state.text.length - kept.length });
   }
 
-  const go = (focus) => ask({ focus: clamp(focus, 0, data.ids.length - 1) });
+  function walk() {
+    Object.assign(data, { cell: state.cell, focus: state.focus ?? data.focus });
+    drawFocus();
+  }
+
+  function go(focus) {
+    if (state.focus !== null) ask({ focus: clamp(focus, 0, data.ids.length - 1) });
+  }
 
   function onKey(event) {
     const sideways = { ArrowLeft: data.focus - 1, ArrowRight: data.focus + 1, Home: 0, End: data.ids.length - 1 };
@@ -101,16 +106,15 @@ function render({ model, el }) {
 
   /** A press picks a byte and a cell, and goes on doing so while it moves. */
   function onPointer(event) {
-    const line = lines.find(({ root }) => root.contains(event.target));
-    if (!line) return;
+    if (state.focus === null) return;
+    const line = lines.find(({ root }) => event.clientY < root.getBoundingClientRect().bottom) ?? lines.at(-1);
     if (event.type === "pointerdown") strips.setPointerCapture?.(event.pointerId);
     const box = line.picture.getBoundingClientRect();
     const at = clamp(Math.floor((event.clientX - box.left) / COLUMN), 0, line.width - 1);
     const strip = Math.floor((event.clientY - box.top) / STRIP);
-    state.focus = data.focus = line.start + at;
+    state.focus = line.start + at;
     if (strip >= 0 && strip < cells.length) [state.cell] = cells[strip];
-    data.cell = state.cell;
-    drawFocus();
+    walk();
   }
 
   // ---- drawing ------------------------------------------------------------------------------------
@@ -121,14 +125,14 @@ function render({ model, el }) {
         shown.likeliest.byteOffset, shown.likeliest.byteOffset + shown.likeliest.byteLength)) };
   }
 
-  function draw(shown, mine) {
-    const moved = mine && state.text === shown.text && { cell: state.cell, focus: state.focus ?? shown.focus };
-    data = { ...decode(shown), ...moved }; // keys pressed meanwhile have moved on
-    Object.assign(state, { cell: data.cell, focus: data.focus });
-    if (!mine) {
-      state.text = shown.text;
-      text.value = shown.text;
+  function draw(shown, mine, last) {
+    data = decode(shown);
+    if (mine) data = { ...data, cell: state.cell, focus: state.focus ?? data.focus }; // keys have moved on
+    else {
+      Object.assign(state, { text: data.text, cell: data.cell });
+      text.value = data.text;
     }
+    if (last || !mine) state.focus = data.focus;
     notice.textContent = shown.notice;
     notice.hidden = !shown.notice;
     layOut();

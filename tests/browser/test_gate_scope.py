@@ -60,9 +60,9 @@ def pixels(widget):
         widget.locator("canvas").first.evaluate(
             """(canvas) => {
               const { width, height } = canvas;
-              const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+              const colour = (x, y) => [...canvas.getContext("2d").getImageData(x, y, 1, 1).data.slice(0, 3)];
               return Array.from({ length: height }, (_, y) =>
-                Array.from({ length: width }, (_, x) => [...data.slice(4 * (y * width + x), 4 * (y * width + x) + 3)]));
+                Array.from({ length: width }, (_, x) => colour(x, y)));
             }"""
         )
     )
@@ -73,12 +73,12 @@ def test_strips_are_coloured_by_what_the_cells_hold(opened, read):
     values = read(list(b"\nto be")).cells[:, list(CELLS)].T  # (cells, T)
     colours = pixels(widget)
     assert colours.shape == (3, 6, 3)
-    # cividis goes from blue to yellow: red less blue grows with the value
-    warmth = colours[..., 0] - colours[..., 2]
-    for row, value in zip(warmth, values, strict=True):
+    lightness = colours @ [0.3, 0.6, 0.1]  # cividis grows lighter with the value
+    for row, value, colour in zip(lightness, values, colours, strict=True):
         assert np.array_equal(np.argsort(row), np.argsort(value))
         largest = np.abs(value).argmax()
-        assert row[largest] == (198 if value[largest] > 0 else -78)  # the ends of the scale
+        ends = {True: [254, 232, 56], False: [0, 34, 78]}
+        assert colour[largest].tolist() == ends[bool(value[largest] > 0)]
 
 
 def test_the_gates_and_what_comes_of_them_are_those_of_the_model(opened, read):
