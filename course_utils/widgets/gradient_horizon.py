@@ -1,0 +1,135 @@
+"""The gradient horizon: how much a byte that was read k steps ago can still teach."""
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from course_utils.widgets.base import Widget
+
+# a colour, a mark and the same mark in matplotlib for each curve: told apart without the colour too
+LOOKS = [
+    ("#0072b2", "●", "o"),
+    ("#d55e00", "■", "s"),
+    ("#009e73", "▲", "^"),
+    ("#cc79a7", "◆", "D"),
+    ("#7a7a00", "★", "*"),
+    ("#56b4e9", "▼", "v"),
+]
+BIASES = [b / 2 for b in range(-6, 13)]  # where the slider of the bare product can stand
+DECADES = 12  # less than 10 to the power of -12 leaves the picture
+
+
+class GradientHorizon(Widget):
+    """Curves of gradient by distance on a log scale, beside the bare product of one forget gate.
+
+        GradientHorizon({"RNN": gradient_by_distance(rnn, ids, targets), ...})
+
+    curves: {name: norms}, each the length of the loss's gradient by the input k steps back, for k from 0 to
+        T - 1: what `recurrent.gradient_by_distance` measures. Where the norm fades to nothing, nothing can be
+        learnt from so far back (Hochreiter 1991; Bengio, Simard & Frasconi 1994).
+    distance: k at the start. bias: the forget bias b of the product sigmoid(b)^k at the start: along the cell
+        alone the gradient shrinks by the forget gate at each step (Gers, Schmidhuber & Cummins 2000).
+
+    Raises ValueError for no curve, more than six, curves of unequal length or of one value, values that are
+    negative or no number, a first value of 0, and for a distance or bias that is not offered.
+    """
+
+    def __init__(self, curves: dict[str, Float[np.ndarray, " time"]], distance: int = 10, bias: float = 1.0):
+        super().__init__()
+        curves = {name: np.asarray(values).astype(np.float64) for name, values in curves.items()}
+        if not 1 <= len(curves) <= len(LOOKS):
+            raise ValueError(f"1 to {len(LOOKS)} curves can be told apart; {len(curves)} came")
+        shapes = {values.shape for values in curves.values()}
+        if len(shapes) > 1 or len(min(shapes)) != 1 or min(shapes)[0] < 2:
+            raise ValueError(f"each curve has the same number of values, 2 or more; the shapes {shapes} came")
+        for name, values in curves.items():
+            if not (np.isfinite(values).all() and (values >= 0).all() and values[0] > 0):
+                raise ValueError(
+                    f"norms are finite numbers from 0 on, the first above 0; the curve {name!r} has "
+                    f"{values.min()} to {values.max()} and begins with {values[0]}"
+                )
+        self._curves = curves
+        self._length = min(shapes)[0]
+        self.asked = {"distance": min(distance, self._length - 1), "curves": list(curves), "bias": bias}
+        self.handle({})
+        self.show()
+
+    def handle(self, request: dict) -> None:
+        """distance: k; curves: the names of those that are shown; bias: that of the bare product."""
+        asked = self.asked | {name: request[name] for name in self.asked if name in request}
+        if asked["distance"] not in range(self._length):
+            came = f"{asked['distance']!r} came"
+            raise ValueError(f"distance is a whole number from 0 to {self._length - 1}; {came}")
+        if asked["bias"] not in BIASES:
+            raise ValueError(f"bias is one of {', '.join(f'{b:g}' for b in BIASES)}; {asked['bias']!r} came")
+        if unknown := [name for name in asked["curves"] if name not in self._curves]:
+            raise ValueError(f"curves are some of {', '.join(self._curves)}; {unknown[0]!r} came")
+        asked["curves"] = [name for name in self._curves if name in asked["curves"]]
+        self.asked = asked
+
+    def weight(self, name: str) -> float:
+        """The gradient at the distance over that at the last byte."""
+        values = self._curves[name]
+        return float(values[self.asked["distance"]] / values[0])
+
+    # ---- what is seen ------------------------------------------------------------------------------
+
+    def view(self) -> dict:
+        return (
+            self.asked
+            | {
+                "names": list(self._curves),
+                "norms": np.array(list(self._curves.values())).astype(np.float32).tobytes(),  # (curves, T)
+                "length": self._length,
+                "looks": [look[:2] for look in LOOKS],
+                "biases": BIASES,
+                "decades": DECADES,
+            }
+        )
+
+    def describe(self) -> str:
+        k, b = self.asked["distance"], self.asked["bias"]
+        weights = [f"{name}: {beside(self.weight(name))}" for name in self.asked["curves"]]
+        kept = sigmoid(b)
+        alone = (
+            f"a forget gate alone at bias {_signed(b)} ({kept:.2f} to the power of {k}): {beside(kept**k)}"
+        )
+        return (
+            f"The weight of a byte {k} step{'s' * (k != 1)} back, beside the last one's: "
+            f"{'; '.join([*weights, alone])}."
+        )
+
+    def picture(self, figure: Figure) -> None:
+        k, b, steps = self.asked["distance"], self.asked["bias"], np.arange(self._length)
+        axes = figure.add_subplot(xlabel="steps back", ylabel="gradient beside the last byte's")
+        for (name, values), (colour, _, mark) in zip(self._curves.items(), LOOKS, strict=False):
+            if name in self.asked["curves"]:
+                seen = values / values[0] >= 10.0**-DECADES
+                shares = np.where(seen, values / values[0], np.nan)
+                label = f"{name}: {beside(self.weight(name))} at {k}"
+                axes.semilogy(steps, shares, color=colour, marker=mark, markevery=[k], label=label)
+        product = np.maximum(sigmoid(b) ** steps, 10.0**-DECADES)
+        axes.semilogy(steps, product, "k--", label=f"{sigmoid(b):.2f} to the power of k (bias {_signed(b)})")
+        axes.axvline(k, color="0.6", linewidth=1)
+        axes.legend(frameon=False, fontsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+
+
+def sigmoid(z: float) -> float:
+    return 1 / (1 + np.exp(-z))
+
+
+def beside(share: float) -> str:
+    """A share as a fraction that can be taken in: 1/31,000."""
+    if share == 0:
+        return "0"
+    if share > 1:
+        return f"{share:.1f}"
+    if share < 1e-9:
+        return "under 1/1,000,000,000"
+    inverse = 1 / share
+    return f"1/{inverse:.1f}" if inverse < 9.95 else f"1/{float(f'{inverse:.2g}'):,.0f}"
+
+
+def _signed(b: float) -> str:
+    return f"{b:g}".replace("-", "−")
