@@ -39,11 +39,13 @@ def bits_by_context_kept(
     context: int,
     kept: Iterable[int],
     seed: int = 0,
+    every: int = 1,
 ) -> dict[int, float]:
     """Mean bits of a token when only the last k tokens of its context stand where they belong, by k.
 
     log2_prob_of_last scores the last token of each window, given the others; context is the window's length
-    less one, and the same for every k, so that only the order of what is far away changes.
+    less one, and the same for every k, so that only the order of what is far away changes. Of all windows
+    every `every`-th is scored.
     """
-    rows, generator = windows(tokens, context + 1), np.random.default_rng(seed)
+    rows, generator = windows(tokens, context + 1)[::every], np.random.default_rng(seed)
     return {k: float(-log2_prob_of_last(shuffle_beyond(rows, k, generator)).mean()) for k in kept}

@@ -35,7 +35,9 @@ class Chart:
         return picture_html(png(self.figure), self.sentence)
 
 
-def line_chart(curves: dict[str, dict[float, float]], xlabel: str, ylabel: str, ylim=None) -> Chart:
+def line_chart(
+    curves: dict[str, dict[float, float]], xlabel: str, ylabel: str, ylim=None, log_x: bool = False
+) -> Chart:
     """Curves {name: {x: y}} on one pair of axes, told apart by colour and by mark."""
     figure = Figure(figsize=(7, 3.8), layout="constrained")
     axes = figure.add_subplot(xlabel=xlabel, ylabel=ylabel)
@@ -49,6 +51,8 @@ def line_chart(curves: dict[str, dict[float, float]], xlabel: str, ylabel: str, 
         lowest.append(f"{name} {points[x]:.3f} at {x:g}")
     if ylim:
         axes.set_ylim(ylim)
+    if log_x:
+        axes.set_xscale("log")
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     return Chart(figure, f"{ylabel} against {xlabel}; the lowest of each curve: {'; '.join(lowest)}.")

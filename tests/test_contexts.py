@@ -30,6 +30,8 @@ def test_an_n_gram_gets_nothing_from_beyond_its_order():
     assert bits[0] > bits[1] > bits[2]
     whole = -model.log2_probs(text[:500])[6:].mean()
     assert bits[6] == pytest.approx(whole)
+    some = bits_by_context_kept(score, text[:500], 6, [6], every=10)
+    assert some[6] == pytest.approx(-model.log2_probs(text[:500])[6::10].mean())
 
 
 @pytest.mark.parametrize(

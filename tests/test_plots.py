@@ -19,6 +19,7 @@ def test_the_curves_lie_in_view():
     low, high = axes.get_ylim()
     assert low < 15 and high > 30
     assert line_chart({"a": {1: 30.0}}, "x", "y", ylim=(0, 5)).figure.axes[0].get_ylim() == (0, 5)
+    assert line_chart({"a": {1: 30.0}}, "x", "y", log_x=True).figure.axes[0].get_xscale() == "log"
 
 
 def test_more_curves_than_can_be_told_apart_are_refused():
