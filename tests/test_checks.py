@@ -154,6 +154,38 @@ SENTENCES = {
         "Each branch has its own norm.",
     ],
     "5.2": [],
+    "8.1": [
+        "You ask for the token it has just read: loss goes to 0.",
+        "You predict the past.",
+        "Padding is in the mean.",
+    ],
+    "8.2": [
+        "The new token stands at position len(cache).",
+        "One query, all keys: nothing to hide.",
+        "Keys were rotated when stored.",
+    ],
+    "8.3": [],
+    "9.1": [
+        "Dividing probabilities and renormalising changes nothing: divide logits.",
+        "Upside down: high T must flatten.",
+        "0 means the largest logit.",
+    ],
+    "9.2": [
+        "Keep the token that reaches p.",
+        "Right set, wrong ids: undo the sort.",
+        "Always keep one.",
+    ],
+    "9.3": [
+        "The bar is min_p times the top probability.",
+        "A token exactly at the bar stays.",
+        "Order: temperature first, as stated.",
+    ],
+    "9.4": [
+        "Accept with chance min(1, p/q), else you bias to the draft.",
+        "After a rejection draw from max(p−q,0), renormalised.",
+        "Stop at the first rejection: later drafts had another past.",
+    ],
+    "9.5": [],
 }
 
 

@@ -15,10 +15,13 @@ from course_utils.checks import (
     attention,
     bits,
     bpe,
+    generation,
+    gpt,
     heads,
     neural,
     ngrams,
     recurrent,
+    sampling,
     smoothing,
     start,
     tokenizers,
@@ -41,6 +44,9 @@ CHECKS: dict[str, Check] = {
         attention,
         heads,
         transformer,
+        gpt,
+        sampling,
+        generation,
         again,
     )
     for check in module.CHECKS
