@@ -1,6 +1,7 @@
 """Every widget in a real JupyterLab in a real Chromium: bytes, nodes, and what a learner waits for.
 
 python3 course.py bench widgets
+python3 course.py bench widgets attention    only the attention explorer beside bertviz and CircuitsVis
 """
 
 import os
@@ -11,7 +12,9 @@ from statistics import median
 
 from playwright.sync_api import sync_playwright
 
+sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
+from _attention_viewers import compare
 from gallery import exhibits, without_specimen
 from harness import chromium, running_lab
 
@@ -19,6 +22,19 @@ PLAYS, N = 36, 5  # all training text; medians of five specimens
 
 
 def main():
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_lab(Path(folder)) as lab,
+        sync_playwright() as playwright,
+    ):
+        if sys.argv[1:] != ["attention"]:
+            every_widget(playwright, lab)
+        peers = Path(folder) / "peers"
+        peers.mkdir()
+        compare(playwright, lab, N, peers)
+
+
+def every_widget(playwright, lab):
     print(f"{os.cpu_count()} cores, no GPU; medians of {N}, in ms; the kernel has counted {PLAYS} plays")
     print(
         "First draw: from Ctrl+Enter on a made widget to its paint, its still picture included.\n"
@@ -26,26 +42,21 @@ def main():
         "Wire: all that the server sends, from the widget's making to its first draw.\n"
     )
     head = ("wire KB", "kept KB", "nodes", "first draw", "repaint", "kernel step")
-    print(f"{'':16}" + "".join(f"{name:>13}" for name in head), flush=True)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        running_lab(Path(folder)) as lab,
-        sync_playwright() as playwright,
-    ):
-        browser = chromium(playwright)
-        for name, shown in exhibits(browser, lab, PLAYS, N):
-            numbers = (
-                shown.bytes_over_the_wire / 1000,
-                shown.bytes_kept / 1000,
-                shown.nodes,
-                median(shown.first_draw),
-                median(shown.repaint),
-                median(shown.kernel_step),
-            )
-            print(f"{name:16}" + "".join(f"{number:13,.0f}" for number in numbers), flush=True)
-        browser.close()
+    print(f"{'':18}" + "".join(f"{name:>13}" for name in head), flush=True)
+    browser = chromium(playwright)
+    for name, shown in exhibits(browser, lab, PLAYS, N):
+        numbers = (
+            shown.bytes_over_the_wire / 1000,
+            shown.bytes_kept / 1000,
+            shown.nodes,
+            median(shown.first_draw),
+            median(shown.repaint),
+            median(shown.kernel_step),
+        )
+        print(f"{name:18}" + "".join(f"{number:13,.0f}" for number in numbers), flush=True)
+    browser.close()
     for name in without_specimen():
-        print(f"{name:16}  has no specimen in tests/browser/gallery.py yet")
+        print(f"{name:18}  has no specimen in tests/browser/gallery.py yet")
 
 
 if __name__ == "__main__":

@@ -169,7 +169,6 @@ function render({ model, el }) {
 
   function draw(shown, mine) {
     if (!mine || shown.problem) adopt(shown);
-    if (filled !== state.attention) fill();
     operate.hidden = !shown.predicts;
     drawEdits(shown);
     redraw();
@@ -218,6 +217,7 @@ function render({ model, el }) {
 
   /** All that follows from the state, without the kernel. */
   function redraw() {
+    if (filled !== state.attention) fill();
     attentions.value = state.attention;
     layers.value = state.layer;
     headList.value = state.head;

@@ -3,13 +3,15 @@
 import json
 from collections.abc import Callable
 
+import matplotlib
 import numpy as np
 import traitlets
-from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 from course_utils.widgets.attention_arrays import (
+    FULL,
     HOWS,
+    MASKED,
     Attention,
     combined,
     edited,
@@ -22,6 +24,7 @@ from course_utils.widgets.base import SIGNS, Widget, quoted, visible
 
 WHOLE = 256  # up to so many tokens every layer crosses at the start; above, the layer in view
 SMALL = 48  # width of a small map that crosses in place of a layer
+PICTURED = 128  # queries and keys in the still picture: it stays small in the notebook
 COMBINED = {"one": "one head", "mean": "mean of the chosen heads", "max": "largest of the chosen heads"}
 LONGEST_TOKEN = 60  # characters shown
 
@@ -292,23 +295,28 @@ class AttentionExplorer(Widget):
 
     def picture(self, figure: Figure) -> None:
         asked, attention = self.asked, self._attentions[self.asked["attention"]]
-        heads = self._heads()
-        chosen = combined(self.layer_weights(asked["attention"], asked["layer"])[heads], asked["combine"])
-        weights = without(chosen, self._hidden(), asked["renormalise"])
+        heads, layer = self._heads(), asked["layer"]
+        chosen = combined(self.layer_weights(asked["attention"], layer)[heads], asked["combine"])
+        may = None if attention.may is None else attention.may[layer, heads].any(0)
+        codes = pooled(packed(without(chosen, self._hidden(), asked["renormalise"]), may), PICTURED)
         left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
-        image = left.imshow(np.sqrt(weights.clip(0, 1)), cmap="cividis", vmin=0, vmax=1, aspect="auto")
-        if attention.may is not None:
-            masked = ~attention.may[asked["layer"], heads].any(0)
-            white = ListedColormap(["white"])
-            left.imshow(np.ma.masked_where(~masked, masked), cmap=white, aspect="auto")
+        n_queries, n_keys = chosen.shape
+        image = left.imshow(
+            np.ma.masked_equal(codes, MASKED),
+            cmap=matplotlib.colormaps["cividis"].with_extremes(bad="white"),
+            vmin=0,
+            vmax=FULL,
+            extent=(-0.5, n_keys - 0.5, n_queries - 0.5, -0.5),
+            aspect="auto",
+        )
         for side, names in (("x", attention.keys), ("y", attention.tokens)):
             if len(names) <= 24:
                 labels = [_short(name, 12).translate(SIGNS) for name in names]
                 getattr(left, f"set_{side}ticks")(range(len(names)), labels, fontsize=7)
         left.tick_params(axis="x", rotation=90)
         left.set(xlabel="keys (white: masked)" if attention.may is not None else "keys", ylabel="queries")
-        left.set_title(f"Layer {asked['layer']}, {_plural('head', heads)}", loc="left", fontsize=9)
-        bar = figure.colorbar(image, ax=left, ticks=np.sqrt([0, 0.01, 0.05, 0.25, 0.5, 1]))
+        left.set_title(f"Layer {layer}, {_plural('head', heads)}", loc="left", fontsize=9)
+        bar = figure.colorbar(image, ax=left, ticks=FULL * np.sqrt([0, 0.01, 0.05, 0.25, 0.5, 1]))
         bar.ax.set_yticklabels(["0", "1 %", "5 %", "25 %", "50 %", "100 %"], fontsize=7)
         row = self.row()
         top = np.argsort(-row, kind="stable")[:12][::-1]

@@ -95,6 +95,19 @@ SPECIMENS = {
         }""",
         f"(root, i) => fill(root.querySelector('textarea'), {WORDS})",
     ),
+    "gradient_horizon": Specimen(
+        "from course_utils.widgets.gradient_horizon import GradientHorizon\n"
+        'names = ["RNN", *(f"LSTM, forget bias {b}" for b in (-1, 0, 1, 3))]\n'
+        "shrinks = dict(zip(names, (0.5, 0.4, 0.6, 0.8, 0.95)))\n"
+        "made = GradientHorizon({name: [x**k for k in range(256)] for name, x in shrinks.items()})",
+        # an input event only: the slider is still held
+        """(root, i) => {
+          const slider = root.querySelector("[type=range]");
+          slider.value = 30 + i;
+          slider.dispatchEvent(new Event("input"));
+        }""",
+        "(root, i) => fill(root.querySelector('[type=range]'), 60 + i)",
+    ),
     "ngram_explorer": Specimen(
         "from course_utils.widgets.ngram_explorer import from_models\nmade = from_models(models, texts)",
         '(root) => press(root, "+ 100")',
@@ -163,13 +176,15 @@ class Exhibit:
     refused: list[str]  # addresses outside that were asked for
 
 
-def exhibits(browser: Browser, lab: Lab, plays: int, n: int) -> Iterator[tuple[str, Exhibit]]:
+def exhibits(
+    browser: Browser, lab: Lab, plays: int, n: int, specimens: dict[str, Specimen] = SPECIMENS
+) -> Iterator[tuple[str, Exhibit]]:
     """Of each widget, show n specimens one by one, and let each react without and with the kernel."""
     makers = [
         f"def {name}(i):\n{textwrap.indent(specimen.make, '    ')}\n    return made\n"
-        for name, specimen in SPECIMENS.items()
+        for name, specimen in specimens.items()
     ]
-    setup = SETUP.format(plays=plays) + "".join(makers) + f"makers = iter([{', '.join(SPECIMENS)}])"
+    setup = SETUP.format(plays=plays) + "".join(makers) + f"makers = iter([{', '.join(specimens)}])"
     write_notebook(lab.folder / FILE, setup, MAKE.format(n=n), SHOW)
     with notebook(browser, lab, FILE) as opened:
         page, cells, crossed = opened.page, opened.page.locator(".jp-CodeCell"), [0]
@@ -195,7 +210,7 @@ def exhibits(browser: Browser, lab: Lab, plays: int, n: int) -> Iterator[tuple[s
             assert not failed, failed
 
         run(0, 1)
-        for at, (name, specimen) in enumerate(SPECIMENS.items()):
+        for at, (name, specimen) in enumerate(specimens.items()):
             result, crossed[0] = Exhibit([], [], [], 0, 0, 0, opened.refused), 0
             run(1, 2 + at * (n + 1))
             for i in range(n):
