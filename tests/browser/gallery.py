@@ -122,6 +122,16 @@ SPECIMENS = {
           root.querySelector(".pr-place").click();
         }""",
     ),
+    "qkv_stepper": Specimen(
+        "import numpy as np\n"
+        "from course_utils.widgets.qkv_stepper import QKVStepper, attention_steps\n"
+        "generator = np.random.default_rng(i)\n"
+        "numbers = [np.round(generator.normal(size=size), 1) for size in [(6, 6), *[(6, 4)] * 3]]\n"
+        "made = QKVStepper(['a', 'rose', 'is', 'a', 'rose', '.'], *numbers, yours=attention_steps)",
+        # the kernel is asked too, for the sentence; all that is drawn comes before it answers
+        "(root, i) => root.querySelectorAll('[role=tab]')[1 + i % 6].click()",
+        "(root, i) => fill(root.querySelector('[type=number]'), [0.5, -0.5][i % 2])",
+    ),
     "quiz": Specimen(
         'from course_utils.widgets.quiz import quiz\nmade = quiz("1")',
         "(root, i) => root.querySelectorAll('fieldset')[i].querySelector('input').click()",
