@@ -187,10 +187,16 @@ class Decoder(nn.Module):
         memory: Float[Tensor, "batch source d_model"] | None = None,
         memory_mask: Bool[Tensor, "..."] | None = None,
         caches: list[BlockCache] | None = None,
+        mask: Bool[Tensor, "batch 1 1 past+time"] | None = None,
     ) -> Float[Tensor, "batch time d_model"]:
-        """The stream after the last block; caches, one a block, are extended by x."""
-        past = len(caches[0].own) if caches else 0
-        mask = causal_mask(x.shape[1], past, x.device)
+        """The stream after the last block; caches, one a block, are extended by x.
+
+        The mask says which of the positions read so far are padding (False): nothing looks at those.
+        """
+        if x.shape[1] > 1:  # a single position may look at all there is
+            past = len(caches[0].own) if caches else 0
+            causal = causal_mask(x.shape[1], past, x.device)
+            mask = causal if mask is None else causal & mask
         for block, cache in zip(self.blocks, caches or [None] * len(self.blocks), strict=True):
             x = block(x, mask, memory, memory_mask, cache)
         return self.norm(x)

@@ -1,0 +1,130 @@
+"""GPT: a stack of blocks that look back, trained to say which token comes next.
+
+One class holds what a learner trains and what loads SmolLM2. It is the decoder of chapter 5 without a source
+to look at, in the form that has been usual since Llama: norms without a mean on each branch's input, rotary
+positions, heads that share keys and values, SwiGLU, no biases, and one matrix as both embedding and head.
+
+Sources: Liu et al. 2018 (a decoder alone); Radford et al. 2018, 2019 (GPT, its initialisation); Touvron et
+al. 2023 (Llama's block); Ainslie et al. 2023 (grouped queries); Press & Wolf 2017 (tied embeddings).
+"""
+
+from dataclasses import dataclass
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from course_utils.transformer import BlockCache, BlockConfig, Decoder, check_ids
+
+
+@dataclass(frozen=True)
+class GPTConfig:
+    """The shape of a GPT; `context` is the most tokens that it reads at once.
+
+    With fewer n_kv_heads than n_heads, neighbouring heads share keys and values; all have their own if None.
+    d_ff is 8/3 d_model in whole multiples of 64 if None: SwiGLU has three matrices where others have two, so
+    this costs what 4 d_model costs them. Raises ValueError for sizes below 1; head counts and widths must
+    divide, as `MultiHeadAttention` says.
+    """
+
+    vocab_size: int
+    context: int
+    n_layers: int
+    n_heads: int
+    d_model: int
+    n_kv_heads: int | None = None
+    d_ff: int | None = None
+    rotary_base: float = 10_000.0
+    norm_eps: float = 1e-5
+    dropout: float = 0.0
+
+    def __post_init__(self):
+        for name in ("vocab_size", "context", "n_layers", "n_heads", "d_model"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} is a whole number from 1 on; {value!r} came")
+
+    @property
+    def block(self) -> BlockConfig:
+        return BlockConfig(
+            self.d_model,
+            self.n_heads,
+            self.d_ff or -(-8 * self.d_model // (3 * 64)) * 64,
+            self.n_kv_heads,
+            pre_norm=True,
+            norm="rms",
+            norm_eps=self.norm_eps,
+            activation="swiglu",
+            bias=False,
+            dropout=self.dropout,
+            rotary_base=self.rotary_base,
+        )
+
+
+class GPT(nn.Module):
+    """Logits for the token after each of those read.
+
+    Weights start as normal numbers of standard deviation 0.02, those that write into the stream divided by
+    sqrt(2 n_layers): so the stream's variance does not grow with depth (Radford et al. 2019, section 2.3).
+    """
+
+    def __init__(self, config: GPTConfig):
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.vocab_size, config.d_model)
+        self.decoder = Decoder(config.block, config.n_layers, cross=False)
+        for name, parameter in self.named_parameters():
+            if parameter.dim() == 2:
+                writes = name.endswith(("output.weight", "down.weight"))
+                nn.init.normal_(parameter, std=0.02 / (2 * config.n_layers if writes else 1) ** 0.5)
+
+    @property
+    def vocab_size(self) -> int:
+        return self.config.vocab_size
+
+    @property
+    def context(self) -> int:
+        return self.config.context
+
+    def new_caches(self) -> list[BlockCache]:
+        """Empty caches, one a block, for `forward` to fill."""
+        return [BlockCache() for _ in self.decoder.blocks]
+
+    def forward(
+        self,
+        ids: Int[Tensor, "batch time"],
+        caches: list[BlockCache] | None = None,
+        mask: Bool[Tensor, "batch 1 1 past+time"] | None = None,
+        last: int | None = None,
+    ) -> Float[Tensor, "batch time vocab"]:
+        """Logits for the token after each of `ids`, or only after the `last` of them.
+
+        With caches, ids go on after what was read into them before. The mask says of every token read so far
+        whether it may be looked at; padding may not. Only distances count here, so padding on the left moves
+        nothing. Raises ValueError for an empty sequence, an id outside the vocabulary, and more tokens than
+        `context`.
+        """
+        check_ids(ids, self.vocab_size)
+        past = len(caches[0].own) if caches else 0
+        if past + ids.shape[1] > self.context:
+            raise ValueError(
+                f"this GPT reads {self.context} tokens at once; {past + ids.shape[1]} came: keep the last "
+                f"{self.context}, or build it with a longer context"
+            )
+        x = self.decoder(self.embedding(ids), caches=caches, mask=mask)  # (B, T, d_model)
+        if last is not None:
+            x = x[:, -last:]
+        return functional.linear(x, self.embedding.weight)
+
+
+def lay_out_for_steps(model: nn.Module) -> nn.Module:
+    """Store the matrices of a model by columns, in place: the same numbers, read faster one token at a time.
+
+    A step multiplies each matrix with a single vector, so its time is that of reading the weights. In float32
+    on a CPU the product of one row with columns that lie in memory as a row reads almost twice as fast
+    (`python3 course.py bench generate` measures it); for long inputs and other precisions it brings nothing.
+    """
+    for parameter in model.parameters():
+        if parameter.dim() == 2:
+            parameter.data = parameter.data.T.contiguous().T
+    return model

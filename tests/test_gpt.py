@@ -1,0 +1,214 @@
+"""The GPT against transformers' Llama with the same weights, its cache, its padding, and its start."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional
+
+from course_utils.checkpoints import load_into, save_model
+from course_utils.gpt import GPT, GPTConfig, lay_out_for_steps
+from course_utils.training import next_token_loss
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+SMALL = GPTConfig(vocab_size=50, context=40, n_layers=3, n_heads=6, n_kv_heads=2, d_model=48, d_ff=80)
+NAMES = {  # ours -> transformers'
+    "embedding.weight": "model.embed_tokens.weight",
+    "decoder.norm.weight": "model.norm.weight",
+    "decoder.blocks.": "model.layers.",
+    "attention_norm.": "input_layernorm.",
+    "feed_forward_norm.": "post_attention_layernorm.",
+    "attention.query.": "self_attn.q_proj.",
+    "attention.key.": "self_attn.k_proj.",
+    "attention.value.": "self_attn.v_proj.",
+    "attention.output.": "self_attn.o_proj.",
+    "feed_forward.gate.": "mlp.gate_proj.",
+    "feed_forward.up.": "mlp.up_proj.",
+    "feed_forward.down.": "mlp.down_proj.",
+}
+
+
+def as_llama(model):
+    """transformers' model of the same shape with the same weights."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config, weights = model.config, {}
+    for name, parameter in model.named_parameters():
+        for ours, theirs in NAMES.items():
+            name = name.replace(ours, theirs)
+        weights[name] = parameter.detach().clone()
+    llama = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=config.vocab_size,
+            hidden_size=config.d_model,
+            intermediate_size=config.block.d_ff,
+            num_hidden_layers=config.n_layers,
+            num_attention_heads=config.n_heads,
+            num_key_value_heads=config.n_kv_heads,
+            max_position_embeddings=config.context,
+            rms_norm_eps=config.norm_eps,
+            rope_parameters={"rope_type": "default", "rope_theta": config.rotary_base},
+            tie_word_embeddings=True,
+        )
+    )
+    missing, unexpected = llama.load_state_dict(weights, strict=False)
+    assert missing == ["lm_head.weight"] and not unexpected
+    return llama.eval()
+
+
+@pytest.fixture
+def model():
+    """Weights larger than a fresh model's, so that nothing hides in small numbers."""
+    torch.manual_seed(0)
+    model = GPT(SMALL).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.2 * torch.randn(parameter.shape)
+    return model.requires_grad_(False)
+
+
+def ids_of(*shape):
+    return torch.randint(SMALL.vocab_size, shape, generator=torch.Generator().manual_seed(1))
+
+
+def test_logits_equal_those_of_transformers(model):
+    ids = ids_of(2, 40)
+    torch.testing.assert_close(model(ids), as_llama(model)(ids).logits, atol=1e-4, rtol=0)
+
+
+def test_the_comparison_notices_another_rotation_and_another_grouping(model):
+    ids, expected = ids_of(2, 40), model(ids_of(2, 40))
+    for block in model.decoder.blocks:
+        block.attention.rotary_base = 1000.0
+    assert (model(ids) - expected).abs().max() > 1e-2
+    for block in model.decoder.blocks:
+        block.attention.rotary_base = SMALL.rotary_base
+        width = SMALL.d_model // SMALL.n_heads
+        block.attention.key.weight.data = block.attention.key.weight.roll(width, 0)
+    assert (model(ids) - expected).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("pieces", [[1] * 40, [40], [7, 1, 1, 20, 11]], ids=str)
+def test_with_a_cache_it_gives_the_same_in_pieces(model, pieces):
+    ids, caches = ids_of(2, 40), model.new_caches()
+    got = torch.cat([model(piece, caches) for piece in ids.split(pieces, dim=1)], dim=1)
+    torch.testing.assert_close(got, model(ids), atol=1e-5, rtol=0)
+    assert len(caches[0].own) == 40
+    torch.testing.assert_close(model(ids, last=3), model(ids)[:, -3:], atol=1e-5, rtol=0)
+
+
+def test_padding_on_the_left_changes_nothing(model):
+    ids, padding = ids_of(2, 20), 5
+    mask = torch.ones(2, 1, 1, 20, dtype=torch.bool)
+    mask[0, ..., :padding] = False
+    padded = torch.cat([torch.zeros(1, padding, dtype=torch.long), ids[:1, :15]], dim=1)
+    batch = torch.cat([padded, ids[1:]])
+    got = model(batch, mask=mask)
+    torch.testing.assert_close(got[0, padding:], model(ids[:1, :15])[0], atol=1e-5, rtol=0)
+    torch.testing.assert_close(got[1], model(ids[1:])[0], atol=1e-5, rtol=0)
+    caches = model.new_caches()
+    model(batch[:, :19], caches, mask[..., :19])
+    step = model(batch[:, 19:], caches, mask)
+    torch.testing.assert_close(step, got[:, 19:], atol=1e-5, rtol=0)
+
+
+def test_all_losses_in_one_pass_equal_separate_calls(model):
+    ids = ids_of(1, 41)
+    together = functional.cross_entropy(model(ids[:, :-1])[0], ids[0, 1:], reduction="none")
+    apart = [functional.cross_entropy(model(ids[:, :t])[:, -1], ids[:, t]) for t in range(1, 41)]
+    torch.testing.assert_close(together, torch.stack(apart), atol=1e-5, rtol=0)
+    loss, _ = next_token_loss(model, (ids[:, :-1], ids[:, 1:]), None)
+    torch.testing.assert_close(loss, together.mean())
+
+
+def test_no_position_sees_what_comes(model):
+    ids = ids_of(1, 20)
+    changed = ids.clone()
+    changed[0, 12:] = (ids[0, 12:] + 1) % SMALL.vocab_size
+    assert torch.equal(model(ids)[:, :12], model(changed)[:, :12])
+    assert not torch.allclose(model(ids)[:, 12:], model(changed)[:, 12:])
+
+
+def test_a_fresh_model_expects_every_token_alike():
+    torch.manual_seed(0)
+    model, ids = GPT(SMALL), ids_of(8, 40)
+    loss, _ = next_token_loss(model, (ids[:, :-1], ids[:, 1:]), None)
+    assert abs(loss.item() - math.log(50)) < 0.05
+    block = model.decoder.blocks[0]
+    assert block.attention.query.weight.std().item() == pytest.approx(0.02, rel=0.1)
+    assert block.feed_forward.down.weight.std().item() == pytest.approx(0.02 / 6**0.5, rel=0.1)
+
+
+def test_it_learns_a_text_by_heart():
+    torch.manual_seed(0)
+    model, ids = GPT(SMALL), ids_of(1, 41)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for _ in range(60):
+        loss, _ = next_token_loss(model, (ids[:, :-1], ids[:, 1:]), None)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert loss.item() < 0.1
+
+
+def test_parameters_of_smollm2():
+    with torch.device("meta"):
+        model = GPT(GPTConfig(49_152, 8192, 30, 9, 576, n_kv_heads=3, d_ff=1536))
+    assert sum(parameter.numel() for parameter in model.parameters()) == 134_515_008
+
+
+def test_the_default_width_costs_what_two_matrices_of_four_times_the_width_do():
+    assert GPTConfig(50, 40, 1, 6, 384).block.d_ff == 1024
+    assert GPTConfig(50, 40, 1, 1, 100).block.d_ff == 320  # 267, in whole multiples of 64
+
+
+def test_another_layout_holds_the_same_numbers(model, tmp_path):
+    ids, expected = ids_of(2, 9), model(ids_of(2, 9))
+    save_model(tmp_path / "before.safetensors", model, {})
+    lay_out_for_steps(model)
+    assert not model.decoder.blocks[0].attention.query.weight.is_contiguous()
+    torch.testing.assert_close(model(ids), expected, atol=1e-5, rtol=0)
+    fresh = GPT(SMALL)
+    load_into(tmp_path / "before.safetensors", fresh)
+    save_model(tmp_path / "after.safetensors", model, {})
+    load_into(tmp_path / "after.safetensors", model)
+    for one, other in zip(model.parameters(), fresh.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_checkpoint_of_another_shape(model, tmp_path):
+    save_model(tmp_path / "gpt.safetensors", model, {})
+    other = GPT(GPTConfig(50, 40, 3, 6, 48, n_kv_heads=6, d_ff=80))
+    with pytest.raises(ValueError, match=r"another model's weights: .*key\.weight has the shape"):
+        load_into(tmp_path / "gpt.safetensors", other)
+
+
+@pytest.mark.parametrize(
+    "ids, words",
+    [
+        (torch.zeros(1, 41, dtype=torch.long), "reads 40 tokens at once; 41 came"),
+        (torch.zeros(1, 0, dtype=torch.long), "one token at least"),
+        (torch.zeros(5, dtype=torch.long), r"\(batch, time\)"),
+        (torch.tensor([[50]]), "between 0 and 49; 50"),
+        (torch.tensor([[-1]]), "between 0 and 49; -1"),
+    ],
+)
+def test_input_that_is_refused(model, ids, words):
+    with pytest.raises(ValueError, match=words):
+        model(ids)
+
+
+def test_a_cache_that_is_full(model):
+    caches = model.new_caches()
+    model(ids_of(1, 40), caches)
+    with pytest.raises(ValueError, match="reads 40 tokens at once; 41 came"):
+        model(ids_of(1, 1), caches)
+
+
+@pytest.mark.parametrize("name", ["vocab_size", "context", "n_layers", "n_heads", "d_model"])
+@pytest.mark.parametrize("value", [0, -1, 2.0])
+def test_sizes_that_are_refused(name, value):
+    sizes = {"vocab_size": 50, "context": 40, "n_layers": 1, "n_heads": 2, "d_model": 8, name: value}
+    with pytest.raises(ValueError, match=f"{name} is a whole number from 1 on; {value} came"):
+        GPTConfig(**sizes)
