@@ -86,6 +86,7 @@ class Progress:
     learning_rate: float
     tokens_per_second: float
     seconds_left: float
+    stopped: bool = False  # by Ctrl-C: this step is the last
 
 
 class Diverged(ArithmeticError):
@@ -220,7 +221,7 @@ def _run(model, batches, config, loss, evaluate, report, checkpoint, interrupted
             left = seconds / (run.step - first_step) * (config.steps - run.step)
             latest = run.evaluations[-1][2] if run.evaluations else None
             speed = (run.tokens - first_tokens) / seconds
-            report(Progress(run.step, config.steps, nats, latest, rate, speed, left))
+            report(Progress(run.step, config.steps, nats, latest, rate, speed, left, run.stopped))
     return run
 
 

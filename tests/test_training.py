@@ -271,7 +271,10 @@ def ctrl_c_is_heard():
 def test_ctrl_c_stops_and_keeps_however_often_it_is_pressed(presses_in_save, tmp_path, monkeypatch):
     path, fsync = tmp_path / "run.safetensors", checkpoints.os.fsync
 
+    told = []
+
     def press(progress):
+        told.append(progress.stopped)
         if progress.step == 7:
             signal.raise_signal(signal.SIGINT)
 
@@ -283,7 +286,7 @@ def test_ctrl_c_stops_and_keeps_however_often_it_is_pressed(presses_in_save, tmp
     monkeypatch.setattr(checkpoints.os, "fsync", fsync_while_pressed)
     config = replace(CONFIG, evaluate_every=50)
     model, stopped = run(lstm, config, report=press, checkpoint=path)
-    assert stopped.stopped and stopped.step == 8
+    assert stopped.stopped and stopped.step == 8 and told == [False] * 7 + [True]
     saved = checkpoints.load(path)[0]
     assert all(torch.equal(saved[f"model.{name}"], tensor) for name, tensor in weights(model).items())
     with pytest.raises(KeyboardInterrupt):  # afterwards Ctrl-C is what it was

@@ -1,0 +1,77 @@
+// The kernel is busy while it trains: nothing is asked of it here, what it reports is drawn.
+
+const two = (x) => x.toFixed(2);
+
+/** Seconds as a person says them: "8 s", "2 min 5 s". */
+function duration(seconds) {
+  const whole = Math.round(seconds);
+  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
+}
+
+function render({ model, el }) {
+  const names = ["step", "loss", "evaluation", "speed", "left"];
+  const stats = Object.fromEntries(names.map((name) => [name, { name: element("dt", {}), value: element("dd", {}) }]));
+  const bar = element("progress", { class: "tv-bar", "aria-label": "steps done" });
+  const title = element("h4", { class: "tv-heading" });
+  const plot = element("div", { class: "tv-plot", "aria-hidden": "true" });
+  const high = element("span", {}), low = element("span", {}), last = element("span", {});
+  const legend = element("p", { class: "cw-quiet tv-legend" });
+  const body = element("div", { class: "tv" }, title, bar,
+    element("dl", { class: "tv-stats" }, ...Object.values(stats).map(({ name, value }) => element("div", {}, name, value))),
+    element("div", { class: "tv-picture" },
+      element("div", { class: "tv-axis", "aria-hidden": "true" }, high, low), plot,
+      element("div", { class: "tv-under", "aria-hidden": "true" }, element("span", {}, "step 0"), last)),
+    legend);
+
+  const view = frame({ model, el, label: "Training", body, draw, tables });
+
+  function fill(stat, name, value) {
+    stats[stat].name.textContent = name;
+    stats[stat].value.textContent = value ?? "–";
+  }
+
+  function draw(shown) {
+    const { step, steps, curve, evaluations, evaluated, unit, span, ended } = shown;
+    title.textContent = shown.title;
+    bar.max = steps;
+    bar.value = step;
+    fill("step", `of ${grouped(steps)} step${steps === 1 ? "" : "s"}`, grouped(step));
+    fill("loss", `training loss, bits a ${unit}`, curve.length ? two(curve.at(-1)[1]) : null);
+    fill("evaluation", evaluated, evaluations.length ? two(evaluations.at(-1)[1]) : null);
+    fill("speed", `${unit}s a second`, shown.speed === null ? null : grouped(Math.round(shown.speed)));
+    fill("left", ended ? "it has ended" : "left", shown.left === null || ended ? null : duration(shown.left));
+
+    const values = [...curve, ...evaluations].map(([, bits]) => bits);
+    legend.replaceChildren(element("span", { class: "tv-line", "aria-hidden": "true" }), `training loss, bits a ${unit}`,
+      ...(evaluations.length ? [element("span", { class: "tv-mark", "aria-hidden": "true" }, "◆"), evaluated] : []),
+      values.length ? "" : ": the curve begins with the first step");
+    last.textContent = `step ${grouped(steps)}`;
+    if (!values.length) return plot.replaceChildren();
+    const bottom = Math.min(...values) - 0.05, top = Math.min(Math.max(...values), bottom + span) + 0.05;
+    const x = (at) => (100 * at) / steps, y = (bits) => (100 * (top - bits)) / (top - bottom);
+    high.textContent = `${two(top)} bits`;
+    low.textContent = two(bottom);
+    const line = (points) => points.map(([at, bits]) => `${x(at)},${y(bits)}`).join(" ");
+    plot.replaceChildren(
+      svg("svg", { viewBox: "0 0 100 100", preserveAspectRatio: "none" },
+        svg("polyline", { class: "tv-loss", points: line(curve) }),
+        svg("polyline", { class: "tv-evaluation", points: line(evaluations) })),
+      ...evaluations.slice(-100).filter(([, bits]) => bits <= top).map(([at, bits]) =>
+        element("span", { class: "tv-mark tv-dot", style: `left: ${x(at)}%; top: ${y(bits)}%` }, "◆")));
+  }
+
+  function tables({ curve, evaluations, evaluated, unit }) {
+    const every = Math.ceil(curve.length / 30) || 1;
+    return [
+      { caption: "Training loss", head: ["Step", `Bits a ${unit}`],
+        rows: curve.filter((_, i) => i % every === 0).map(([at, bits]) => [grouped(Math.round(at)), bits.toFixed(3)]) },
+      { caption: evaluated, head: ["Step", "Value"],
+        rows: evaluations.slice(-100).map(([at, value]) => [grouped(at), value.toFixed(3)]) },
+    ];
+  }
+
+  view.update();
+  return view.close;
+}
+
+export default { render };
