@@ -203,8 +203,8 @@ class MultiHeadAttention(nn.Module):
         k, v = self._keys_and_values(x, memory, cache)  # (B, kv heads, Tk, D)
         if self.rotary_base is not None and memory is None:
             q = rotate(q, k.shape[-2] - q.shape[-2], self.rotary_base)
-        k = k.repeat_interleave(self.n_heads // self.n_kv_heads, dim=1)
-        v = v.repeat_interleave(self.n_heads // self.n_kv_heads, dim=1)
+        if self.n_kv_heads < self.n_heads:
+            k, v = (x.repeat_interleave(self.n_heads // self.n_kv_heads, dim=1) for x in (k, v))
         if return_weights or self.edit is not None:
             gathered, weights = scaled_dot_product_attention(q, k, v, mask)
             if self.edit is not None:
