@@ -1,6 +1,6 @@
-"""What the course takes out of a large file of a package, so that only a small one has to be kept.
+"""What the course takes out of a file of a package: the part that is needed, in a form that is read at once.
 
-Each function reads the large file and returns the text of the small one, the same text on every machine:
+Each function reads that file and returns the content of the one that is kept, the same on every machine:
 `assets.toml` names the function and the hash of what it returns.
 """
 
@@ -22,6 +22,22 @@ LUKE, CHAPTERS = 42, (5, 10)  # verses 5:1 to 10:42, which all six number alike
 VERSES = """SELECT vText FROM bible WHERE bbName = ? AND bNumber = ? AND cNumber BETWEEN ? AND ?
             ORDER BY cNumber, vNumber"""
 SPECIAL = 3  # the type of a special token in a GGUF file
+
+# The parts of a Llama in a GGUF file, and where `course_utils.gpt.GPT` has them.
+PARTS = {
+    "token_embd": "embedding",
+    "output_norm": "decoder.norm",
+    "blk": "decoder.blocks",
+    "attn_norm": "attention_norm",
+    "attn_q": "attention.query",
+    "attn_k": "attention.key",
+    "attn_v": "attention.value",
+    "attn_output": "attention.output",
+    "ffn_norm": "feed_forward_norm",
+    "ffn_gate": "feed_forward.gate",
+    "ffn_up": "feed_forward.up",
+    "ffn_down": "feed_forward.down",
+}
 
 
 def parallel_verses(database: Path) -> str:
@@ -50,3 +66,47 @@ def gguf_tokenizer(model: Path) -> str:
     special = [token for token, kind in zip(tokens, types, strict=True) if kind == SPECIAL]
     stored = {"tokens": tokens, "merges": [merge.split(" ") for merge in merges], "special": special}
     return json.dumps(stored, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def gguf_weights(model: Path) -> bytes:
+    """A Llama of a GGUF file as safetensors in float16, under the names that `course_utils.gpt.GPT` has.
+
+    4-bit numbers come as the numbers that they stand for. Its metadata has one entry, "notes": JSON of the
+    model's shape ("config", the fields of GPTConfig) and its chat template.
+    """
+    import gguf
+    import numpy as np
+    from safetensors.numpy import save
+
+    reader = gguf.GGUFReader(model)
+    field = {name.removeprefix("llama."): field.contents() for name, field in reader.fields.items()}
+    config = {
+        "vocab_size": field["vocab_size"],
+        "context": field["context_length"],
+        "n_layers": field["block_count"],
+        "n_heads": field["attention.head_count"],
+        "d_model": field["embedding_length"],
+        "n_kv_heads": field["attention.head_count_kv"],
+        "d_ff": field["feed_forward_length"],
+        "rotary_base": field["rope.freq_base"],
+        "norm_eps": float(f"{field['attention.layer_norm_rms_epsilon']:.6g}"),  # 1e-5, kept as a float32
+    }
+    heads = {"attn_q": config["n_heads"], "attn_k": config["n_kv_heads"]}
+    weights = {}
+    for tensor in reader.tensors:
+        *place, part, kind = tensor.name.split(".")  # such as blk.0.attn_q.weight
+        weight = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
+        if part in heads:
+            weight = _halves(weight, heads[part])
+        name = ".".join([*(PARTS.get(each, each) for each in place), PARTS[part], kind])
+        weights[name] = np.ascontiguousarray(weight, dtype=np.float16)
+    notes = {"config": config, "chat_template": field["tokenizer.chat_template"]}
+    return save(weights, {"notes": json.dumps(notes)})
+
+
+def _halves(weight, n_heads: int):
+    """Undo the order of rows of a GGUF file, which has the two numbers that turn together side by side; we
+    have them half a head apart (see `course_utils.attention.rotate`)."""
+    rows, columns = weight.shape
+    pairs = weight.reshape(n_heads, rows // n_heads // 2, 2, columns)
+    return pairs.swapaxes(1, 2).reshape(rows, columns)

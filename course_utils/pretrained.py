@@ -1,4 +1,4 @@
-"""What others trained and published, out of the assets: two tokenizers and an encoder.
+"""What others trained and published, out of the assets: two tokenizers, an encoder and a GPT.
 
 They are fetched on first use; where that can't be done, `assets.AssetError` says so in one sentence.
 """
@@ -7,7 +7,10 @@ import json
 from functools import lru_cache
 
 from course_utils import assets
-from course_utils.tokenizers import WordPieceTokenizer
+from course_utils.tokenizers import ByteTokenizer, WordPieceTokenizer
+
+ROLES = ("system", "user", "assistant")
+SMOLLM2_SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
 
 
 @lru_cache(maxsize=1)
@@ -36,17 +39,73 @@ def bert_tokenizer() -> WordPieceTokenizer:
     return WordPieceTokenizer(assets.path("bert-vocabulary").read_text(encoding="utf-8").strip().split("\n"))
 
 
-def load(name: str):
-    """A model with its published weights: "minilm" is all-MiniLM-L6-v2, a `bert.Bert` of 6 layers.
+def smollm2_chat(messages: list[dict[str, str]]) -> list[int]:
+    """The ids of a conversation, ready for SmolLM2-Instruct to answer, in the form that it was tuned on.
 
-    It has 12 heads a layer, is 384 wide, reads what `bert_tokenizer` writes, and was made by distilling a
-    larger BERT (Wang et al., 2020) and trained on to compare sentences (Reimers & Gurevych, 2019). Raises
-    ValueError for another name.
+        smollm2_chat([{"role": "user", "content": "Where does the sun set?"}])
+
+    Each message stands between <|im_start|> and <|im_end|>, and the last line opens the answer. A
+    conversation without a system message gets the one that the model knows. What a user types never becomes a
+    special token. Raises ValueError for no message, an unknown role, and a content that is no text.
     """
-    if name != "minilm":
-        raise ValueError(f"the one model so far is 'minilm'; {name!r} came")
+    if not messages:
+        raise ValueError("a conversation has one message at least; none came")
+    tokenizer = smollm2_tokenizer()
+    start, end = map(tokenizer.token_to_id, ("<|im_start|>", "<|im_end|>"))
+    if messages[0].get("role") != "system":
+        messages = [{"role": "system", "content": SMOLLM2_SYSTEM}, *messages]
+    ids = []
+    for message in messages:
+        role, content = message.get("role"), message.get("content")
+        if role not in ROLES or not isinstance(content, str):
+            raise ValueError(
+                f"a message has a role, one of {', '.join(ROLES)}, and a content, a text; {message} came"
+            )
+        ByteTokenizer().encode(content)  # refuses half a character by name
+        ids += [start, *tokenizer.encode(f"{role}\n{content}").ids, end, *tokenizer.encode("\n").ids]
+    return [*ids, start, *tokenizer.encode("assistant\n").ids]
+
+
+def load(name: str):
+    """A model with its published weights, in float32 on the CPU, ready to use.
+
+    "minilm" is all-MiniLM-L6-v2, a `bert.Bert` of 6 layers with 12 heads, 384 wide, that reads what
+    `bert_tokenizer` writes. It was made by distilling a larger BERT (Wang et al., 2020) and trained on to
+    compare sentences (Reimers & Gurevych, 2019).
+
+    "smollm2-135m" is SmolLM2-135M-Instruct, a `gpt.GPT` of 30 layers (Allal et al., 2025), from weights that
+    were rounded to 4 bits and are dequantised here. Its tokenizer is `smollm2_tokenizer`, and `smollm2_chat`
+    puts a conversation into its form.
+
+    Raises ValueError for another name.
+    """
+    if name not in LOADERS:
+        raise ValueError(f"the models are {', '.join(LOADERS)}; {name!r} came")
+    return LOADERS[name]().eval()
+
+
+def _load_minilm():
     from safetensors.torch import load_file
 
     from course_utils import bert
 
-    return bert.from_published(load_file(assets.path("minilm")), n_heads=12).eval()
+    return bert.from_published(load_file(assets.path("minilm")), n_heads=12)
+
+
+def _load_smollm2():
+    import torch
+    from safetensors import safe_open
+
+    from course_utils.checkpoints import fill
+    from course_utils.gpt import GPT, GPTConfig
+
+    with safe_open(assets.path("smollm2-135m"), "pt") as file:
+        config = json.loads(file.metadata()["notes"])["config"]
+        with torch.device("meta"):  # no time is spent on random weights
+            model = GPT(GPTConfig(**config))
+        model.to_empty(device="cpu")
+        fill(model, {name: file.get_tensor(name) for name in file.keys()}, "smollm2-135m")  # noqa: SIM118
+    return model
+
+
+LOADERS = {"minilm": _load_minilm, "smollm2-135m": _load_smollm2}
