@@ -22,24 +22,20 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-def scaled_dot_product_attention(
+def attention_weights(
     q: Float[Tensor, "... queries width"],
     k: Float[Tensor, "... keys width"],
-    v: Float[Tensor, "... keys d_value"],
     mask: Bool[Tensor, "... queries keys"] | None = None,
     scale: float | None = None,
-) -> tuple[Float[Tensor, "... queries d_value"], Float[Tensor, "... queries keys"]]:
-    """softmax(scale q k^T) v, and the weights: one distribution over the keys for each query.
+) -> Float[Tensor, "... queries keys"]:
+    """softmax(scale q k^T): one distribution over the keys for each query, or zeros if it may attend to none.
 
     scale is 1 / sqrt(width) if None, which keeps the scores of random vectors at variance 1 (Vaswani et al.
-    2017, section 3.2.1). The softmax runs in float32 at least. Raises ValueError for shapes that don't fit,
-    an empty sequence, and a mask that is not boolean.
+    2017, section 3.2.1). The softmax runs in float32 at least. Raises ValueError for widths that differ, an
+    empty sequence, and a mask that is not boolean or doesn't fit.
     """
-    if q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
-        raise ValueError(
-            "queries and keys have one width, and there are as many values as keys; "
-            f"q {tuple(q.shape)}, k {tuple(k.shape)}, v {tuple(v.shape)} came"
-        )
+    if q.shape[-1] != k.shape[-1]:
+        raise ValueError(f"queries and keys have one width; q {tuple(q.shape)}, k {tuple(k.shape)} came")
     _check_length(q.shape[-2])
     _check_length(k.shape[-2])
     scale = q.shape[-1] ** -0.5 if scale is None else scale
@@ -47,9 +43,26 @@ def scaled_dot_product_attention(
     _check_mask(mask, scores.shape)
     if mask is not None:
         scores = scores.masked_fill(~mask, float("-inf"))
-    weights = scores.softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32)).to(v.dtype)
+    weights = scores.softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32)).to(q.dtype)
     if mask is not None:
         weights = weights.masked_fill(~mask, 0.0)  # a row of -inf alone became NaN: it gathers nothing
+    return weights
+
+
+def scaled_dot_product_attention(
+    q: Float[Tensor, "... queries width"],
+    k: Float[Tensor, "... keys width"],
+    v: Float[Tensor, "... keys d_value"],
+    mask: Bool[Tensor, "... queries keys"] | None = None,
+    scale: float | None = None,
+) -> tuple[Float[Tensor, "... queries d_value"], Float[Tensor, "... queries keys"]]:
+    """The values mixed by `attention_weights`, and those weights.
+
+    Raises ValueError for what `attention_weights` refuses, and if there are not as many values as keys.
+    """
+    if k.shape[-2] != v.shape[-2]:
+        raise ValueError(f"there are as many values as keys; k {tuple(k.shape)}, v {tuple(v.shape)} came")
+    weights = attention_weights(q, k, mask, scale)
     return weights @ v, weights
 
 
@@ -206,10 +219,10 @@ class MultiHeadAttention(nn.Module):
         if self.n_kv_heads < self.n_heads:
             k, v = (x.repeat_interleave(self.n_heads // self.n_kv_heads, dim=1) for x in (k, v))
         if return_weights or self.edit is not None:
-            gathered, weights = scaled_dot_product_attention(q, k, v, mask)
+            weights = attention_weights(q, k, mask)
             if self.edit is not None:
                 weights = self.edit(weights)
-                gathered = weights @ v
+            gathered = weights @ v
         else:
             gathered, weights = fused_attention(q, k, v, mask), None
         joined = gathered.transpose(1, 2).flatten(2)  # (B, Tq, d_model)
