@@ -51,12 +51,15 @@ function render({ model, el }) {
     move: (down, right) => chooseHead(clamp(state.head + right, now().n_heads), clamp(state.layer + down, now().layers.length)),
     pick: (head, layer) => chooseHead(head, layer, true), toggle: () => chooseHead(state.head, state.layer, true) });
   const entropies = element("div", { class: "ae-entropies", role: "listbox", "aria-multiselectable": "true" });
+  const allHeads = element("div", {}, heading("All heads: a row a layer, a column a head"), grid.root,
+    heading("Entropy of this row in bits, by head of the layer"), entropies);
   const map = mapPart({
     move: (down, right) => (down ? ask({ query: clamp(state.query + down, now().tokens.length) }) : moveTo(clamp(key + right, nKeys()))),
     pick: (at) => { ask({ query: at.query }); moveTo(at.key); }, hover });
   const mapTitle = heading();
   const caption = element("p", { class: "ae-caption" });
   const cell = element("p", { class: "ae-readout", role: "status", "aria-live": "polite" });
+  const masked = element("span", {}, element("i", { class: "ae-hatched" }), "masked: may not attend");
   const hides = element("fieldset", { class: "ae-line" });
   const hows = choice(HOWS, (how) => { otherField.hidden = how !== "swap"; });
   const other = choice({}, () => {}), otherField = field("Other head", other);
@@ -74,9 +77,8 @@ function render({ model, el }) {
       field("Layer", layers), field("Head", headList), field("Show", combine), all),
     warning, sentence.root,
     element("div", { class: "ae-columns" },
-      element("div", {}, heading("All heads: a row a layer, a column a head"), grid.root,
-        heading("Entropy of this row in bits, by head of the layer"), entropies),
-      element("div", {}, mapTitle, map.root, colourLegend(), caption, cell, map.zoom)),
+      allHeads,
+      element("div", {}, mapTitle, map.root, colourLegend(masked), caption, cell, map.zoom)),
     hides, operate);
   const view = frame({ model, el, label: "Attention explorer", body, draw, tables });
 
@@ -185,6 +187,8 @@ function render({ model, el }) {
     hows.querySelector("[value=previous]").disabled = cross;
     warning.textContent = warnings.join(" ");
     warning.hidden = !warnings.length;
+    masked.hidden = !now().masked;
+    allHeads.hidden = now().layers.length * n_heads === 1;
     const box = (name, change) => {
       const input = element("input", { type: "checkbox", name, onchange: () => change(input.checked) });
       return element("label", { class: "ae-box" }, input, name);

@@ -189,6 +189,7 @@ class AttentionExplorer(Widget):
             "cross": attention.cross,
             "n_heads": attention.weights.shape[1],
             "caption": f"{attention.mask_in_words()}; {attention.scale_in_words()}",
+            "masked": attention.may is not None and not bool(attention.may.all()),
             "warnings": attention.warnings,
             "sinks": {visible(sink): places for sink, places in attention.sinks.items()},
             "layers": [self._packed(name, layer).tobytes() if whole else None for layer in layers],
@@ -308,6 +309,7 @@ class AttentionExplorer(Widget):
             vmax=FULL,
             extent=(-0.5, n_keys - 0.5, n_queries - 0.5, -0.5),
             aspect="auto",
+            interpolation="nearest",  # smoothed, the picture of a noisy head would be more than twice as large
         )
         for side, names in (("x", attention.keys), ("y", attention.tokens)):
             if len(names) <= 24:

@@ -143,10 +143,12 @@ function sentencePart(on) {
 
 /** All heads as small maps. on: { move(down, right), pick(head, layer), toggle() }. */
 function gridPart(on) {
-  const GAP = 4;
+  const GAP = 4, MARGIN = 24; // pixels between the maps, and for the numbers of the layers, as in the .css
   const canvas = element("canvas", { class: "ae-canvas", tabindex: "0", role: "group" });
   const frame = element("div", { class: "ae-frame" });
-  const root = element("div", { class: "ae-place" }, canvas, frame);
+  const headNames = element("div", { class: "ae-names", "aria-hidden": "true" });
+  const layerNames = element("div", { class: "ae-names", "aria-hidden": "true" });
+  const root = element("div", { class: "ae-grid" }, headNames, layerNames, element("div", { class: "ae-place" }, canvas, frame));
   let step = 0, size = { n_heads: 1, n_layers: 1 };
 
   arrowKeys(canvas, on.move);
@@ -165,7 +167,9 @@ function gridPart(on) {
   function draw({ maps, rows, columns, n_heads, head, layer, heads, edited, label }) {
     const n_layers = maps.length;
     size = { n_heads, n_layers };
-    step = Math.max(18, Math.min(60, Math.floor(root.clientWidth / n_heads)));
+    step = Math.max(18, Math.min(60, Math.floor((root.clientWidth - MARGIN) / n_heads)));
+    number(headNames, n_heads, "width");
+    number(layerNames, n_layers, "height");
     const context = sheet(canvas, n_heads * step, n_layers * step), side = step - GAP;
     context.imageSmoothingEnabled = columns > side;
     context.fillStyle = hatching(context);
@@ -182,6 +186,11 @@ function gridPart(on) {
     for (const head of heads) context.strokeRect(head * step + 1.5, layer * step + 1.5, step - 3, step - 3);
     Object.assign(frame.style, pixels({ left: head * step, top: layer * step, width: step, height: step }));
     canvas.setAttribute("aria-label", label);
+  }
+
+  function number(where, n, side) {
+    where.replaceChildren(...Array.from({ length: n }, (_, i) =>
+      element("span", { style: `${side}: ${step}px` }, String(i))));
   }
 
   /** The mark of a head that was changed. */
@@ -271,13 +280,13 @@ function mapPart(on) {
   return { root, zoom, draw, point };
 }
 
-/** What the colours mean. */
-function colourLegend() {
+/** What the colours mean; `masked` is the part on the mask. */
+function colourLegend(masked) {
   const stops = Array.from({ length: 13 }, (_, i) => css(cividis(i / 12))).join(", ");
   const ticks = [0, 0.01, 0.05, 0.25, 0.5, 1].map((w) => element("span", { style: `left: ${100 * Math.sqrt(w)}%` },
     w ? `${100 * w} %` : "0"));
   return element("div", { class: "ae-legend" },
     element("span", { class: "ae-scale", role: "img", "aria-label": "dark is 0, bright is 100 %",
       style: `background: linear-gradient(90deg, ${stops})` }, ...ticks),
-    element("span", {}, element("i", { class: "ae-hatched" }), "masked: may not attend"));
+    masked);
 }
