@@ -4,6 +4,13 @@ A variant needs the idea of the first version and takes the same arguments, so t
 it is pasted, and earns a sentence of its own.
 """
 
-from course_utils.checks.again import ngrams, smoothing, start
+from course_utils.checks.again import attention, heads, ngrams, smoothing, start, transformer
 
-CHECKS = (*start.CHECKS, *ngrams.CHECKS, *smoothing.CHECKS)
+CHECKS = (
+    *start.CHECKS,
+    *ngrams.CHECKS,
+    *smoothing.CHECKS,
+    *attention.CHECKS,
+    *heads.CHECKS,
+    *transformer.CHECKS,
+)
