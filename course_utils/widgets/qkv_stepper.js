@@ -194,7 +194,7 @@ function render({ model, el }) {
     drawScene();
     drawSum();
     const [row, column] = edited;
-    fieldName.replaceChildren(`Change x[${row}, ${column}], of “`, ...visible(tokens[row]), "”");
+    fieldName.replaceChildren(`Change x[${row}, ${column}], of “`, ...visible(tokens[row]), `” (−${largest} to ${largest})`);
     // not while it is typed: “1.” would become “1”
     if (field.value === "" || Number(field.value) !== m.x[row][column]) field.value = m.x[row][column];
     differs.hidden = !at;

@@ -80,7 +80,8 @@ def test_every_equation_ends_in_its_cell_and_its_sources_make_it(call, numbers):
     for equation in equations:
         name, i, j = equation["cell"]
         assert equation["at"] == f"{name}[{i}, {j}]"
-        assert equation["numbers"][-1].split(" ", 1)[1] == written(values[name][i, j])
+        last = equation["numbers"][-1].split(" ", 1)[1].replace("−", "-").replace("∞", "inf")
+        assert float(last) == pytest.approx(values[name][i, j], abs=6e-4)
         from_ = [values[n][r, c] for n, r, c in equation["from"]]
         half = len(from_) // 2
         if name in ("q", "k", "v", "scores", "output"):
@@ -176,6 +177,8 @@ def test_an_edited_number_changes_what_follows_before_the_kernel_answers(opened)
     widget = begin(opened)
     cell(widget, "x", 0, 2).click()
     widget.get_by_role("tab", name="6 weights").click()
+    cell(widget, "weights", 1, 0).click()
+    opened.settled(widget)
     before = widget.locator(".qs-scene").screenshot()
     at_once = widget.get_by_role("spinbutton").evaluate(
         """(field) => {
@@ -190,7 +193,7 @@ def test_an_edited_number_changes_what_follows_before_the_kernel_answers(opened)
     assert at_once == f"weights[1, 0], query cat, key the, {written(weights[1, 0])}"
     opened.settled(widget)
     assert widget.locator(".qs-scene").screenshot() != before
-    expect(sentence(widget)).to_contain_text(f"{weights[3, 0]:.2f} for “the”")
+    expect(sentence(widget)).to_contain_text(f"“cat” mixes with the weights {weights[1, 0]:.2f} for “the”")
     widget.get_by_role("button", name="Reset the numbers").click()
     opened.settled(widget)
     assert widget.locator(".qs-scene").screenshot() == before
@@ -202,8 +205,10 @@ def test_a_number_that_is_not_allowed_changes_nothing(opened, typed):
     before = sentence(widget).inner_text()
     field = widget.get_by_role("spinbutton")
     field.press("Control+a")
-    field.press("Delete")
-    field.press_sequentially(typed)
+    if typed == "-":
+        field.press_sequentially(typed)  # on the way to a number, and none yet
+    else:
+        field.fill(typed)
     opened.settled(widget)
     assert sentence(widget).inner_text() == before
     expect(widget.locator(".cw-problem")).to_be_hidden()
@@ -292,8 +297,8 @@ def test_keyboard_alone_then_touch(browser, lab):
         for key in ["d", "d", "a", "b", "x", "j", "k", "m"]:
             press(key)
         assert opened.page.locator(".jp-CodeCell").count() == 1
-        press("Shift+Tab")
-        press("Shift+Tab")
+        for _ in range(3):  # past k and q
+            press("Shift+Tab")
         assert opened.page.evaluate("document.activeElement.className") == "qs-tabs"
         press("Home")
         opened.tab_to("[aria-label=x]")
@@ -302,7 +307,7 @@ def test_keyboard_alone_then_touch(browser, lab):
         assert opened.page.evaluate("document.activeElement.matches('[type=number]')")
         press("ArrowUp")
         opened.settled(widget)
-        expect(sentence(widget)).to_contain_text("x[2, 0] of “sat” is 1.1")
+        expect(sentence(widget)).to_contain_text("x[2, 2] of “sat” is −0.9")
         press("Escape")
 
         widget.get_by_role("tab", name="7 output").tap()
