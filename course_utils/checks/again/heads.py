@@ -171,7 +171,8 @@ PREFIX_ATTENTION = Check(
         Mistake("Variance grows with d; scale the scores by 1 / √d.", _prefix(_seen, scale=1)),
     ),
     hint="`both = np.concatenate([source, x])` has S + T rows, and keys and values are made of it; queries "
-    "are made of `x`. Query i may see the S source tokens and i + 1 of its own: `np.tri(T, S + T, S, dtype=bool)`.",
+    "are made of `x`. Query i may see the S source tokens and i + 1 of its own: "
+    "`np.tri(T, S + T, S, dtype=bool)`.",
     neighbour="""A triangle that begins further right, for 2 pages that are there and 3 that are written:
 
 ```python
@@ -254,8 +255,8 @@ WITHOUT_HALF = Check(
         Mistake(OVERFLOW, _left_over(logsum=lambda a, b: np.log(np.exp(a) - np.exp(b)))),
     ),
     hint="All is share_b of the half plus 1 - share_b of the rest, where share_b is "
-    "`np.exp(logsum_b - logsum_all)`. Solve for the rest. The sum of exps that is left is 1 - share_b of all of it; its logarithm is "
-    "`logsum_all + np.log(1 - share_b)`.",
+    "`np.exp(logsum_b - logsum_all)`. Solve for the rest. The sum of exps that is left is 1 - share_b of all "
+    "of it; its logarithm is `logsum_all + np.log(1 - share_b)`.",
     neighbour="""The average mark of 40 pupils was 2.25. Ten of them, with an average of 3, leave:
 
 ```python
