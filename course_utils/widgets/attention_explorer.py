@@ -309,7 +309,7 @@ class AttentionExplorer(Widget):
             vmax=FULL,
             extent=(-0.5, n_keys - 0.5, n_queries - 0.5, -0.5),
             aspect="auto",
-            interpolation="nearest",  # smoothed, the picture of a noisy head would be more than twice as large
+            interpolation="nearest",  # smoothed, a noisy head takes more than twice the bytes
         )
         for side, names in (("x", attention.keys), ("y", attention.tokens)):
             if len(names) <= 24:
