@@ -156,6 +156,11 @@ class Sampler:
         self.settings = settings
 
     @property
+    def greedy(self) -> bool:
+        """Whether one token alone is ever left."""
+        return self.settings.get("temperature") == 0
+
+    @property
     def needs_counts(self) -> bool:
         return not PENALTIES.keys().isdisjoint(self.settings)
 

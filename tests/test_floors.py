@@ -28,7 +28,7 @@ FLOORS = [
     },
     {"transformer", "recurrent", "coding"},
     {"bert", "seq2seq", "gpt"},
-    {"training", "generation", "pretrained", "finetuning"},
+    {"training", "generation", "speculation", "pretrained", "finetuning"},
     {"pretraining"},
     {"scoreboard", "progress", "plots", "quizzes", "widgets", "checks", "weights"},
     {"classroom", "browsers", "doctor", "cli"},

@@ -1,0 +1,285 @@
+"""Writing a text token by token: drawn, or searched for.
+
+A model here is anything with `vocab_size`, `context`, `new_caches()` and `model(ids, caches, mask, last)`, as
+`course_utils.gpt.GPT` has them; the last gives logits (batch, last, vocab). A sampler says what may follow.
+
+    answer = generate(model, [ids], 50, sampler=Sampler(temperature=0.8, top_p=0.95))[0]
+
+`course_utils.speculation` writes the same, several tokens at a time.
+
+Sources: Graves 2012, Wu et al. 2016, section 7 (beam search and its length penalty).
+"""
+
+import warnings
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from course_utils.sampling import Sampler, draw, token_counts
+from course_utils.transformer import BlockCache
+
+GREEDY = Sampler(temperature=0)
+
+
+@dataclass
+class Completion:
+    """What was written after one prompt, and why it ended: at an "end" token, at a "stop" string (which is
+    not part of the text), at the "length" asked for, or "interrupted"."""
+
+    ids: list[int] = field(default_factory=list)
+    text: str = ""
+    reason: str = "interrupted"
+
+
+@torch.inference_mode()
+def generate(
+    model,
+    prompts: Sequence[Sequence[int]],
+    max_new: int,
+    *,
+    sampler: Sampler = GREEDY,
+    generator: torch.Generator | None = None,
+    end_ids: Collection[int] = (),
+    decode: Callable[[list[int]], str] | None = None,
+    stop: Sequence[str] = (),
+    report: Callable[[int, int, str], object] | None = None,
+    use_cache: bool = True,
+) -> list[Completion]:
+    """Continue each prompt by at most `max_new` tokens; prompts may have different lengths.
+
+    Row by row a completion ends at a token of `end_ids`, or where its text, which `decode` makes of its ids,
+    contains one of the strings `stop`, whatever the borders of the tokens. `report(row, id, text)` hears
+    every token with the text that is new and certain; if it returns True, or on Ctrl-C, all rows end as they
+    are.
+
+    A model reads `context` tokens at most: a longer prompt is cropped to its end, with notice, and a text
+    that outgrows the window goes on with the last half of it. Raises ValueError for an empty prompt, ids
+    outside the vocabulary, and stop strings without `decode`.
+    """
+    prompts = [_checked(prompt, model.vocab_size) for prompt in _several(prompts)]
+    check_length(max_new)
+    if (stop or report) and decode is None:
+        raise ValueError("stop strings and report need decode, which makes a text of ids; none came")
+    if "" in stop:
+        raise ValueError("a stop string has a character at least; an empty one came")
+    texts = [_cropped(prompt, model.context) for prompt in prompts]
+    written = [Completion(reason="length") for _ in texts]
+    reader, counts = _Reader(model, texts, use_cache), None
+    if sampler.needs_counts:
+        counts = token_counts(_pad(texts, -1)[0], model.vocab_size).to(device_of(model))
+    rows, shown = (
+        list(range(len(texts))),
+        [0] * len(texts),
+    )  # which still go on; characters that were reported
+    try:
+        for length in range(1, max_new + 1):
+            logits = sampler(reader.logits(), counts)
+            drawn = logits.argmax(-1) if sampler.greedy else draw(logits, generator)
+            going = []
+            for place, (row, token) in enumerate(zip(rows, drawn.tolist(), strict=True)):
+                completion = written[row]
+                completion.ids.append(token)
+                if token in end_ids:
+                    completion.reason = "end"
+                elif decode is not None:
+                    _find_stop(completion, decode(completion.ids), stop)
+                if completion.reason == "length":
+                    going.append(place)
+                if report:
+                    text = completion.text
+                    last = completion.reason != "length" or length == max_new
+                    start, shown[row] = shown[row], len(text) if last else _certain(text, stop)
+                    if report(row, token, text[start : shown[row]]) is True:
+                        raise KeyboardInterrupt
+            rows = [rows[place] for place in going]
+            if not rows:
+                break
+            reader.append(drawn, going)
+            if counts is not None:
+                counts = (counts + token_counts(drawn[:, None], model.vocab_size))[going]
+    except KeyboardInterrupt:
+        for row in rows:
+            if written[row].reason == "length" and len(written[row].ids) < max_new:
+                written[row].reason = "interrupted"
+    return written
+
+
+class _Reader:
+    """The texts that a model goes on reading, one row each, padded on the left to one length."""
+
+    def __init__(self, model, texts: list[list[int]], use_cache: bool):
+        self.model, self.texts, self.use_cache = model, texts, use_cache
+        self._begin()
+
+    def _begin(self) -> None:
+        ids, real = _pad(self.texts, 0)
+        device = device_of(self.model)
+        self.length, self.unread = ids.shape[1], ids.to(device)
+        self.mask = None if real.all() else real[:, None, None].to(device)
+        self.caches = self.model.new_caches() if self.use_cache else None
+
+    def logits(self) -> Float[Tensor, "batch vocab"]:
+        """For the token after the last one of each row."""
+        return self.model(self.unread, self.caches, self.mask, last=1)[:, -1].float()
+
+    def append(self, drawn: Int[Tensor, " batch"], going: list[int]) -> None:
+        """Add a token to each row, and keep the rows that go on."""
+        tokens = drawn.tolist()
+        self.texts = [[*self.texts[row], tokens[row]] for row in going]
+        self.length += 1
+        if self.length > self.model.context:
+            self.texts = [text[-max(self.model.context // 2, 1) :] for text in self.texts]
+            self._begin()
+        elif not self.use_cache:
+            self._begin()
+        else:
+            self.unread = drawn[:, None]
+            if self.mask is not None:
+                self.mask = torch.cat([self.mask, self.mask.new_ones(len(drawn), 1, 1, 1)], dim=-1)
+            if len(going) < len(drawn):
+                self.unread = self.unread[going]
+                self.mask = None if self.mask is None else self.mask[going]
+                select(self.caches, going)
+
+
+def select(caches: list[BlockCache] | None, rows: list[int]) -> None:
+    """Keep these rows of the caches, in this order; a row may come twice."""
+    for cache in caches or ():
+        cache.own.keys, cache.own.values = cache.own.keys[rows], cache.own.values[rows]
+
+
+def _find_stop(completion: Completion, text: str, stop: Sequence[str]) -> None:
+    found = [place for place in (text.find(string) for string in stop) if place >= 0]
+    completion.text = text[: min(found)] if found else text
+    completion.reason = "stop" if found else "length"
+
+
+def _certain(text: str, stop: Sequence[str]) -> int:
+    """How much of a text no later token can take back: half a character, or half a stop string, is not."""
+    end = len(text.rstrip("\N{REPLACEMENT CHARACTER}"))
+    for string in stop:
+        for length in range(min(len(string) - 1, end), 0, -1):
+            if text[:end].endswith(string[:length]):
+                end -= length
+                break
+    return end
+
+
+class Beam(NamedTuple):
+    """A continuation: its ids, the sum of their log-probabilities (nats), and the score it was ranked by."""
+
+    ids: list[int]
+    log_p: float
+    score: float
+
+
+@torch.inference_mode()
+def beam_search(
+    model,
+    prompt: Sequence[int],
+    max_new: int,
+    beams: int = 4,
+    *,
+    length_penalty: float = 1.0,
+    end_ids: Collection[int] = (),
+) -> list[Beam]:
+    """The best continuations that a search over `beams` at a time finds, the best first.
+
+    A score is log p / length^length_penalty: 0 ranks by probability alone, which short texts win; 1 by the
+    mean a token. A continuation that reaches a token of `end_ids` is finished; the search ends when no other
+    can overtake the best `beams` finished ones. Raises ValueError as `generate` does, and for fewer than one
+    beam.
+    """
+    check_length(max_new)
+    if not isinstance(beams, int) or beams < 1:
+        raise ValueError(f"beams is a whole number from 1 on; {beams!r} came")
+    prompt = fitting(model, prompt, max_new)
+    caches = model.new_caches()
+    unread = torch.tensor([prompt], device=device_of(model))
+    sums, texts, finished = unread.new_zeros(1, dtype=torch.float64), [[]], []
+    for length in range(1, max_new + 1):
+        log_p = model(unread, caches, None, last=1)[:, -1].double().log_softmax(-1)  # (beams, V)
+        totals = (sums[:, None] + log_p).flatten()
+        # Each beam has len(end_ids) ways to end, so these hold enough that go on.
+        best = totals.topk(min(beams * (1 + len(end_ids)), len(totals)))
+        going = []
+        for total, place in zip(best.values.tolist(), best.indices.tolist(), strict=True):
+            beam, token = divmod(place, log_p.shape[1])
+            if token in end_ids:
+                finished.append(Beam([*texts[beam], token], total, total / length**length_penalty))
+            elif len(going) < beams:
+                going.append((beam, token, total))
+        finished = sorted(finished, key=lambda beam: -beam.score)[:beams]
+        if not going:
+            return finished
+        texts = [[*texts[beam], token] for beam, token, _ in going]
+        sums = best.values.new_tensor([total for _, _, total in going])
+        longest = max_new if length_penalty > 0 else length  # where a sum that only falls scores best
+        if len(finished) == beams and finished[-1].score >= sums[0].item() / longest**length_penalty:
+            return finished
+        select(caches, [beam for beam, _, _ in going])
+        unread = unread.new_tensor([[token] for _, token, _ in going])
+    alive = [
+        Beam(text, total, total / max(max_new, 1) ** length_penalty)
+        for text, total in zip(texts, sums.tolist(), strict=True)
+    ]
+    return sorted(finished + alive, key=lambda beam: -beam.score)[:beams]
+
+
+def _pad(texts: list[list[int]], padding: int) -> tuple[Int[Tensor, "rows time"], Tensor]:
+    """The texts as one tensor, padded on the left, and where they are not padding."""
+    longest = max(map(len, texts))
+    ids = torch.tensor([[padding] * (longest - len(text)) + text for text in texts])
+    lengths = torch.tensor([len(text) for text in texts])
+    return ids, torch.arange(longest) >= longest - lengths[:, None]
+
+
+def device_of(model) -> torch.device:
+    parameters = getattr(model, "parameters", lambda: iter(()))()
+    return next((parameter.device for parameter in parameters), torch.device("cpu"))
+
+
+def _several(prompts) -> list:
+    prompts = list(prompts)
+    if not prompts or isinstance(prompts[0], int | str) or getattr(prompts[0], "ndim", 1) == 0:
+        raise ValueError("prompts is a list of prompts, each a list of token ids: [ids] for a single one")
+    return prompts
+
+
+def _checked(prompt: Sequence[int], vocab_size: int) -> list[int]:
+    """The ids as a list. Raises ValueError for none, and for one that the model does not know."""
+    ids = [int(i) for i in prompt]
+    if not ids:
+        raise ValueError("a prompt has one token at least: begin with a line break, or with a start token")
+    for i in ids:
+        if not 0 <= i < vocab_size:
+            raise ValueError(f"token ids lie between 0 and {vocab_size - 1}; {i} came")
+    return ids
+
+
+def check_length(max_new: int) -> None:
+    if not isinstance(max_new, int) or max_new < 0:
+        raise ValueError(f"max_new is a whole number from 0 on; {max_new!r} came")
+
+
+def _cropped(prompt: list[int], size: int) -> list[int]:
+    if len(prompt) > size:
+        warnings.warn(
+            f"the prompt has {len(prompt):,} tokens and there is room for {size:,}: its end is read, the "
+            f"first {len(prompt) - size:,} are left out",
+            stacklevel=4,
+        )
+    return prompt[-size:]
+
+
+def fitting(model, prompt: Sequence[int], max_new: int) -> list[int]:
+    """The prompt, cropped so that all new tokens fit into the context as well."""
+    if max_new >= model.context:
+        raise ValueError(
+            f"the model reads {model.context} tokens at once: max_new stays below; {max_new} came"
+        )
+    return _cropped(_checked(prompt, model.vocab_size), model.context - max_new)

@@ -1,0 +1,158 @@
+"""Writing several tokens at a time: a cheap draft guesses them, and one call of the model checks them all.
+
+A model reads k tokens in hardly more time than one, since reading its weights takes longest. So guesses are
+nearly free, and every one that is right saves a call. Which of them stay is decided so that the text is
+distributed as if there had been no guesses.
+
+Sources: Leviathan, Kalman & Matias 2023; Chen et al. 2023 (speculative decoding); Saxena 2023 (drafts looked
+up in the text itself).
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from course_utils.generation import GREEDY, check_length, device_of, fitting
+from course_utils.sampling import Sampler, draw
+from course_utils.transformer import BlockCache
+
+
+class LookupDraft:
+    """Guess that the text repeats itself: find the last `n` tokens earlier on, and propose what came then."""
+
+    vocab_size = None  # whichever the model has
+
+    def __init__(self, n: int = 2):
+        if n < 1:
+            raise ValueError(f"n is how many tokens are looked up, at least 1; {n} came")
+        self.n = n
+
+    def propose(self, text: list[int], k: int, vocab_size: int) -> tuple[list[int], Tensor]:
+        """At most k ids, and the probabilities (k, V) with which they were chosen: certainty."""
+        pattern, tokens = text[-self.n :], []
+        for start in range(len(text) - self.n - 1, -1, -1):
+            if text[start : start + self.n] == pattern:
+                tokens = text[start + self.n : start + self.n + k]
+                break
+        q = torch.zeros(len(tokens), vocab_size)
+        q[range(len(tokens)), tokens] = 1.0
+        return tokens, q
+
+
+class ModelDraft:
+    """Let a smaller model with the same vocabulary guess, with a sampler of its own."""
+
+    def __init__(self, model, sampler: Sampler, generator: torch.Generator | None = None):
+        self.model, self.sampler, self.generator = model, sampler, generator
+        self.vocab_size = model.vocab_size
+        self.caches, self.read = model.new_caches(), []  # what the caches have read
+
+    def propose(self, text: list[int], k: int, vocab_size: int) -> tuple[list[int], Tensor]:
+        """At most k ids (none beyond its context), and the probabilities (k, V) that they were drawn from."""
+        agreed = _common_prefix(self.read, text[:-1])
+        crop(self.caches, agreed)
+        unread, tokens, q = text[agreed:], [], []
+        for _ in range(min(k, self.model.context - len(text))):
+            ids = torch.tensor([unread], device=device_of(self.model))
+            logits = self.sampler(self.model(ids, self.caches, None, last=1)[0, -1].float())
+            unread = [int(draw(logits, self.generator))]
+            tokens += unread
+            q.append(logits.softmax(-1).cpu())
+        self.read = [*text, *tokens[:-1]] if tokens else self.read[:agreed]
+        return tokens, torch.stack(q) if q else torch.zeros(0, vocab_size)
+
+
+@dataclass
+class Speculation:
+    """What was written, and what it took: drafted tokens, those of them that stayed, calls of the model."""
+
+    ids: list[int] = field(default_factory=list)
+    drafted: int = 0
+    accepted: int = 0
+    calls: int = 0
+
+
+@torch.inference_mode()
+def speculative_generate(
+    model,
+    prompt: Sequence[int],
+    max_new: int,
+    draft: LookupDraft | ModelDraft,
+    k: int = 4,
+    *,
+    sampler: Sampler = GREEDY,
+    generator: torch.Generator | None = None,
+    end_ids: Collection[int] = (),
+) -> Speculation:
+    """Continue a prompt, k guessed tokens at a time, which one call of the model checks together.
+
+    What comes out has the same distribution as without guesses: see `accept`. It is only faster, where one
+    call with k + 1 tokens costs less than the calls that it saves. Raises ValueError for a draft of another
+    vocabulary and for a sampler with penalties, besides what `generate` refuses.
+    """
+    check_length(max_new)
+    if not isinstance(k, int) or k < 1:
+        raise ValueError(f"k is how many tokens are guessed at a time, 1 or more; {k!r} came")
+    if draft.vocab_size not in (None, model.vocab_size):
+        raise ValueError(
+            f"draft and target need one vocabulary: the draft has {draft.vocab_size} tokens, the target "
+            f"{model.vocab_size}; take a draft that reads what the same tokenizer writes"
+        )
+    if sampler.needs_counts:
+        raise ValueError(f"guesses are checked together, before they count: no penalties; {sampler} came")
+    text = fitting(model, prompt, max_new)
+    start, caches, run = len(text), model.new_caches(), Speculation()
+    while len(text) - start < max_new:
+        room = max_new - (len(text) - start) - 1  # a call gives one token more than was guessed
+        drafted, q = draft.propose(text, min(k, room), model.vocab_size) if room else ([], None)
+        unread = [*text[len(caches[0].own) :], *drafted]
+        ids = torch.tensor([unread], device=device_of(model))
+        logits = model(ids, caches, None, last=len(drafted) + 1)[0].float()
+        p = sampler(logits).softmax(-1).cpu()  # (drafted + 1, V)
+        n, token = accept(drafted, q, p, generator)
+        run.drafted, run.accepted, run.calls = run.drafted + len(drafted), run.accepted + n, run.calls + 1
+        for new in [*drafted[:n], token]:
+            text.append(new)
+            if new in end_ids:
+                run.ids = text[start:]
+                return run
+        crop(caches, len(text) - 1)
+    run.ids = text[start:]
+    return run
+
+
+def accept(
+    drafted: list[int],
+    q: Float[Tensor, "drafted vocab"] | None,
+    p: Float[Tensor, "drafted+1 vocab"],
+    generator: torch.Generator | None = None,
+) -> tuple[int, int]:
+    """How many drafts stay, and the token after them; q are the draft's probabilities, p the target's.
+
+    A draft x stays with the chance min(1, p(x) / q(x)). At the first that does not, a token is drawn from
+    max(p - q, 0), renormalised: what the draft proposes too seldom. So every token is distributed as p says
+    (Leviathan, Kalman & Matias 2023, theorem in appendix A.1).
+    """
+    for i, token in enumerate(drafted):
+        chance = torch.rand((), dtype=torch.float64, generator=generator)
+        if chance * q[i, token] >= p[i, token]:
+            return i, int(torch.multinomial((p[i] - q[i]).clamp(min=0), 1, generator=generator))
+    return len(drafted), int(torch.multinomial(p[-1], 1, generator=generator))
+
+
+def _common_prefix(one: list[int], other: list[int]) -> int:
+    for i, pair in enumerate(zip(one, other, strict=False)):
+        if pair[0] != pair[1]:
+            return i
+    return min(len(one), len(other))
+
+
+def crop(caches: list[BlockCache], length: int) -> None:
+    """Forget all but the first `length` tokens that the caches have read."""
+    for cache in caches:
+        if len(cache.own) > length:
+            cache.own.keys = cache.own.keys[..., :length, :]
+            cache.own.values = cache.own.values[..., :length, :]

@@ -1,0 +1,154 @@
+"""Speculative decoding with mock models: the same distribution, which a wrong rule of acceptance breaks."""
+
+import math
+from itertools import product
+
+import pytest
+import torch
+from mocks import Mock
+
+from course_utils import speculation
+from course_utils.generation import generate
+from course_utils.sampling import Sampler
+from course_utils.speculation import LookupDraft, ModelDraft, speculative_generate
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+V, N, RUNS = 3, 4, 1500
+LIMIT = 124.8  # chi-square of 80 degrees of freedom: exceeded once in 1,000
+
+
+def drafts():
+    return {
+        "a model": lambda generator: ModelDraft(Mock(V, seed=7), Sampler(), generator),
+        "the text": lambda generator: LookupDraft(1),
+    }
+
+
+def chi_square(draft_name, sampler):
+    """How far the texts of N tokens are from the target's own distribution."""
+    model, prompt = Mock(V, spread=1.0), [1, 0, 2, 1]
+    generator = torch.Generator().manual_seed(0)
+    draft, counts = drafts()[draft_name](generator), {}
+    for _ in range(RUNS):
+        run = speculative_generate(model, prompt, N, draft, k=3, sampler=sampler, generator=generator)
+        counts[tuple(run.ids)] = counts.get(tuple(run.ids), 0) + 1
+    total = 0.0
+    for text in product(range(V), repeat=N):
+        p = 1.0
+        for i, token in enumerate(text):
+            logits = model.next_probs([*prompt, *text[:i]]).log()
+            p *= sampler(logits).softmax(-1)[token].item()
+        if p == 0:
+            assert text not in counts
+        else:
+            total += (counts.get(text, 0) - RUNS * p) ** 2 / (RUNS * p)
+    return total
+
+
+@pytest.mark.parametrize("draft_name", drafts())
+@pytest.mark.parametrize("sampler", [Sampler(), Sampler(temperature=0.7, top_k=2)], ids=str)
+def test_texts_are_distributed_as_without_guesses(draft_name, sampler):
+    assert chi_square(draft_name, sampler) < LIMIT
+
+
+def accept_where_the_target_agrees(drafted, q, p, generator=None):
+    for i, token in enumerate(drafted):
+        if p[i, token] < q[i, token]:
+            return i, int(torch.multinomial((p[i] - q[i]).clamp(min=0), 1, generator=generator))
+    return len(drafted), int(torch.multinomial(p[-1], 1, generator=generator))
+
+
+def draw_anew_from_the_target(drafted, q, p, generator=None):
+    for i, token in enumerate(drafted):
+        if torch.rand((), generator=generator) * q[i, token] >= p[i, token]:
+            return i, int(torch.multinomial(p[i], 1, generator=generator))
+    return len(drafted), int(torch.multinomial(p[-1], 1, generator=generator))
+
+
+@pytest.mark.parametrize("draft_name", drafts())
+@pytest.mark.parametrize("rule", [accept_where_the_target_agrees, draw_anew_from_the_target])
+def test_a_wrong_rule_fails_the_same_test(draft_name, rule, monkeypatch):
+    monkeypatch.setattr(speculation, "accept", rule)
+    assert chi_square(draft_name, Sampler()) > LIMIT
+
+
+@pytest.mark.parametrize("k", [1, 2, 5])
+@pytest.mark.parametrize("n", [1, 2, 17])
+def test_greedy_text_is_the_same_to_the_token(k, n):
+    for seed in range(5):
+        model = Mock(8, seed=seed)
+        expected = generate(model, [[1, 2]], n)[0].ids
+        for draft in (LookupDraft(2), ModelDraft(Mock(8, seed=9), Sampler(temperature=0))):
+            assert speculative_generate(model, [1, 2], n, draft, k).ids == expected
+
+
+def test_good_guesses_save_calls():
+    model = Mock(8)
+    run = speculative_generate(model, [1], 20, ModelDraft(Mock(8), Sampler(temperature=0)), k=4)
+    assert run.accepted == run.drafted == 16 and run.calls == 4
+    run = speculative_generate(model, [1], 20, ModelDraft(Mock(8, seed=9), Sampler(temperature=0)), k=4)
+    assert run.accepted < run.drafted and run.accepted + run.calls == 20
+
+
+def test_the_draft_reads_each_accepted_token_once():
+    draft = ModelDraft(Mock(8), Sampler(temperature=0))
+    speculative_generate(Mock(8), [1, 2, 3], 20, draft, k=4)
+    assert draft.model.tokens == 3 + 19 - 1  # the last of each four is read with the next; none twice
+
+
+def test_a_draft_goes_on_with_another_text():
+    draft, model = ModelDraft(Mock(8, seed=4), Sampler(temperature=0)), Mock(8)
+    for prompt in ([1, 2, 3], [1, 2], [5], [1, 2, 3]):
+        expected = generate(model, [prompt], 12)[0].ids
+        assert speculative_generate(model, prompt, 12, draft).ids == expected
+
+
+def test_lookup_proposes_what_followed_the_last_time():
+    tokens, q = LookupDraft(2).propose([1, 2, 3, 4, 1, 2, 5, 6, 1, 2], 3, 8)
+    assert tokens == [5, 6, 1] and q.argmax(-1).tolist() == [5, 6, 1] and q.sum().item() == 3
+    for text in ([1, 2, 3], [1], [1, 2]):
+        tokens, q = LookupDraft(2).propose(text, 3, 8)
+        assert tokens == [] and q.shape == (0, 8)
+
+
+def test_it_ends_at_an_end_token():
+    model = Mock(8)
+    whole = generate(model, [[1]], 20)[0].ids
+    end = whole[6]
+    expected = generate(model, [[1]], 20, end_ids=[end])[0].ids
+    run = speculative_generate(model, [1], 20, ModelDraft(Mock(8), Sampler(temperature=0)), end_ids=[end])
+    assert run.ids == expected and run.ids[-1] == end
+
+
+def test_a_draft_with_a_shorter_context_stops_guessing_there():
+    draft, model = ModelDraft(Mock(8, context=6), Sampler(temperature=0)), Mock(8)
+    assert speculative_generate(model, [1, 2], 20, draft).ids == generate(model, [[1, 2]], 20)[0].ids
+
+
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        ({"draft": ModelDraft(Mock(5), Sampler())}, "the draft has 5 tokens, the target 8"),
+        ({"sampler": Sampler(repetition_penalty=1.2)}, "no penalties"),
+        ({"k": 0}, "1 or more; 0 came"),
+        ({"max_new": 64}, "max_new stays below"),
+        ({"prompt": []}, "one token at least"),
+        ({"prompt": [8]}, "between 0 and 7; 8 came"),
+    ],
+)
+def test_input_that_is_refused(settings, words):
+    with pytest.raises(ValueError, match=words):
+        speculative_generate(Mock(8), **{"prompt": [1], "max_new": 5, "draft": LookupDraft()} | settings)
+
+
+def test_a_lookup_of_nothing():
+    with pytest.raises(ValueError, match="at least 1; 0 came"):
+        LookupDraft(0)
+
+
+def test_equal_models_never_reject():
+    """Where p equals q the chance to stay is 1, up to the last digit."""
+    draft = ModelDraft(Mock(5), Sampler(), torch.Generator().manual_seed(0))
+    run = speculative_generate(Mock(5, context=900), [1], 60, draft, sampler=Sampler())
+    assert run.accepted == run.drafted and math.isclose(run.calls, 12)
