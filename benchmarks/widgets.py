@@ -4,6 +4,7 @@ python3 course.py bench widgets
 python3 course.py bench widgets attention    only the attention explorer beside bertviz and CircuitsVis
 """
 
+import math
 import os
 import sys
 import tempfile
@@ -51,7 +52,7 @@ def every_widget(playwright, lab):
             shown.nodes,
             median(shown.first_draw),
             median(shown.repaint),
-            median(shown.kernel_step),
+            median(shown.kernel_step or [math.nan]),  # one that only listens never asks
         )
         print(f"{name:18}" + "".join(f"{number:13,.0f}" for number in numbers), flush=True)
     browser.close()

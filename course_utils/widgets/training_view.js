@@ -10,14 +10,14 @@ function duration(seconds) {
 
 function render({ model, el }) {
   const names = ["step", "loss", "evaluation", "speed", "left"];
-  const stats = Object.fromEntries(names.map((name) => [name, { name: element("dt", {}), value: element("dd", {}) }]));
+  const stats = Object.fromEntries(names.map((name) => [name, { name: element("small", {}), value: element("b", {}) }]));
   const bar = element("progress", { class: "tv-bar", "aria-label": "steps done" });
   const title = element("h4", { class: "tv-heading" });
   const plot = element("div", { class: "tv-plot", "aria-hidden": "true" });
   const high = element("span", {}), low = element("span", {}), last = element("span", {});
   const legend = element("p", { class: "cw-quiet tv-legend" });
   const body = element("div", { class: "tv" }, title, bar,
-    element("dl", { class: "tv-stats" }, ...Object.values(stats).map(({ name, value }) => element("div", {}, name, value))),
+    element("div", { class: "tv-stats" }, ...Object.values(stats).map(({ name, value }) => element("div", {}, value, name))),
     element("div", { class: "tv-picture" },
       element("div", { class: "tv-axis", "aria-hidden": "true" }, high, low), plot,
       element("div", { class: "tv-under", "aria-hidden": "true" }, element("span", {}, "step 0"), last)),

@@ -32,12 +32,12 @@ class Specimen:
     """A widget as a chapter uses it.
 
     make: Python that makes the i-th one after SETUP. repaint, ask: JavaScript functions of the widget's root
-    and i; the first changes what is drawn without the kernel, the second asks the kernel.
+    and i; the first changes what is drawn without the kernel, the second asks the kernel, if the widget does.
     """
 
     make: str
     repaint: str
-    ask: str
+    ask: str = ""
 
 
 # `fill` sets a field as a person does: the widget hears an input event, then a change.
@@ -170,6 +170,16 @@ SPECIMENS = {
         "(root, i) => fill(root.querySelector('select'), ['bytes', 'id'][i % 2])",
         f"(root, i) => fill(root.querySelector('textarea'), {WORDS})",
     ),
+    "training_view": Specimen(
+        "import math\n"
+        "from course_utils.training import Progress\n"
+        "from course_utils.widgets.training_view import TrainingView\n"
+        'made = TrainingView(8000, "An LSTM", "Twelfth Night, bits a byte", "byte")\n'
+        "for step in range(1, 8001):\n"
+        "    bits = 2 + 6 * math.exp(-step / 500)\n"
+        "    made(Progress(step, 8000, bits * math.log(2), 2.5 - step // 200 / 100, 1e-3, 30_000.0, 1.0))",
+        '(root) => press(root, "Show as table")',
+    ),
 }
 
 
@@ -231,7 +241,8 @@ def exhibits(
                 result.bytes_over_the_wire += crossed[0] // n
                 result.repaint.append(widget.evaluate(REACTED, [specimen.repaint, i, False]))
                 opened.settled(widget)
-                result.kernel_step.append(widget.evaluate(REACTED, [specimen.ask, i, True]))
+                if specimen.ask:
+                    result.kernel_step.append(widget.evaluate(REACTED, [specimen.ask, i, True]))
                 opened.settled(widget)
                 for table in widget.get_by_role("button", name="Show as table").all():
                     table.click()
