@@ -4,12 +4,27 @@ A variant needs the idea of the first version and takes the same arguments, so t
 it is pasted, and earns a sentence of its own.
 """
 
-from course_utils.checks.again import attention, heads, ngrams, smoothing, start, transformer
+from course_utils.checks.again import (
+    attention,
+    bpe,
+    heads,
+    neural,
+    ngrams,
+    recurrent,
+    smoothing,
+    start,
+    tokenizers,
+    transformer,
+)
 
 CHECKS = (
     *start.CHECKS,
     *ngrams.CHECKS,
     *smoothing.CHECKS,
+    *neural.CHECKS,
+    *recurrent.CHECKS,
+    *tokenizers.CHECKS,
+    *bpe.CHECKS,
     *attention.CHECKS,
     *heads.CHECKS,
     *transformer.CHECKS,
