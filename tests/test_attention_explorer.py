@@ -284,7 +284,7 @@ def test_several_attentions_of_one_model():
 def test_the_mask_in_words(mask, words):
     weights = attention(1, 1, 4, 4) * (1 if mask is None else np.asarray(mask))
     made = Attention(TOKENS, weights / np.maximum(weights.sum(-1, keepdims=True), 1e-9), mask=mask)
-    assert made.mask_in_words().startswith(words) and made.warnings == []
+    assert made.mask_in_words.startswith(words) and made.warnings == []
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def test_the_mask_in_words(mask, words):
     [(0.125, "scores × 0.125 = 1/√64"), (1.0, "scores × 1"), (0.3, "scores × 0.3"), ("1/√d", "scale 1/√d")],
 )
 def test_the_scale_in_words(scale, words):
-    assert Attention(TOKENS, WEIGHTS, scale=scale).scale_in_words() == words
+    assert Attention(TOKENS, WEIGHTS, scale=scale).scale_in_words == words
 
 
 def test_sinks_are_the_first_key_and_delimiters_unless_they_are_given():

@@ -4,6 +4,7 @@ Weights are (layers, heads, queries, keys) or a part of it; masks are bool, True
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from course_utils.widgets.base import quoted
 
 LONGEST = 512  # tokens on a side
 FULL, MASKED = 254, 255  # the byte of weight 1, and the byte of a key that may not be attended to
-TOLERANCE = 0.01  # how far from 1 a row's sum may lie: half precision and dropout-free rows stay inside
+TOLERANCE = 0.01  # how far from 1 a row's sum may lie: what half precision rounds away is less
 # keys that many heads attend to when they have nothing to say (Clark et al., 2019, section 3.2)
 DELIMITERS = {"[CLS]", "[SEP]", "<s>", "</s>", "<|endoftext|>", "<|im_start|>", "<|im_end|>", ".", ",", ";"}
 HOWS = {
@@ -80,6 +81,7 @@ class Attention:
             )
         return found
 
+    @cached_property
     def mask_in_words(self) -> str:
         """What the mask hides."""
         if self.may is None:
@@ -94,6 +96,7 @@ class Attention:
                 return f"padding mask: {(~one[0]).sum()} of {len(self.keys)} keys are hidden from every query"
         return f"mask: {100 * (1 - self.may.mean()):.1f} % of the query-key pairs may not attend"
 
+    @property
     def scale_in_words(self) -> str:
         if isinstance(self.scale, str):
             return f"scale {self.scale}"

@@ -25,7 +25,7 @@ from course_utils.widgets.base import SIGNS, Widget, quoted, visible
 WHOLE = 256  # up to so many tokens every layer crosses at the start; above, the layer in view
 SMALL = 48  # width of a small map that crosses in place of a layer
 PICTURED = 128  # queries and keys in the still picture: it stays small in the notebook
-COMBINED = {"one": "one head", "mean": "mean of the chosen heads", "max": "largest of the chosen heads"}
+COMBINED = ("one", "mean", "max")
 LONGEST_TOKEN = 60  # characters shown
 
 Edits = list[dict]
@@ -71,6 +71,7 @@ class AttentionExplorer(Widget):
         else:
             self._attentions = {"": Attention(tokens, weights, keys, mask, scale, sinks)}
         self._predict, self._predictions = predict, {}
+        self._edited, self._fresh_for = (None, None), None  # what was last computed, and for what
         first = next(iter(self._attentions))
         self.asked = {
             "attention": first,
@@ -85,13 +86,13 @@ class AttentionExplorer(Widget):
         }
         self.handle({})
         # all that is large crosses in the message that opens the widget
-        super().__init__(given={name: self._given(name) for name in self._attentions}, fresh=self._fresh())
+        super().__init__(given={name: self._given(name) for name in self._attentions})
         self.show()
 
     def _first_query(self, name: str) -> int:
         attention = self._attentions[name]
         last = len(attention.tokens) - 1
-        return last if "causal" in attention.mask_in_words() else last // 2
+        return last if "causal" in attention.mask_in_words else last // 2
 
     # ---- asking ----------------------------------------------------------------------------------
 
@@ -148,10 +149,17 @@ class AttentionExplorer(Widget):
 
     def layer_weights(self, name: str, layer: int) -> np.ndarray:
         """The weights (heads, queries, keys) of a layer, with the edits of its own heads."""
-        attention = self._attentions[name]
-        edits = self._edits_of(name, layer)
-        may = None if attention.may is None else attention.may[layer]
-        return edited(attention.weights[layer], edits, may) if edits else attention.weights[layer]
+        attention, edits = self._attentions[name], self._edits_of(name, layer)
+        if not edits:
+            return attention.weights[layer]
+        if self._edited[0] != (
+            name,
+            layer,
+            edits,
+        ):  # the last one is kept: an answer asks for it several times
+            may = None if attention.may is None else attention.may[layer]
+            self._edited = (name, layer, edits), edited(attention.weights[layer], edits, may)
+        return self._edited[1]
 
     def row(self, whole: bool = False) -> np.ndarray:
         """The row in view (keys,): one head or several combined; hidden keys are in it only if `whole`."""
@@ -188,7 +196,7 @@ class AttentionExplorer(Widget):
             "keys": [_short(key) for key in attention.keys],
             "cross": attention.cross,
             "n_heads": attention.weights.shape[1],
-            "caption": f"{attention.mask_in_words()}; {attention.scale_in_words()}",
+            "caption": f"{attention.mask_in_words}; {attention.scale_in_words}",
             "masked": attention.may is not None and not bool(attention.may.all()),
             "warnings": attention.warnings,
             "sinks": {visible(sink): places for sink, places in attention.sinks.items()},
@@ -203,19 +211,23 @@ class AttentionExplorer(Widget):
         return packed(self.layer_weights(name, layer), None if may is None else may[layer])
 
     def _fresh(self) -> dict:
-        name, edits = self.asked["attention"], self.asked["edits"]
-        changed = {edit["layer"] for edit in edits if self._of(edit) is self._attentions[name]}
-        if max(self._attentions[name].weights.shape[2:]) > WHOLE:
-            wanted = {self.asked["layer"]}
-            small = {str(layer): pooled(self._packed(name, layer), SMALL).tobytes() for layer in changed}
-        else:
-            wanted, small = changed, {}
-        layers = {str(layer): self._packed(name, layer).tobytes() for layer in wanted}
-        return {"attention": name, "layers": layers, "small": small}
+        """Layers as they are now, by number: those with edits, and above WHOLE tokens the one in view."""
+        name = self.asked["attention"]
+        large = max(self._attentions[name].weights.shape[2:]) > WHOLE
+        changed = {edit["layer"] for edit in self.asked["edits"] if self._of(edit) is self._attentions[name]}
+        wanted = {self.asked["layer"]} if large else changed
+        codes = {layer: self._packed(name, layer) for layer in sorted(changed | wanted)}
+        return {
+            "attention": name,
+            "layers": {str(layer): codes[layer].tobytes() for layer in wanted},
+            "small": {str(layer): pooled(codes[layer], SMALL).tobytes() for layer in changed if large},
+        }
 
     def show(self, request_id: str = "", problem: str = "") -> None:
+        fresh_for = (self.asked["attention"], self.asked["layer"], self.asked["edits"])
         with self.hold_sync():
-            self.fresh = self._fresh()
+            if fresh_for != self._fresh_for:
+                self._fresh_for, self.fresh = fresh_for, self._fresh()
             super().show(request_id, problem)
 
     def view(self) -> dict:
@@ -267,7 +279,7 @@ class AttentionExplorer(Widget):
             )
         query = f"{quoted(_cut(attention.tokens[asked['query']]))} ({asked['query']})"
         sentence = (
-            f"{where[0].upper()}{where[1:]} ({attention.mask_in_words()}; {attention.scale_in_words()}): "
+            f"{where[0].upper()}{where[1:]} ({attention.mask_in_words}; {attention.scale_in_words}): "
             f"query {query} attends to {looks}; row entropy {row_entropy(row):.2f} of at most "
             f"{np.log2(max(int(allowed.sum()), 1)):.2f} bits."
         )
