@@ -16,7 +16,7 @@ function render({ model, el }) {
   const given = model.get("given"), several = Object.keys(given).length > 1;
   const state = {};
   let hovered = null; // { query, key } under the pointer
-  let key = 0; // the key that the heat map's cursor is on
+  let key = null; // the key that the heat map's cursor was moved to; by itself it is on the strongest
   let filled = null; // the attention that the names are of
   let small = {}; // the pictures of all heads, and what they were made of
 
@@ -54,7 +54,7 @@ function render({ model, el }) {
   const allHeads = element("div", {}, heading("All heads: a row a layer, a column a head"), grid.root,
     heading("Entropy of this row in bits, by head of the layer"), entropies);
   const map = mapPart({
-    move: (down, right) => (down ? ask({ query: clamp(state.query + down, now().tokens.length) }) : moveTo(clamp(key + right, nKeys()))),
+    move: (down, right) => (down ? ask({ query: clamp(state.query + down, now().tokens.length) }) : moveTo(clamp(keyInFocus() + right, nKeys()))),
     pick: (at) => { ask({ query: at.query }); moveTo(at.key); }, hover });
   const mapTitle = heading();
   const caption = element("p", { class: "ae-caption" });
@@ -87,7 +87,7 @@ function render({ model, el }) {
   function ask(changes) {
     Object.assign(state, changes);
     hovered = null;
-    key = strongest(rowOf(state.query) ?? []);
+    key = null;
     redraw();
     view.ask({ ...state });
   }
@@ -167,6 +167,8 @@ function render({ model, el }) {
     return rows && inView(rows);
   }
 
+  const keyInFocus = () => key ?? strongest(rowOf(state.query) ?? []);
+
   // ---- drawing ------------------------------------------------------------------------------------
 
   function draw(shown, mine) {
@@ -200,7 +202,6 @@ function render({ model, el }) {
     entropies.replaceChildren(...range(n_heads).map(() => element("span", { class: "ae-chip", role: "option", id: freshId() })));
     sentence.fill(now());
     sentence.measure();
-    key = strongest(rowOf(state.query) ?? []);
   }
 
   function drawEdits(shown) {
@@ -230,7 +231,7 @@ function render({ model, el }) {
     for (const box of hides.querySelectorAll("input"))
       box.checked = box.name === RENORMALISE ? state.renormalise : state.hide.includes(box.name);
     if (!body.clientWidth) return; // not in the page yet
-    sentence.choose(state.query, key);
+    sentence.choose(state.query, keyInFocus());
     drawGrid();
     drawMap();
     drawRow();
@@ -240,7 +241,7 @@ function render({ model, el }) {
   function drawRow() {
     const query = hovered?.query ?? state.query;
     const rows = rowsOf(query), row = rows && inView(rows);
-    const at = hovered ? hovered.key ?? strongest(row ?? []) : key;
+    const at = (hovered ? hovered.key : key) ?? strongest(row ?? []);
     sentence.draw(query, row);
     map.point(query, at);
     drawCell(query, at, row);
@@ -288,7 +289,7 @@ function render({ model, el }) {
 
   function drawMap() {
     const { tokens, keys } = now();
-    map.draw({ image: largeMap(), tokens, keys, hidden: hidden(), query: state.query, key });
+    map.draw({ image: largeMap(), tokens, keys, hidden: hidden(), query: state.query, key: keyInFocus() });
     const which = state.combine === "one" ? `head ${state.head}`
       : `${state.combine} of heads ${[...state.chosen].sort((a, b) => a - b).join(", ")}`;
     mapTitle.textContent = `Layer ${state.layer}, ${which}`;

@@ -346,6 +346,8 @@ def test_512_queries_and_512_keys(opened):
     control(widget, "Layer").select_option("3")
     opened.settled(widget)
     expect(sentence(widget)).to_contain_text("Layer 3, head 0 (no mask")
+    strongest = re.search(r"attends to “·(key\d+)”", sentence(widget).inner_text())[1]
+    expect(readout(widget)).to_contain_text(f"key ·{strongest} (")
     before = large_map(widget).evaluate(PICTURE)
     widget.get_by_role("button", name="Zoom to 32 × 32").click()
     assert widget.locator(".ae-query-names span").count() == 32
