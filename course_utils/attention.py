@@ -14,7 +14,7 @@ queries).
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -125,10 +125,18 @@ def rotate(
     section 3.2.2). Pairs are (i, i + width / 2), as in Llama; the paper pairs neighbours, which is the same
     up to the order of the rows of the projections. Raises ValueError for an odd width.
     """
-    angles = _angles(x.shape[-2], x.shape[-1], start, base).to(x.device)  # (T, D / 2)
-    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+    cos, sin = _rotation(x.shape[-2], x.shape[-1], start, base, x.device, x.dtype)  # (T, D / 2)
     a, b = x.chunk(2, dim=-1)
     return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
+
+
+@lru_cache(maxsize=8)  # every layer turns its queries and its keys by the same angles
+@torch.inference_mode(False)  # else what is kept could not be used in training
+def _rotation(
+    t: int, width: int, start: int, base: float, device: torch.device, dtype: torch.dtype
+) -> tuple[Float[Tensor, "t width/2"], Float[Tensor, "t width/2"]]:
+    angles = _angles(t, width, start, base)
+    return angles.cos().to(device, dtype), angles.sin().to(device, dtype)
 
 
 def _angles(t: int, width: int, start: int, base: float) -> Float[Tensor, "t width/2"]:
@@ -216,9 +224,16 @@ class MultiHeadAttention(nn.Module):
         k, v = self._keys_and_values(x, memory, cache)  # (B, kv heads, Tk, D)
         if self.rotary_base is not None and memory is None:
             q = rotate(q, k.shape[-2] - q.shape[-2], self.rotary_base)
-        if self.n_kv_heads < self.n_heads:
-            k, v = (x.repeat_interleave(self.n_heads // self.n_kv_heads, dim=1) for x in (k, v))
-        if return_weights or self.edit is not None:
+        shared = self.n_heads // self.n_kv_heads  # heads that read the same keys
+        written_out = return_weights or self.edit is not None
+        same_mask = mask is None or mask.ndim < 3 or mask.shape[-3] == 1
+        if q.shape[2] == 1 and same_mask and not written_out:
+            # To shared keys the single queries of these heads are several queries of one: nothing is copied.
+            grouped = q.unflatten(1, (self.n_kv_heads, shared)).squeeze(3)  # (B, kv heads, shared, D)
+            return self.output(fused_attention(grouped, k, v, mask).flatten(1)[:, None]), None
+        if shared > 1:
+            k, v = (x.repeat_interleave(shared, dim=1) for x in (k, v))
+        if written_out:
             weights = attention_weights(q, k, mask)
             if self.edit is not None:
                 weights = self.edit(weights)

@@ -54,18 +54,19 @@ def as_llama(model):
     )
     missing, unexpected = llama.load_state_dict(weights, strict=False)
     assert missing == ["lm_head.weight"] and not unexpected
-    return llama.eval()
+    return llama.to(model.embedding.weight.dtype).eval()
 
 
 @pytest.fixture
 def model():
-    """Weights larger than a fresh model's, so that nothing hides in small numbers."""
+    """Weights larger than a fresh model's, so that nothing hides in small numbers; in float64, so that what
+    should be equal is, up to 10 digits."""
     torch.manual_seed(0)
     model = GPT(SMALL).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter += 0.2 * torch.randn(parameter.shape)
-    return model.requires_grad_(False)
+    return model.double().requires_grad_(False)
 
 
 def ids_of(*shape):
@@ -93,12 +94,13 @@ def test_the_comparison_notices_another_rotation_and_another_grouping(model):
 def test_with_a_cache_it_gives_the_same_in_pieces(model, pieces):
     ids, caches = ids_of(2, 40), model.new_caches()
     got = torch.cat([model(piece, caches) for piece in ids.split(pieces, dim=1)], dim=1)
-    torch.testing.assert_close(got, model(ids), atol=1e-5, rtol=0)
+    torch.testing.assert_close(got, model(ids), atol=1e-10, rtol=0)
     assert len(caches[0].own) == 40
-    torch.testing.assert_close(model(ids, last=3), model(ids)[:, -3:], atol=1e-5, rtol=0)
+    torch.testing.assert_close(model(ids, last=3), model(ids)[:, -3:], atol=1e-10, rtol=0)
 
 
 def test_padding_on_the_left_changes_nothing(model):
+    """Up to the angles of the rotation, which are float32."""
     ids, padding = ids_of(2, 20), 5
     mask = torch.ones(2, 1, 1, 20, dtype=torch.bool)
     mask[0, ..., :padding] = False
@@ -117,7 +119,7 @@ def test_all_losses_in_one_pass_equal_separate_calls(model):
     ids = ids_of(1, 41)
     together = functional.cross_entropy(model(ids[:, :-1])[0], ids[0, 1:], reduction="none")
     apart = [functional.cross_entropy(model(ids[:, :t])[:, -1], ids[:, t]) for t in range(1, 41)]
-    torch.testing.assert_close(together, torch.stack(apart), atol=1e-5, rtol=0)
+    torch.testing.assert_close(together, torch.stack(apart), atol=1e-10, rtol=0)
     loss, _ = next_token_loss(model, (ids[:, :-1], ids[:, 1:]), None)
     torch.testing.assert_close(loss, together.mean())
 
@@ -168,8 +170,8 @@ def test_another_layout_holds_the_same_numbers(model, tmp_path):
     save_model(tmp_path / "before.safetensors", model, {})
     lay_out_for_steps(model)
     assert not model.decoder.blocks[0].attention.query.weight.is_contiguous()
-    torch.testing.assert_close(model(ids), expected, atol=1e-5, rtol=0)
-    fresh = GPT(SMALL)
+    torch.testing.assert_close(model(ids), expected, atol=1e-10, rtol=0)
+    fresh = GPT(SMALL).double()
     load_into(tmp_path / "before.safetensors", fresh)
     save_model(tmp_path / "after.safetensors", model, {})
     load_into(tmp_path / "after.safetensors", model)
