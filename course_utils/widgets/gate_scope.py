@@ -137,7 +137,7 @@ class GateScope(Widget):
         strips.imshow((self.values / scale)[window].T, cmap="cividis", vmin=-1, vmax=1, aspect="auto")
         signs = [_sign(BYTES[i]) for i in self.ids[window]]
         strips.set_xticks(range(len(signs)), signs, family="monospace", fontsize=7)
-        names = [f"{cell}: {what}"[:40] for cell, (what, _) in self._watched.items()]
+        names = [f"{cell}: {what}"[:52] for cell, (what, _) in self._watched.items()]
         strips.set_yticks(range(len(names)), names, fontsize=7)
         strips.set_title(
             "What each cell holds, by its own largest value: yellow +, blue −", loc="left", fontsize=9

@@ -102,16 +102,22 @@ class GradientHorizon(Widget):
     def picture(self, figure: Figure) -> None:
         k, b, steps = self.asked["distance"], self.asked["bias"], np.arange(self._length)
         axes = figure.add_subplot(xlabel="steps back", ylabel="gradient beside the last byte's")
+
+        def draw(shares, label, **look):
+            seen = np.where(
+                shares >= 10.0**-DECADES, shares, np.nan
+            )  # the line ends where it leaves the picture
+            axes.semilogy(steps, seen, label=f"{label}: {beside(shares[k])}", **look)
+
         for (name, values), (colour, _, mark) in zip(self._curves.items(), LOOKS, strict=False):
             if name in self.asked["curves"]:
-                seen = values / values[0] >= 10.0**-DECADES
-                shares = np.where(seen, values / values[0], np.nan)
-                label = f"{name}: {beside(self.weight(name))} at {k}"
-                axes.semilogy(steps, shares, color=colour, marker=mark, markevery=[k], label=label)
-        product = np.maximum(sigmoid(b) ** steps, 10.0**-DECADES)
-        axes.semilogy(steps, product, "k--", label=f"{sigmoid(b):.2f} to the power of k (bias {_signed(b)})")
+                draw(values / values[0], name, color=colour, marker=mark, markevery=[k])
+        draw(sigmoid(b) ** steps, f"forget gate alone, bias {_signed(b)}", color="black", linestyle="--")
         axes.axvline(k, color="0.6", linewidth=1)
-        axes.legend(frameon=False, fontsize=8)
+        axes.yaxis.set_major_formatter(lambda y, place: f"{y:g}")
+        axes.legend(
+            frameon=False, fontsize=8, title=f"{k} steps back", loc="upper left", bbox_to_anchor=(1, 1)
+        )
         axes.spines[["top", "right"]].set_visible(False)
 
 
