@@ -78,6 +78,17 @@ REACTED = """async (root, [react, i, kernel]) => {
 WORDS = '["puzzl", "rhym", "awkw", "drea", "swor"][i % 5]'
 
 SPECIMENS = {
+    "attention_explorer": Specimen(
+        "import numpy as np\n"
+        "from course_utils.widgets.attention_explorer import AttentionExplorer\n"
+        "raw = np.tril(np.random.default_rng(i).exponential(size=(12, 12, 32, 32))).astype(np.float32)\n"
+        "made = AttentionExplorer([f' token{t}' for t in range(32)], raw / raw.sum(-1, keepdims=True),\n"
+        "                         mask=np.tri(32, dtype=bool), scale=0.125,\n"
+        "                         predict=lambda edits: [('yes', 0.5 / (1 + len(edits))), ('no', 0.5)])",
+        """(root, i) => root.querySelectorAll("[role=option]")[i]
+          .dispatchEvent(new PointerEvent("pointerover", { bubbles: true }))""",
+        "(root, i) => root.querySelectorAll('[role=option]')[i].click()",
+    ),
     "gate_scope": Specimen(
         "from functools import partial\n"
         "from course_utils.probing import followers\n"
