@@ -4,13 +4,15 @@ python3 course.py bench scoreboard            compare with what is recorded
 python3 course.py bench scoreboard --write    record what was measured
 """
 
+import csv
 import platform
 import sys
 import time
 
-from course_utils import corpora, scoreboard
+from course_utils import checkpoints, corpora, scoreboard
 from course_utils.ngrams import NGramModel
 from course_utils.tokenizers import ByteTokenizer, WordTokenizer
+from course_utils.weights import lstm_recipe
 
 COMMAND = "python3 course.py bench scoreboard"
 
@@ -58,9 +60,51 @@ def word_point(corpus, order=5, min_count=2):
     return point(f"word {order}-gram", "word n-gram", model, bits / n_bytes, seconds, None, corpus)
 
 
+def neural_points(corpus):
+    """The networks of chapter 2: the recorded LSTM is scored again; the others would train for minutes, and
+    come from the table of their runs, with seed 0."""
+    names = {"feed-forward": "feed-forward", "rnn": "RNN", "live": "LSTM, live", "bpe": "LSTM on BPE"}
+    runs = [run for run in csv.DictReader(lstm_recipe.SEEDS.open(encoding="utf-8")) if run["seed"] == "0"]
+    for run in runs:
+        yield neural_point(
+            names[run["name"]],
+            float(run[corpora.TEST]),
+            run,
+            corpus,
+            how="live" if run["name"] == "live" else "recorded",
+            context_bytes=lstm_recipe.RECIPES[run["name"]].sizes.get("context"),
+            command=f"{lstm_recipe.COMMAND} seeds",
+        )
+    model, (_, run) = lstm_recipe.load(), checkpoints.load(lstm_recipe.WEIGHTS)
+    run["flops"] = lstm_recipe.train_flops(model, run["bytes"])
+    bits = lstm_recipe.bits(model, corpus.test)
+    command = f"{lstm_recipe.COMMAND} recorded"
+    yield neural_point("LSTM, recorded", bits, run, corpus, weights="float16", command=command)
+
+
+def neural_point(name, bits, run, corpus, weights="float32", how="recorded", context_bytes=None, *, command):
+    return scoreboard.Point(
+        name=name,
+        family="recurrent",
+        bits_per_byte=round(bits, 4),
+        train_bytes=int(run["bytes"]),
+        parameters=int(run["parameters"]),
+        megabytes=round(int(run["parameters"]) * {"float32": 4, "float16": 2}[weights] / 1e6, 1),
+        train_seconds=float(run["seconds"]),
+        train_flops=float(run["flops"]),
+        context_bytes=context_bytes,
+        weights=weights,
+        has_read_test="no",
+        how=how,
+        machine=run["machine"],
+        command=command,
+        test_sha256=corpus.test_sha256,
+    )
+
+
 def main():
     corpus = corpora.shakespeare()
-    points = [*byte_points(corpus), word_point(corpus)]
+    points = [*byte_points(corpus), word_point(corpus), *neural_points(corpus)]
     lines = {name: round(bits, 5) for name, bits in scoreboard.compressors(corpus).items()}
     print(scoreboard.table(points))
     print("  ".join(f"{name} {bits:.3f}" for name, bits in lines.items()))

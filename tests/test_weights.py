@@ -3,16 +3,55 @@
 import csv
 import io
 import math
+import os
 
 import pytest
 
-from course_utils.training import Run
+from course_utils import corpora, scoreboard
+from course_utils.training import Run, recurrent_loss, train
 from course_utils.weights import lstm_recipe
+
+ON_THE_BOARD = {point.name: point for point in scoreboard.recorded()[0]}
 
 
 def test_the_live_model_is_small_enough_to_train_in_a_lesson():
     model = lstm_recipe.build("live")
     assert sum(parameter.numel() for parameter in model.parameters()) <= 360_000
+
+
+@pytest.mark.skipif(
+    not os.environ.get("COURSE_FULL"), reason="half a minute of training; `course.py test --full` runs it"
+)
+def test_the_live_model_goes_below_the_4_gram():
+    model, config = lstm_recipe.build("live"), lstm_recipe.RECIPES["live"].config
+    train(model, lstm_recipe.streams("live"), config, loss=recurrent_loss)
+    bits = lstm_recipe.bits(model, corpora.shakespeare().test, rows=64)
+    assert bits < ON_THE_BOARD["4-gram"].bits_per_byte
+    assert bits == pytest.approx(ON_THE_BOARD["LSTM, live"].bits_per_byte, abs=0.05)
+
+
+def test_the_shipped_weights_score_what_the_board_says():
+    point, model = ON_THE_BOARD["LSTM, recorded"], lstm_recipe.load()
+    bits = lstm_recipe.bits(model, corpora.shakespeare().test)
+    assert bits == pytest.approx(point.bits_per_byte, abs=0.001)
+    assert bits < min(p.bits_per_byte for p in ON_THE_BOARD.values() if p.family == "n-gram")
+    assert point.parameters == sum(parameter.numel() for parameter in model.parameters())
+
+
+def test_other_weights_would_not_score_that():
+    assert lstm_recipe.bits(lstm_recipe.build("recorded"), corpora.shakespeare().test[:2_000]) > 5
+
+
+def test_the_runs_of_three_seeds_are_those_of_the_recipes():
+    runs = list(csv.DictReader(lstm_recipe.SEEDS.open(encoding="utf-8")))
+    compared = [name for name in lstm_recipe.RECIPES if name != "recorded"]
+    assert [(run["name"], run["seed"]) for run in runs] == [(n, s) for n in compared for s in "012"]
+    for run in runs:
+        model = lstm_recipe.build(run["name"])
+        assert int(run["parameters"]) == sum(parameter.numel() for parameter in model.parameters())
+        recipe = lstm_recipe.RECIPES[run["name"]]
+        tokens = recipe.rows * recipe.chunk * recipe.config.steps
+        assert float(run["flops"]) == lstm_recipe.train_flops(model, tokens)
 
 
 def test_equal_seeds_build_equal_models():
@@ -44,6 +83,6 @@ def test_a_log_says_how_far_the_run_was_after_so_many_bytes():
 
 @pytest.mark.parametrize("name", lstm_recipe.RECIPES)
 def test_a_recipe_reads_the_training_plays_in_streams(name):
-    rows, chunk = lstm_recipe.RECIPES[name][1]
+    recipe = lstm_recipe.RECIPES[name]
     inputs, targets = lstm_recipe.streams(name).next()
-    assert inputs.shape == (rows, chunk) and inputs[:, 1:].equal(targets[:, :-1])
+    assert inputs.shape == (recipe.rows, recipe.chunk) and inputs[:, 1:].equal(targets[:, :-1])

@@ -1,18 +1,22 @@
-"""The LSTMs of chapter 2: one that trains live, and one that a run of half an hour brings below every n-gram.
+"""The neural models of chapter 2: one that trains live, one that a longer run brings below every n-gram, and
+those that they are compared with, of the same size.
 
     OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 python -m course_utils.weights.lstm_recipe recorded
-    OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 python -m course_utils.weights.lstm_recipe live
+    OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 python -m course_utils.weights.lstm_recipe seeds
 
 The first writes lstm.safetensors (float16) and lstm_log.csv beside this file. Ctrl-C keeps what it has in
-build/, and the same command goes on from there. All settings were chosen on Twelfth Night; a run scores The
-Tempest once, at its end.
+build/, and the same command goes on from there. The second trains each of the others with three seeds and
+writes seeds.csv; the name of one, such as "live", trains it once. All settings were chosen on Twelfth Night;
+a run scores The Tempest once, at its end.
 """
 
 import csv
+import functools
 import io
 import math
 import platform
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -20,30 +24,58 @@ from torch import nn
 
 from course_utils import checkpoints, corpora
 from course_utils.batches import Streams
-from course_utils.recurrent import RecurrentLM, bits_per_byte
-from course_utils.tokenizers import ByteTokenizer
+from course_utils.recurrent import FeedForwardLM, RecurrentLM, bits_per_byte
+from course_utils.tokenizers import BPETokenizer, ByteTokenizer
 from course_utils.training import Progress, Run, TrainConfig, recurrent_loss, train
 
 FOLDER = Path(__file__).parent
-WEIGHTS, LOG = FOLDER / "lstm.safetensors", FOLDER / "lstm_log.csv"
+WEIGHTS, LOG, SEEDS = FOLDER / "lstm.safetensors", FOLDER / "lstm_log.csv", FOLDER / "seeds.csv"
 COMMAND = "python -m course_utils.weights.lstm_recipe"
-# name: model, (rows, chunk) of the streams, training
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A model's class and sizes, the rows and chunks that it reads, how it trains, and in which tokens: bytes
+    if there are 256 of them, else byte-pair encoding of that size."""
+
+    kind: type[nn.Module]
+    sizes: dict
+    rows: int
+    chunk: int
+    config: TrainConfig
+    vocab_size: int = ByteTokenizer.vocab_size
+
+
+LIVE = TrainConfig(
+    steps=1000,
+    learning_rate=0.015,
+    warmup_steps=50,
+    final_share=0.02,
+    weight_decay=0.01,
+    evaluate_every=1000,
+)
 RECIPES = {
-    "live": (
-        {"d_embedding": 16, "d_hidden": 256},
-        (32, 32),
-        TrainConfig(
-            steps=1000,
-            learning_rate=0.015,
-            warmup_steps=50,
-            final_share=0.02,
-            weight_decay=0.01,
-            evaluate_every=1000,
-        ),
+    "feed-forward": Recipe(
+        FeedForwardLM,
+        {"context": 8, "d_embedding": 32, "d_hidden": 512},
+        32,
+        32,
+        replace(LIVE, learning_rate=0.01),
     ),
-    "recorded": (
+    "rnn": Recipe(
+        RecurrentLM,
+        {"d_embedding": 16, "d_hidden": 464, "cell": "rnn"},
+        32,
+        32,
+        replace(LIVE, learning_rate=0.005),
+    ),
+    "live": Recipe(RecurrentLM, {"d_embedding": 16, "d_hidden": 256}, 32, 32, LIVE),
+    "bpe": Recipe(RecurrentLM, {"d_embedding": 16, "d_hidden": 224}, 32, 32, LIVE, vocab_size=512),
+    "recorded": Recipe(
+        RecurrentLM,
         {"d_embedding": 64, "d_hidden": 512},
-        (64, 64),
+        64,
+        64,
         TrainConfig(
             steps=8000,
             learning_rate=0.008,
@@ -57,16 +89,19 @@ RECIPES = {
 }
 
 
-def build(name: str, seed: int = 0) -> RecurrentLM:
-    """The model of a recipe, "live" or "recorded", with its first random weights.
+def build(name: str, seed: int = 0) -> nn.Module:
+    """The model of a recipe with its first random weights.
 
-    The weights of the input start large, so that a byte moves a gate by about 2 at once (4 / sqrt(3)). With
-    torch's own start, 1 / sqrt(d_hidden), it moves it by a tenth of that, and the live model learns slowly.
+    In recurrent models the weights of the input start large, so that a byte moves a gate by about 2 at once
+    (4 / sqrt(3)). With torch's own start, 1 / sqrt(d_hidden), it moves it by a tenth of that, and the live
+    model learns slowly.
     """
+    recipe = RECIPES[name]
     torch.manual_seed(seed)
-    model = RecurrentLM(ByteTokenizer.vocab_size, **RECIPES[name][0])
-    bound = 4 / math.sqrt(model.embedding.embedding_dim)
-    nn.init.uniform_(model.layers.weight_ih_l0, -bound, bound)
+    model = recipe.kind(recipe.vocab_size, **recipe.sizes)
+    if recipe.kind is RecurrentLM:
+        bound = 4 / math.sqrt(model.embedding.embedding_dim)
+        nn.init.uniform_(model.layers.weight_ih_l0, -bound, bound)
     return model
 
 
@@ -77,15 +112,38 @@ def load() -> RecurrentLM:
     return model.eval()
 
 
+@functools.lru_cache
+def tokenizer(vocab_size: int) -> ByteTokenizer:
+    """Bytes if `vocab_size` is 256, else byte-pair encoding of that size, learnt from the training plays."""
+    if vocab_size == ByteTokenizer.vocab_size:
+        return ByteTokenizer()
+    return BPETokenizer.train(corpora.shakespeare().train.values(), vocab_size)
+
+
 def streams(name: str) -> Streams:
     """The training plays as a recipe reads them."""
-    tokens = ByteTokenizer().encode(corpora.shakespeare().train_text)
-    return Streams(tokens, ByteTokenizer.vocab_size, *RECIPES[name][1])
+    recipe = RECIPES[name]
+    tokens = tokenizer(recipe.vocab_size).encode(corpora.shakespeare().train_text)
+    return Streams(tokens, recipe.vocab_size, recipe.rows, recipe.chunk)
+
+
+def bits(model: nn.Module, text: str, rows: int = 1) -> float:
+    """Bits per byte of a text, in the tokens that the model reads."""
+    return bits_per_byte(model, tokenizer(model.vocab_size).encode(text), len(text.encode()), rows)
 
 
 def validation_bits(model: nn.Module) -> float:
     """Bits per byte on Twelfth Night, read in 64 pieces side by side: quick, and a trifle too high."""
-    return bits_per_byte(model, ByteTokenizer().encode(corpora.shakespeare().validation), rows=64)
+    return bits(model, corpora.shakespeare().validation, rows=64)
+
+
+def train_flops(model: nn.Module, tokens: int) -> float:
+    """About what a run multiplies and adds: 6 a token and weight, without the embedding, which is looked up.
+
+    2 forward and twice that backward (Kaplan et al. 2020, section 2.1).
+    """
+    weights = sum(parameter.numel() for parameter in model.parameters()) - model.embedding.weight.numel()
+    return 6.0 * weights * tokens
 
 
 def log(run: Run, bytes_a_step: int) -> str:
@@ -94,9 +152,9 @@ def log(run: Run, bytes_a_step: int) -> str:
     table, before = io.StringIO(), 0
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["step", "seconds", "bytes", "train_bits", "validation_bits"])
-    for step, seconds, bits in run.evaluations:
+    for step, seconds, value in run.evaluations:
         train_bits = sum(run.losses[before:step]) / (step - before) / math.log(2)
-        writer.writerow([step, f"{seconds:.1f}", step * bytes_a_step, f"{train_bits:.4f}", f"{bits:.4f}"])
+        writer.writerow([step, f"{seconds:.1f}", step * bytes_a_step, f"{train_bits:.4f}", f"{value:.4f}"])
         before = step
     return table.getvalue()
 
@@ -107,46 +165,70 @@ def show(progress: Progress) -> None:
         validation = "" if progress.value is None else f", validation {progress.value:.3f}"
         print(
             f"{progress.step:,} of {progress.steps:,}: {progress.loss / math.log(2):.3f} bits{validation}, "
-            f"{progress.tokens_per_second:,.0f} bytes/s, {progress.seconds_left:.0f} s left",
+            f"{progress.tokens_per_second:,.0f} tokens/s, {progress.seconds_left:.0f} s left",
             flush=True,
         )
 
 
-def main(name: str) -> None:
-    settings, shape, config = RECIPES[name]
-    model, folder = build(name), Path("build")
-    folder.mkdir(exist_ok=True)
+def cost(name: str, seed: int, model: nn.Module, run: Run) -> dict:
+    """What a run took."""
+    bytes_a_token = len(corpora.shakespeare().train_text.encode()) / len(streams(name).tokens)
+    return {
+        "name": name,
+        "seed": seed,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "bytes": round(run.tokens * bytes_a_token),
+        "flops": train_flops(model, run.tokens),
+        "seconds": round(run.seconds, 1),
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, no GPU",
+    }
+
+
+def train_once(name: str, seed: int = 0) -> dict:
+    """Train a recipe's model: what it took, its last evaluation, and its score on The Tempest.
+
+    The recorded model is also saved, with the log of its run.
+    """
+    recipe, model, checkpoint = RECIPES[name], build(name, seed), None
+    if name == "recorded":
+        checkpoint = Path("build") / "lstm_run.safetensors"
+        checkpoint.parent.mkdir(exist_ok=True)
     run = train(
         model,
         streams(name),
-        config,
+        replace(recipe.config, seed=seed),
         loss=recurrent_loss,
         evaluate=validation_bits,
         report=show,
-        checkpoint=folder / "lstm_run.safetensors" if name == "recorded" else None,
+        checkpoint=checkpoint,
     )
     if run.stopped:
-        return print("stopped and kept: the same command goes on")
-    corpus, encode = corpora.shakespeare(), ByteTokenizer().encode
-    result = {
-        "command": f"{COMMAND} {name}",
-        "seed": config.seed,
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, no GPU",
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "bytes": run.tokens,
-        "seconds": round(run.seconds, 1),
-    }
+        sys.exit("stopped and kept: the same command goes on" if checkpoint else "stopped")
+    took = cost(name, seed, model, run)
     if name == "recorded":
-        checkpoints.write_atomic(LOG, log(run, math.prod(shape)))
-        checkpoints.save_model(WEIGHTS, model, settings | result, half=True)
+        checkpoints.write_atomic(LOG, log(run, recipe.rows * recipe.chunk))
+        checkpoints.save_model(WEIGHTS, model, took | {"command": f"{COMMAND} {name}"}, half=True)
         model = load()  # what the chapter loads is scored
-    for title, text in ((corpora.VALIDATION, corpus.validation), (corpora.TEST, corpus.test)):
-        result[title] = round(bits_per_byte(model, encode(text)), 4)
-    for key, value in result.items():
-        print(f"{key}: {value}")
+    return took | {
+        corpora.VALIDATION: round(run.evaluations[-1][2], 4),
+        corpora.TEST: round(bits(model, corpora.shakespeare().test), 4),
+    }
+
+
+def main(name: str) -> None:
+    if name != "seeds":
+        for key, value in train_once(name).items():
+            print(f"{key}: {value}")
+        return
+    rows = [train_once(name, seed) for name in RECIPES if name != "recorded" for seed in range(3)]
+    table = io.StringIO()
+    writer = csv.DictWriter(table, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    checkpoints.write_atomic(SEEDS, table.getvalue())
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] not in (["live"], ["recorded"]):
-        sys.exit(f"name the recipe: {COMMAND} live|recorded")
+    if len(sys.argv) != 2 or sys.argv[1] not in [*RECIPES, "seeds"]:
+        sys.exit(f"name the recipe: {COMMAND} {'|'.join(RECIPES)}|seeds")
     main(sys.argv[1])
