@@ -4,7 +4,8 @@ Each peer is drawn at its best: alone in a plain page from this machine, in a fr
 would fetch from outside (require.js, d3, jQuery) taken from npm packages. Neither the making of its page in
 Python nor its libraries are counted. The explorer is drawn where learners meet it, in JupyterLab with its
 kernel: from Ctrl+Enter on, with its still picture, with everything that the server sends counted, and its
-nodes with the table shown.
+nodes with the table shown. All of it takes about 20 minutes; nearly all of that is the peers at 128 and 256
+tokens, which are drawn fewer than five times where that would take too long, and then say so.
 """
 
 import contextlib

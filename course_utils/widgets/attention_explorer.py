@@ -116,12 +116,12 @@ class AttentionExplorer(Widget):
         self.asked = asked
 
     def _check(self, edit: dict) -> None:
-        n_layers, n_heads, n_queries, n_keys = self._of(edit).weights.shape
+        n_layers, n_heads, *_ = self._of(edit).weights.shape
         _one_of("how", edit["how"], HOWS)
         _one_of("layer", edit["layer"], range(n_layers))
         for head in ("head", "with") if edit["how"] == "swap" else ("head",):
             _one_of(head, edit[head], range(n_heads))
-        if edit["how"] == "previous" and n_queries != n_keys:
+        if edit["how"] == "previous" and self._of(edit).cross:
             raise ValueError("“previous token” needs queries and keys of the same text")
 
     def _of(self, edit: dict) -> Attention:
