@@ -110,12 +110,14 @@ class TrainingView(Widget):
         return f"{self._title}: training, {25 * quarters} % of {of} done."
 
     def picture(self, figure: Figure) -> None:
+        if not self.losses:  # what stands in the notebook from before the run: a line, for there is no curve
+            figure.set_size_inches(7.6, 0.4)
+            figure.text(0.01, 0.3, self.describe(), fontsize=10)
+            return
         axes = figure.add_subplot(xlabel="step", ylabel="bits")
         axes.set_title(self.describe(), loc="left", fontsize=10, wrap=True)
         axes.set_xlim(0, self._steps)
         axes.spines[["top", "right"]].set_visible(False)
-        if not self.losses:
-            return
         axes.plot(
             *zip(*self.curve(), strict=True), color="#0072b2", label=f"training loss, bits a {self._unit}"
         )
