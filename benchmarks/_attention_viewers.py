@@ -4,8 +4,11 @@ Each peer is drawn at its best: alone in a plain page from this machine, in a fr
 would fetch from outside (require.js, d3, jQuery) taken from npm packages. Neither the making of its page in
 Python nor its libraries are counted. The explorer is drawn where learners meet it, in JupyterLab with its
 kernel: from Ctrl+Enter on, with its still picture, with everything that the server sends counted, and its
-nodes with the table shown. All of it takes about 20 minutes; nearly all of that is the peers at 128 and 256
-tokens, which are drawn fewer than five times where that would take too long, and then say so.
+nodes with the table shown. Hover is what each offers: over a token for bertviz and the explorer, whose arcs
+change, and over a head for CircuitsVis ("hover to view"), whose large map changes.
+
+It takes about 20 minutes. Nearly all of that is the peers at 128 and 256 tokens, which are drawn fewer than five
+times where that would take too long; the line then says so.
 """
 
 import contextlib
@@ -78,12 +81,8 @@ page = attention_heads(weights.reshape(-1, T, T), tokens, mask_upper_tri=True).l
 library = (Path(circuitsvis.__file__).parent / "dist/cdn/iife.js").stat().st_size
 """,
         "document.querySelectorAll('canvas').length > 144",
-        """(i) => {
-          const canvas = [...document.querySelectorAll("canvas")].at(-1);
-          const { left, top, width, height } = canvas.getBoundingClientRect();
-          canvas.dispatchEvent(new MouseEvent("mousemove", { bubbles: true,
-            clientX: left + 0.1 * width, clientY: top + height * (0.3 + 0.1 * i) }));
-        }""",
+        """(i) => document.querySelectorAll("h4")[i + 1].parentElement
+          .dispatchEvent(new MouseEvent("mouseover", { bubbles: true }))""",
     ),
 }
 MAKE_PAGE = """
