@@ -126,7 +126,13 @@ def test_no_chapter_that_can_be_read(content, tmp_path):
 
 @pytest.mark.parametrize(
     ("number", "exercises"),
-    [("0", ["0.1", "0.2"]), ("1", ["1.1", "1.2", "1.3"]), ("3", ["3.1", "3.2", "3.3"])],
+    [
+        ("0", ["0.1", "0.2"]),
+        ("1", ["1.1", "1.2", "1.3"]),
+        ("2", ["2.2", "2.3", "2.4"]),
+        ("3", ["3.1", "3.2", "3.3"]),
+        ("4", ["4.1", "4.2", "4.5"]),
+    ],
 )
 def test_the_chapters_mark_their_core_path(number, exercises, monkeypatch):
     monkeypatch.chdir(Path(__file__).parents[1] / "notebooks")
