@@ -1,0 +1,113 @@
+"""Our `generate` beside transformers', with the weights of SmolLM2-135M, one text at a time, in turns.
+
+python3 course.py bench generate
+"""
+
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import torch
+import transformers
+
+from course_utils import corpora, pretrained
+from course_utils.generation import generate
+from course_utils.gpt import lay_out_for_steps
+
+sys.path.append(str(Path(__file__).parent.parent / "tests"))
+from test_gpt import as_llama
+
+ROUNDS, PROMPT, NEW = 3, 200, 100
+
+
+def timed(action):
+    start = time.perf_counter()
+    result = action()
+    return time.perf_counter() - start, result
+
+
+def bandwidth(megabytes=512):
+    """GB/s at which memory is read, the best of five sums over more than any cache holds."""
+    numbers = torch.ones(megabytes * 2**18)
+    return numbers.numel() * 4 / min(timed(numbers.sum)[0] for _ in range(5)) / 1e9
+
+
+def write_ours(model, ids):
+    return lambda n: generate(model, [ids], n)[0].ids
+
+
+def write_theirs(model, ids):
+    model.generation_config.eos_token_id = None  # both write all the tokens that are asked for
+    settings = {"do_sample": False, "pad_token_id": 0}
+    prompt = torch.tensor([ids])
+    mask = torch.ones_like(prompt)
+    return lambda n: model.generate(prompt, attention_mask=mask, max_new_tokens=n, **settings)[
+        0, len(ids) :
+    ].tolist()
+
+
+def measure(writers):
+    """Median seconds to the first token, median tokens/s after it, and the tokens, of each writer."""
+    first, speed, texts = ({name: [] for name in writers} for _ in range(3))
+    for write in writers.values():
+        write(3)
+    for _ in range(ROUNDS):
+        for name, write in writers.items():
+            until_first, _ = timed(lambda write=write: write(1))
+            seconds, texts[name] = timed(lambda write=write: write(NEW))
+            first[name].append(until_first)
+            speed[name].append((NEW - 1) / (seconds - until_first))
+    return (
+        {name: statistics.median(values) for name, values in first.items()},
+        {name: statistics.median(values) for name, values in speed.items()},
+        texts,
+    )
+
+
+def compare_texts(model, ids, ours, theirs):
+    """One sentence: equal, or where they part and how near the two tokens were for our model."""
+    differing = [i for i, pair in enumerate(zip(ours, theirs, strict=True)) if pair[0] != pair[1]]
+    if not differing:
+        return f"the {len(ours)} greedy tokens are the same"
+    i = differing[0]
+    with torch.inference_mode():
+        logits = model(torch.tensor([[*ids, *ours[:i]]]), last=1)[0, -1].float()
+    gap = (logits[ours[i]] - logits[theirs[i]]).abs().item()
+    return f"the first {i} greedy tokens are the same; at the next the two logits are {gap:.3f} apart"
+
+
+def main():
+    transformers.logging.set_verbosity_error()
+    text = corpora.shakespeare().test
+    ids = pretrained.smollm2_tokenizer().encode(text[: 10 * PROMPT]).ids[:PROMPT]
+    speed_of_memory = bandwidth()
+    threads = torch.get_num_threads()
+    print(
+        f"{PROMPT} tokens read, {NEW} written, batch 1, {threads} threads, median of {ROUNDS} rounds in turns"
+    )
+    print(f"memory is read at {speed_of_memory:.1f} GB/s")
+    print(f"{'':26}{'first token, s':>16}{'tokens/s':>10}{'ratio':>8}{'of the bound':>14}")
+    for dtype in (torch.float32, torch.bfloat16):
+        model, laid_out = (pretrained.load("smollm2-135m").to(dtype) for _ in range(2))
+        lay_out_for_steps(laid_out)
+        megabytes = sum(p.numel() * p.element_size() for p in model.parameters()) / 1e6
+        bound = speed_of_memory * 1e3 / megabytes  # tokens/s if reading the weights were all
+        writers = {
+            "transformers": write_theirs(as_llama(model), ids),
+            "ours, as loaded": write_ours(model, ids),
+            "ours, laid out for steps": write_ours(laid_out, ids),
+        }
+        first, speed, texts = measure(writers)
+        print(f"{dtype}, {megabytes:.0f} MB of weights: at most {bound:.0f} tokens/s", flush=True)
+        for name in writers:
+            ratio = speed[name] / speed["transformers"]
+            share = f"{speed[name] / bound:.0%}"
+            print(f"  {name:24}{first[name]:16.2f}{speed[name]:10.1f}{ratio:8.2f}{share:>14}")
+        for name in writers:
+            if name != "transformers":
+                print(f"  {name}: {compare_texts(model, ids, texts[name], texts['transformers'])}")
+
+
+if __name__ == "__main__":
+    main()
