@@ -7,8 +7,8 @@ kernel: from Ctrl+Enter on, with its still picture, with everything that the ser
 nodes with the table shown. Hover is what each offers: over a token for bertviz and the explorer, whose arcs
 change, and over a head for CircuitsVis ("hover to view"), whose large map changes.
 
-It takes about 20 minutes. Nearly all of that is the peers at 128 and 256 tokens, which are drawn fewer than five
-times where that would take too long; the line then says so.
+It takes 20 to 30 minutes. Nearly all of that is the peers at 128 and 256 tokens, which are drawn fewer than
+five times where that would take too long; the line then says so.
 """
 
 import contextlib
@@ -196,7 +196,7 @@ def measure_peer(playwright, peer: Peer, T: int, n: int, folder: Path, scripts: 
             with served(folder) as url:
                 page.goto(f"{url}/page.html", wait_until="commit")
                 page.wait_for_function(peer.ready)
-                measured.draws.append(page.evaluate("quiet(1000)") / 1000)
+                measured.draws.append(page.wait_for_function("quiet(1000)").json_value() / 1000)
                 measured.hovers += [page.evaluate(REACTED, [peer.hover, i]) / 1000 for i in range(HOVERS)][1:]
                 measured.nodes = page.evaluate("document.querySelectorAll('body *:not(script)').length")
         except Error as error:
