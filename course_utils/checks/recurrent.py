@@ -12,8 +12,10 @@ from course_utils.checks.neural import WITHOUT
 
 
 def rnn(xs: np.ndarray, h: np.ndarray, W: np.ndarray, U: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Run h' = tanh(W x + U h + b) over the inputs xs (T, D), from the state h (H,); return every state (T, "
-    "H)."""
+    """Run h' = tanh(W x + U h + b) over the inputs xs (T, D), from the state h (H,).
+
+    Returns the state after each of them, (T, H).
+    """
     states = []
     for x in xs:
         h = np.tanh(W @ x + U @ h + b)
@@ -22,8 +24,7 @@ def rnn(xs: np.ndarray, h: np.ndarray, W: np.ndarray, U: np.ndarray, b: np.ndarr
 
 
 def _rnn_with(step, carry):
-    """Vary `rnn`: `step(x, h, W, U, b)` gives a state, `carry(start, state)` what the next step starts "
-    "from."""
+    """Vary `rnn`: `step(x, h, W, U, b)` gives a state, `carry(start, state)` where the next one starts."""
 
     def answer(xs, h, W, U, b):
         start, states = h, []
@@ -134,8 +135,10 @@ def _sigmoid(z):
 def lstm_step(
     x: np.ndarray, h: np.ndarray, c: np.ndarray, W: np.ndarray, U: np.ndarray, b: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Take one LSTM step: the new (h, c), each (H,). W (4H, D), U (4H, H), b (4H,) hold i, f, g, o in "
-    "turn."""
+    """Take one LSTM step from the state h, c (H,): return the new (h, c).
+
+    W (4H, D), U (4H, H) and b (4H,) hold the gates i, f, g, o in turn.
+    """
 
     def sigmoid(z):
         return 1 / (1 + np.exp(-z))
