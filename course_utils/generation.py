@@ -11,7 +11,8 @@ Sources: Graves 2012, Wu et al. 2016, section 7 (beam search and its length pena
 """
 
 import warnings
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -35,7 +36,20 @@ class Completion:
     reason: str = "interrupted"
 
 
-@torch.inference_mode()
+@contextmanager
+def evaluating(model) -> Iterator[None]:
+    """Without gradients, and without the dropout of a model that was just trained."""
+    training = getattr(model, "training", False)
+    if training:
+        model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        if training:
+            model.train()
+
+
 def generate(
     model,
     prompts: Sequence[Sequence[int]],
@@ -71,10 +85,8 @@ def generate(
     reader, counts = _Reader(model, texts, use_cache), None
     if sampler.needs_counts:
         counts = token_counts(_pad(texts, -1)[0], model.vocab_size).to(device_of(model))
-    rows, shown = (
-        list(range(len(texts))),
-        [0] * len(texts),
-    )  # which still go on; characters that were reported
+    rows = list(range(len(texts)))  # those that go on
+    shown = [0] * len(texts)  # how many characters of each were reported
     try:
         for length in range(1, max_new + 1):
             logits = sampler(reader.logits(), counts)
@@ -124,7 +136,8 @@ class _Reader:
 
     def logits(self) -> Float[Tensor, "batch vocab"]:
         """For the token after the last one of each row."""
-        return self.model(self.unread, self.caches, self.mask, last=1)[:, -1].float()
+        with evaluating(self.model):
+            return self.model(self.unread, self.caches, self.mask, last=1)[:, -1].float()
 
     def append(self, drawn: Int[Tensor, " batch"], going: list[int]) -> None:
         """Add a token to each row, and keep the rows that go on."""
@@ -177,7 +190,6 @@ class Beam(NamedTuple):
     score: float
 
 
-@torch.inference_mode()
 def beam_search(
     model,
     prompt: Sequence[int],
@@ -202,7 +214,8 @@ def beam_search(
     unread = torch.tensor([prompt], device=device_of(model))
     sums, texts, finished = unread.new_zeros(1, dtype=torch.float64), [[]], []
     for length in range(1, max_new + 1):
-        log_p = model(unread, caches, None, last=1)[:, -1].double().log_softmax(-1)  # (beams, V)
+        with evaluating(model):
+            log_p = model(unread, caches, None, last=1)[:, -1].double().log_softmax(-1)  # (beams, V)
         totals = (sums[:, None] + log_p).flatten()
         # Each beam has len(end_ids) ways to end, so these hold enough that go on.
         best = totals.topk(min(beams * (1 + len(end_ids)), len(totals)))

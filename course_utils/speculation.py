@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from course_utils.generation import GREEDY, check_length, device_of, fitting
+from course_utils.generation import GREEDY, check_length, device_of, evaluating, fitting
 from course_utils.sampling import Sampler, draw
 from course_utils.transformer import BlockCache
 
@@ -57,7 +57,8 @@ class ModelDraft:
         unread, tokens, q = text[agreed:], [], []
         for _ in range(min(k, self.model.context - len(text))):
             ids = torch.tensor([unread], device=device_of(self.model))
-            logits = self.sampler(self.model(ids, self.caches, None, last=1)[0, -1].float())
+            with evaluating(self.model):
+                logits = self.sampler(self.model(ids, self.caches, None, last=1)[0, -1].float())
             unread = [int(draw(logits, self.generator))]
             tokens += unread
             q.append(logits.softmax(-1).cpu())
@@ -75,7 +76,6 @@ class Speculation:
     calls: int = 0
 
 
-@torch.inference_mode()
 def speculative_generate(
     model,
     prompt: Sequence[int],
@@ -110,8 +110,9 @@ def speculative_generate(
         drafted, q = draft.propose(text, min(k, room), model.vocab_size) if room else ([], None)
         unread = [*text[len(caches[0].own) :], *drafted]
         ids = torch.tensor([unread], device=device_of(model))
-        logits = model(ids, caches, None, last=len(drafted) + 1)[0].float()
-        p = sampler(logits).softmax(-1).cpu()  # (drafted + 1, V)
+        with evaluating(model):
+            logits = model(ids, caches, None, last=len(drafted) + 1)[0].float()
+            p = sampler(logits).softmax(-1).cpu()  # (drafted + 1, V)
         n, token = accept(drafted, q, p, generator)
         run.drafted, run.accepted, run.calls = run.drafted + len(drafted), run.accepted + n, run.calls + 1
         for new in [*drafted[:n], token]:

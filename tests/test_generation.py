@@ -11,6 +11,7 @@ from mocks import Mock
 from course_utils.generation import beam_search, generate
 from course_utils.gpt import GPT, GPTConfig
 from course_utils.sampling import Sampler
+from course_utils.speculation import LookupDraft, speculative_generate
 from course_utils.tokenizers import ByteTokenizer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -97,6 +98,16 @@ def test_a_real_model_in_a_ragged_batch():
     together = ids(generate(model, prompts, 20))
     assert together == [ids(generate(model, [prompt], 20))[0] for prompt in prompts]
     assert together == ids(generate(model, prompts, 20, use_cache=False))
+
+
+def test_a_model_in_training_writes_without_its_dropout_and_goes_on_training():
+    torch.manual_seed(0)
+    model = GPT(GPTConfig(50, 64, 2, 4, 32, dropout=0.5))
+    expected = ids(generate(model.eval(), [[1]], 20))
+    assert ids(generate(model.train(), [[1]], 20)) == expected
+    assert [beam_search(model, [1], 20, 1)[0].ids] == expected
+    assert speculative_generate(model, [1], 20, LookupDraft(1)).ids == expected[0]
+    assert model.training and next(model.parameters()).requires_grad
 
 
 def test_a_real_model_writes_what_transformers_does():
