@@ -4,6 +4,7 @@ import csv
 import io
 import math
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -40,6 +41,17 @@ def test_the_shipped_weights_score_what_the_board_says():
 
 def test_other_weights_would_not_score_that():
     assert lstm_recipe.bits(lstm_recipe.build("recorded"), corpora.shakespeare().test[:2_000]) > 5
+
+
+def test_a_run_says_what_it_took_and_what_it_scores(monkeypatch):
+    short = replace(lstm_recipe.RECIPES["bpe"], config=replace(lstm_recipe.LIVE, steps=2, warmup_steps=1))
+    monkeypatch.setitem(lstm_recipe.RECIPES, "bpe", short)
+    monkeypatch.setattr(lstm_recipe, "bits", lambda model, text, rows=1: len(text) / rows)
+    run = lstm_recipe.train_once("bpe", seed=3)
+    corpus = corpora.shakespeare()
+    assert (run["name"], run["seed"], run[corpora.TEST]) == ("bpe", 3, len(corpus.test))
+    assert run[corpora.VALIDATION] == pytest.approx(len(corpus.validation) / 64, abs=1e-4)
+    assert 1.8 < run["bytes"] / (2 * 32 * 32) < 2.0  # what a token of this vocabulary stands for
 
 
 def test_the_runs_of_three_seeds_are_those_of_the_recipes():
