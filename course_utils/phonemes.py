@@ -89,8 +89,8 @@ def split_of(word: str) -> str:
     """The split of a word, by a hash of its first five letters.
 
     So "nations", "national" and "nationality" stand together: a word of the test shares its first five
-    letters with no word of the training, and can't be said by remembering its stem. A shorter word is hashed
-    whole, so "cat" may be apart from "cats"; and what comes after a prefix is not protected.
+    letters with no word of the training, and a stem as long can't be remembered. A shorter one can ("care" is
+    trained on, "careful" is tested), and what comes after a prefix is not protected.
     """
     share = int.from_bytes(hashlib.sha256(word[:STEM].encode()).digest()[:8], "big") % 20
     return {0: "test", 1: "validation"}.get(share, "train")
