@@ -1,4 +1,4 @@
-"""Take the README's pictures: run some cells of chapters 0 and 1 in a real JupyterLab and save what is seen.
+"""Take the README's pictures: run some cells of the chapters in a real JupyterLab and save what is seen.
 
     python docs/take_pictures.py
 
@@ -30,6 +30,8 @@ CELLS = {
         "smoothing_lab.from",
         "shannon_game(",
     ],
+    "02_neural_language_models": ["lstm_recipe.load()", "GateScope("],
+    "05_transformer": ["import inspect", "pretrained.load(", "AttentionExplorer("],
 }
 SLIP = (
     "len(text) - n + 1",
@@ -99,6 +101,10 @@ def take(browser, lab: harness.Lab) -> None:
         notebook.settled(game)
         for name, widget in [("bet", bet), ("smoothing", smoothing), ("shannon", game)]:
             save(name, widget)
+    for chapter, name in {"02_neural_language_models": "gates", "05_transformer": "attention"}.items():
+        with harness.notebook(browser, lab, f"{chapter}.ipynb", viewport=tall) as notebook:
+            notebook.run_all()
+            save(name, notebook.widget())
 
 
 def main() -> None:
