@@ -69,5 +69,5 @@ def test_minilm_equals_transformers():
 
 
 def test_another_name_is_refused():
-    with pytest.raises(ValueError, match="minilm.*'maxilm' came"):
+    with pytest.raises(ValueError, match=r"minilm.*'maxilm' came"):
         pretrained.load("maxilm")
