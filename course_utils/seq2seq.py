@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
-from course_utils.attention import KeyValueCache, MultiHeadAttention, padding_mask
+from course_utils.attention import KeyValueCache, MultiHeadAttention, padding_mask, recorded
 from course_utils.phonemes import END, PAD, START
 
 
@@ -193,12 +193,6 @@ def cross_weights(
 ) -> Float[Tensor, "layers heads target source"]:
     """Where the decoder looks in the source as it writes each token of the target, the first one included:
     row t belongs to target[t], which the decoder has not read yet."""
-    found = []
-
-    def note(weights: Tensor) -> Tensor:
-        found.append(weights[0])
-        return weights
-
-    with edited(model, note):
+    with recorded(model.cross_attentions) as weights:
         model(*padded([source]), torch.tensor([[START, *target[:-1]]]))
-    return torch.stack(found)
+    return torch.stack([weights[layer][0] for layer in sorted(weights)])
