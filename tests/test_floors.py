@@ -17,6 +17,7 @@ FLOORS = [
         "tokenizers",
         "attention",
         "sampling",
+        "beams",
         "counting",
         "entropy",
         "contexts",
@@ -30,7 +31,7 @@ FLOORS = [
     {"bert", "seq2seq", "gpt"},
     {"training", "generation", "speculation", "pretrained", "finetuning"},
     {"pretraining"},
-    {"scoreboard", "progress", "plots", "quizzes", "widgets", "checks", "weights"},
+    {"scoreboard", "progress", "plots", "quizzes", "widgets", "checks", "weights", "writers"},
     {"classroom", "browsers", "doctor", "cli"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}

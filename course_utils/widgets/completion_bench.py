@@ -1,0 +1,424 @@
+"""The completion and chat bench: a model writes while you watch, with its key-value cache and without.
+
+A text is written in a thread of its own: the handler that starts it returns at once, so the kernel is free
+to hear of the stop button and to run other cells. Between two tokens the thread asks whether to stop.
+"""
+
+import atexit
+import dataclasses
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from matplotlib.figure import Figure
+
+from course_utils.widgets.base import SIGNS, Widget, visible
+
+Message = dict[str, str]  # {"role": "system", "user" or "assistant", "content": a text}
+
+PAUSE = 0.1  # seconds between two pictures of a text that grows
+KEPT = 8000  # characters of a prompt
+MOST = 1000  # tokens of a text
+QUOTED = 100  # characters of prompt and text in the sentence
+WORDS = {
+    "end": "at an end token",
+    "stop": "at the stop string",
+    "length": "at the length asked for",
+    "interrupted": "because it was interrupted",
+    "failed": "because of an error",
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a text is to be written. Raises ValueError for a value that is not allowed, by name.
+
+    length: the most tokens. stop: a text that ends it and is left out, none if empty. cache: whether keys and
+    values are kept from token to token, or computed anew.
+    """
+
+    temperature: float = 0.8
+    top_p: float = 0.95
+    length: int = 60
+    seed: int = 0
+    stop: str = ""
+    cache: bool = True
+
+    def __post_init__(self):
+        for name, least, most in [("length", 1, MOST), ("seed", 0, 2**32 - 1)]:
+            value = getattr(self, name)
+            if not isinstance(value, int) or not least <= value <= most:
+                raise ValueError(f"{name} is a whole number from {least} to {most:,}; {value!r} came")
+        if not isinstance(self.stop, str):
+            raise ValueError(f"stop is a text; {self.stop!r} came")
+        _ = self.sampler  # refuses its values by name
+
+    @property
+    def sampler(self):
+        """A `sampling.Sampler`: temperature first, then top-p."""
+        from course_utils.sampling import Sampler  # which imports torch
+
+        return Sampler(temperature=self.temperature, top_p=self.top_p)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Why a text ended ("end", "stop", "length" or "interrupted"), and what its cache held then: so many
+    tokens, in tensors of so many bytes."""
+
+    reason: str
+    cached: int = 0
+    cache_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Writer:
+    """What writes, as callables and numbers; `course_utils.writers` makes one of a model.
+
+    encode: the ids of a prompt, a text or, if it `chats`, a list of messages. A ValueError is shown.
+    write: `write(ids, settings, report)` goes on from these ids. After each token it calls
+        `report(text)` with the text that is new, in whole characters and maybe none; True says: end here.
+    context: how many ids it reads; a longer prompt is cropped to its end, with notice.
+    weights: bytes of all weights. cache: bytes that one token adds to the cache, by the formula.
+    """
+
+    encode: Callable[[str | list[Message]], Sequence[int]]
+    write: Callable[[list[int], Settings, Callable[[str], bool]], Ending]
+    context: int
+    weights: int
+    cache: int
+    chats: bool = False
+
+
+@dataclass
+class Run:
+    """One text: what was asked for, how far it has come, and when."""
+
+    writer: str
+    settings: Settings
+    prompt: str
+    chat: bool
+    ids: list[int]
+    notice: str = ""
+    text: str = ""
+    tokens: int = 0
+    began: float = 0.0
+    first: float = 0.0  # when the first token came, by the same clock
+    latest: float = 0.0
+    ending: Ending | None = None
+    problem: str = ""
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def note(self, text: str) -> None:
+        """One more token, and the text that came with it."""
+        self.latest = time.perf_counter()
+        self.first = self.first or self.latest
+        self.text, self.tokens = self.text + text, self.tokens + 1
+
+    @property
+    def seconds_to_first(self) -> float | None:
+        return self.first - self.began if self.tokens else None
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """After the first token, whose time is that of reading the prompt."""
+        return (self.tokens - 1) / (self.latest - self.first) if self.tokens > 1 else None
+
+
+class CompletionBench(Widget):
+    """Choose a writer, give it a prompt or talk with it, and see text, speed and memory while it writes.
+
+        CompletionBench({"own GPT": writers.bytewise(model), "SmolLM2": writers.smollm2()}, "To be, or not")
+
+    writers: by name; the first is chosen at the start. prompt: what stands in the field at the start.
+
+    `write` does the same from a cell, so that a chapter begins with a text in the picture. The sentence has
+    no times, but it quotes the text, and a sampled text may differ from machine to machine. A run goes on
+    when the notebook is closed; it ends with the kernel. Raises ValueError for no writers.
+    """
+
+    def __init__(self, writers: dict[str, Writer], prompt: str = ""):
+        self.run: Run | None = None  # the last one, maybe not yet ended
+        super().__init__()
+        if not writers:
+            raise ValueError("a bench has one writer at least; none came")
+        self._writers = writers
+        self._turn = threading.RLock()  # between the thread that writes and the one that hears the learner
+        self._asked = {"writer": next(iter(writers)), "chat": False, "prompt": prompt, "system": ""}
+        self._asked |= dataclasses.asdict(Settings())
+        self._revision = 0  # grows when what was asked for changes, not when a text grows
+        self.messages: list[Message] = []
+        self.runs: dict[tuple[str, bool], Run] = {}  # the last of each writer, with the cache and without
+        self.show()
+
+    def handle(self, request: dict) -> None:
+        """do: "write" (with the arguments of `write`), "stop", or "new" for a new conversation."""
+        request = {name: value for name, value in request.items() if name != "id"}
+        do = request.pop("do", None)
+        if do == "write":
+            run = self._prepare(**request)
+            thread = threading.Thread(target=self._work, args=(run,), name="a text is written", daemon=True)
+            WRITING[thread] = run
+            thread.start()
+        elif do == "stop":
+            self.stop()
+        elif do == "new":
+            self._refuse_while_writing()
+            self.messages, self.run = [], None
+            self._revision += 1
+
+    def write(self, prompt: str, writer: str | None = None, chat: bool = False, system="", **settings) -> str:
+        """Write now, in this thread, and return the text; Ctrl-C ends it. `settings` are those of `Settings`.
+
+        chat: the prompt is the next message of the conversation, under the message `system` if there is one.
+        Raises ValueError for an unknown writer, nothing to go on from, and a run that is going on.
+        """
+        run = self._prepare(prompt, writer or next(iter(self._writers)), chat, system, **settings)
+        self._work(run)
+        if run.problem:
+            raise RuntimeError(run.problem)
+        return run.text
+
+    def stop(self) -> None:
+        """End what is being written, after the token that is being computed."""
+        if self.run:
+            self.run.stopped.set()
+
+    def close(self) -> None:
+        self.stop()
+        super().close()
+
+    # ---- writing -----------------------------------------------------------------------------------
+
+    @property
+    def writing(self) -> bool:
+        return self.run is not None and self.run.ending is None
+
+    def _refuse_while_writing(self) -> None:
+        if self.writing:
+            raise ValueError("a text is being written: stop it first, or wait for its end")
+
+    def _prepare(self, prompt: str, writer: str, chat: bool, system: str, **settings) -> Run:
+        """A run that is ready to begin, with all that can be refused beforehand refused."""
+        if writer not in self._writers:
+            raise ValueError(f"the writers are {', '.join(self._writers)}; {writer!r} came")
+        if chat and not self._writers[writer].chats:
+            raise ValueError(f"{writer} was not trained to chat: let it complete a text")
+        settings = Settings(**settings)
+        prompt, notices = _readable(prompt)
+        system, more = _readable(system)
+        if not prompt:
+            raise ValueError("there is nothing to go on from: type something first")
+        with self._turn:
+            self._refuse_while_writing()
+            opening = [{"role": "system", "content": system}] if system else []
+            asking = [*opening, *self.messages, {"role": "user", "content": prompt}]
+            ids = [int(i) for i in self._writers[writer].encode(asking if chat else prompt)]
+            room = self._writers[writer].context
+            if len(ids) > room:
+                notices.append(
+                    f"The prompt has {len(ids):,} tokens: the last {room:,} are read, the others left out."
+                )
+            self.run = Run(writer, settings, prompt, chat, ids[-room:], " ".join(notices + more))
+            self._asked = {"writer": writer, "chat": chat, "prompt": prompt, "system": system}
+            self._asked |= dataclasses.asdict(settings)
+            self._revision += 1
+            return self.run
+
+    def _work(self, run: Run) -> None:
+        """Write it, to whatever end."""
+        shown_at = 0.0
+
+        def report(text: str) -> bool:
+            nonlocal shown_at
+            run.note(text)
+            if run.latest - shown_at >= PAUSE:
+                self.show()
+                shown_at = time.perf_counter()
+            return run.stopped.is_set()
+
+        try:
+            self.show()
+            run.began = time.perf_counter()
+            ending = self._writers[run.writer].write(run.ids, run.settings, report)
+            if not isinstance(ending, Ending):
+                raise TypeError(f"a writer returns an Ending; {ending!r} came")
+        except KeyboardInterrupt:
+            ending = Ending("interrupted")
+        except Exception as error:  # the callables may be a learner's own code
+            run.problem = visible(
+                str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+            )
+            ending = Ending("failed")
+        with self._turn:
+            run.ending = ending
+            self.runs[run.writer, run.settings.cache] = run
+            if run.chat and not run.problem:
+                self.messages += [
+                    {"role": "user", "content": run.prompt},
+                    {"role": "assistant", "content": run.text},
+                ]
+            self.show()
+        WRITING.pop(threading.current_thread(), None)
+
+    # ---- what is seen ------------------------------------------------------------------------------
+
+    def show(self, request_id: str = "", problem: str = "") -> None:
+        with self._turn:
+            super().show(request_id, problem or (self.run.problem if self.run else ""))
+
+    def view(self) -> dict:
+        run = self.run
+        return {
+            "writers": [
+                {"name": name, "chats": writer.chats, "context": writer.context}
+                for name, writer in self._writers.items()
+            ],
+            "asked": self._asked,
+            "revision": self._revision,
+            "most": MOST,
+            "messages": [message | {"content": visible(message["content"])} for message in self.messages],
+            "writing": self.writing,
+            "run": run
+            and {
+                "writer": run.writer,
+                "chat": run.chat,
+                "text": visible(run.text),
+                "notice": run.notice,
+                "tokens": run.tokens,
+                "first": run.seconds_to_first,
+                "speed": run.tokens_per_second,
+                "ending": run.ending and WORDS.get(run.ending.reason, run.ending.reason),
+            },
+            "head": HEAD,
+            "rows": self.rows(),
+            "same": self._compared(),
+        }
+
+    def rows(self) -> list[list[str]]:
+        """The table of the last run of each kind, under HEAD."""
+        rows = []
+        for name, writer in self._writers.items():
+            for cache in (True, False):
+                if (run := self.runs.get((name, cache))) is None:
+                    continue
+                first, speed = run.seconds_to_first, run.tokens_per_second
+                rows.append(
+                    [
+                        name,
+                        "on" if cache else "off",
+                        f"{len(run.ids):,}",
+                        f"{run.tokens:,}",
+                        "–" if first is None else f"{first:.2f} s",
+                        "–" if speed is None else f"{speed:.1f}",
+                        run.ending.reason,
+                        _megabytes(writer.weights),
+                        _megabytes(run.ending.cached * writer.cache),
+                        _megabytes(run.ending.cache_bytes),
+                    ]
+                )
+        return rows
+
+    def _compared(self) -> str:
+        """Whether the last writer's text changed with the cache; empty if it wasn't asked the same twice."""
+        if not self.run or self.writing:
+            return ""
+        on, off = (self.runs.get((self.run.writer, cache)) for cache in (True, False))
+        if not on or not off or not on.text or not off.text:
+            return ""
+        if on.ids != off.ids or dataclasses.replace(off.settings, cache=True) != on.settings:
+            return ""
+        shared = min(len(on.text), len(off.text))
+        start = f"With the cache and without it, {self.run.writer} wrote"
+        parting = next((i + 1 for i in range(shared) if on.text[i] != off.text[i]), None)
+        if parting:
+            return f"{start} texts that part at character {parting:,}."
+        return f"{start} the same {shared:,} characters."
+
+    def describe(self) -> str:
+        run = self.run
+        if run is None:
+            return f"Completion bench with {', '.join(self._writers)}: nothing is written yet."
+        cache = f"with{'' if run.settings.cache else 'out'} the cache"
+        start = f"{visible(run.writer)} {'answers' if run.chat else 'continues'} {_quoted(run.prompt)}"
+        if run.ending is None:
+            return f"{start} {cache}: it is writing."
+        tokens = f"{run.tokens:,} token{'s' * (run.tokens != 1)}"
+        end = WORDS.get(run.ending.reason, run.ending.reason)
+        sentence = f"{start} {cache}: {_quoted(run.text)} After {tokens} it ended {end}."
+        if run.ending.cached:
+            by_formula = _megabytes(run.ending.cached * self._writers[run.writer].cache)
+            sentence += (
+                f" The cache held {run.ending.cached:,} tokens, {by_formula} by the formula and "
+                f"{_megabytes(run.ending.cache_bytes)} in its tensors."
+            )
+        return " ".join([sentence, self._compared()]).strip()
+
+    def picture(self, figure: Figure) -> None:
+        rows = self.rows()
+        if not rows:
+            figure.set_size_inches(7.6, 0.4)
+            figure.text(0.01, 0.3, self.describe(), fontsize=10)
+            return
+        above, below = figure.subplots(2, 1, height_ratios=[2, 1])
+        for axes in (above, below):
+            axes.axis("off")
+        run = self.run or next(reversed(self.runs.values()))
+        text = [line for part in visible(run.text).splitlines() for line in textwrap.wrap(part, 95) or [""]]
+        prompt = textwrap.shorten(visible(run.prompt), 95, placeholder=" …")
+        above.text(0, 1, prompt, va="top", fontsize=9, color="#555555")
+        above.text(0, 0.9, "\n".join(text[:12] + ["…"] * (len(text) > 12)), va="top", fontsize=9)
+        table = below.table(rows, colLabels=HEAD, cellLoc="left", colLoc="left", loc="upper left", edges="B")
+        table.auto_set_font_size(False)
+        table.set_fontsize(7)
+        table.auto_set_column_width(range(len(HEAD)))
+
+
+HEAD = [
+    "Writer",
+    "Cache",
+    "Tokens read",
+    "Tokens written",
+    "First after",
+    "Tokens/s",
+    "Ended by",
+    "Weights",
+    "Cache, formula",
+    "Cache, tensors",
+]
+
+
+def _megabytes(n: int) -> str:
+    """10^6 bytes; three digits, or more before the point."""
+    return f"{n / 1e6:,.2f} MB" if n < 1e7 else f"{n / 1e6:,.1f} MB"
+
+
+def _readable(text: str) -> tuple[str, list[str]]:
+    """The text without what no model can read, and notices of what was left out."""
+    notices = []
+    if len(text) > KEPT:
+        notices.append(f"{len(text):,} characters came; the last {KEPT:,} are kept.")
+        text = text[-KEPT:]
+    whole = "".join(c for c in text if not 0xD800 <= ord(c) <= 0xDFFF)
+    if whole != text:
+        notices.append("Half a character (a lone surrogate) was left out: UTF-8 can't hold one.")
+    return whole, notices
+
+
+def _quoted(text: str) -> str:
+    """The beginning of a text in quotes, with a sign for control characters and line breaks."""
+    short = text if len(text) <= QUOTED else text[: QUOTED - 1] + "…"
+    return f"“{visible(short).translate({code: sign for code, sign in SIGNS.items() if code != ord(' ')})}”"
+
+
+WRITING: dict[threading.Thread, Run] = {}
+
+
+@atexit.register
+def _end_threads() -> None:
+    """A thread that still computes while Python shuts down can bring the process down with a crash."""
+    for thread, run in list(WRITING.items()):
+        run.stopped.set()
+        thread.join(timeout=5)

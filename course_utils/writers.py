@@ -1,0 +1,96 @@
+"""What the completion bench lets write: a GPT and its tokenizer, as callables and numbers.
+
+CompletionBench({"own GPT": bytewise(model), "SmolLM2": smollm2(pretrained.load("smollm2-135m"))})
+"""
+
+from collections.abc import Callable, Collection, Sequence
+
+import torch
+
+from course_utils.generation import generate
+from course_utils.gpt import GPT, GPTConfig
+from course_utils.pretrained import smollm2_chat, smollm2_tokenizer
+from course_utils.tokenizers import ByteTokenizer
+from course_utils.widgets.completion_bench import Ending, Message, Settings, Writer
+
+READ = 1024  # tokens of a prompt at most: they are read in one step, which no stop can interrupt
+
+
+def bytewise(model: GPT) -> Writer:
+    """A GPT whose tokens are bytes. It completes texts and ends only at a stop string or the length."""
+    tokenizer = ByteTokenizer()
+    return from_model(model, tokenizer.encode, lambda ids: tokenizer.decode(ids, errors="replace"))
+
+
+def smollm2(model: GPT) -> Writer:
+    """SmolLM2-Instruct, as `pretrained.load("smollm2-135m")` gives it: it completes texts and chats."""
+    tokenizer = smollm2_tokenizer()
+
+    def encode(prompt: str | list[Message]) -> list[int]:
+        return tokenizer.encode(prompt).ids if isinstance(prompt, str) else smollm2_chat(prompt)
+
+    ends = [tokenizer.token_to_id(token) for token in ("<|im_end|>", "<|endoftext|>")]
+    return from_model(model, encode, tokenizer.decode, ends, chats=True)
+
+
+def from_model(
+    model: GPT,
+    encode: Callable[[str | list[Message]], Sequence[int]],
+    decode: Callable[[list[int]], str],
+    end_ids: Collection[int] = (),
+    chats: bool = False,
+) -> Writer:
+    """A writer that samples from `model`; if it `chats`, `encode` takes a list of messages as well as a text.
+
+    Of a prompt the last 1,024 tokens are read, or as many as the model's context has.
+    """
+
+    def write(ids: list[int], settings: Settings, report: Callable[[str], bool]) -> Ending:
+        watched = _Watched(model)
+        completion = generate(
+            watched,
+            [ids],
+            settings.length,
+            sampler=settings.sampler,
+            generator=torch.Generator().manual_seed(settings.seed),
+            end_ids=end_ids,
+            decode=decode,
+            stop=[settings.stop] if settings.stop else [],
+            report=lambda _row, _id, text: report(text),
+            use_cache=settings.cache,
+        )[0]
+        return Ending(completion.reason, *watched.cached())
+
+    parameters = list(model.parameters())
+    weights = sum(parameter.nbytes for parameter in parameters)
+    cache = cache_bytes_per_token(model.config, parameters[0].itemsize)
+    return Writer(encode, write, min(model.context, READ), weights, cache, chats)
+
+
+def cache_bytes_per_token(config: GPTConfig, itemsize: int) -> int:
+    """A key and a value in each layer, as wide as all its kv heads together, of `itemsize` bytes a number."""
+    kv_heads = config.n_kv_heads or config.n_heads
+    return 2 * config.n_layers * kv_heads * (config.d_model // config.n_heads) * itemsize
+
+
+class _Watched:
+    """A model that remembers the caches that it handed out last."""
+
+    def __init__(self, model: GPT):
+        self.model, self.caches = model, []
+
+    def __getattr__(self, name: str):
+        return getattr(self.model, name)
+
+    def __call__(self, *inputs, **named):
+        return self.model(*inputs, **named)
+
+    def new_caches(self):
+        self.caches = self.model.new_caches()
+        return self.caches
+
+    def cached(self) -> tuple[int, int]:
+        """How many tokens the caches hold, and the bytes of their tensors."""
+        filled = [cache.own for cache in self.caches if len(cache.own)]
+        tokens = len(filled[0]) if filled else 0
+        return tokens, sum(cache.keys.nbytes + cache.values.nbytes for cache in filled)
