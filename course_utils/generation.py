@@ -5,21 +5,21 @@ A model here is anything with `vocab_size`, `context`, `new_caches()` and `model
 
     answer = generate(model, [ids], 50, sampler=Sampler(temperature=0.8, top_p=0.95))[0]
 
-`course_utils.speculation` writes the same, several tokens at a time.
-
-Sources: Graves 2012, Wu et al. 2016, section 7 (beam search and its length penalty).
+`course_utils.speculation` writes the same, several tokens at a time; `course_utils.beams` has the steps of
+beam search.
 """
 
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from course_utils.beams import Beam, beam_steps
 from course_utils.sampling import Sampler, draw, token_counts
 from course_utils.transformer import BlockCache
 
@@ -182,14 +182,6 @@ def _certain(text: str, stop: Sequence[str]) -> int:
     return end
 
 
-class Beam(NamedTuple):
-    """A continuation: its ids, the sum of their log-probabilities (nats), and the score it was ranked by."""
-
-    ids: list[int]
-    log_p: float
-    score: float
-
-
 def beam_search(
     model,
     prompt: Sequence[int],
@@ -210,37 +202,22 @@ def beam_search(
     if not isinstance(beams, int) or beams < 1:
         raise ValueError(f"beams is a whole number from 1 on; {beams!r} came")
     prompt = fitting(model, prompt, max_new)
-    caches = model.new_caches()
-    unread = torch.tensor([prompt], device=device_of(model))
-    sums, texts, finished = unread.new_zeros(1, dtype=torch.float64), [[]], []
-    for length in range(1, max_new + 1):
+    caches, read = model.new_caches(), []
+
+    def next_log_p(texts: list[list[int]]) -> Float[np.ndarray, "texts vocab"]:
+        nonlocal read
+        if read:
+            select(caches, [read.index(text[:-1]) for text in texts])
+        read = texts
+        unread = torch.tensor([text[-1:] or prompt for text in texts], device=device_of(model))
         with evaluating(model):
-            log_p = model(unread, caches, None, last=1)[:, -1].double().log_softmax(-1)  # (beams, V)
-        totals = (sums[:, None] + log_p).flatten()
-        # Each beam has len(end_ids) ways to end, so these hold enough that go on.
-        best = totals.topk(min(beams * (1 + len(end_ids)), len(totals)))
-        going = []
-        for total, place in zip(best.values.tolist(), best.indices.tolist(), strict=True):
-            beam, token = divmod(place, log_p.shape[1])
-            if token in end_ids:
-                finished.append(Beam([*texts[beam], token], total, total / length**length_penalty))
-            elif len(going) < beams:
-                going.append((beam, token, total))
-        finished = sorted(finished, key=lambda beam: -beam.score)[:beams]
-        if not going:
-            return finished
-        texts = [[*texts[beam], token] for beam, token, _ in going]
-        sums = best.values.new_tensor([total for _, _, total in going])
-        longest = max_new if length_penalty > 0 else length  # where a sum that only falls scores best
-        if len(finished) == beams and finished[-1].score >= sums[0].item() / longest**length_penalty:
-            return finished
-        select(caches, [beam for beam, _, _ in going])
-        unread = unread.new_tensor([[token] for _, token, _ in going])
-    alive = [
-        Beam(text, total, total / max(max_new, 1) ** length_penalty)
-        for text, total in zip(texts, sums.tolist(), strict=True)
-    ]
-    return sorted(finished + alive, key=lambda beam: -beam.score)[:beams]
+            logits = model(unread, caches, None, last=1)[:, -1]
+            return logits.double().log_softmax(-1).cpu().numpy()
+
+    best = [Beam([], 0.0, 0.0)]
+    for step in beam_steps(next_log_p, max_new, beams, length_penalty=length_penalty, end_ids=end_ids):
+        best = step.best(beams)
+    return best
 
 
 def _pad(texts: list[list[int]], padding: int) -> tuple[Int[Tensor, "rows time"], Tensor]:
