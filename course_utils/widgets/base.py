@@ -58,6 +58,13 @@ def quoted(text: str) -> str:
     return f"“{visible(text).translate(SIGNS)}”"
 
 
+def whole_characters(text: str) -> tuple[str, list[str]]:
+    """The text without what no UTF-8 text can hold, and a notice if something was left out."""
+    whole = "".join(c for c in text if not 0xD800 <= ord(c) <= 0xDFFF)
+    left_out = ["Half a character (a lone surrogate) was left out: UTF-8 can't hold one."] * (whole != text)
+    return whole, left_out
+
+
 def readable(context: str, cut: int = 0) -> tuple[str, str]:
     """The context without what no model can read, and a notice of what was left out."""
     notices = []
@@ -66,10 +73,19 @@ def readable(context: str, cut: int = 0) -> tuple[str, str]:
             f"{len(context) + cut:,} characters came; the last {KEPT} are used, and no order looks at more."
         )
         context = context[-KEPT:]
-    whole = "".join(c for c in context if not 0xD800 <= ord(c) <= 0xDFFF)
-    if whole != context:
-        notices.append("Half a character (a lone surrogate) was left out: UTF-8 can't hold one.")
-    return whole, " ".join(notices)
+    whole, left_out = whole_characters(context)
+    return whole, " ".join(notices + left_out)
+
+
+def last_bytes(text: str, cut: int, n: int) -> tuple[str, str]:
+    """The last n bytes of a text, in whole characters, and a notice of what was left out; `cut` characters
+    before the text did not come along."""
+    whole, notices = whole_characters(text)
+    kept = whole.encode()[-n:].decode(errors="ignore")  # half a character may stand at the start
+    if cut or kept != whole:
+        came = f"{len(text) + cut:,} characters came"
+        notices.insert(0, f"{came}; the last {len(kept)} are read, as if nothing stood before them.")
+    return kept, " ".join(notices)
 
 
 class Widget(anywidget.AnyWidget):

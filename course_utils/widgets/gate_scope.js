@@ -11,21 +11,6 @@ const carry = (before, i, f, g) => f * before + i * g;
 const floats = ({ buffer, byteOffset, byteLength }) =>
   new Float32Array(buffer.slice(byteOffset, byteOffset + byteLength));
 const signed = (x) => (Math.abs(x) < 0.005 ? "0.00" : x.toFixed(2).replace("-", "−"));
-const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
-
-/** Pieces of text in lines of at most `columns` bytes: { pieces, start, width } each. */
-function wrap(pieces, columns) {
-  const lines = [];
-  let at = 0;
-  for (const [text, width] of pieces) {
-    let line = lines.at(-1);
-    if (!line || line.width + width > columns) lines.push((line = { pieces: [], start: at, width: 0 }));
-    line.pieces.push({ text, width, start: at });
-    line.width += width;
-    at += width;
-  }
-  return lines;
-}
 
 function render({ model, el }) {
   let data = decode(model.get("shown"));

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from course_utils.tokenizers import ByteTokenizer
-from course_utils.widgets.base import SIGNS, Widget, quoted, visible
+from course_utils.widgets.base import SIGNS, Widget, last_bytes, quoted, visible
 
 KEPT = 300  # bytes of a text that are read
 CELLS = 8  # strips that can be told apart
@@ -39,6 +39,8 @@ class GateScope(Widget):
     Raises ValueError for no cell, more than eight, or a cell that the LSTM lacks.
     """
 
+    scripts = ("byte_lines",)
+
     def __init__(
         self,
         read: Callable[[Int[np.ndarray, " time"]], Traced],
@@ -62,7 +64,7 @@ class GateScope(Widget):
         if asked["cell"] not in self._watched:
             came = f"{asked['cell']!r} came"
             raise ValueError(f"cell is one of {', '.join(map(str, self._watched))}; {came}")
-        text, notice = _kept(asked["text"], request.get("cut", 0))
+        text, notice = last_bytes(asked["text"], request.get("cut", 0), KEPT)
         ids = np.frombuffer(b"\n" + text.encode(), dtype=np.uint8)
         focus = len(ids) - 1 if asked["focus"] is None else asked["focus"]
         if focus not in range(len(ids)):
@@ -165,19 +167,6 @@ class GateScope(Widget):
             axes.invert_yaxis()
             axes.tick_params(labelsize=8, length=0)
             axes.spines[["top", "right"]].set_visible(False)
-
-
-def _kept(text: str, cut: int) -> tuple[str, str]:
-    """The part of a text that is read, and a notice of what was left out."""
-    notices = []
-    whole = "".join(c for c in text if not 0xD800 <= ord(c) <= 0xDFFF)
-    if whole != text:
-        notices.append("Half a character (a lone surrogate) was left out: UTF-8 can't hold one.")
-    kept = whole.encode()[-KEPT:].decode(errors="ignore")  # half a character may stand at the start
-    if cut or kept != whole:
-        came = f"{len(text) + cut:,} characters came"
-        notices.insert(0, f"{came}; the last {len(kept)} are read, as if nothing stood before them.")
-    return kept, " ".join(notices)
 
 
 def _sign(name: str) -> str:
