@@ -45,6 +45,11 @@ def visible(text: str) -> str:
     )
 
 
+def text_of(data: bytes) -> str:
+    """The bytes of a token as text; a byte that is no whole character becomes ‹C3›."""
+    return visible(data.decode("utf-8", "surrogateescape"))
+
+
 # blanks and control characters, which a reader can't see (and HTML can't hold: NUL becomes �)
 SIGNS = {code: f"‹{code:02X}›" for code in [*range(32), 127]} | {
     ord(" "): "·",

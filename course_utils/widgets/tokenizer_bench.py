@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from course_utils import bpe
 from course_utils.tokenizers import BPETokenizer
-from course_utils.widgets.base import SIGNS, Widget, quoted, visible
+from course_utils.widgets.base import SIGNS, Widget, quoted, text_of, visible, whole_characters
 
 Token = tuple[int, bytes]  # an id, and the bytes that it stands for
 
@@ -58,14 +58,12 @@ class TokenizerBench(Widget):
         if len(asked["text"]) > KEPT:
             notices.append(f"{len(asked['text']):,} characters came; the first {KEPT:,} are cut up.")
             asked["text"] = asked["text"][:KEPT]
-        whole = "".join(c for c in asked["text"] if not 0xD800 <= ord(c) <= 0xDFFF)
-        if whole != asked["text"]:
-            notices.append("Half a character (a lone surrogate) was left out: UTF-8 can't hold one.")
+        whole, left_out = whole_characters(asked["text"])
         self.tokens = {
             "own BPE": self._split(whole, asked["merges"]),
             **{name: split(whole) for name, split in self._others.items()},
         }
-        self.asked, self.notice = asked | {"text": whole}, " ".join(notices)
+        self.asked, self.notice = asked | {"text": whole}, " ".join(notices + left_out)
 
     # ---- what the tokenizers say -----------------------------------------------------------------
 
@@ -97,7 +95,7 @@ class TokenizerBench(Widget):
             "examples": self._examples,
             "bytes": len(self.asked["text"].encode()),
             "characters": len(self.asked["text"]),
-            "last": [_text(table[first]), _text(table[second])] if self.asked["merges"] else [],
+            "last": [text_of(table[first]), text_of(table[second])] if self.asked["merges"] else [],
             "rows": [
                 {
                     "name": name,
@@ -115,9 +113,9 @@ class TokenizerBench(Widget):
         merged = self._merges[i - 256] if name == "own BPE" and i >= 256 else ()
         return {
             "id": i,
-            "text": _text(data),
+            "text": text_of(data),
             "bytes": data.hex(" ").upper(),
-            "from": [_text(self._own[self.asked["merges"]].tokens[part]) for part in merged],
+            "from": [text_of(self._own[self.asked["merges"]].tokens[part]) for part in merged],
         }
 
     def describe(self) -> str:
@@ -151,7 +149,7 @@ class TokenizerBench(Widget):
         left, right = figure.subplots(2, 1, height_ratios=[1, 1.4])
         left.axis("off")
         for i, (name, tokens) in enumerate(self.tokens.items()):
-            pieces = "|".join(visible(_text(data)).translate(SIGNS) for _, data in tokens)
+            pieces = "|".join(visible(text_of(data)).translate(SIGNS) for _, data in tokens)
             pieces = pieces if len(pieces) <= 80 else pieces[:79] + "…"
             y = 0.9 - 0.28 * i
             left.text(0, y, f"{name}: {_plural(len(tokens), 'token')}", color="#444444", fontsize=9)
@@ -169,11 +167,6 @@ class TokenizerBench(Widget):
         right.set_ylabel("tokens a verse,\nrelative to the first", fontsize=8)
         right.legend(frameon=False, fontsize=8)
         right.spines[["top", "right"]].set_visible(False)
-
-
-def _text(data: bytes) -> str:
-    """The bytes of a token as text; a byte that is no whole character becomes ‹C3›."""
-    return visible(data.decode("utf-8", "surrogateescape"))
 
 
 def _plural(n: int, noun: str) -> str:
