@@ -196,8 +196,9 @@ function frame({ model, el, label, body, draw, tables }) {
     const shown = model.get("shown");
     const mine = kernel.answered(shown.answers);
     draw(shown, mine, kernel.idle());
-    sentence.textContent = shown.sentence;
-    problem.textContent = shown.problem;
+    // the same text put in again would be read aloud again
+    if (sentence.textContent !== shown.sentence) sentence.textContent = shown.sentence;
+    if (problem.textContent !== shown.problem) problem.textContent = shown.problem;
     problem.hidden = !shown.problem;
     fillTable();
   }
