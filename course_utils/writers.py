@@ -11,7 +11,7 @@ from course_utils.generation import generate
 from course_utils.gpt import GPT, GPTConfig
 from course_utils.pretrained import smollm2_chat, smollm2_tokenizer
 from course_utils.tokenizers import ByteTokenizer
-from course_utils.widgets.completion_bench import Ending, Message, Settings, Writer
+from course_utils.widgets.writing import Ending, Message, Settings, Writer
 
 READ = 1024  # tokens of a prompt at most: they are read in one step, which no stop can interrupt
 

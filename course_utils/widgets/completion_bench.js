@@ -61,7 +61,9 @@ function render({ model, el }) {
 
   function ask() {
     sent = prompt.value;
-    view.ask({ do: "write", writer: writer.value, chat: chat.input.checked, prompt: sent, system: system.value,
+    const typed = [...sent], { kept } = model.get("shown"); // a longer one would choke the line to the kernel
+    view.ask({ do: "write", writer: writer.value, chat: chat.input.checked, system: system.value,
+      prompt: typed.slice(-kept).join(""), cut: Math.max(typed.length - kept, 0),
       temperature: numeric(fields.temperature), top_p: numeric(fields.top_p), length: numeric(fields.length),
       seed: numeric(fields.seed), stop: fields.stop.value.replaceAll("\\n", "\n"), cache: cache.checked });
   }

@@ -9,18 +9,14 @@ import dataclasses
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 from matplotlib.figure import Figure
 
-from course_utils.widgets.base import SIGNS, Widget, visible
-
-Message = dict[str, str]  # {"role": "system", "user" or "assistant", "content": a text}
+from course_utils.widgets.base import SIGNS, Widget, visible, whole_characters
+from course_utils.widgets.writing import MOST, Ending, Message, Run, Settings, Writer
 
 PAUSE = 0.1  # seconds between two pictures of a text that grows
 KEPT = 8000  # characters of a prompt
-MOST = 1000  # tokens of a text
 QUOTED = 100  # characters of prompt and text in the sentence
 WORDS = {
     "end": "at an end token",
@@ -29,102 +25,6 @@ WORDS = {
     "interrupted": "because it was interrupted",
     "failed": "because of an error",
 }
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a text is to be written. Raises ValueError for a value that is not allowed, by name.
-
-    length: the most tokens. stop: a text that ends it and is left out, none if empty. cache: whether keys and
-    values are kept from token to token, or computed anew.
-    """
-
-    temperature: float = 0.8
-    top_p: float = 0.95
-    length: int = 60
-    seed: int = 0
-    stop: str = ""
-    cache: bool = True
-
-    def __post_init__(self):
-        for name, least, most in [("length", 1, MOST), ("seed", 0, 2**32 - 1)]:
-            value = getattr(self, name)
-            if not isinstance(value, int) or not least <= value <= most:
-                raise ValueError(f"{name} is a whole number from {least} to {most:,}; {value!r} came")
-        if not isinstance(self.stop, str):
-            raise ValueError(f"stop is a text; {self.stop!r} came")
-        _ = self.sampler  # refuses its values by name
-
-    @property
-    def sampler(self):
-        """A `sampling.Sampler`: temperature first, then top-p."""
-        from course_utils.sampling import Sampler  # which imports torch
-
-        return Sampler(temperature=self.temperature, top_p=self.top_p)
-
-
-@dataclass(frozen=True)
-class Ending:
-    """Why a text ended ("end", "stop", "length" or "interrupted"), and what its cache held then: so many
-    tokens, in tensors of so many bytes."""
-
-    reason: str
-    cached: int = 0
-    cache_bytes: int = 0
-
-
-@dataclass(frozen=True)
-class Writer:
-    """What writes, as callables and numbers; `course_utils.writers` makes one of a model.
-
-    encode: the ids of a prompt, a text or, if it `chats`, a list of messages. A ValueError is shown.
-    write: `write(ids, settings, report)` goes on from these ids. After each token it calls
-        `report(text)` with the text that is new, in whole characters and maybe none; True says: end here.
-    context: how many ids it reads; a longer prompt is cropped to its end, with notice.
-    weights: bytes of all weights. cache: bytes that one token adds to the cache, by the formula.
-    """
-
-    encode: Callable[[str | list[Message]], Sequence[int]]
-    write: Callable[[list[int], Settings, Callable[[str], bool]], Ending]
-    context: int
-    weights: int
-    cache: int
-    chats: bool = False
-
-
-@dataclass
-class Run:
-    """One text: what was asked for, how far it has come, and when."""
-
-    writer: str
-    settings: Settings
-    prompt: str
-    chat: bool
-    ids: list[int]
-    notice: str = ""
-    text: str = ""
-    tokens: int = 0
-    began: float = 0.0
-    first: float = 0.0  # when the first token came, by the same clock
-    latest: float = 0.0
-    ending: Ending | None = None
-    problem: str = ""
-    stopped: threading.Event = field(default_factory=threading.Event)
-
-    def note(self, text: str) -> None:
-        """One more token, and the text that came with it."""
-        self.latest = time.perf_counter()
-        self.first = self.first or self.latest
-        self.text, self.tokens = self.text + text, self.tokens + 1
-
-    @property
-    def seconds_to_first(self) -> float | None:
-        return self.first - self.began if self.tokens else None
-
-    @property
-    def tokens_per_second(self) -> float | None:
-        """After the first token, whose time is that of reading the prompt."""
-        return (self.tokens - 1) / (self.latest - self.first) if self.tokens > 1 else None
 
 
 class CompletionBench(Widget):
@@ -154,7 +54,8 @@ class CompletionBench(Widget):
         self.show()
 
     def handle(self, request: dict) -> None:
-        """do: "write" (with the arguments of `write`), "stop", or "new" for a new conversation."""
+        """do: "write", with the arguments of `write` and how many characters of the prompt were `cut`; "stop";
+        or "new" for a new conversation."""
         request = {name: value for name, value in request.items() if name != "id"}
         do = request.pop("do", None)
         if do == "write":
@@ -200,14 +101,14 @@ class CompletionBench(Widget):
         if self.writing:
             raise ValueError("a text is being written: stop it first, or wait for its end")
 
-    def _prepare(self, prompt: str, writer: str, chat: bool, system: str, **settings) -> Run:
+    def _prepare(self, prompt: str, writer: str, chat: bool, system: str, cut: int = 0, **settings) -> Run:
         """A run that is ready to begin, with all that can be refused beforehand refused."""
         if writer not in self._writers:
             raise ValueError(f"the writers are {', '.join(self._writers)}; {writer!r} came")
         if chat and not self._writers[writer].chats:
             raise ValueError(f"{writer} was not trained to chat: let it complete a text")
         settings = Settings(**settings)
-        prompt, notices = _readable(prompt)
+        prompt, notices = _readable(prompt, cut)
         system, more = _readable(system)
         if not prompt:
             raise ValueError("there is nothing to go on from: type something first")
@@ -279,6 +180,7 @@ class CompletionBench(Widget):
             "asked": self._asked,
             "revision": self._revision,
             "most": MOST,
+            "kept": KEPT,
             "messages": [message | {"content": visible(message["content"])} for message in self.messages],
             "writing": self.writing,
             "run": run
@@ -395,16 +297,12 @@ def _megabytes(n: int) -> str:
     return f"{n / 1e6:,.2f} MB" if n < 1e7 else f"{n / 1e6:,.1f} MB"
 
 
-def _readable(text: str) -> tuple[str, list[str]]:
-    """The text without what no model can read, and notices of what was left out."""
-    notices = []
-    if len(text) > KEPT:
-        notices.append(f"{len(text):,} characters came; the last {KEPT:,} are kept.")
-        text = text[-KEPT:]
-    whole = "".join(c for c in text if not 0xD800 <= ord(c) <= 0xDFFF)
-    if whole != text:
-        notices.append("Half a character (a lone surrogate) was left out: UTF-8 can't hold one.")
-    return whole, notices
+def _readable(text: str, cut: int = 0) -> tuple[str, list[str]]:
+    """What is kept of a text, of which `cut` characters did not even come, and notices of what is not."""
+    kept, notices = whole_characters(text[-KEPT:])
+    if len(text) + cut > KEPT:
+        notices.insert(0, f"{len(text) + cut:,} characters came: the last {KEPT:,} are kept.")
+    return kept, notices
 
 
 def _quoted(text: str) -> str:

@@ -1,0 +1,108 @@
+"""What the completion bench is told and keeps: how a text is to be written, by whom, how far it has come."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from course_utils.widgets.base import whole_characters
+
+Message = dict[str, str]  # {"role": "system", "user" or "assistant", "content": a text}
+
+MOST = 1000  # tokens of a text
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a text is to be written. Raises ValueError for a value that is not allowed, by name.
+
+    length: the most tokens. stop: a text that ends it and is left out, none if empty. cache: whether keys and
+    values are kept from token to token, or computed anew.
+    """
+
+    temperature: float = 0.8
+    top_p: float = 0.95
+    length: int = 60
+    seed: int = 0
+    stop: str = ""
+    cache: bool = True
+
+    def __post_init__(self):
+        for name, least, most in [("length", 1, MOST), ("seed", 0, 2**32 - 1)]:
+            value = getattr(self, name)
+            if not isinstance(value, int) or not least <= value <= most:
+                raise ValueError(f"{name} is a whole number from {least} to {most:,}; {value!r} came")
+        if not isinstance(self.stop, str) or whole_characters(self.stop)[0] != self.stop:
+            raise ValueError(f"stop is a text of whole characters; {self.stop!r} came")
+        _ = self.sampler  # refuses its values by name
+
+    @property
+    def sampler(self):
+        """A `sampling.Sampler`: temperature first, then top-p."""
+        from course_utils.sampling import Sampler  # which imports torch
+
+        return Sampler(temperature=self.temperature, top_p=self.top_p)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """Why a text ended ("end", "stop", "length" or "interrupted"), and what its cache held then: so many
+    tokens, in tensors of so many bytes."""
+
+    reason: str
+    cached: int = 0
+    cache_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Writer:
+    """What writes, as callables and numbers; `course_utils.writers` makes one of a model.
+
+    encode: the ids of a prompt, a text or, if it `chats`, a list of messages. A ValueError is shown.
+    write: `write(ids, settings, report)` goes on from these ids. After each token it calls
+        `report(text)` with the text that is new, in whole characters and maybe none; True says: end here.
+    context: how many ids it reads; a longer prompt is cropped to its end, with notice.
+    weights: bytes of all weights. cache: bytes that one token adds to the cache, by the formula.
+    """
+
+    encode: Callable[[str | list[Message]], Sequence[int]]
+    write: Callable[[list[int], Settings, Callable[[str], bool]], Ending]
+    context: int
+    weights: int
+    cache: int
+    chats: bool = False
+
+
+@dataclass
+class Run:
+    """One text: what was asked for, how far it has come, and when."""
+
+    writer: str
+    settings: Settings
+    prompt: str
+    chat: bool
+    ids: list[int]
+    notice: str = ""
+    text: str = ""
+    tokens: int = 0
+    began: float = 0.0
+    first: float = 0.0  # when the first token came, by the same clock
+    latest: float = 0.0
+    ending: Ending | None = None
+    problem: str = ""
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def note(self, text: str) -> None:
+        """One more token, and the text that came with it."""
+        self.latest = time.perf_counter()
+        self.first = self.first or self.latest
+        self.text, self.tokens = self.text + text, self.tokens + 1
+
+    @property
+    def seconds_to_first(self) -> float | None:
+        return self.first - self.began if self.tokens else None
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """After the first token, whose time is that of reading the prompt."""
+        return (self.tokens - 1) / (self.latest - self.first) if self.tokens > 1 else None
