@@ -48,11 +48,13 @@ window.fill = (field, value) => {
 };
 window.press = (root, text) =>
   [...root.querySelectorAll("button")].find((button) => button.textContent === text).click();
-window.painted = () => new Promise((done) => requestAnimationFrame(() => {
-  const channel = new MessageChannel(); // its message comes after the paint
+window.frame = () => new Promise(requestAnimationFrame);
+window.afterPaint = () => new Promise((done) => {
+  const channel = new MessageChannel(); // posted in a frame, its message comes after the frame's paint
   channel.port1.onmessage = () => done(performance.now());
   channel.port2.postMessage(0);
-}));
+});
+window.painted = () => window.frame().then(window.afterPaint);
 addEventListener("keydown", () => { window.pressed = performance.now(); }, true);
 """
 DRAWN = """async () => {
@@ -65,11 +67,14 @@ DRAWN = """async () => {
   });
   return (await window.painted()) - window.pressed;
 }"""
+# Counted from the start of a frame, so that no part of it is the wait for the next one.
 REACTED = """async (root, [react, i, kernel]) => {
+  await window.frame();
   const start = performance.now();
   eval(react)(root, i);
-  if (kernel && root.dataset.state === "idle") throw new Error("nothing was asked of the kernel");
-  while (kernel && root.dataset.state !== "idle") {
+  if (!kernel) return (await window.afterPaint()) - start;
+  if (root.dataset.state === "idle") throw new Error("nothing was asked of the kernel");
+  while (root.dataset.state !== "idle") {
     if (performance.now() - start > 60_000) throw new Error("the kernel does not answer");
     await new Promise((done) => setTimeout(done, 1));
   }
@@ -168,6 +173,23 @@ SPECIMENS = {
           const slider = root.querySelector("[type=range]");
           slider.value = i;
           slider.dispatchEvent(new Event("input"));
+        }""",
+        f"(root, i) => fill(root.querySelector('textarea'), {WORDS})",
+    ),
+    "surprise": Specimen(
+        "from course_utils.widgets.surprise import Piece, SurpriseLine\n"
+        "def read(size):\n"
+        "    def pieces(text):\n"
+        "        data = text.encode()\n"
+        "        cut = [data[at : at + size] for at in range(0, len(data), size)]\n"
+        "        return [Piece(part, float(sum(part) % 17), b' the', 0.25) for part in cut]\n"
+        "    return pieces\n"
+        'made = SurpriseLine({"bytes": read(1), "fours": read(4)}, {"a scene": corpus.validation[2000:2200]})',
+        # a press and a move, which the kernel is not told before the release
+        """(root, i) => {
+          const { left, top } = root.querySelector("canvas").getBoundingClientRect();
+          const to = { bubbles: true, clientX: left + 20 * i + 5, clientY: top + 5, buttons: 1 };
+          root.querySelector("canvas").dispatchEvent(new PointerEvent("pointermove", to));
         }""",
         f"(root, i) => fill(root.querySelector('textarea'), {WORDS})",
     ),
