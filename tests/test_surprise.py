@@ -45,8 +45,8 @@ def test_the_sentence_says_the_numbers_and_is_the_repr_and_the_plain_text(line):
     answer(line, focus=3)
     sentence = (
         "Bits a byte over 6 bytes: bytes 2.50 (15.0 bits in all), threes 0.17 (1.0 bits in all). At byte 3: "
-        "bytes pays 3.0 bits for “b” (likeliest was “e”, 12 %); threes pays 1.0 bits for “be?” (likeliest was "
-        "“e”, 12 %)."
+        "bytes pays 3.0 bits for “b” (likeliest was “e”, 12 %); threes pays 1.0 bits for “be?” (likeliest "
+        "was “e”, 12 %)."
     )
     bundle = line._repr_mimebundle_()
     assert line.describe() == repr(line) == bundle["text/plain"] == line.shown["sentence"] == sentence

@@ -184,7 +184,7 @@ SPECIMENS = {
         "        cut = [data[at : at + size] for at in range(0, len(data), size)]\n"
         "        return [Piece(part, float(sum(part) % 17), b' the', 0.25) for part in cut]\n"
         "    return pieces\n"
-        'made = SurpriseLine({"bytes": read(1), "fours": read(4)}, {"a scene": corpus.validation[2000:2200]})',
+        'made = SurpriseLine({"bytes": read(1), "fours": read(4)}, {"a scene": corpus.test[2000:2200]})',
         # a press and a move, which the kernel is not told before the release
         """(root, i) => {
           const { left, top } = root.querySelector("canvas").getBoundingClientRect();
