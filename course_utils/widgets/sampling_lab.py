@@ -1,0 +1,376 @@
+"""The sampling lab: what each sampler leaves of a real distribution over the whole vocabulary."""
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import traitlets
+from jaxtyping import Float, Int
+from matplotlib.figure import Figure
+
+from course_utils.sampling import ALLOWED, PENALTIES, Sampler, kept, token_counts
+from course_utils.widgets.base import Widget, quoted, visible
+
+KEPT = 10_000  # characters of a prompt that are read
+NAMED = 2000  # of the likeliest tokens the names cross with the logits; of others when they are seen
+MOST_DRAWS = 10_000
+PICTURED = 15  # bars of the still picture
+
+# Each sampler: what it is called, what it does, where it begins, and from where to where its slider goes.
+SETTINGS = {
+    "repetition_penalty": {
+        "label": "repetition penalty",
+        "does": "divide the logits of what stands in the prompt (multiply those below 0)",
+        "slider": {"from": 1, "to": 2},
+        "value": 1.2,
+    },
+    "frequency_penalty": {
+        "label": "frequency penalty",
+        "does": "take this from a logit for each time that the token stands in the prompt",
+        "slider": {"from": -2, "to": 2},
+        "value": 0.5,
+    },
+    "temperature": {
+        "label": "temperature",
+        "does": "divide every logit by it",
+        "slider": {"from": 0, "to": 3},
+        "value": 0.8,
+    },
+    "top_k": {
+        "label": "top-k",
+        "does": "keep the k likeliest",
+        "slider": {"from": 1, "to": math.inf, "log": True},  # the size of the vocabulary
+        "value": 50,
+    },
+    "top_p": {
+        "label": "top-p",
+        "does": "keep the likeliest, as few as reach p together",
+        "slider": {"from": 0, "to": 1},
+        "value": 0.95,
+    },
+    "min_p": {
+        "label": "min-p",
+        "does": "keep what is at least p times as likely as the likeliest",
+        "slider": {"from": 0.0001, "to": 1, "log": True},
+        "value": 0.05,
+    },
+    "typical": {
+        "label": "typical",
+        "does": "keep what surprises most nearly as the entropy expects, up to this mass",
+        "slider": {"from": 0.01, "to": 0.99},
+        "value": 0.9,
+    },
+    "epsilon": {
+        "label": "epsilon",
+        "does": "keep what has at least this probability",
+        "slider": {"from": 1e-6, "to": 0.1, "log": True},
+        "value": 0.0003,
+    },
+    "eta": {
+        "label": "eta",
+        "does": "as epsilon, with a bar that sinks where many tokens are plausible",
+        "slider": {"from": 1e-6, "to": 0.1, "log": True},
+        "value": 0.0003,
+    },
+}
+START = {"temperature": 0.8, "top_p": 0.95}
+
+Distribution = Float[np.ndarray, " vocab"]
+
+
+@dataclass(frozen=True)
+class Next:
+    """What may follow a prompt: logits and probabilities (V,), and how often each token stands in it."""
+
+    prompt: str
+    logits: torch.Tensor
+    counts: torch.Tensor
+    before: Distribution
+    notices: list[str]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A chain's last logits and probabilities (V,), and of each of its steps what it left."""
+
+    logits: torch.Tensor
+    after: Distribution
+    left: list[tuple[str, int, float, float]]  # name with value, tokens, share of what came (1: all), bits
+    notices: list[str]
+
+
+def taken(now: Next, steps: list[dict]) -> Taken:
+    """Take those of the steps that are on. Raises ValueError for a value that is not allowed."""
+    logits, p, left = now.logits, now.before, []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")  # top-k tells that it clamps
+        for step in steps:
+            sampler = Sampler(
+                **{step["name"]: step["value"]}
+            )  # refuses what is not allowed, if it is off too
+            if not step["on"]:
+                continue
+            before, logits = p, Sampler()(sampler(logits, now.counts))
+            p, stay = shares(logits), kept(logits).numpy()
+            share = before[stay].sum() if stay.sum() < np.count_nonzero(before) else 1.0
+            name = f"{SETTINGS[step['name']]['label']} {step['value']:g}"
+            left.append((name, int(stay.sum()), share, bits(p)))
+    return Taken(logits, p, left, [str(warning.message) for warning in caught])
+
+
+class SamplingLab(Widget):
+    """From the logits of the next token to a draw: every sampler, in any order, on the whole vocabulary.
+
+    next_logits(prompt): the logits (V,) of the token that comes after a prompt. What it raises is shown to
+        the learner in words, and so is what it warns of.
+    tokens: the V tokens as they are shown, leading blanks kept.
+    prompts: to choose from; the lab begins with the first, and the learner may type another.
+    encode(prompt): the ids of a prompt; with it the lab offers the two penalties.
+    settings: the samplers that are on at the beginning, in their order, as `sampling.Sampler` takes them;
+        by default temperature=0.8, top_p=0.95.
+
+    The logits cross to the browser once a prompt, as float32; all that follows from them is computed there.
+    Raises ValueError for settings that are not allowed, no prompt, and logits that are no distribution.
+    """
+
+    scripts = ("sampling", "sampling_parts")
+    given = traitlets.Dict().tag(sync=True)  # what never changes
+    fresh = traitlets.Dict().tag(sync=True)  # the logits after the prompt; crosses again with each new one
+
+    def __init__(
+        self,
+        next_logits: Callable[[str], Distribution],
+        tokens: Sequence[str],
+        prompts: Sequence[str],
+        *,
+        encode: Callable[[str], Sequence[int]] | None = None,
+        **settings: float,
+    ):
+        if not prompts:
+            raise ValueError("the lab needs a prompt to begin with; none came")
+        self._next_logits, self._tokens, self._encode = next_logits, list(tokens), encode
+        on = Sampler(**(settings or START)).settings
+        offered = [name for name in SETTINGS if encode or name not in PENALTIES]
+        if missing := [name for name in on if name not in offered]:
+            raise ValueError(f"{missing[0]} needs encode, which gives the ids of a prompt; none came")
+        in_order = iter(on)
+        order = [next(in_order) if name in on else name for name in offered]
+        values = {name: SETTINGS[name]["value"] for name in offered} | on
+        self.asked = {
+            "steps": [{"name": name, "value": values[name], "on": name in on} for name in order],
+            "n": 0,
+            "seed": 0,
+        }
+        self._now = None
+        self.handle({"prompt": prompts[0]})
+        # all that is large crosses in the message that opens the widget
+        super().__init__(
+            fresh=self._crossing(),
+            given={
+                "size": len(self._tokens),
+                "prompts": [visible(prompt) for prompt in prompts],
+                "kept": KEPT,
+                "most_draws": MOST_DRAWS,
+                "settings": {
+                    name: SETTINGS[name] | {"allowed": ALLOWED[name][0], "slider": self._slider(name)}
+                    for name in offered
+                },
+            },
+        )
+        self.show()
+
+    def _slider(self, name: str) -> dict:
+        slider = SETTINGS[name]["slider"]
+        return slider | {"to": min(slider["to"], max(len(self._tokens), 2))}
+
+    # ---- asking ----------------------------------------------------------------------------------
+
+    def handle(self, request: dict) -> None:
+        """prompt; steps: every sampler in its order; n draws with a seed; names: ids to be named."""
+        asked = self.asked | {name: request[name] for name in self.asked if name in request}
+        known = sorted(step["name"] for step in self.asked["steps"])
+        if sorted(step["name"] for step in asked["steps"]) != known:
+            raise ValueError(f"steps are {', '.join(known)}, each once")
+        for name, most in [("n", MOST_DRAWS), ("seed", 2**32 - 1)]:
+            if not isinstance(asked[name], int) or not 0 <= asked[name] <= most:
+                raise ValueError(f"{name} is a whole number from 0 to {most}; {asked[name]!r} came")
+        prompt, cropped = _readable(request.get("prompt", ""), request.get("cut", 0))
+        now, failed = self._now, None
+        if now is None or ("prompt" in request and prompt != now.prompt):
+            try:
+                now = self._read(prompt, cropped)
+            except Exception as error:  # the prompt before stays, with the steps as they are now
+                if now is None:
+                    raise
+                failed = error
+        self.taken = taken(now, asked["steps"])
+        self.asked, self._now = asked, now
+        self._names = [i for i in request.get("names", ()) if i in range(len(self._tokens))]
+        if failed:
+            raise failed
+
+    def _read(self, prompt: str, notice: str) -> Next:
+        """What comes next after a prompt."""
+        size = len(self._tokens)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            logits = np.array(self._next_logits(prompt), dtype=np.float32)
+            ids = torch.tensor(list(self._encode(prompt)) if self._encode else [], dtype=torch.long)
+        if logits.shape != (size,):
+            raise ValueError(
+                f"next_logits returns one logit for each of the {size:,} tokens; the shape "
+                f"{list(logits.shape)} came"
+            )
+        logits = Sampler()(torch.from_numpy(logits))  # refuses what is no distribution
+        notices = [notice] * bool(notice) + [str(warning.message) for warning in caught]
+        return Next(prompt, logits, token_counts(ids, size), shares(logits), notices)
+
+    # ---- what crosses ----------------------------------------------------------------------------
+
+    def _crossing(self) -> dict:
+        counts = self._now.counts
+        return {
+            "prompt": visible(self._now.prompt),
+            "logits": self._now.logits.numpy().astype("<f4").tobytes(),
+            "counts": [[i, int(counts[i])] for i in counts.nonzero().flatten().tolist()],
+            "names": self._named(_likeliest(self._now.before, NAMED)),
+        }
+
+    def _named(self, ids: list[int]) -> list[tuple[int, str]]:
+        return [(i, visible(self._tokens[i])) for i in ids]
+
+    def show(self, request_id: str = "", problem: str = "") -> None:
+        with self.hold_sync():
+            if self.fresh["prompt"] != visible(self._now.prompt):
+                self.fresh = self._crossing()
+            super().show(request_id, problem)
+
+    def view(self) -> dict:
+        return self.asked | {
+            "prompt": visible(self._now.prompt),
+            "notice": " ".join(self._now.notices + self.taken.notices),
+            "names": self._named(self._names),
+        }
+
+    # ---- words -----------------------------------------------------------------------------------
+
+    def draws(self) -> Int[np.ndarray, " n"]:
+        """The ids of the n tokens drawn with the seed; JavaScript draws the same."""
+        rising = self.taken.logits.sort(stable=True).indices.numpy()
+        sums = self.taken.after[rising].cumsum()
+        return rising[np.searchsorted(sums, uniform(self.asked["seed"], self.asked["n"]) * sums[-1], "right")]
+
+    def describe(self) -> str:
+        before, after = self._now.before, self.taken.after
+        sentence = f"After {quoted(_cut(self._now.prompt))}: {self._in_words(before)}."
+        steps = [
+            f"{name} leaves {_plural(left, 'token')} with {_percent(share)}"
+            if share < 1
+            else f"{name} leaves all, with {of_bits:.2f} bits"
+            for name, left, share, of_bits in self.taken.left
+        ]
+        if steps:
+            chain = "; then ".join(steps)
+            sentence += f" {chain[0].upper()}{chain[1:]}. So: {self._in_words(after)}."
+        else:
+            sentence += " No sampler is on."
+        if n := self.asked["n"]:
+            ids, times = np.unique(self.draws(), return_counts=True)
+            most = int(times.argmax())
+            sentence += (
+                f" {_plural(n, 'draw')} with seed {self.asked['seed']}: {quoted(self._tokens[ids[most]])} "
+                f"{_plural(times[most], 'time')}, {n * after[ids[most]]:,.1f} expected."
+            )
+        return sentence
+
+    def _in_words(self, p: Distribution) -> str:
+        """The likeliest tokens, all others together, and how wide the distribution is."""
+        best = [i for i in _likeliest(p, 3) if p[i] > 0]
+        said = [f"{quoted(self._tokens[i])} {_percent(p[i])}" for i in best]
+        if others := np.count_nonzero(p) - len(best):
+            said.append(f"the other {_plural(others, 'token')} {_percent(1 - p[best].sum())}")
+        return f"{', '.join(said)}; entropy {bits(p):.2f} bits, perplexity {2 ** bits(p):,.1f}"
+
+    def picture(self, figure: Figure) -> None:
+        before, after = self._now.before, self.taken.after
+        bars, curve = figure.subplots(1, 2)
+        best = _likeliest(before, PICTURED)
+        names = [_cut(quoted(self._tokens[i])[1:-1], 14) for i in best]
+        lengths = [p[best] for p in (before, after)]
+        if others := len(before) - len(best):
+            names.append(f"other {others:,}")
+            lengths = [np.append(p, max(0.0, 1 - p.sum())) for p in lengths]
+        bars.barh(names_at := range(len(names)), lengths[1], color="#0072b2", label="after")
+        bars.barh(names_at, lengths[0], color="none", edgecolor="black", label="before")
+        bars.set_yticks(names_at, names)
+        bars.invert_yaxis()
+        bars.set_xlabel(f"probability after {_cut(quoted(self._now.prompt), 32)}", fontsize=8)
+        bars.legend(frameon=False, fontsize=8, loc="center right")
+        for p, style in [(before, {"color": "black", "linestyle": "--"}), (after, {"color": "#0072b2"})]:
+            falling = -np.sort(-p[p > 0])
+            curve.loglog(range(1, len(falling) + 1), falling, marker="." if len(falling) < 3 else "", **style)
+        cuts = [(name, left) for name, left, share, _ in self.taken.left if share < 1]
+        for place, (name, left) in enumerate(cuts):
+            curve.axvline(left, color="#b35c00", linewidth=1)
+            at = curve.get_xaxis_transform()
+            curve.text(left, 0.95 - 0.08 * place, f" {name}: {left:,}", transform=at, fontsize=8)
+        curve.set_xlabel("rank (dashed: before)", fontsize=8)
+        for axis in (curve.xaxis, curve.yaxis):
+            axis.set_major_formatter(lambda x, _: f"{x:,.0f}" if x >= 1 else f"{x:g}")  # no formulas here
+        for axes in (bars, curve):
+            axes.spines[["top", "right"]].set_visible(False)
+            axes.tick_params(labelsize=8)
+
+
+def bits(p: Distribution) -> float:
+    """The entropy of probabilities in bits."""
+    p = p[p > 0]
+    return max(0.0, -(p * np.log2(p)).sum())
+
+
+def shares(logits: torch.Tensor) -> Distribution:
+    return logits.double().softmax(-1).numpy()
+
+
+def uniform(seed: int, n: int) -> Float[np.ndarray, " n"]:
+    """The first n numbers from 0 to 1 of a seed, as sampling.js makes them: a browser has no NumPy."""
+    return mixed(mixed(seed) + np.arange(1, n + 1) * 0x9E3779B9) / 2**32
+
+
+def mixed(x: Int[np.ndarray, " n"] | int) -> Int[np.ndarray, " n"]:
+    """The low 32 bits, well mixed: the finaliser of MurmurHash3 (Appleby, 2011)."""
+    x = np.atleast_1d(x).astype(np.uint32)
+    x = (x ^ (x >> 16)) * np.uint32(0x85EBCA6B)
+    x = (x ^ (x >> 13)) * np.uint32(0xC2B2AE35)
+    return (x ^ (x >> 16)).astype(np.int64)
+
+
+def _likeliest(p: Distribution, n: int) -> list[int]:
+    return np.argsort(-p, kind="stable")[:n].tolist()
+
+
+def _readable(prompt: str, cut: int) -> tuple[str, str]:
+    """The prompt without what is too much or no text, and a notice of what was left out."""
+    notices = []
+    if len(prompt) + cut > KEPT:
+        notices.append(f"{len(prompt) + cut:,} characters came; the last {KEPT:,} are read.")
+        prompt = prompt[-KEPT:]
+    whole = "".join(c for c in prompt if not 0xD800 <= ord(c) <= 0xDFFF)
+    if whole != prompt:
+        notices.append("Half a character (a lone surrogate) was left out: UTF-8 can't hold one.")
+    return whole, " ".join(notices)
+
+
+def _plural(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def _percent(p: float) -> str:
+    return "< 0.1 %" if 0 < p < 0.0005 else f"{100 * p:.1f} %"
+
+
+def _cut(text: str, most: int = 60) -> str:
+    return text if len(text) <= most else f"…{text[1 - most :]}"
