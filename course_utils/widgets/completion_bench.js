@@ -39,7 +39,6 @@ function render({ model, el }) {
   const state = element("p", { class: "cw-quiet cb-state" });
   const notice = element("p", { class: "cw-quiet cb-notice", hidden: true });
   const table = element("div", { class: "cb-scroll", tabindex: 0, role: "region", "aria-label": "The last run of each kind" });
-  const same = element("p", { class: "cw-quiet", hidden: true });
   const body = element("div", { class: "cb" },
     element("div", { class: "cb-line" }, field("Writer", writer),
       element("div", { class: "cb-line", role: "radiogroup", "aria-label": "What it does" }, complete.label, chat.label), fresh),
@@ -50,9 +49,10 @@ function render({ model, el }) {
       element("label", { class: "cb-radio" }, cache, "key-value cache")),
     element("div", { class: "cb-line" }, write, stop,
       element("span", { class: "cw-quiet" }, "Enter sends, Shift+Enter begins a line, Escape stops.")),
-    page, state, notice, table, same);
+    page, state, notice, table);
 
   const view = frame({ model, el, label: "Completion and chat bench", body, draw, tables });
+  view.root.dataset.bench = model.get("shown").bench;
 
   // ---- asking -----------------------------------------------------------------------------------
 
@@ -116,15 +116,12 @@ function render({ model, el }) {
     const { run, asked } = shown;
     if (run?.chat && shown.problem && prompt.value === "") prompt.value = asked.prompt;
     revision = shown.revision;
-    root().classList.toggle("cb-writing", shown.writing);
     write.setAttribute("aria-disabled", String(shown.writing));
     stop.setAttribute("aria-disabled", String(!shown.writing));
     page.setAttribute("aria-busy", String(shown.writing));
     notice.textContent = run?.notice ?? "";
     notice.hidden = !run?.notice;
     state.textContent = run ? inWords(run) : "Nothing is written yet.";
-    same.textContent = shown.same;
-    same.hidden = !shown.same;
     table.hidden = !shown.rows.length;
     table.replaceChildren(element("table", {},
       element("thead", {}, element("tr", {}, ...shown.head.map((text) => element("th", { scope: "col" }, text)))),
@@ -132,13 +129,11 @@ function render({ model, el }) {
     arrange();
   }
 
-  const root = () => body.parentElement;
-
   function inWords(run) {
     const parts = [`${grouped(run.tokens)} token${run.tokens === 1 ? "" : "s"}`];
-    if (run.first !== null) parts.push(`the first after ${run.first.toFixed(2)} s`);
+    if (run.first !== null) parts.push(`the first after ${run.first.toFixed(3)} s`);
     if (run.speed !== null) parts.push(`${run.speed.toFixed(1)} tokens/s`);
-    parts.push(run.ending ? `ended ${run.ending}` : run.tokens ? "writing" : "reading the prompt");
+    parts.push(run.ended_by ? `ended by ${run.ended_by}` : run.tokens ? "writing" : "reading the prompt");
     return parts.join(" · ");
   }
 
@@ -151,7 +146,7 @@ function render({ model, el }) {
     const atEnd = page.scrollHeight - page.scrollTop - page.clientHeight < 40;
     const mark = writing() ? [element("span", { class: "cb-mark", "aria-hidden": "true" }, "▍")] : [];
     if (talks) {
-      const open = run?.chat && run.ending === null
+      const open = run?.chat && run.ended_by === null
         ? [{ role: "user", content: asked.prompt }, { role: "assistant", content: run.text, mark }] : [];
       page.replaceChildren(...[...messages, ...open].map(({ role, content, mark = [] }) =>
         element("div", { class: `cb-message cb-${role}` }, element("b", {}, role === "user" ? "you" : "writer"),
@@ -172,9 +167,16 @@ function render({ model, el }) {
     ];
   }
 
+  /** What nobody sees any more is not written on: the cell was run again, or the notebook closed. */
+  function close() {
+    const others = [...document.querySelectorAll("[data-bench]")].filter(({ dataset }) => dataset.bench === view.root.dataset.bench);
+    if (writing() && others.every((root) => root === view.root)) model.send({ do: "stop" });
+    view.close();
+  }
+
   adopt(first);
   view.update();
-  return view.close;
+  return close;
 }
 
 export default { render };

@@ -8,23 +8,16 @@ import atexit
 import dataclasses
 import textwrap
 import threading
-import time
+from time import perf_counter
 
 from matplotlib.figure import Figure
 
 from course_utils.widgets.base import SIGNS, Widget, visible, whole_characters
-from course_utils.widgets.writing import MOST, Ending, Message, Run, Settings, Writer
+from course_utils.widgets.writing import ENDED_BY, MOST, Ending, Message, Run, Settings, Writer
 
 PAUSE = 0.1  # seconds between two pictures of a text that grows
 KEPT = 8000  # characters of a prompt
 QUOTED = 100  # characters of prompt and text in the sentence
-WORDS = {
-    "end": "at an end token",
-    "stop": "at the stop string",
-    "length": "at the length asked for",
-    "interrupted": "because it was interrupted",
-    "failed": "because of an error",
-}
 
 
 class CompletionBench(Widget):
@@ -45,6 +38,7 @@ class CompletionBench(Widget):
         if not writers:
             raise ValueError("a bench has one writer at least; none came")
         self._writers = writers
+        self._id = self.model_id  # a closed widget, of which a text may not have ended yet, has none
         self._turn = threading.RLock()  # between the thread that writes and the one that hears the learner
         self._asked = {"writer": next(iter(writers)), "chat": False, "prompt": prompt, "system": ""}
         self._asked |= dataclasses.asdict(Settings())
@@ -54,8 +48,8 @@ class CompletionBench(Widget):
         self.show()
 
     def handle(self, request: dict) -> None:
-        """do: "write", with the arguments of `write` and how many characters of the prompt were `cut`; "stop";
-        or "new" for a new conversation."""
+        """do: "write", with the arguments of `write` and how many characters of the prompt were `cut`;
+        "stop"; or "new" for a new conversation."""
         request = {name: value for name, value in request.items() if name != "id"}
         do = request.pop("do", None)
         if do == "write":
@@ -137,21 +131,20 @@ class CompletionBench(Widget):
             run.note(text)
             if run.latest - shown_at >= PAUSE:
                 self.show()
-                shown_at = time.perf_counter()
+                shown_at = perf_counter()
             return run.stopped.is_set()
 
         try:
             self.show()
-            run.began = time.perf_counter()
+            run.begin()
             ending = self._writers[run.writer].write(run.ids, run.settings, report)
             if not isinstance(ending, Ending):
-                raise TypeError(f"a writer returns an Ending; {ending!r} came")
+                raise ValueError(f"a writer returns an Ending; {ending!r} came")
         except KeyboardInterrupt:
             ending = Ending("interrupted")
         except Exception as error:  # the callables may be a learner's own code
-            run.problem = visible(
-                str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-            )
+            sentence = str(error) if isinstance(error, ValueError) else ""
+            run.problem = visible(sentence or f"{type(error).__name__}: {error}")
             ending = Ending("failed")
         with self._turn:
             run.ending = ending
@@ -173,6 +166,7 @@ class CompletionBench(Widget):
     def view(self) -> dict:
         run = self.run
         return {
+            "bench": self._id,
             "writers": [
                 {"name": name, "chats": writer.chats, "context": writer.context}
                 for name, writer in self._writers.items()
@@ -192,11 +186,10 @@ class CompletionBench(Widget):
                 "tokens": run.tokens,
                 "first": run.seconds_to_first,
                 "speed": run.tokens_per_second,
-                "ending": run.ending and WORDS.get(run.ending.reason, run.ending.reason),
+                "ended_by": run.ending and ENDED_BY[run.ending.reason],
             },
             "head": HEAD,
             "rows": self.rows(),
-            "same": self._compared(),
         }
 
     def rows(self) -> list[list[str]]:
@@ -213,9 +206,9 @@ class CompletionBench(Widget):
                         "on" if cache else "off",
                         f"{len(run.ids):,}",
                         f"{run.tokens:,}",
-                        "–" if first is None else f"{first:.2f} s",
+                        "–" if first is None else f"{first:.3f} s",
                         "–" if speed is None else f"{speed:.1f}",
-                        run.ending.reason,
+                        ENDED_BY[run.ending.reason],
                         _megabytes(writer.weights),
                         _megabytes(run.ending.cached * writer.cache),
                         _megabytes(run.ending.cache_bytes),
@@ -248,8 +241,7 @@ class CompletionBench(Widget):
         if run.ending is None:
             return f"{start} {cache}: it is writing."
         tokens = f"{run.tokens:,} token{'s' * (run.tokens != 1)}"
-        end = WORDS.get(run.ending.reason, run.ending.reason)
-        sentence = f"{start} {cache}: {_quoted(run.text)} After {tokens} it ended {end}."
+        sentence = f"{start} {cache}: {_quoted(run.text)}, {tokens}, ended by {ENDED_BY[run.ending.reason]}."
         if run.ending.cached:
             by_formula = _megabytes(run.ending.cached * self._writers[run.writer].cache)
             sentence += (

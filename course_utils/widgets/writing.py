@@ -1,15 +1,22 @@
 """What the completion bench is told and keeps: how a text is to be written, by whom, how far it has come."""
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from time import perf_counter
 
 from course_utils.widgets.base import whole_characters
 
 Message = dict[str, str]  # {"role": "system", "user" or "assistant", "content": a text}
 
 MOST = 1000  # tokens of a text
+ENDED_BY = {
+    "end": "an end token",
+    "stop": "the stop string",
+    "length": "the length asked for",
+    "interrupted": "an interruption",
+    "failed": "an error",
+}
 
 
 @dataclass(frozen=True)
@@ -46,12 +53,16 @@ class Settings:
 
 @dataclass(frozen=True)
 class Ending:
-    """Why a text ended ("end", "stop", "length" or "interrupted"), and what its cache held then: so many
-    tokens, in tensors of so many bytes."""
+    """Why a text ended, one of ENDED_BY, and what its cache held then: `cached` tokens, in tensors of
+    `cache_bytes`. Raises ValueError for another reason."""
 
     reason: str
     cached: int = 0
     cache_bytes: int = 0
+
+    def __post_init__(self):
+        if self.reason not in ENDED_BY:
+            raise ValueError(f"a text is ended by one of {', '.join(ENDED_BY)}; {self.reason!r} came")
 
 
 @dataclass(frozen=True)
@@ -92,9 +103,12 @@ class Run:
     problem: str = ""
     stopped: threading.Event = field(default_factory=threading.Event)
 
+    def begin(self) -> None:
+        self.began = perf_counter()
+
     def note(self, text: str) -> None:
         """One more token, and the text that came with it."""
-        self.latest = time.perf_counter()
+        self.latest = perf_counter()
         self.first = self.first or self.latest
         self.text, self.tokens = self.text + text, self.tokens + 1
 
