@@ -45,7 +45,7 @@ def extended(beam: Beam, token: int, log_p: float, length_penalty: float) -> Bea
 def largest(values: Float[np.ndarray, " n"], k: int) -> Int[np.ndarray, " k"]:
     """The places of the k largest values, the largest first; of equals the first come first."""
     k = min(k, len(values))
-    edge = np.partition(values, len(values) - k)[len(values) - k]
+    edge = np.partition(values, len(values) - k)[len(values) - k] if k else np.inf
     places = np.flatnonzero(values >= edge)
     return places[np.argsort(-values[places], kind="stable")][:k]
 

@@ -1,0 +1,364 @@
+"""The token tree: what may follow a prompt, opened token by token, and beam search through it by steps."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import lru_cache
+from math import exp, isfinite, log
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from course_utils.beams import Beam, Step, beam_steps, extended, largest
+from course_utils.widgets.base import SIGNS, Widget, quoted, visible
+
+CHILDREN = 5  # likeliest tokens that a node shows at first; all others share a row
+LONGEST = 20  # tokens that the search writes at most
+WIDEST = 8
+LARGEST_PENALTY = 2
+ROWS = 80  # of the tree on the page at a time: with more, and the table, it would pass 2,000 DOM nodes
+IN_PICTURE = 16  # rows of the tree in the static picture
+KEPT = 256  # answers of the model: those of the widest search, and some more
+TAIL = 60  # characters of a long text that are shown: its end, where texts differ
+OFF = 1e-3  # how far from 1 the sum of float32 probabilities may be; that of logits is far further off
+
+ROOT = Beam([], 0.0, 0.0)
+SHAPES = {"beam": "●", "finished": "■", "pruned": "✕", "greedy": "◆", "best": "★"}
+
+Path = tuple[int, ...]  # the ids after the prompt, down to a node
+
+
+class TokenTree(Widget):
+    """A tree of continuations, and a beam search that goes through it one token at a time.
+
+    next_log_probs: natural-log probabilities (V,) of the token that follows the prompt and these ids.
+    tokens: the V tokens as texts; prompt: as shown.
+    end_ids: tokens that end a text.
+
+    The search is that of `course_utils.generation.beam_search`, for at most 20 tokens. An error of
+    next_log_probs, and an answer that is no distribution, is shown in words where it happened. Raises
+    ValueError for an end_id that is no token, and for no tokens.
+    """
+
+    def __init__(
+        self,
+        next_log_probs: Callable[[list[int]], Float[np.ndarray, " V"]],
+        tokens: Sequence[str],
+        prompt: str,
+        end_ids: Collection[int] = (),
+    ):
+        super().__init__()
+        if not len(tokens):
+            raise ValueError("tokens are the texts of the vocabulary, one at least; none came")
+        for i in end_ids:
+            if i not in range(len(tokens)):
+                raise ValueError(f"end_ids are ids of tokens, 0 to {len(tokens) - 1}; {i!r} came")
+        self._next_log_probs, self._tokens = next_log_probs, tokens
+        self._prompt, self._end_ids = prompt, frozenset(end_ids)
+        self._after = lru_cache(maxsize=KEPT)(self._ask_model)
+        self._settings, self._steps, self._search = None, [], iter(())
+        self.asked = {"wanted": [], "chosen": [], "at": "node", "width": 3, "length_penalty": 1.0, "steps": 0}
+        self.handle({})
+        self.show()
+
+    def handle(self, request: dict) -> None:
+        """wanted: [[path, n], ...], how many likeliest tokens to show below a node; 0 closes it.
+        chosen: the learner's path; at: on its last "node", or on the "rest" or "problem" below it.
+        width, length_penalty, steps: of the search."""
+        asked = self.asked | {name: request[name] for name in self.asked if name in request}
+        if asked["width"] not in range(1, WIDEST + 1):
+            raise ValueError(f"the width of the beam is 1 to {WIDEST}; {asked['width']!r} came")
+        if not 0 <= asked["length_penalty"] <= LARGEST_PENALTY:
+            raise ValueError(
+                f"the length penalty is 0 to {LARGEST_PENALTY}; {asked['length_penalty']!r} came"
+            )
+        if asked["steps"] not in range(LONGEST + 1):
+            raise ValueError(f"the search takes 0 to {LONGEST} steps; {asked['steps']!r} came")
+        for path in [asked["chosen"], *(path for path, _ in asked["wanted"])]:
+            if strange := [i for i in path if i not in range(len(self._tokens))]:
+                raise ValueError(f"a path is made of ids of tokens; {strange[0]!r} came")
+        searched = any(asked[name] != self.asked[name] for name in ("width", "length_penalty", "steps"))
+        self.asked, self._notices = asked, []
+        self._wanted = {tuple(path): n for path, n in asked["wanted"]}
+        self._take_steps()
+        self._find_paths()
+        self.rows = list(self._rows_from(ROOT, place=(1, 1)))
+        places = [(row["kind"], row["path"]) for row in self.rows]
+        while ("node", asked["chosen"]) not in places:  # a branch was closed above it
+            asked["chosen"] = asked["chosen"][:-1]
+        if (asked["at"], asked["chosen"]) not in places:
+            asked["at"] = "node"
+        found = ("node", self.texts["best"].ids) if searched and self.step else None
+        self._place = places.index(found if found in places else (asked["at"], asked["chosen"]))
+        if chosen := asked["chosen"]:
+            self.texts["yours"] = self._text(len(chosen), lambda _, i: chosen[i])
+
+    # ---- asking the model --------------------------------------------------------------------------
+
+    def _ask_model(self, path: Path) -> Float[np.ndarray, " V"]:
+        log_p = np.asarray(self._next_log_probs(list(path)))
+        if log_p.shape != (len(self._tokens),):
+            raise ValueError(
+                f"there are {len(self._tokens):,} tokens, and each has its log-probability; an array of "
+                f"shape {log_p.shape} came"
+            )
+        if missing := int(np.isnan(log_p).sum()):
+            raise ValueError(f"{missing:,} of the {len(log_p):,} log-probabilities are NaN, no numbers")
+        with np.errstate(over="ignore"):
+            total = np.exp(log_p).sum()
+        if not abs(total - 1) < OFF:
+            raise ValueError(
+                f"the probabilities of all tokens sum to 1; these sum to {total:.4g}: if they come from "
+                "logits, log_softmax makes log-probabilities of them"
+            )
+        return log_p
+
+    def _take_steps(self) -> None:
+        """Search until as many steps are taken as were asked for, or as many as there are."""
+        settings = self.asked["width"], self.asked["length_penalty"]
+        if self._settings != settings:
+            self._settings, self._steps = settings, []
+            self._search = beam_steps(
+                lambda texts: np.stack([self._after(tuple(text)) for text in texts]),
+                LONGEST,
+                settings[0],
+                length_penalty=settings[1],
+                end_ids=self._end_ids,
+            )
+        try:
+            while len(self._steps) < self.asked["steps"] and not (self._steps and self._steps[-1].over):
+                self._steps.append(next(self._search))
+        except Exception as error:
+            done = _plural(len(self._steps), "step")
+            self._notices.append(f"The search stops after {done}: {_words(error)}")
+            self._settings = None  # so that the next try begins anew
+        self.asked["steps"] = min(self.asked["steps"], len(self._steps))
+
+    @property
+    def step(self) -> Step | None:
+        """The last step that was taken; None before the first."""
+        return self._steps[self.asked["steps"] - 1] if self.asked["steps"] else None
+
+    def _find_paths(self) -> None:
+        """The texts to compare, by name, and what the tree has to show of them and of the search."""
+        step, n = self.step, self.asked["steps"]
+        self.texts = {}
+        if step:
+            self.texts["greedy"] = self._text(n, lambda log_p, _: int(largest(log_p, 1)[0]))
+            self.texts["best"] = step.best(1)[0]
+        self._parents = {()} if n < 2 else {tuple(beam.ids) for beam in self._steps[n - 2].going}
+        found = [*step.going, *step.finished, *step.left_out] if step else []
+        self._ways = {}  # path -> the tokens to show below it
+        for ids in [self.asked["chosen"], *(beam.ids for beam in [*self.texts.values(), *found])]:
+            for i, token in enumerate(ids):
+                self._ways.setdefault(tuple(ids[:i]), set()).add(token)
+
+    def _text(self, n: int, next_token: Callable[[np.ndarray, int], int]) -> Beam:
+        """A text of n tokens, or down to an end; `next_token` sees the log-probabilities and the place."""
+        beam = ROOT
+        try:
+            while len(beam.ids) < n and not self._ended(beam.ids):
+                log_p = self._after(tuple(beam.ids))
+                beam = self._child(beam, next_token(log_p, len(beam.ids)), log_p)
+        except Exception as error:
+            self._notices.append(f"No answer after {quoted(self._written(beam.ids))}: {_words(error)}")
+        return beam
+
+    def _child(self, beam: Beam, token: int, log_p: Float[np.ndarray, " V"]) -> Beam:
+        return extended(beam, token, float(log_p[token]), self.asked["length_penalty"])
+
+    def _ended(self, ids: Sequence[int]) -> bool:
+        return bool(ids) and ids[-1] in self._end_ids
+
+    def _written(self, ids: Sequence[int]) -> str:
+        return "".join(self._tokens[i] for i in ids)
+
+    # ---- the rows of the tree ----------------------------------------------------------------------
+
+    def _rows_from(self, node: Beam, **its) -> Iterator[dict]:
+        """The row of a node, with what its parent says of it, and those below if it is open.
+
+        A node that only the search has opened shows nothing but the search's own way, and `hidden` says how
+        many tokens that leaves out, with how much probability.
+        """
+        path = tuple(node.ids)
+        likeliest = self._wanted.get(path, CHILDREN if path in self._parents else 0)
+        on_way = self._ways.get(path, set()) if likeliest or path not in self._wanted else set()
+        leaf = self._ended(path)
+        row = {
+            "kind": "node",
+            "path": node.ids,
+            "token": visible(self._tokens[path[-1]]) if path else _tail(visible(self._prompt)),
+            "log_p": _finite(node.log_p),
+            "open": None if leaf else bool(likeliest or on_way),
+            "more": CHILDREN,  # how many likeliest tokens to ask for, to see more
+            "marks": self._marks(node) if path else [],
+            **its,
+        }
+        if not row["open"]:
+            yield row
+            return
+        try:
+            log_p = self._after(path)
+        except Exception as error:
+            problem = f"No answer here: {_words(error)}"
+            yield from (row, {"kind": "problem", "path": node.ids, "token": problem, "place": (1, 1)})
+            return
+        tokens = on_way.union(map(int, largest(log_p, likeliest)))
+        tokens = sorted(tokens, key=lambda token: (-log_p[token], token))
+        others, mass = len(log_p) - len(tokens), max(0.0, 1 - float(np.exp(log_p[tokens]).sum()))
+        siblings = len(tokens) + (others > 0)
+        yield row if likeliest else row | {"hidden": [others, mass]}
+        for i, token in enumerate(tokens, 1):
+            rank = 1 + int((log_p > log_p[token]).sum() + (log_p[:token] == log_p[token]).sum())
+            child = self._child(node, token, log_p)
+            yield from self._rows_from(child, p=exp(log_p[token]), rank=rank, place=(i, siblings))
+        if likeliest and others:
+            yield {
+                "kind": "rest",
+                "path": node.ids,
+                "token": f"the other {_plural(others, 'token')}",
+                "p": mass,
+                "more": likeliest + CHILDREN,
+                "place": (siblings, siblings),
+            }
+
+    def _marks(self, node: Beam) -> list[tuple[str, str]]:
+        """What there is to say of a node: its kind, which has a shape, and words."""
+        marks = []
+        if step := self.step:
+            going, finished = [beam.ids for beam in step.going], [beam.ids for beam in step.finished]
+            if node.ids in going:
+                marks.append(("beam", f"in the beam, {going.index(node.ids) + 1}"))
+            elif node.ids in finished:
+                marks.append(("finished", "finished"))
+            elif tuple(node.ids[:-1]) in self._parents:
+                full = self._ended(node.ids) and len(finished) == self.asked["width"]
+                kept = step.finished if full or not going else step.going
+                last = f", the last one kept has {_number(kept[-1].score)}"
+                marks.append(("pruned", f"pruned: {_number(node.score)}{last}"))
+        if not marks and self._ended(node.ids):
+            marks.append(("finished", "ends the text"))
+        for name, words in [("greedy", "greedy"), ("best", "best so far")]:
+            if name in self.texts and self.texts[name].ids[: len(node.ids)] == node.ids:
+                marks.append((name, words))
+        return marks
+
+    # ---- what is seen ------------------------------------------------------------------------------
+
+    def view(self) -> dict:
+        start = max(0, min(self._place - ROWS // 2, len(self.rows) - ROWS))
+        step = self.step
+        ranked = {"beam": step.going, "finished": step.finished, "pruned": step.left_out} if step else {}
+        return self.asked | {
+            "rows": self.rows[start : start + ROWS],
+            "above": start,
+            "below": max(0, len(self.rows) - start - ROWS),
+            "over": bool(step and step.over),
+            "longest": LONGEST,
+            "widest": WIDEST,
+            "largest_penalty": LARGEST_PENALTY,
+            "shapes": SHAPES,
+            "notice": " ".join(self._all_notices()),
+            "ranking": [self._shown(kind, beam) for kind, beams in ranked.items() for beam in beams],
+            "texts": [self._shown(name, beam) for name, beam in self.texts.items()],
+        }
+
+    def _shown(self, kind: str, beam: Beam) -> dict:
+        return {
+            "kind": kind,
+            "text": _tail(visible(self._written(beam.ids)).translate(SIGNS)),
+            "n": len(beam.ids),
+            "log_p": _finite(beam.log_p),
+            "score": _finite(beam.score),
+        }
+
+    def _all_notices(self) -> list[str]:
+        empty = [] if self._prompt else ["The prompt is empty: these are tokens that begin a text."]
+        return [visible(notice) for notice in empty + self._notices]
+
+    def describe(self) -> str:
+        sentences = [f"After {quoted(_tail(self._prompt))}: {self._first()}."]
+        if "yours" in self.texts:
+            sentences.append(f"Your path is {self._in_words('yours')}.")
+        if self.step:
+            sentences += [
+                f"Beam search of width {self.asked['width']} with length penalty "
+                f"{self.asked['length_penalty']:g}, {_plural(self.asked['steps'], 'step')}: best so far "
+                f"{self._in_words('best')}; greedy {self._in_words('greedy')}.",
+                self._verdict(),
+            ]
+        return " ".join(sentences + self._all_notices())
+
+    def _first(self) -> str:
+        """What comes first after the prompt, or why there is nothing."""
+        if len(self.rows) == 1:
+            return "nothing is open"
+        row = self.rows[1]  # the likeliest, which an open node always shows
+        if row["kind"] == "problem":
+            return row["token"]
+        of_all = _plural(len(self._tokens), "token")
+        return f"the likeliest of {of_all} is {quoted(row['token'])}, {100 * row['p']:.1f} %"
+
+    def _in_words(self, name: str) -> str:
+        beam = self.texts[name]
+        text, n = quoted(_tail(self._written(beam.ids))), len(beam.ids)
+        mean = _number(beam.log_p / max(n, 1))
+        return f"{text}, {_plural(n, 'token')}, log p {_number(beam.log_p)} nats, {mean} a token"
+
+    def _verdict(self) -> str:
+        """Whether the search has found a likelier text than taking the likeliest token each time."""
+        best, greedy = self.texts["best"], self.texts["greedy"]
+        if best.ids == greedy.ids:
+            return "They are the same text."
+        if len(best.ids) != len(greedy.ids):
+            return "They differ in length: compare the log-probability a token."
+        gain = best.log_p - greedy.log_p
+        times = f"{exp(gain):.3g}" if abs(gain) < log(1000) else f"e^{_number(gain)}"
+        return f"The text of the search is {times} times as likely as the greedy one, of the same length."
+
+    def picture(self, figure: Figure) -> None:
+        axes = figure.add_subplot(xlim=(0, 100), ylim=(IN_PICTURE + 5, -1))
+        axes.axis("off")
+        for x, name, side in [(52, "p", "right"), (61, "log p, nats", "right"), (63, "marks", "left")]:
+            axes.text(x, -0.5, name, color="#444444", fontsize=8, ha=side)
+        for y, row in enumerate(self.rows[:IN_PICTURE]):
+            node = row["kind"] == "node"
+            look = {"y": y + 0.3, "fontsize": 8, "color": "black" if node else "#555555"}
+            token = row["token"].translate(SIGNS) or "∅" if node else row["token"]
+            axes.text(1.2 * (len(row["path"]) + (not node)), s=token[:TAIL], family="monospace", **look)
+            if "p" in row:
+                axes.barh(y, 10 * row["p"], left=34, height=0.6, color="#0072b2" if node else "#bbbbbb")
+                axes.text(52, s=f"{100 * row['p']:.1f} %", ha="right", **look)
+            if node and row["path"]:
+                axes.text(61, s=_number(row["log_p"]), ha="right", **look)
+                marks = [f"{SHAPES[kind]} {words}" for kind, words in row["marks"]]
+                axes.text(63, s="   ".join(marks), **look)
+        look = {"fontsize": 8, "color": "#555555"}
+        if len(self.rows) > IN_PICTURE:
+            axes.text(0, IN_PICTURE + 0.3, f"and {_plural(len(self.rows) - IN_PICTURE, 'more row')}", **look)
+        for y, name in enumerate(self.texts, IN_PICTURE + 2):
+            axes.text(0, y, f"{SHAPES.get(name, '▸')} {name}: {self._in_words(name)}", **look)
+
+
+def _plural(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'s' * (n != 1)}"
+
+
+def _number(x: float | None) -> str:
+    """With two decimals and a true minus; None is minus infinity."""
+    if x is None or not isfinite(x):
+        return "−∞"
+    return f"{x:.2f}".replace("-0.00", "0.00").replace("-", "−")
+
+
+def _finite(x: float) -> float | None:
+    """JSON has no minus infinity, the log-probability of what can't come."""
+    return x if isfinite(x) else None
+
+
+def _tail(text: str) -> str:
+    return text if len(text) <= TAIL else "…" + text[1 - TAIL :]
+
+
+def _words(error: Exception) -> str:
+    return visible(str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}")
