@@ -157,6 +157,22 @@ SPECIMENS = {
           question.querySelector("button").click();
         }""",
     ),
+    "sampling_lab": Specimen(
+        "import numpy as np\n"
+        "from course_utils.widgets.sampling_lab import SamplingLab\n"
+        "size = 49_152\n"
+        "def next_logits(prompt):\n"
+        "    return 2.5 * np.random.default_rng(len(prompt) + i).standard_normal(size, dtype=np.float32)\n"
+        "made = SamplingLab(next_logits, [f' token{t}' for t in range(size)], ['To be, or not to be'],\n"
+        "                   encode=lambda prompt: prompt.encode())",
+        # an input event only: the slider is still held
+        """(root, i) => {
+          const slider = root.querySelector("[aria-label=temperature]");
+          slider.value = 60 + i;
+          slider.dispatchEvent(new Event("input"));
+        }""",
+        f"(root, i) => fill(root.querySelector('textarea'), {WORDS})",
+    ),
     "shannon_game": Specimen(
         "from course_utils.progress import Progress\n"
         "from course_utils.widgets.shannon_game import shannon_game\n"
@@ -192,6 +208,19 @@ SPECIMENS = {
           root.querySelector("canvas").dispatchEvent(new PointerEvent("pointermove", to));
         }""",
         f"(root, i) => fill(root.querySelector('textarea'), {WORDS})",
+    ),
+    "token_tree": Specimen(
+        "import numpy as np\n"
+        "from course_utils.widgets.token_tree import TokenTree\n"
+        "def next_log_probs(ids):\n"
+        "    logits = 3 * np.random.default_rng([i, *ids]).normal(size=49_152)\n"
+        "    return logits - np.log(np.exp(logits).sum())\n"
+        "made = TokenTree(next_log_probs, [f' token{t}' for t in range(49_152)], 'To be, or')\n"
+        "made.handle({'width': 8, 'steps': 2})\n"
+        "made.show()",
+        """(root, i) => root.querySelector("[role=tree]")
+          .dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowDown", bubbles: true }))""",
+        '(root) => press(root, "Step")',
     ),
     "tokenizer_bench": Specimen(
         "from course_utils.tokenizers import BPETokenizer\n"
