@@ -173,6 +173,8 @@ class MultiHeadAttention(nn.Module):
     `forward(x)` is self-attention, `forward(x, memory)` cross-attention from x to a memory of width
     d_memory. With fewer n_kv_heads than heads, neighbouring heads share keys and values (grouped queries;
     one kv head is multi-query attention). rotary_base switches rotary positions on, for self-attention.
+    qk_norm scales each query and key to mean square 1, so that no score grows without bound (Henry et al.
+    2020).
 
     `edit`, if set, receives the weights (B, H, Tq, Tk) and returns those to use instead: a way to ablate,
     force or swap heads. Raises ValueError for head counts that don't divide.
@@ -187,6 +189,7 @@ class MultiHeadAttention(nn.Module):
         d_memory: int | None = None,
         bias: bool = True,
         rotary_base: float | None = None,
+        qk_norm: bool = False,
     ):
         super().__init__()
         n_kv_heads = n_heads if n_kv_heads is None else n_kv_heads
@@ -194,7 +197,8 @@ class MultiHeadAttention(nn.Module):
             raise ValueError(f"n_heads divides d_model; d_model = {d_model} and n_heads = {n_heads} came")
         if n_kv_heads < 1 or n_heads % n_kv_heads:
             raise ValueError(f"n_kv_heads divides n_heads; {n_kv_heads} and n_heads = {n_heads} came")
-        self.n_heads, self.n_kv_heads, self.rotary_base = n_heads, n_kv_heads, rotary_base
+        self.n_heads, self.n_kv_heads = n_heads, n_kv_heads
+        self.rotary_base, self.qk_norm = rotary_base, qk_norm
         d_kv = d_model // n_heads * n_kv_heads
         self.query = nn.Linear(d_model, d_model, bias)
         self.key = nn.Linear(d_memory or d_model, d_kv, bias)
@@ -220,7 +224,7 @@ class MultiHeadAttention(nn.Module):
                 f"x has the shape (batch, time, {self.query.in_features}); {tuple(x.shape)} came"
             )
         _check_length(x.shape[1])
-        q = self._heads(self.query(x))  # (B, H, Tq, D)
+        q = self._normed(self._heads(self.query(x)))  # (B, H, Tq, D)
         k, v = self._keys_and_values(x, memory, cache)  # (B, kv heads, Tk, D)
         if self.rotary_base is not None and memory is None:
             q = rotate(q, k.shape[-2] - q.shape[-2], self.rotary_base)
@@ -246,11 +250,14 @@ class MultiHeadAttention(nn.Module):
     def _heads(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (-1, self.query.out_features // self.n_heads)).transpose(1, 2)
 
+    def _normed(self, x: Tensor) -> Tensor:
+        return functional.rms_norm(x, x.shape[-1:]) if self.qk_norm else x
+
     def _keys_and_values(self, x, memory, cache) -> tuple[Tensor, Tensor]:
         if memory is not None and cache is not None and len(cache):
             return cache.keys, cache.values
         read = x if memory is None else memory
-        k, v = self._heads(self.key(read)), self._heads(self.value(read))
+        k, v = self._normed(self._heads(self.key(read))), self._heads(self.value(read))
         if self.rotary_base is not None and memory is None:
             k = rotate(k, 0 if cache is None else len(cache), self.rotary_base)
         if cache is None:
@@ -281,10 +288,20 @@ def recorded(attentions: Sequence[MultiHeadAttention]) -> Iterator[dict[int, Ten
 
 
 def fused_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
-    """The output of `scaled_dot_product_attention` by torch's kernel, which never stores the weights."""
+    """The output of `scaled_dot_product_attention` by torch's kernel, which never stores the weights.
+
+    In bfloat16 on a CPU that kernel is several times slower than the products themselves, above all backward
+    (`python3 course.py bench attention`): there they are written out.
+    """
     _check_length(k.shape[-2])
     _check_mask(mask, (*q.shape[:-1], k.shape[-2]))
-    gathered = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    if q.dtype == torch.bfloat16 and q.device.type == "cpu":
+        scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+        if mask is not None:
+            scores = scores + torch.zeros_like(mask, dtype=scores.dtype).masked_fill(~mask, float("-inf"))
+        gathered = scores.softmax(-1) @ v
+    else:
+        gathered = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
     if mask is None:
         return gathered
     return gathered.masked_fill(~mask.any(-1, keepdim=True), 0.0)

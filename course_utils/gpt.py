@@ -8,9 +8,11 @@ Sources: Liu et al. 2018 (a decoder alone); Radford et al. 2018, 2019 (GPT, its 
 al. 2023 (Llama's block); Ainslie et al. 2023 (grouped queries); Press & Wolf 2017 (tied embeddings).
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -25,7 +27,8 @@ class GPTConfig:
 
     With fewer n_kv_heads than n_heads, neighbouring heads share keys and values; all have their own if None.
     d_ff is 8/3 d_model in whole multiples of 64 if None: SwiGLU has three matrices where others have two, so
-    this costs what 4 d_model costs them. Raises ValueError for sizes below 1; head counts and widths must
+    this costs what 4 d_model costs them. qk_norm is what `MultiHeadAttention` says; Llama and SmolLM2 have
+    none. Raises ValueError for sizes below 1; head counts and widths must
     divide, as `MultiHeadAttention` says.
     """
 
@@ -38,6 +41,7 @@ class GPTConfig:
     d_ff: int | None = None
     rotary_base: float = 10_000.0
     norm_eps: float = 1e-5
+    qk_norm: bool = False
     dropout: float = 0.0
 
     def __post_init__(self):
@@ -60,6 +64,7 @@ class GPTConfig:
             bias=False,
             dropout=self.dropout,
             rotary_base=self.rotary_base,
+            qk_norm=self.qk_norm,
         )
 
 
@@ -121,6 +126,42 @@ class GPT(nn.Module):
     def head(self, x: Float[Tensor, "batch time d_model"]) -> Float[Tensor, "batch time vocab"]:
         """Logits from the stream: how alike it is to the embedding of each token."""
         return functional.linear(x, self.embedding.weight)
+
+
+@torch.no_grad()
+def log2_probs(
+    model: nn.Module, tokens: Int[np.ndarray, " tokens"], start: int = ord("\n"), batch_size: int = 8
+) -> Float[np.ndarray, " tokens"]:
+    """log2 p of every token, each once, in windows of the model's context that overlap by half.
+
+    So all but the first tokens, which follow `start`, are predicted from half a context at least. Raises
+    ValueError for no token and for tokens outside the vocabulary.
+    """
+    tokens = torch.from_numpy(np.asarray(tokens, dtype=np.int64))
+    check_ids(tokens[None], model.vocab_size)
+    stride = max(model.context // 2, 1)
+    n_windows = max(-(-(len(tokens) - model.context) // stride), 0) + 1
+    read = torch.full(((n_windows - 1) * stride + model.context,), start)
+    read[1 : len(tokens)] = tokens[:-1]  # what lies beyond the end is read by no prediction that counts
+    predicted = functional.pad(tokens, (0, len(read) - len(tokens)))
+    device, training, scores = model.embedding.weight.device, model.training, []
+    model.eval()
+    read, predicted = (x.unfold(0, model.context, stride).to(device) for x in (read, predicted))
+    for rows, targets in zip(read.split(batch_size), predicted.split(batch_size), strict=True):
+        nats = functional.log_softmax(model(rows).double(), dim=-1)
+        scores.append(nats.gather(-1, targets[..., None])[..., 0])  # (B, T)
+    model.train(training)
+    scores = torch.cat(scores)
+    each_once = torch.cat([scores[0, :-stride], scores[:, -stride:].flatten()])
+    return each_once[: len(tokens)].cpu().numpy() / math.log(2)
+
+
+def bits_per_byte(model: nn.Module, tokens: Int[np.ndarray, " tokens"], n_bytes: int | None = None) -> float:
+    """The scoreboard's measure: minus log2 p of the whole text over its bytes (as many as tokens, if None).
+
+    With tokens of several bytes it is an upper bound: the text has other segmentations too.
+    """
+    return float(-log2_probs(model, tokens).sum() / (n_bytes or len(tokens)))
 
 
 def lay_out_for_steps(model: GPT) -> GPT:

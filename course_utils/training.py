@@ -26,6 +26,9 @@ from torch.nn import functional
 
 from course_utils import checkpoints
 from course_utils.batches import Streams, Windows
+from course_utils.optimisers import Muon, adamw
+
+OPTIMISERS = {"adamw": adamw, "muon": Muon}
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ class TrainConfig:
 
     The learning rate rises evenly over `warmup_steps` and falls along half a cosine to `final_share` of its
     peak at the last step. The model is evaluated and saved every `evaluate_every` steps. precision "bfloat16"
-    multiplies in 16 bits and keeps the weights in 32. Raises ValueError for settings that can't train.
+    multiplies in 16 bits and keeps the weights in 32. optimiser is "adamw" or "muon". Raises ValueError for
+    settings that can't train.
     """
 
     steps: int
@@ -46,6 +50,7 @@ class TrainConfig:
     evaluate_every: int = 500
     seed: int = 0
     precision: str = "float32"
+    optimiser: str = "adamw"
 
     def __post_init__(self):
         if self.steps < 1 or self.evaluate_every < 1 or self.warmup_steps < 0:
@@ -58,6 +63,8 @@ class TrainConfig:
             )
         if self.precision not in ("float32", "bfloat16"):
             raise ValueError(f"precision is 'float32' or 'bfloat16'; {self.precision!r} came")
+        if self.optimiser not in OPTIMISERS:
+            raise ValueError(f"optimiser is one of {', '.join(OPTIMISERS)}; {self.optimiser!r} came")
 
 
 @dataclass
@@ -125,23 +132,6 @@ def learning_rate(config: TrainConfig, step: int) -> float:
     return config.learning_rate * (config.final_share + (1 - config.final_share) * cosine)
 
 
-def make_optimiser(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
-    """AdamW. Matrices decay; biases and gains (of one dimension) and embeddings don't: a row of an embedding
-    whose token is rare would shrink at every step and be corrected at few."""
-    embeddings = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
-    groups = {True: [], False: []}
-    for parameter in model.parameters():
-        if parameter.requires_grad:
-            groups[parameter.dim() >= 2 and id(parameter) not in embeddings].append(parameter)
-    return torch.optim.AdamW(
-        [{"params": groups[True]}, {"params": groups[False], "weight_decay": 0.0}],
-        lr=config.learning_rate,
-        betas=(0.9, 0.99),  # steadier than 0.999 where a run has only thousands of steps
-        weight_decay=config.weight_decay,
-        fused=True,
-    )
-
-
 def train(
     model: nn.Module,
     batches: Streams | Windows,
@@ -175,7 +165,7 @@ def train(
 
 def _run(model, batches, config, loss, evaluate, report, checkpoint, interrupted) -> Run:
     device = next(model.parameters()).device
-    optimiser = make_optimiser(model, config)
+    optimiser = OPTIMISERS[config.optimiser](model, config.weight_decay)
     run, state = Run(), None
     torch.manual_seed(config.seed)  # for dropout and emptied states
     if checkpoint and Path(checkpoint).exists():
@@ -188,7 +178,7 @@ def _run(model, batches, config, loss, evaluate, report, checkpoint, interrupted
     while run.step < config.steps and not run.stopped:
         rate = learning_rate(config, run.step)
         for group in optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("share", 1)
         batch = tuple(tensor.to(device) for tensor in batches.next())
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
             mean, state = loss(model, batch, state)

@@ -66,6 +66,7 @@ class BlockConfig:
     bias: bool = True
     dropout: float = 0.0
     rotary_base: float | None = None
+    qk_norm: bool = False
 
     def __post_init__(self):
         for name, value, known in [
@@ -115,7 +116,11 @@ class Block(nn.Module):
         heads = config.n_heads, config.n_kv_heads
         self.pre_norm = config.pre_norm
         self.attention = MultiHeadAttention(
-            config.d_model, *heads, bias=config.bias, rotary_base=config.rotary_base
+            config.d_model,
+            *heads,
+            bias=config.bias,
+            rotary_base=config.rotary_base,
+            qk_norm=config.qk_norm,
         )
         self.attention_norm = make_norm(config)
         self.cross_attention = self.cross_norm = None

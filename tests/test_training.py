@@ -17,12 +17,13 @@ from torch import nn
 
 from course_utils import checkpoints
 from course_utils.batches import Streams, Windows
+from course_utils.optimisers import adamw
 from course_utils.recurrent import RecurrentLM
 from course_utils.training import (
+    OPTIMISERS,
     Diverged,
     TrainConfig,
     learning_rate,
-    make_optimiser,
     next_token_loss,
     recurrent_loss,
     train,
@@ -131,7 +132,7 @@ def test_short_runs_have_a_learning_rate_too(steps, warmup):
 
 def test_only_matrices_decay():
     model = Bigram()
-    groups = make_optimiser(model, replace(CONFIG, weight_decay=0.3)).param_groups
+    groups = adamw(model, weight_decay=0.3).param_groups
     decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
     assert {name: decay[id(p)] for name, p in model.named_parameters()} == {
         "embedding.weight": 0.0,
@@ -146,14 +147,13 @@ def test_gradients_are_clipped():
     """One step of AdamW hides the gradient's size, its averages don't."""
     model, batches, loss = bigram()
     optimisers = []
-    make = make_optimiser
 
     def noting(*arguments):
-        optimisers.append(make(*arguments))
+        optimisers.append(adamw(*arguments))
         return optimisers[-1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("course_utils.training.make_optimiser", noting)
+        patch.setitem(OPTIMISERS, "adamw", noting)
         big = lambda *arguments: (loss(*arguments)[0] * 1e6, None)  # noqa: E731
         train(model, batches, replace(CONFIG, steps=1, clip=0.5), loss=big)
     squares = sum(state["exp_avg"].square().sum() for state in optimisers[0].state.values())

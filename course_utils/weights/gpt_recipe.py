@@ -1,0 +1,180 @@
+"""The GPTs of chapter 8, which read bytes: a plain recipe, a fast one, and the recorded run.
+
+    OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 python -m course_utils.weights.gpt_recipe recorded
+    OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 python -m course_utils.weights.gpt_recipe ablation
+
+The first writes gpt.safetensors (float16) and gpt_log.csv beside this file. Ctrl-C keeps what it has in
+build/, and the same command goes on from there. The second writes gpt_ablation.csv: from the plain recipe to
+the fast one change by change, and what did not help. All settings were chosen on Twelfth Night; the recorded
+run scores The Tempest once, at its end.
+"""
+
+import functools
+import math
+import platform
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch.nn import functional
+
+from course_utils import checkpoints, corpora
+from course_utils.batches import Windows
+from course_utils.gpt import GPT, GPTConfig, bits_per_byte
+from course_utils.tokenizers import ByteTokenizer
+from course_utils.training import Run, TrainConfig, train
+from course_utils.weights.lstm_recipe import log, show
+
+FOLDER = Path(__file__).parent
+WEIGHTS, LOG, ABLATION = (FOLDER / f"gpt{end}" for end in (".safetensors", "_log.csv", "_ablation.csv"))
+COMMAND = "python -m course_utils.weights.gpt_recipe"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A model's shape, how many windows a batch has, how it trains, and whether what writes into the stream
+    starts at zero: every block then begins as nothing, and grows from there."""
+
+    shape: GPTConfig
+    rows: int
+    config: TrainConfig
+    zero_start: bool = False
+
+
+SMALL = GPTConfig(ByteTokenizer.vocab_size, context=64, n_layers=4, n_heads=4, d_model=128)
+# The CPU setting of nanoGPT: https://github.com/karpathy/nanoGPT
+PLAIN = Recipe(SMALL, 12, TrainConfig(steps=2000, learning_rate=1e-3, evaluate_every=2000))
+LIVE = Recipe(
+    replace(SMALL, qk_norm=True),
+    32,
+    TrainConfig(
+        steps=300,
+        learning_rate=0.03,
+        warmup_steps=20,
+        final_share=0.02,
+        weight_decay=0.01,
+        evaluate_every=300,
+        precision="bfloat16",
+        optimiser="muon",
+    ),
+    zero_start=True,
+)
+RECORDED = Recipe(
+    GPTConfig(ByteTokenizer.vocab_size, context=256, n_layers=6, n_heads=6, d_model=192, qk_norm=True),
+    16,
+    replace(
+        LIVE.config, steps=6000, learning_rate=0.02, warmup_steps=100, weight_decay=0.1, evaluate_every=200
+    ),
+    zero_start=True,
+)
+RECIPES = {"plain": PLAIN, "live": LIVE, "recorded": RECORDED}
+
+
+def build(recipe: str | Recipe, seed: int = 0) -> GPT:
+    """The model of a recipe, or of the one with this name, with its first random weights."""
+    recipe = RECIPES[recipe] if isinstance(recipe, str) else recipe
+    torch.manual_seed(seed)
+    model = GPT(recipe.shape)
+    if recipe.zero_start:
+        for block in model.decoder.blocks:
+            torch.nn.init.zeros_(block.attention.output.weight)
+            torch.nn.init.zeros_(block.feed_forward.down.weight)
+    return model
+
+
+def windows(recipe: str | Recipe, seed: int = 0) -> Windows:
+    """The training plays as a recipe reads them."""
+    recipe = RECIPES[recipe] if isinstance(recipe, str) else recipe
+    tokens = ByteTokenizer().encode(corpora.shakespeare().train_text)
+    return Windows(tokens, recipe.shape.vocab_size, recipe.rows, recipe.shape.context, seed)
+
+
+def load() -> GPT:
+    """The recorded model, trained. Raises ValueError if its file is damaged."""
+    model = build("recorded")
+    checkpoints.load_into(WEIGHTS, model)
+    return model.eval()
+
+
+def bits(model: GPT, text: str) -> float:
+    """Bits per byte of a text, as the scoreboard counts."""
+    return bits_per_byte(model, ByteTokenizer().encode(text))
+
+
+@functools.lru_cache
+def _validation(context: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Every fourth window of Twelfth Night, side by side: what is read, what is to be predicted."""
+    ids = torch.from_numpy(ByteTokenizer().encode(corpora.shakespeare().validation)).long()
+    return tuple(x[: len(x) // context * context].view(-1, context)[::4] for x in (ids[:-1], ids[1:]))
+
+
+def validation_loss(model: GPT) -> float:
+    """Mean nats a byte in windows of Twelfth Night that don't overlap: quick, and higher than `bits` says,
+    since the first bytes of each window have little context."""
+    reads, targets = _validation(model.context)
+    losses = [
+        functional.cross_entropy(model(x).flatten(0, 1), y.flatten(), reduction="sum").item()
+        for x, y in zip(reads.split(64), targets.split(64), strict=True)
+    ]
+    return sum(losses) / targets.numel()
+
+
+def validation_bits(model: GPT) -> float:
+    """`validation_loss` in bits."""
+    return validation_loss(model) / math.log(2)
+
+
+def flops_per_token(model: GPT) -> float:
+    """What training multiplies and adds for a token: 6 a weight, the embedding being the head too, and
+    12 n_layers d_model context for the attention (Chowdhery et al. 2022, appendix B)."""
+    shape = model.config
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    return 6.0 * weights + 12.0 * shape.n_layers * shape.d_model * shape.context
+
+
+def run(recipe: Recipe, seed: int = 0, **options) -> tuple[GPT, Run]:
+    """Train a recipe's model. `options` are those of `training.train`."""
+    model, config = build(recipe, seed), replace(recipe.config, seed=seed)
+    options = {"evaluate": validation_bits} | options
+    return model, train(model, windows(recipe, seed), config, **options)
+
+
+def cost(model: GPT, run: Run) -> dict:
+    """What a run took."""
+    return {
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "bytes": run.tokens,
+        "flops": flops_per_token(model) * run.tokens,
+        "seconds": round(run.seconds, 1),
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, no GPU",
+    }
+
+
+def record() -> dict:
+    """Train the recorded model, save it with its log, and score it."""
+    checkpoint = Path("build") / "gpt_run.safetensors"
+    checkpoint.parent.mkdir(exist_ok=True)
+    model, done = run(RECORDED, report=show, checkpoint=checkpoint)
+    if done.stopped:
+        sys.exit("stopped and kept: the same command goes on")
+    took = cost(model, done)
+    checkpoints.write_atomic(LOG, log(done, RECORDED.rows * RECORDED.shape.context))
+    checkpoints.save_model(WEIGHTS, model, took | {"command": f"{COMMAND} recorded"}, half=True)
+    model, plays = load(), corpora.shakespeare()  # what the chapter loads is scored
+    return took | {
+        corpora.VALIDATION: round(bits(model, plays.validation), 4),
+        corpora.TEST: round(bits(model, plays.test), 4),
+    }
+
+
+def main(name: str) -> None:
+    took = record() if name == "recorded" else cost(*run(RECIPES[name], report=show))
+    for key, value in took.items():
+        print(f"{key}: {value}")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or sys.argv[1] not in RECIPES:
+        sys.exit(f"name the recipe: {COMMAND} {'|'.join(RECIPES)}")
+    main(sys.argv[1])
