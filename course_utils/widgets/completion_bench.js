@@ -134,6 +134,7 @@ function render({ model, el }) {
     if (run.first !== null) parts.push(`the first after ${run.first.toFixed(3)} s`);
     if (run.speed !== null) parts.push(`${run.speed.toFixed(1)} tokens/s`);
     parts.push(run.ended_by ? `ended by ${run.ended_by}` : run.tokens ? "writing" : "reading the prompt");
+    if (run.by_cell && !run.ended_by) parts.push("by a cell: interrupt the kernel to stop it");
     return parts.join(" · ");
   }
 

@@ -71,6 +71,7 @@ class CompletionBench(Widget):
         Raises ValueError for an unknown writer, nothing to go on from, and a run that is going on.
         """
         run = self._prepare(prompt, writer or next(iter(self._writers)), chat, system, **settings)
+        run.by_cell = True
         self._work(run)
         if run.problem:
             raise RuntimeError(run.problem)
@@ -116,7 +117,7 @@ class CompletionBench(Widget):
                 notices.append(
                     f"The prompt has {len(ids):,} tokens: the last {room:,} are read, the others left out."
                 )
-            self.run = Run(writer, settings, prompt, chat, ids[-room:], " ".join(notices + more))
+            self.run = Run(writer, settings, prompt, chat, ids[-room:], notice=" ".join(notices + more))
             self._asked = {"writer": writer, "chat": chat, "prompt": prompt, "system": system}
             self._asked |= dataclasses.asdict(settings)
             self._revision += 1
@@ -182,6 +183,7 @@ class CompletionBench(Widget):
                 "writer": run.writer,
                 "chat": run.chat,
                 "text": visible(run.text),
+                "by_cell": run.by_cell,
                 "notice": run.notice,
                 "tokens": run.tokens,
                 "first": run.seconds_to_first,

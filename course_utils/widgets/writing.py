@@ -93,6 +93,7 @@ class Run:
     prompt: str
     chat: bool
     ids: list[int]
+    by_cell: bool = False  # the kernel is busy then, and hears of no stop button
     notice: str = ""
     text: str = ""
     tokens: int = 0
