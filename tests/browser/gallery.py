@@ -94,6 +94,20 @@ SPECIMENS = {
           .dispatchEvent(new PointerEvent("pointerover", { bubbles: true }))""",
         "(root, i) => root.querySelectorAll('[role=option]')[i].click()",
     ),
+    "completion_bench": Specimen(
+        "from course_utils import writers\n"
+        "from course_utils.gpt import GPT, GPTConfig\n"
+        "from course_utils.widgets.completion_bench import CompletionBench\n"
+        "gpts = {name: GPT(GPTConfig(256, 64, 4, 4, width)).eval() for name, width in [('a', 64), ('b', 128)]}\n"
+        "made = CompletionBench({name: writers.bytewise(gpt) for name, gpt in gpts.items()})\n"
+        "for cache in (True, False):\n"
+        "    made.write('To be, or not to be', length=200, cache=cache)",
+        "(root, i) => fill(root.querySelector('select'), ['b', 'a'][i % 2])",
+        """(root) => {
+          root.querySelector("textarea").value = "To be";
+          press(root, "Write");
+        }""",
+    ),
     "gate_scope": Specimen(
         "from functools import partial\n"
         "from course_utils.probing import followers\n"
