@@ -132,6 +132,7 @@ def test_no_chapter_that_can_be_read(content, tmp_path):
         ("2", ["2.2", "2.3", "2.4"]),
         ("3", ["3.1", "3.2", "3.3"]),
         ("4", ["4.1", "4.2", "4.5"]),
+        ("8", ["8.1", "8.2", "8.3"]),
     ],
 )
 def test_the_chapters_mark_their_core_path(number, exercises, monkeypatch):
