@@ -98,7 +98,7 @@ SPECIMENS = {
         "from course_utils import writers\n"
         "from course_utils.gpt import GPT, GPTConfig\n"
         "from course_utils.widgets.completion_bench import CompletionBench\n"
-        "gpts = {name: GPT(GPTConfig(256, 64, 4, 4, width)).eval() for name, width in [('a', 64), ('b', 128)]}\n"
+        "gpts = {name: GPT(GPTConfig(256, 64, 4, 4, width)) for name, width in [('a', 64), ('b', 128)]}\n"
         "made = CompletionBench({name: writers.bytewise(gpt) for name, gpt in gpts.items()})\n"
         "for cache in (True, False):\n"
         "    made.write('To be, or not to be', length=200, cache=cache)",
