@@ -251,7 +251,7 @@ class MultiHeadAttention(nn.Module):
         return x.unflatten(-1, (-1, self.query.out_features // self.n_heads)).transpose(1, 2)
 
     def _normed(self, x: Tensor) -> Tensor:
-        return functional.rms_norm(x, x.shape[-1:]) if self.qk_norm else x
+        return functional.rms_norm(x, x.shape[-1:], eps=1e-5) if self.qk_norm else x
 
     def _keys_and_values(self, x, memory, cache) -> tuple[Tensor, Tensor]:
         if memory is not None and cache is not None and len(cache):

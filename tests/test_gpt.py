@@ -1,13 +1,15 @@
 """The GPT against transformers' Llama with the same weights, its cache, its padding, and its start."""
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
 from course_utils.checkpoints import load_into, save_model
-from course_utils.gpt import GPT, GPTConfig, lay_out_for_steps
+from course_utils.gpt import GPT, GPTConfig, bits_per_byte, lay_out_for_steps, log2_probs
 from course_utils.training import next_token_loss
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -90,6 +92,21 @@ def test_the_comparison_notices_another_rotation_and_another_grouping(model):
     assert (model(ids) - expected).abs().max() > 1e-2
 
 
+def test_normed_queries_and_keys_are_those_of_qwen3():
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    torch.manual_seed(0)
+    model = GPT(replace(SMALL, qk_norm=True)).double().requires_grad_(False)
+    llama = as_llama(model)  # for the names of the weights
+    config = Qwen3Config(**llama.config.to_diff_dict() | {"model_type": "qwen3", "head_dim": 8})
+    qwen = Qwen3ForCausalLM(config).double().eval()
+    missing, unexpected = qwen.load_state_dict(llama.state_dict(), strict=False)
+    assert not unexpected and all("q_norm" in name or "k_norm" in name for name in missing)
+    ids = torch.randint(50, (2, 40))
+    torch.testing.assert_close(model(ids), qwen(ids).logits)
+    assert (model(ids) - llama.double()(ids).logits).abs().max() > 1e-3
+
+
 @pytest.mark.parametrize("pieces", [[1] * 40, [40], [7, 1, 1, 20, 11]], ids=str)
 def test_with_a_cache_it_gives_the_same_in_pieces(model, pieces):
     ids, caches = ids_of(2, 40), model.new_caches()
@@ -122,6 +139,30 @@ def test_all_losses_in_one_pass_equal_separate_calls(model):
     torch.testing.assert_close(together, torch.stack(apart), atol=1e-10, rtol=0)
     loss, _ = next_token_loss(model, (ids[:, :-1], ids[:, 1:]), None)
     torch.testing.assert_close(loss, together.mean())
+
+
+@pytest.mark.parametrize("context, n", [(8, 5), (8, 8), (8, 9), (8, 30), (7, 30), (2, 7), (1, 4)])
+def test_a_long_text_is_scored_once_with_half_a_window_before_each_token(context, n):
+    torch.manual_seed(0)
+    model = GPT(replace(SMALL, context=context))
+    tokens = np.random.default_rng(0).integers(0, 50, n)
+    read, stride, expected = [3, *tokens[:-1]], max(context // 2, 1), []
+    for i in range(n):
+        start = max(-(-(i - context + 1) // stride), 0) * stride  # of the first window that holds i
+        logits = model(torch.tensor([read[start : i + 1]]))[0, -1]
+        expected.append(logits.log_softmax(-1)[tokens[i]].item() / math.log(2))
+        assert i < context or i + 1 - start > context // 2
+    got = log2_probs(model, tokens, start=3, batch_size=2)
+    assert got == pytest.approx(np.array(expected), abs=1e-5)
+    assert bits_per_byte(model, tokens, n_bytes=2 * n) == pytest.approx(
+        -log2_probs(model, tokens).sum() / 2 / n
+    )
+
+
+@pytest.mark.parametrize("tokens, words", [([], "one token at least"), ([1, 50], "between 0 and 49")])
+def test_a_text_that_cannot_be_scored(tokens, words):
+    with pytest.raises(ValueError, match=words):
+        log2_probs(GPT(SMALL), np.array(tokens))
 
 
 def test_no_position_sees_what_comes(model):

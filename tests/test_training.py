@@ -79,8 +79,10 @@ def same(one, other):
 
 @KINDS
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_it_learns(make, precision):
-    model, done = run(make, replace(CONFIG, steps=150, learning_rate=0.03, precision=precision))
+@pytest.mark.parametrize("optimiser", ["adamw", "muon"])
+def test_it_learns(make, precision, optimiser):
+    settings = {"learning_rate": 0.03, "precision": precision, "optimiser": optimiser}
+    model, done = run(make, replace(CONFIG, steps=150, **settings))
     assert np.mean(done.losses[:5]) > 3.5 and np.mean(done.losses[-5:]) < 2
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     assert not done.stopped and done.step == 150 and done.tokens == 150 * 32
@@ -206,6 +208,7 @@ def test_it_says_nothing_of_its_own(capfd, tmp_path):
         ("steps", 0, "steps and evaluate_every are 1 or more"),
         ("evaluate_every", 0, "steps and evaluate_every are 1 or more"),
         ("warmup_steps", -1, "warmup_steps 0 or more"),
+        ("optimiser", "sgd", "optimiser is one of adamw, muon; 'sgd' came"),
         ("precision", "float16", "precision is 'float32' or 'bfloat16'; 'float16' came"),
     ],
 )
@@ -318,7 +321,8 @@ def kill(progress):
 for name, how, path in [job.split(":", 2) for job in sys.argv[2:]]:
     if (child := os.fork()) == 0:
         t.torch.set_num_threads(1)
-        config = t.replace(t.CONFIG, steps=80, evaluate_every=10)
+        optimiser = "muon" if name == "bigram" else "adamw"
+        config = t.replace(t.CONFIG, steps=80, evaluate_every=10, optimiser=optimiser)
         report = kill if how == "killed" else None
         model, done = t.run(getattr(t, name), config, report=report, checkpoint=path)
         sums = [tensor.double().sum().item() for tensor in t.weights(model).values()]

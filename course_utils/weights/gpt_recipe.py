@@ -9,7 +9,9 @@ the fast one change by change, and what did not help. All settings were chosen o
 run scores The Tempest once, at its end.
 """
 
+import csv
 import functools
+import io
 import math
 import platform
 import sys
@@ -168,13 +170,68 @@ def record() -> dict:
     }
 
 
+# Each step has all changes before it. The last is the live recipe.
+_LARGER = replace(PLAIN, rows=LIVE.rows, config=replace(PLAIN.config, learning_rate=3e-3))
+_HALF = replace(_LARGER, config=replace(_LARGER.config, precision="bfloat16"))
+_MUON = replace(_HALF, config=LIVE.config)
+STEPS_TO_LIVE = {
+    "the plain recipe": PLAIN,
+    "batches of 32 windows, learning rate x 3": _LARGER,
+    "products in bfloat16": _HALF,
+    "Muon for the matrices": _MUON,
+    "blocks that start at zero": replace(_MUON, zero_start=True),
+    "queries and keys normed": LIVE,
+}
+LEFT_OUT = {  # changes to the live recipe
+    "one key and value head for four": replace(LIVE, shape=replace(LIVE.shape, n_kv_heads=1)),
+    "a narrower feed-forward layer, 256": replace(LIVE, shape=replace(LIVE.shape, d_ff=256)),
+    "learning rate 0.06": replace(LIVE, config=replace(LIVE.config, learning_rate=0.06)),
+    "weight decay 0.1": replace(LIVE, config=replace(LIVE.config, weight_decay=0.1)),
+    "16 windows of 128": replace(LIVE, shape=replace(LIVE.shape, context=128), rows=16),
+}
+LENGTHS = (200, 250, 300, 350, 400, 500, 600, 800, 1000, 1300, 1600, 2000)
+
+
+def ablation() -> list[dict]:
+    """What each change bought: the shortest of LENGTHS after which a run ends at the plain recipe's loss, and
+    its seconds. What was left out runs as long as the live recipe does."""
+    rows = []
+
+    def measure(change: str, recipe: Recipe, steps: int, used: str) -> float:
+        rate = recipe.config
+        _, done = run(replace(recipe, config=replace(rate, steps=steps, evaluate_every=steps)))
+        loss = done.evaluations[-1][2] * math.log(2)
+        row = {"change": change, "used": used, "steps": steps, "seconds": f"{done.seconds:.1f}"}
+        rows.append(row | {"bytes": done.tokens, "validation_nats": f"{loss:.4f}"})
+        print(*rows[-1].values(), sep=", ", flush=True)
+        return loss
+
+    goal = measure("the plain recipe", PLAIN, PLAIN.config.steps, "yes")
+    for change, recipe in list(STEPS_TO_LIVE.items())[1:]:
+        low, high = 0, len(LENGTHS) - 1  # the answer lies in LENGTHS[low:high + 1], or is not there
+        while low < high:
+            middle = (low + high) // 2
+            enough = measure(change, recipe, LENGTHS[middle], "yes") <= goal
+            low, high = (low, middle) if enough else (middle + 1, high)
+    for change, recipe in LEFT_OUT.items():
+        measure(change, recipe, LIVE.config.steps, "no")
+    return rows
+
+
 def main(name: str) -> None:
+    if name == "ablation":
+        table, rows = io.StringIO(), ablation()
+        writer = csv.DictWriter(table, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        checkpoints.write_atomic(ABLATION, table.getvalue())
+        return
     took = record() if name == "recorded" else cost(*run(RECIPES[name], report=show))
     for key, value in took.items():
         print(f"{key}: {value}")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2 or sys.argv[1] not in RECIPES:
-        sys.exit(f"name the recipe: {COMMAND} {'|'.join(RECIPES)}")
+    if len(sys.argv) != 2 or sys.argv[1] not in [*RECIPES, "ablation"]:
+        sys.exit(f"name the recipe: {COMMAND} {'|'.join(RECIPES)}|ablation")
     main(sys.argv[1])

@@ -1,0 +1,174 @@
+"""Training beside transformers, and the fast recipe beside the plain one, in turns.
+
+python3 course.py bench train            both
+python3 course.py bench train speed      only tokens a second
+python3 course.py bench train recipes    only seconds to the plain recipe's loss
+"""
+
+import math
+import platform
+import statistics
+import sys
+import time
+from dataclasses import replace
+
+import torch
+import transformers
+from torch import nn
+from torch.nn import functional
+
+from course_utils.gpt import GPTConfig
+from course_utils.optimisers import Muon, adamw
+from course_utils.training import next_token_loss
+from course_utils.weights import gpt_recipe
+
+ROUNDS, SEEDS = 15, 3
+SETTINGS = {  # rows of a batch, and the shape
+    "4 layers, 128 wide, context 64, batch 12": (12, GPTConfig(256, 64, 4, 4, 128)),
+    "6 layers, 384 wide, context 256, batch 8": (8, GPTConfig(256, 256, 6, 6, 384)),
+}
+
+
+def peak(dtype, size=2048):
+    """Billions of operations a second in a large product, the best of ten."""
+    a = torch.ones(size, size, dtype=dtype)
+    best = math.inf
+    for _ in range(10):
+        start = time.perf_counter()
+        a @ a
+        best = min(best, time.perf_counter() - start)
+    return 2 * size**3 / best / 1e9
+
+
+def gpt2(shape):
+    """transformers' GPT-2 of our sizes, without dropout, which we have none of."""
+    return transformers.GPT2LMHeadModel(
+        transformers.GPT2Config(
+            vocab_size=shape.vocab_size,
+            n_positions=shape.context,
+            n_embd=shape.d_model,
+            n_layer=shape.n_layers,
+            n_head=shape.n_heads,
+            resid_pdrop=0.0,
+            embd_pdrop=0.0,
+            attn_pdrop=0.0,
+            bos_token_id=0,
+            eos_token_id=0,
+        )
+    )
+
+
+def llama(shape):
+    """transformers' Llama, which is our architecture to the last weight."""
+    return transformers.LlamaForCausalLM(
+        transformers.LlamaConfig(
+            vocab_size=shape.vocab_size,
+            hidden_size=shape.d_model,
+            intermediate_size=shape.block.d_ff,
+            num_hidden_layers=shape.n_layers,
+            num_attention_heads=shape.n_heads,
+            max_position_embeddings=shape.context,
+            tie_word_embeddings=True,
+        )
+    )
+
+
+def stepper(model, optimiser, batches, loss, bfloat16=False):
+    """A whole step of training, as a function."""
+
+    def step():
+        batch = batches.next()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            nats = loss(model, batch)
+        optimiser.zero_grad()
+        nats.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        return nats.item()
+
+    return step
+
+
+def ours(model, batch):
+    return next_token_loss(model, batch, None)[0]
+
+
+def theirs(model, batch):
+    inputs, targets = batch
+    return functional.cross_entropy(model(inputs).logits.flatten(0, 1), targets.flatten())
+
+
+def steppers(rows, shape):
+    batches = gpt_recipe.windows(replace(gpt_recipe.PLAIN, rows=rows, shape=shape))
+
+    def make(build, optimise, loss, bfloat16=False):
+        torch.manual_seed(0)
+        model = build(shape)
+        return stepper(model, optimise(model), batches, loss, bfloat16)
+
+    def their_adamw(model):
+        return torch.optim.AdamW(model.parameters(), lr=1e-3)
+
+    return {
+        "transformers GPT-2, AdamW": make(gpt2, their_adamw, theirs),
+        "transformers Llama, AdamW": make(llama, their_adamw, theirs),
+        "ours, float32, AdamW": make(gpt_recipe.GPT, lambda model: adamw(model, 0.1), ours),
+        "ours, bfloat16, AdamW": make(gpt_recipe.GPT, lambda model: adamw(model, 0.1), ours, True),
+        "ours, bfloat16, Muon": make(gpt_recipe.GPT, lambda model: Muon(model, 0.01), ours, True),
+    }
+
+
+def speed():
+    peaks = {dtype: peak(dtype) for dtype in (torch.float32, torch.bfloat16)}
+    print("; ".join(f"{dtype}: {best:.0f} GFLOP/s in a large product" for dtype, best in peaks.items()))
+    for name, (rows, shape) in SETTINGS.items():
+        steps = steppers(rows, shape)
+        seconds = {key: [] for key in steps}
+        for step in steps.values():
+            step(), step()
+        for _ in range(ROUNDS):
+            for key, step in steps.items():
+                start = time.perf_counter()
+                step()
+                seconds[key].append(time.perf_counter() - start)
+        flops = gpt_recipe.flops_per_token(gpt_recipe.GPT(shape))
+        print(f"\n{name}: median of {ROUNDS} steps in turns")
+        print(f"{'':28}{'tokens/s':>10}{'ratio':>8}{'of the peak':>13}")
+        speeds = {key: rows * shape.context / statistics.median(times) for key, times in seconds.items()}
+        for key, tokens in speeds.items():
+            best = peaks[torch.bfloat16 if "bfloat16" in key else torch.float32]
+            ratio = tokens / speeds["transformers GPT-2, AdamW"]
+            share = f"{flops * tokens / 1e9 / best:.0%}" if "GPT-2" not in key else ""
+            print(f"{key:28}{tokens:10,.0f}{ratio:8.2f}{share:>13}", flush=True)
+
+
+def recipes():
+    print(f"\n{'':8}{'seed':>5}{'steps':>8}{'bytes':>12}{'seconds':>9}{'validation, nats':>18}")
+    seconds, losses = {"plain": [], "live": []}, {"plain": [], "live": []}
+    for seed in range(SEEDS):
+        for name in seconds:
+            _, run = gpt_recipe.run(gpt_recipe.RECIPES[name], seed)
+            loss = run.evaluations[-1][2] * math.log(2)
+            seconds[name].append(run.seconds)
+            losses[name].append(loss)
+            print(f"{name:8}{seed:5}{run.step:8,}{run.tokens:12,}{run.seconds:9.1f}{loss:18.4f}", flush=True)
+    plain, live = (statistics.median(seconds[name]) for name in seconds)
+    reached = statistics.median(losses["live"]) <= statistics.median(losses["plain"])
+    print(
+        f"medians: the live recipe takes 1/{plain / live:.1f} of the plain one's seconds, and its loss is "
+        f"{'no higher' if reached else 'HIGHER'}"
+    )
+
+
+def main():
+    transformers.logging.set_verbosity_error()
+    print(f"{platform.machine()}, {torch.get_num_threads()} threads, no GPU")
+    part = sys.argv[1] if sys.argv[1:] else ""
+    if part != "recipes":
+        speed()
+    if part != "speed":
+        recipes()
+
+
+if __name__ == "__main__":
+    main()
