@@ -23,13 +23,13 @@ PICTURED = 15  # bars of the still picture
 SETTINGS = {
     "repetition_penalty": {
         "label": "repetition penalty",
-        "does": "divide the logits of what stands in the prompt (multiply those below 0)",
+        "does": "make what stands in the prompt less likely, once",
         "slider": {"from": 1, "to": 2},
         "value": 1.2,
     },
     "frequency_penalty": {
         "label": "frequency penalty",
-        "does": "take this from a logit for each time that the token stands in the prompt",
+        "does": "take this from a logit for each time in the prompt",
         "slider": {"from": -2, "to": 2},
         "value": 0.5,
     },
@@ -59,7 +59,7 @@ SETTINGS = {
     },
     "typical": {
         "label": "typical",
-        "does": "keep what surprises most nearly as the entropy expects, up to this mass",
+        "does": "keep what surprises about as expected, up to this mass",
         "slider": {"from": 0.01, "to": 0.99},
         "value": 0.9,
     },

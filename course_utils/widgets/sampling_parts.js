@@ -79,7 +79,7 @@ function stepsPart(settings, { steps, changed, done }) {
       if (!ALLOWED[name](value)) return `${label} is ${allowed}`;
       set({ value, on: true });
     } });
-    const leaves = element("output", {}), caption = element("p", { class: "sa-quiet" }, does, leaves);
+    const leaves = element("span", { class: "sa-leaves" }), caption = element("p", { class: "sa-quiet" }, does, leaves);
     const item = element("li", { class: "sa-step" }, handle,
       element("label", { class: "sa-switch" }, on, label), slider, number.box, number.problem, caption);
     drag(handle, name);
