@@ -9,10 +9,11 @@ import platform
 import sys
 import time
 
-from course_utils import checkpoints, corpora, scoreboard
+from course_utils import checkpoints, corpora, pretrained, scoreboard
+from course_utils.gpt import log2_probs
 from course_utils.ngrams import NGramModel
 from course_utils.tokenizers import ByteTokenizer, WordTokenizer
-from course_utils.weights import lstm_recipe
+from course_utils.weights import gpt_recipe, lstm_recipe
 
 COMMAND = "python3 course.py bench scoreboard"
 
@@ -82,10 +83,60 @@ def neural_points(corpus):
     yield neural_point("LSTM, recorded", bits, run, corpus, weights="float16", command=command)
 
 
-def neural_point(name, bits, run, corpus, weights="float32", how="recorded", context_bytes=None, *, command):
+def gpt_points(corpus):
+    """The GPTs of chapter 8: the live one trains here, the recorded one is scored again."""
+    model, run = gpt_recipe.run(gpt_recipe.LIVE)
+    settings = {"family": "transformer", "context_bytes": model.context, "command": COMMAND}
+    bits = gpt_recipe.bits(model, corpus.test)
+    yield neural_point("GPT, live", bits, gpt_recipe.cost(model, run), corpus, how="live", **settings)
+    model, (_, run) = gpt_recipe.load(), checkpoints.load(gpt_recipe.WEIGHTS)
+    bits = gpt_recipe.bits(model, corpus.test)
+    settings |= {"context_bytes": model.context, "command": f"{gpt_recipe.COMMAND} recorded"}
+    yield neural_point("GPT, recorded", bits, run, corpus, weights="float16", **settings)
+
+
+def smollm2_point(corpus, window=1024):
+    """A published model, an upper bound: one way to cut the text into tokens is scored. 2e12 training tokens
+    (Allal et al. 2025) at 6 operations a token and weight."""
+    model, tokenizer = pretrained.load("smollm2-135m"), pretrained.smollm2_tokenizer()
+    tokens, n_bytes = tokenizer.encode(corpus.test).ids, len(corpus.test.encode())
+    start = tokenizer.token_to_id("<|endoftext|>")
+    log2_p = log2_probs(model, tokens, window, start, batch_size=1)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return scoreboard.Point(
+        name="SmolLM2-135M-Instruct, 4 bits",
+        family="instruct, 4 bits",
+        bits_per_byte=round(-log2_p.sum() / n_bytes, 4),
+        train_bytes=None,
+        parameters=parameters,
+        megabytes=round(parameters * 4 / 1e6, 1),
+        train_seconds=None,
+        train_flops=6.0 * parameters * 2e12,
+        context_bytes=round(window * n_bytes / len(tokens)),
+        weights="4 bits, dequantised to float32",
+        has_read_test="probably",
+        how="recorded",
+        machine="not published",
+        command=COMMAND,
+        test_sha256=corpus.test_sha256,
+    )
+
+
+def neural_point(
+    name,
+    bits,
+    run,
+    corpus,
+    weights="float32",
+    how="recorded",
+    context_bytes=None,
+    family="recurrent",
+    *,
+    command,
+):
     return scoreboard.Point(
         name=name,
-        family="recurrent",
+        family=family,
         bits_per_byte=round(bits, 4),
         train_bytes=int(run["bytes"]),
         parameters=int(run["parameters"]),
@@ -104,7 +155,8 @@ def neural_point(name, bits, run, corpus, weights="float32", how="recorded", con
 
 def main():
     corpus = corpora.shakespeare()
-    points = [*byte_points(corpus), word_point(corpus), *neural_points(corpus)]
+    points = [*byte_points(corpus), word_point(corpus), *neural_points(corpus), *gpt_points(corpus)]
+    points.append(smollm2_point(corpus))
     lines = {name: round(bits, 5) for name, bits in scoreboard.compressors(corpus).items()}
     print(scoreboard.table(points))
     print("  ".join(f"{name} {bits:.3f}" for name, bits in lines.items()))

@@ -130,26 +130,31 @@ class GPT(nn.Module):
 
 @torch.no_grad()
 def log2_probs(
-    model: nn.Module, tokens: Int[np.ndarray, " tokens"], start: int = ord("\n"), batch_size: int = 8
+    model: nn.Module,
+    tokens: Int[np.ndarray, " tokens"],
+    context: int | None = None,
+    start: int = ord("\n"),
+    batch_size: int = 8,
 ) -> Float[np.ndarray, " tokens"]:
-    """log2 p of every token, each once, in windows of the model's context that overlap by half.
+    """log2 p of every token, each once, in windows of `context` tokens, the model's if None, that overlap by
+    half. So all but the first, which follow `start`, are predicted from half a window at least.
 
-    So all but the first tokens, which follow `start`, are predicted from half a context at least. Raises
-    ValueError for no token and for tokens outside the vocabulary.
+    Raises ValueError for no token and for tokens outside the vocabulary.
     """
+    context = model.context if context is None else context
     tokens = torch.from_numpy(np.asarray(tokens, dtype=np.int64))
     check_ids(tokens[None], model.vocab_size)
-    stride = max(model.context // 2, 1)
-    n_windows = max(-(-(len(tokens) - model.context) // stride), 0) + 1
-    read = torch.full(((n_windows - 1) * stride + model.context,), start)
+    stride = max(context // 2, 1)
+    n_windows = max(-(-(len(tokens) - context) // stride), 0) + 1
+    read = torch.full(((n_windows - 1) * stride + context,), start)
     read[1 : len(tokens)] = tokens[:-1]  # what lies beyond the end is read by no prediction that counts
     predicted = functional.pad(tokens, (0, len(read) - len(tokens)))
     device, training, scores = model.embedding.weight.device, model.training, []
     model.eval()
-    read, predicted = (x.unfold(0, model.context, stride).to(device) for x in (read, predicted))
+    read, predicted = (x.unfold(0, context, stride).to(device) for x in (read, predicted))
     for rows, targets in zip(read.split(batch_size), predicted.split(batch_size), strict=True):
-        nats = functional.log_softmax(model(rows).double(), dim=-1)
-        scores.append(nats.gather(-1, targets[..., None])[..., 0])  # (B, T)
+        nats = functional.log_softmax(model(rows).float(), dim=-1)
+        scores.append(nats.gather(-1, targets[..., None])[..., 0].double())  # (B, T)
     model.train(training)
     scores = torch.cat(scores)
     each_once = torch.cat([scores[0, :-stride], scores[:, -stride:].flatten()])

@@ -25,6 +25,7 @@ STYLES = {
     "word n-gram": ("#E69F00", "s"),
     "recurrent": ("#009E73", "^"),
     "transformer": ("#CC79A7", "D"),
+    "instruct, 4 bits": ("#D55E00", "*"),
 }
 
 
@@ -35,16 +36,17 @@ class Point:
     bits_per_byte on the whole test text; train_bytes of text read; parameters (for n-grams: stored entries);
     megabytes in memory; train_seconds on the named machine; train_flops (None: it counts, nothing is
     multiplied); context in bytes (None: no fixed limit); weights as stored; has_read_test "no" or
-    "probably"; how "live" or "recorded"; command that measures it again.
+    "probably"; how "live" or "recorded"; command that measures it again. Bytes and seconds of training are
+    None where they were not published.
     """
 
     name: str
     family: str
     bits_per_byte: float
-    train_bytes: int
+    train_bytes: int | None
     parameters: int
     megabytes: float
-    train_seconds: float
+    train_seconds: float | None
     train_flops: float | None
     context_bytes: int | None
     weights: str
