@@ -11,9 +11,10 @@ from course_utils.generation import generate
 from course_utils.gpt import GPT, GPTConfig
 from course_utils.pretrained import smollm2_chat, smollm2_tokenizer
 from course_utils.tokenizers import ByteTokenizer
-from course_utils.widgets.writing import Ending, Message, Settings, Writer
+from course_utils.widgets.writing import Ending, Message, Report, Settings, Writer
 
-READ = 1024  # tokens of a prompt at most: they are read in one step, which no stop can interrupt
+READ = 1024  # tokens of a prompt at most: without the cache, all are read anew for each token
+PIECE = 64  # tokens that are read at once: a stop is heard between two pieces
 
 
 def bytewise(model: GPT) -> Writer:
@@ -45,8 +46,8 @@ def from_model(
     Of a prompt the last 1,024 tokens are read, or as many as the model's context has.
     """
 
-    def write(ids: list[int], settings: Settings, report: Callable[[str], bool]) -> Ending:
-        watched = _Watched(model)
+    def write(ids: list[int], settings: Settings, report: Report) -> Ending:
+        watched = _Watched(model, stopped=report)
         completion = generate(
             watched,
             [ids],
@@ -74,16 +75,23 @@ def cache_bytes_per_token(config: GPTConfig, itemsize: int) -> int:
 
 
 class _Watched:
-    """A model that remembers the caches that it handed out last."""
+    """A model that reads in pieces, stops between them if asked to, and remembers its caches."""
 
-    def __init__(self, model: GPT):
-        self.model, self.caches = model, []
+    def __init__(self, model: GPT, stopped: Callable[[], bool]):
+        self.model, self.stopped, self.caches = model, stopped, []
 
     def __getattr__(self, name: str):
         return getattr(self.model, name)
 
-    def __call__(self, *inputs, **named):
-        return self.model(*inputs, **named)
+    def __call__(self, ids, caches, mask, last):
+        pieces = ids.split(PIECE, dim=1)
+        if caches is None and len(pieces) > 1:
+            caches = self.model.new_caches()  # for this one step: the next computes all anew
+        for piece in pieces:
+            if self.stopped():
+                raise KeyboardInterrupt  # which `generate` takes as it takes Ctrl-C
+            logits = self.model(piece, caches, mask, last)
+        return logits
 
     def new_caches(self):
         self.caches = self.model.new_caches()

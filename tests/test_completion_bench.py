@@ -19,7 +19,7 @@ from course_utils.sampling import Sampler
 from course_utils.tokenizers import ByteTokenizer
 from course_utils.widgets.base import WIDGET_VIEW
 from course_utils.widgets.completion_bench import KEPT, CompletionBench
-from course_utils.widgets.writing import Ending, Writer
+from course_utils.widgets.writing import Ending, Settings, Writer
 
 WAIT = 60  # seconds; only a hang may reach it
 
@@ -94,12 +94,13 @@ def ended(bench):
 
 
 @pytest.mark.parametrize("cache", [True, False])
-def test_a_text_is_that_of_generate(cache):
-    own = model()
+@pytest.mark.parametrize("prompt", ["To be", "To be, or not to be, that is the question:\n" * 6])
+def test_a_text_is_that_of_generate(cache, prompt):
+    own = model(context=512)
     bench = CompletionBench({"own": writers.bytewise(own)})
-    text = bench.write("To be", temperature=0.7, top_p=0.9, length=30, seed=5, cache=cache)
+    text = bench.write(prompt, temperature=0.7, top_p=0.9, length=30, seed=5, cache=cache)
     answer = generate(
-        own, [ByteTokenizer().encode("To be")], 30,
+        own, [ByteTokenizer().encode(prompt)], 30,
         sampler=Sampler(temperature=0.7, top_p=0.9), generator=torch.Generator().manual_seed(5),
     )[0]  # fmt: skip
     assert text == ByteTokenizer().decode(answer.ids, errors="replace")
@@ -127,6 +128,17 @@ def test_stop_ends_it_after_the_token_that_is_being_computed():
     paced.steps.release(1)
     assert ended(bench)["run"]["ended_by"] == "an interruption"
     assert paced.heard == [False, False, True] and bench.run.text == "0 1 2 "
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_a_stop_is_heard_while_a_long_prompt_is_read(cache):
+    read, own = [], model(context=1024)
+    own.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0].shape[1]))
+    ending = writers.bytewise(own).write(
+        [65] * 1000, Settings(length=5, cache=cache), lambda text=None: len(read) == 3
+    )
+    assert ending.reason == "interrupted" and read == [64] * 3
+    assert ending.cached == (3 * 64 if cache else 0)
 
 
 def test_a_bench_that_is_writing_takes_no_second_text_and_two_benches_write_at_once():
@@ -402,7 +414,7 @@ def test_python_ends_although_a_thread_writes(closes):
     script = f"""
         import time
         from course_utils.widgets.completion_bench import CompletionBench
-        from course_utils.widgets.writing import Ending, Writer
+        from course_utils.widgets.writing import Ending, Settings, Writer
 
         def write(ids, settings, report):
             while not report("x"):

@@ -48,7 +48,7 @@ function render({ model, el }) {
       field("Most tokens", fields.length), field("Seed", fields.seed), field("Stop string", fields.stop),
       element("label", { class: "cb-radio" }, cache, "key-value cache")),
     element("div", { class: "cb-line" }, write, stop,
-      element("span", { class: "cw-quiet" }, "Enter sends, Shift+Enter begins a line, Escape stops.")),
+      element("span", { class: "cw-quiet cb-hint" }, "Enter sends, Shift+Enter begins a line, Escape stops.")),
     page, state, notice, table);
 
   const view = frame({ model, el, label: "Completion and chat bench", body, draw, tables });

@@ -18,6 +18,7 @@ from course_utils.widgets.writing import ENDED_BY, MOST, Ending, Message, Run, S
 PAUSE = 0.1  # seconds between two pictures of a text that grows
 KEPT = 8000  # characters of a prompt
 QUOTED = 100  # characters of prompt and text in the sentence
+LINES = 12  # of the text in the picture
 
 
 class CompletionBench(Widget):
@@ -127,9 +128,10 @@ class CompletionBench(Widget):
         """Write it, to whatever end."""
         shown_at = 0.0
 
-        def report(text: str) -> bool:
+        def report(text: str | None = None) -> bool:
             nonlocal shown_at
-            run.note(text)
+            if text is not None:
+                run.note(text)
             if run.latest - shown_at >= PAUSE:
                 self.show()
                 shown_at = perf_counter()
@@ -258,14 +260,17 @@ class CompletionBench(Widget):
             figure.set_size_inches(7.6, 0.4)
             figure.text(0.01, 0.3, self.describe(), fontsize=10)
             return
-        above, below = figure.subplots(2, 1, height_ratios=[2, 1])
-        for axes in (above, below):
-            axes.axis("off")
         run = self.run or next(reversed(self.runs.values()))
         text = [line for part in visible(run.text).splitlines() for line in textwrap.wrap(part, 95) or [""]]
         prompt = textwrap.shorten(visible(run.prompt), 95, placeholder=" …")
+        heights = [1 + min(len(text), LINES + 1), 1.5 * (1 + len(rows))]
+        figure.set_size_inches(7.6, 0.2 * sum(heights) + 0.3)
+        above, below = figure.subplots(2, 1, height_ratios=heights)
+        for axes in (above, below):
+            axes.axis("off")
+        more = ["…"] if len(text) > LINES else []
         above.text(0, 1, prompt, va="top", fontsize=9, color="#555555")
-        above.text(0, 0.9, "\n".join(text[:12] + ["…"] * (len(text) > 12)), va="top", fontsize=9)
+        above.text(0, 1 - 1.1 / heights[0], "\n".join(text[:LINES] + more), va="top", fontsize=9)
         table = below.table(rows, colLabels=HEAD, cellLoc="left", colLoc="left", loc="upper left", edges="B")
         table.auto_set_font_size(False)
         table.set_fontsize(7)

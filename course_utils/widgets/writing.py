@@ -8,6 +8,7 @@ from time import perf_counter
 from course_utils.widgets.base import whole_characters
 
 Message = dict[str, str]  # {"role": "system", "user" or "assistant", "content": a text}
+Report = Callable[..., bool]  # see Writer
 
 MOST = 1000  # tokens of a text
 ENDED_BY = {
@@ -72,12 +73,13 @@ class Writer:
     encode: the ids of a prompt, a text or, if it `chats`, a list of messages. A ValueError is shown.
     write: `write(ids, settings, report)` goes on from these ids. After each token it calls
         `report(text)` with the text that is new, in whole characters and maybe none; True says: end here.
+        While it reads a long prompt it may ask `report()` for the same.
     context: how many ids it reads; a longer prompt is cropped to its end, with notice.
     weights: bytes of all weights. cache: bytes that one token adds to the cache, by the formula.
     """
 
     encode: Callable[[str | list[Message]], Sequence[int]]
-    write: Callable[[list[int], Settings, Callable[[str], bool]], Ending]
+    write: Callable[[list[int], Settings, Report], Ending]
     context: int
     weights: int
     cache: int
