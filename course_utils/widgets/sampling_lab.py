@@ -102,7 +102,7 @@ class Taken:
     notices: list[str]
 
 
-def taken(now: Next, steps: list[dict]) -> Taken:
+def take(now: Next, steps: list[dict]) -> Taken:
     """Take those of the steps that are on. Raises ValueError for a value that is not allowed."""
     logits, p, left = now.logits, now.before, []
     with warnings.catch_warnings(record=True) as caught:
@@ -116,7 +116,7 @@ def taken(now: Next, steps: list[dict]) -> Taken:
             before, logits = p, Sampler()(sampler(logits, now.counts))
             p, stay = shares(logits), kept(logits).numpy()
             share = before[stay].sum() if stay.sum() < np.count_nonzero(before) else 1.0
-            name = f"{SETTINGS[step['name']]['label']} {step['value']:g}"
+            name = f"{SETTINGS[step['name']]['label']} {step['value']}"
             left.append((name, int(stay.sum()), share, bits(p)))
     return Taken(logits, p, left, [str(warning.message) for warning in caught])
 
@@ -206,7 +206,7 @@ class SamplingLab(Widget):
                 if now is None:
                     raise
                 failed = error
-        self.taken = taken(now, asked["steps"])
+        self.taken = take(now, asked["steps"])
         self.asked, self._now = asked, now
         self._names = [i for i in request.get("names", ()) if i in range(len(self._tokens))]
         if failed:

@@ -587,7 +587,21 @@ def test_keyboard_alone_then_touch(browser, lab):
         widget.get_by_role("checkbox", name="top-k").tap()
         opened.settled(widget)
         expect(sentence(widget)).to_contain_text("top-k 50 leaves all")
-        assert handle(widget, "top_k").evaluate("(node) => getComputedStyle(node).touchAction") == "none"
+        before = order(widget)
+        finger = opened.page.context.new_cdp_session(opened.page)
+        handle(widget, "top_k").scroll_into_view_if_needed()
+        start = handle(widget, "top_k").bounding_box()
+        for kind, down in [("Start", 0), *(("Move", 10 * i) for i in range(1, 8)), ("End", 0)]:
+            at = {"x": start["x"] + 10, "y": start["y"] + 10 + down}
+            finger.send(
+                "Input.dispatchTouchEvent",
+                {"type": f"touch{kind}", "touchPoints": [] if kind == "End" else [at]},
+            )
+        opened.settled(widget)
+        swapped = [*before]
+        at = before.index("top-k")
+        swapped[at : at + 2] = reversed(before[at : at + 2])
+        assert order(widget) == swapped
         for box in (
             one.bounding_box()
             for one in widget.locator("button, select, textarea, label, input[type=range]").all()
