@@ -65,10 +65,10 @@ function render({ model, el }) {
   const other = choice({}, () => {}), otherField = field("Other head", other);
   const edits = element("ul", { class: "ae-edits", "aria-label": "Edits" });
   const prediction = element("div", { class: "ae-scroll" });
+  const undoAll = element("button", { type: "button", onclick: () => ask({ edits: [] }) }, "Undo all");
   const operate = element("div", { class: "ae-operate" }, heading("Change a head, and see the prediction change"),
     element("div", { class: "ae-line" }, field("What to do to the head in view", hows), otherField,
-      element("button", { type: "button", onclick: addEdits }, "Do it"),
-      element("button", { type: "button", onclick: () => ask({ edits: [] }) }, "Undo all")),
+      element("button", { type: "button", onclick: addEdits }, "Do it"), undoAll),
     edits, prediction);
   otherField.hidden = true;
 
@@ -205,9 +205,12 @@ function render({ model, el }) {
   }
 
   function drawEdits(shown) {
+    const undone = [...edits.querySelectorAll("button")].indexOf(document.activeElement);
     edits.replaceChildren(...Object.entries(shown.edits_in_words).map(([words, places]) => element("li", {}, words,
       element("button", { type: "button", "aria-label": `Undo: ${words}`,
         onclick: () => ask({ edits: shown.edits.filter((_, at) => !places.includes(at)) }) }, "Undo"))));
+    // the button under the hand has gone: the next one, or the one for all, takes its place
+    if (undone >= 0) (edits.querySelectorAll("button")[undone] ?? undoAll).focus();
     const columns = [["intact", shown.intact], ...(shown.edits.length ? [["edited", shown.prediction]] : [])];
     const bar = (name, p) => (p === undefined ? ["not listed"]
       : [element("i", { class: `ae-bar ae-${name}`, "aria-hidden": "true", style: `width: ${100 * p}px` }), percent(p)]);

@@ -160,8 +160,8 @@ function render({ model, el }) {
       strip.style.width = `${width * COLUMN}px`;
       root.querySelectorAll(".gs-names span").forEach((name, i) => name.classList.toggle("gs-on", i === at));
     }
-    back.disabled = t === 0;
-    on.disabled = t === last;
+    back.setAttribute("aria-disabled", String(t === 0));
+    on.setAttribute("aria-disabled", String(t === last));
     low.textContent = signed(-data.scale[at]);
     high.textContent = signed(data.scale[at]);
     markChosen(list, items, at);

@@ -188,8 +188,8 @@ function render({ model, el }) {
       tab.toggleAttribute("data-wrong", i === wrong);
     });
     markChosen(bar, tabs, state.step);
-    back.disabled = state.step === 0;
-    next.disabled = state.step === steps.length - 1;
+    back.setAttribute("aria-disabled", String(state.step === 0));
+    next.setAttribute("aria-disabled", String(state.step === steps.length - 1));
     caption.textContent = said[state.step];
     drawScene();
     drawSum();
