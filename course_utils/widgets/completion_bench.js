@@ -112,8 +112,8 @@ function render({ model, el }) {
 
   function draw(shown, mine) {
     if (!mine && shown.revision !== revision) adopt(shown.asked);
-    if (mine && shown.writing && shown.asked.chat && prompt.value === sent) prompt.value = "";
     const { run, asked } = shown;
+    if (mine && shown.revision !== revision && asked.chat && prompt.value === sent) prompt.value = "";
     if (run?.chat && shown.problem && prompt.value === "") prompt.value = asked.prompt;
     revision = shown.revision;
     write.setAttribute("aria-disabled", String(shown.writing));

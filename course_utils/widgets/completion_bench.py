@@ -271,9 +271,10 @@ class CompletionBench(Widget):
         more = ["…"] if len(text) > LINES else []
         above.text(0, 1, prompt, va="top", fontsize=9, color="#555555")
         above.text(0, 1 - 1.1 / heights[0], "\n".join(text[:LINES] + more), va="top", fontsize=9)
+        rows = [[textwrap.shorten(name, 16, placeholder=" …"), *row] for name, *row in rows]
         table = below.table(rows, colLabels=HEAD, cellLoc="left", colLoc="left", loc="upper left", edges="B")
         table.auto_set_font_size(False)
-        table.set_fontsize(7)
+        table.set_fontsize(6.5)
         table.auto_set_column_width(range(len(HEAD)))
 
 
