@@ -249,7 +249,7 @@ def test_a_path_longer_than_the_context_says_so_in_the_tree_and_in_the_search():
     )
     shown = answer(tree, steps=10)
     assert shown["steps"] == 3 and shown["problem"] == ""
-    assert shown["notice"] == "The search stops after 3 steps: this GPT reads 4 tokens at once; 5 came"
+    assert shown["notice"] == "The search stops after 3 steps: this GPT reads 4 tokens at once; 5 came."
     assert shown["notice"] in tree.describe() and tree.png()
 
 
@@ -287,7 +287,7 @@ def test_any_error_is_words_and_the_next_try_begins_anew():
     shown = answer(tree, steps=4)
     assert (shown["steps"], shown["notice"]) == (
         2,
-        "The search stops after 2 steps: RuntimeError: my own slip",
+        "The search stops after 2 steps: RuntimeError: my own slip.",
     )
     broken.clear()
     shown = answer(tree, steps=4)
@@ -305,7 +305,7 @@ def test_a_greedy_path_without_an_answer_is_cut_with_notice():
     first = np.log(np.array([0.5, 0.45, 0.05]))
     tree = TokenTree(lambda ids: next_log_probs(ids) if ids else first, list("abc"), "x")
     shown = answer(tree, steps=3, width=2)
-    assert shown["steps"] == 3 and shown["notice"] == "No answer after “aa”: RuntimeError: no more"
+    assert shown["steps"] == 3 and shown["notice"] == "No answer after “aa”: RuntimeError: no more."
     assert tree.texts["greedy"].ids == [0, 0]
     assert "They differ in length" in tree.describe()
 

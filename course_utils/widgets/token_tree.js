@@ -3,7 +3,8 @@
 
 const minus = (text) => text.replace(/^-(0\.0+)$/, "$1").replace("-", "−");
 const nats = (x) => (x === null ? "−∞" : minus(x.toFixed(2)));
-const aToken = (x, n, unit = 1) => (n ? nats(x === null ? x : x / n / unit) : "");
+const aToken = (x, n) => nats(x === null ? x : x / n);
+const surprise = ({ log_p, n }) => (log_p === null ? "∞" : Math.abs(log_p / n / Math.LN2).toFixed(2)); // bits a token
 const same = (one, other) => one.length === other.length && one.every((id, i) => id === other[i]);
 
 const VERDICTS = { beam: "kept", finished: "finished", pruned: "pruned" };
@@ -80,7 +81,7 @@ function render({ model, el }) {
     ArrowUp: (i, all) => i > 0 && choose(all[i - 1]),
     Home: () => ask({ chosen: [], at: "node" }),
     End: (i, all) => choose(all.at(-1)),
-    ArrowRight: (i, all) => (all[i].open ? choose(all[i + 1]) : turn(all[i], true)),
+    ArrowRight: (i, all) => (all[i].open ? KEYS.ArrowDown(i, all) : turn(all[i], true)),
     ArrowLeft(i, all) {
       if (all[i].open) turn(all[i], false);
       else if (all[i].kind !== "node") ask({ at: "node" });
@@ -187,9 +188,9 @@ function render({ model, el }) {
         nats(one.log_p), nats(one.score))))
       : element("p", { class: "cw-quiet" }, "“Step” lets the beam search write one token."));
     texts.replaceChildren(shown.texts.length ? table("Log-probability of whole texts",
-      ["", "Text", "Tokens", "nats", "nats a token", "bits a token"], shown.texts.map((one) => line({},
+      ["", "Text", "Tokens", "log p, nats", "a token", "surprise a token, bits"], shown.texts.map((one) => line({},
         `${shapes[one.kind] ?? "▸"} ${NAMED[one.kind]}`, text(one), String(one.n), nats(one.log_p), aToken(one.log_p, one.n),
-        aToken(one.log_p === null ? null : -one.log_p, one.n, Math.LN2))))
+        surprise(one))))
       : element("p", { class: "cw-quiet" }, "Choose a token: the log-probability of your path is compared here."));
   }
 

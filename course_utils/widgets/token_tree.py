@@ -34,7 +34,8 @@ class TokenTree(Widget):
     tokens: the V tokens as texts; prompt: as shown.
     end_ids: tokens that end a text.
 
-    The search is that of `course_utils.generation.beam_search`, for at most 20 tokens. An error of
+    The search is that of `course_utils.generation.beam_search`, for at most 20 tokens. Opening a node asks
+    next_log_probs once, a step of the search once for each text of the beam; answers are kept. An error of
     next_log_probs, and an answer that is no distribution, is shown in words where it happened. Raises
     ValueError for an end_id that is no token, and for no tokens.
     """
@@ -95,7 +96,7 @@ class TokenTree(Widget):
     # ---- asking the model --------------------------------------------------------------------------
 
     def _ask_model(self, path: Path) -> Float[np.ndarray, " V"]:
-        log_p = np.asarray(self._next_log_probs(list(path)))
+        log_p = np.array(self._next_log_probs(list(path)))  # a copy: it is kept
         if log_p.shape != (len(self._tokens),):
             raise ValueError(
                 f"there are {len(self._tokens):,} tokens, and each has its log-probability; an array of "
@@ -274,7 +275,7 @@ class TokenTree(Widget):
 
     def _all_notices(self) -> list[str]:
         empty = [] if self._prompt else ["The prompt is empty: these are tokens that begin a text."]
-        return [visible(notice) for notice in empty + self._notices]
+        return [f"{visible(notice).removesuffix('.')}." for notice in empty + self._notices]
 
     def describe(self) -> str:
         sentences = [f"After {quoted(_tail(self._prompt))}: {self._first()}."]
