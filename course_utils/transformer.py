@@ -66,7 +66,7 @@ class BlockConfig:
     bias: bool = True
     dropout: float = 0.0
     rotary_base: float | None = None
-    qk_norm: bool = False
+    qk_norm: float | None = None
 
     def __post_init__(self):
         for name, value, known in [

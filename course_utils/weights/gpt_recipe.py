@@ -48,7 +48,7 @@ SMALL = GPTConfig(ByteTokenizer.vocab_size, context=64, n_layers=4, n_heads=4, d
 # The CPU setting of nanoGPT: https://github.com/karpathy/nanoGPT
 PLAIN = Recipe(SMALL, 12, TrainConfig(steps=2000, learning_rate=1e-3, evaluate_every=2000))
 LIVE = Recipe(
-    replace(SMALL, qk_norm=True),
+    replace(SMALL, qk_norm=1.5),
     32,
     TrainConfig(
         steps=300,
@@ -63,7 +63,7 @@ LIVE = Recipe(
     zero_start=True,
 )
 RECORDED = Recipe(
-    GPTConfig(ByteTokenizer.vocab_size, context=256, n_layers=6, n_heads=6, d_model=192, qk_norm=True),
+    GPTConfig(ByteTokenizer.vocab_size, context=256, n_layers=6, n_heads=6, d_model=192, qk_norm=1.0),
     16,
     replace(
         LIVE.config, steps=6000, learning_rate=0.02, warmup_steps=100, weight_decay=0.1, evaluate_every=200
