@@ -133,6 +133,22 @@ def test_a_chosen_node_that_was_closed_gives_way_to_the_one_above():
     assert answer(tree, chosen=[7], at="rest")["at"] == "node"
 
 
+def test_when_all_of_the_rest_is_shown_the_last_of_it_is_chosen():
+    tree = tree_of(Mock(9, seed=1))
+    shown = answer(tree, wanted=[[[], 10]], chosen=[], at="rest")
+    assert (shown["at"], shown["chosen"]) == ("node", tree.rows[-1]["path"])
+
+
+def test_the_search_opens_what_the_learner_had_closed():
+    tree = tree_of(Mock(30, seed=4, spread=1.0))
+    answer(tree, wanted=[[[], 0], [[2], 0]], steps=0)
+    assert len(tree.rows) == 1
+    shown = answer(tree, steps=2)
+    assert len(shown["ranking"]) == 6 and shown["wanted"] == [[[2], 0]]
+    assert all(row_of(tree, *beam.ids) for beam in tree.step.going)
+    assert len(answer(tree, wanted=[[[], 0]])["rows"]) == 1  # and may be closed again
+
+
 def test_more_rows_than_fit_are_counted_and_follow_the_chosen_one():
     tree = tree_of(Mock(300, seed=1))
     shown = answer(tree, wanted=[[[], 200]])

@@ -79,14 +79,21 @@ class TokenTree(Widget):
                 raise ValueError(f"a path is made of ids of tokens; {strange[0]!r} came")
         searched = any(asked[name] != self.asked[name] for name in ("width", "length_penalty", "steps"))
         self.asked, self._notices = asked, []
-        self._wanted = {tuple(path): n for path, n in asked["wanted"]}
         self._take_steps()
         self._find_paths()
+        if searched:  # what it finds is shown, also where the learner had closed a node
+            asked["wanted"] = [[path, n] for path, n in asked["wanted"] if n or tuple(path) not in self._ways]
+        self._wanted = {tuple(path): n for path, n in asked["wanted"]}
         self.rows = list(self._rows_from(ROOT, place=(1, 1)))
         places = [(row["kind"], row["path"]) for row in self.rows]
         while ("node", asked["chosen"]) not in places:  # a branch was closed above it
             asked["chosen"] = asked["chosen"][:-1]
         if (asked["at"], asked["chosen"]) not in places:
+            below = [
+                path for kind, path in places if kind == "node" and path and path[:-1] == asked["chosen"]
+            ]
+            if asked["at"] == "rest" and below:  # the last of the rest was shown
+                asked["chosen"] = below[-1]
             asked["at"] = "node"
         found = ("node", self.texts["best"].ids) if searched and self.step else None
         self._place = places.index(found if found in places else (asked["at"], asked["chosen"]))
