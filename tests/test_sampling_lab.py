@@ -187,7 +187,7 @@ def test_names_cross_for_the_likeliest_and_on_request():
     crossed = dict(lab.fresh["names"])
     assert len(crossed) == NAMED and crossed[NAMED + 9] == f" t{NAMED + 9}" and 3 not in crossed
     assert answer(lab, names=[3, 5])["names"] == [(3, " t3"), (5, " t5")]
-    assert answer(lab, names=[-1, 10**9, "x", None])["names"] == []
+    assert answer(lab, names=[-1, 10**9, "x", None, 3.0])["names"] == []
     assert answer(lab)["names"] == []
 
 

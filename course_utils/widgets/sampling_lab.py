@@ -1,6 +1,5 @@
 """The sampling lab: what each sampler leaves of a real distribution over the whole vocabulary."""
 
-import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -42,7 +41,7 @@ SETTINGS = {
     "top_k": {
         "label": "top-k",
         "does": "keep the k likeliest",
-        "slider": {"from": 1, "to": math.inf, "log": True},  # the size of the vocabulary
+        "slider": {"from": 1, "log": True},  # to the size of the vocabulary
         "value": 50,
     },
     "top_p": {
@@ -108,9 +107,7 @@ def take(now: Next, steps: list[dict]) -> Taken:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")  # top-k tells that it clamps
         for step in steps:
-            sampler = Sampler(
-                **{step["name"]: step["value"]}
-            )  # refuses what is not allowed, if it is off too
+            sampler = Sampler(**{step["name"]: step["value"]})  # refuses a wrong value of one that is off too
             if not step["on"]:
                 continue
             before, logits = p, Sampler()(sampler(logits, now.counts))
@@ -166,25 +163,23 @@ class SamplingLab(Widget):
         }
         self._now = None
         self.handle({"prompt": prompts[0]})
+        size = len(self._tokens)
         # all that is large crosses in the message that opens the widget
         super().__init__(
             fresh=self._crossing(),
             given={
-                "size": len(self._tokens),
+                "size": size,
                 "prompts": [visible(prompt) for prompt in prompts],
                 "kept": KEPT,
                 "most_draws": MOST_DRAWS,
                 "settings": {
-                    name: SETTINGS[name] | {"allowed": ALLOWED[name][0], "slider": self._slider(name)}
+                    name: SETTINGS[name]
+                    | {"allowed": ALLOWED[name][0], "slider": {"to": size} | SETTINGS[name]["slider"]}
                     for name in offered
                 },
             },
         )
         self.show()
-
-    def _slider(self, name: str) -> dict:
-        slider = SETTINGS[name]["slider"]
-        return slider | {"to": min(slider["to"], max(len(self._tokens), 2))}
 
     # ---- asking ----------------------------------------------------------------------------------
 
@@ -208,7 +203,9 @@ class SamplingLab(Widget):
                 failed = error
         self.taken = take(now, asked["steps"])
         self.asked, self._now = asked, now
-        self._names = [i for i in request.get("names", ()) if i in range(len(self._tokens))]
+        self._names = [
+            i for i in request.get("names", ()) if isinstance(i, int) and 0 <= i < len(self._tokens)
+        ]
         if failed:
             raise failed
 

@@ -590,8 +590,9 @@ def test_keyboard_alone_then_touch(browser, lab):
         before = order(widget)
         finger = opened.page.context.new_cdp_session(opened.page)
         handle(widget, "top_k").scroll_into_view_if_needed()
-        start = handle(widget, "top_k").bounding_box()
-        for kind, down in [("Start", 0), *(("Move", 10 * i) for i in range(1, 8)), ("End", 0)]:
+        start, below = handle(widget, "top_k").bounding_box(), step(widget, "top_p").bounding_box()
+        far = below["y"] + below["height"] / 2 + 5 - start["y"] - 10
+        for kind, down in [("Start", 0), *(("Move", far * i / 8) for i in range(1, 9)), ("End", 0)]:
             at = {"x": start["x"] + 10, "y": start["y"] + 10 + down}
             finger.send(
                 "Input.dispatchTouchEvent",
