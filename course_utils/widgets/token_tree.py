@@ -66,6 +66,18 @@ class TokenTree(Widget):
         chosen: the learner's path; at: on its last "node", or on the "rest" or "problem" below it.
         width, length_penalty, steps: of the search."""
         asked = self.asked | {name: request[name] for name in self.asked if name in request}
+        self._check(asked)
+        searched = any(asked[name] != self.asked[name] for name in ("width", "length_penalty", "steps"))
+        self.asked, self._notices = asked, []
+        self._take_steps()
+        self._find_paths()
+        if searched:  # what it finds is shown, also where the learner had closed a node
+            asked["wanted"] = [[path, n] for path, n in asked["wanted"] if n or tuple(path) not in self._ways]
+        self._wanted = {tuple(path): n for path, n in asked["wanted"]}
+        self.rows = list(self._rows_from(ROOT, place=(1, 1)))
+        self._settle(searched)
+
+    def _check(self, asked: dict) -> None:
         if asked["width"] not in range(1, WIDEST + 1):
             raise ValueError(f"the width of the beam is 1 to {WIDEST}; {asked['width']!r} came")
         if not 0 <= asked["length_penalty"] <= LARGEST_PENALTY:
@@ -77,28 +89,21 @@ class TokenTree(Widget):
         for path in [asked["chosen"], *(path for path, _ in asked["wanted"])]:
             if strange := [i for i in path if i not in range(len(self._tokens))]:
                 raise ValueError(f"a path is made of ids of tokens; {strange[0]!r} came")
-        searched = any(asked[name] != self.asked[name] for name in ("width", "length_penalty", "steps"))
-        self.asked, self._notices = asked, []
-        self._take_steps()
-        self._find_paths()
-        if searched:  # what it finds is shown, also where the learner had closed a node
-            asked["wanted"] = [[path, n] for path, n in asked["wanted"] if n or tuple(path) not in self._ways]
-        self._wanted = {tuple(path): n for path, n in asked["wanted"]}
-        self.rows = list(self._rows_from(ROOT, place=(1, 1)))
-        places = [(row["kind"], row["path"]) for row in self.rows]
+
+    def _settle(self, searched: bool) -> None:
+        """See that the chosen row is one of the rows, and which row is to be in sight."""
+        asked, places = self.asked, [(row["kind"], row["path"]) for row in self.rows]
         while ("node", asked["chosen"]) not in places:  # a branch was closed above it
             asked["chosen"] = asked["chosen"][:-1]
         if (asked["at"], asked["chosen"]) not in places:
-            below = [
-                path for kind, path in places if kind == "node" and path and path[:-1] == asked["chosen"]
-            ]
+            below = [path for kind, path in places if kind == "node" and path[:-1] == asked["chosen"] != path]
             if asked["at"] == "rest" and below:  # the last of the rest was shown
                 asked["chosen"] = below[-1]
             asked["at"] = "node"
-        found = ("node", self.texts["best"].ids) if searched and self.step else None
-        self._place = places.index(found if found in places else (asked["at"], asked["chosen"]))
         if chosen := asked["chosen"]:
             self.texts["yours"] = self._text(len(chosen), lambda _, i: chosen[i])
+        found = ("node", self.texts["best"].ids) if searched and self.step else None
+        self._place = places.index(found if found in places else (asked["at"], chosen))
 
     # ---- asking the model --------------------------------------------------------------------------
 
