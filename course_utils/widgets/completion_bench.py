@@ -24,13 +24,14 @@ LINES = 12  # of the text in the picture
 class CompletionBench(Widget):
     """Choose a writer, give it a prompt or talk with it, and see text, speed and memory while it writes.
 
-        CompletionBench({"own GPT": writers.bytewise(model), "SmolLM2": writers.smollm2()}, "To be, or not")
+        CompletionBench({"own GPT": writers.bytewise(model), "SmolLM2": writers.smollm2(other)}, "To be,")
 
     writers: by name; the first is chosen at the start. prompt: what stands in the field at the start.
 
     `write` does the same from a cell, so that a chapter begins with a text in the picture. The sentence has
-    no times, but it quotes the text, and a sampled text may differ from machine to machine. A run goes on
-    when the notebook is closed; it ends with the kernel. Raises ValueError for no writers.
+    no times, but it quotes the text, and a sampled text may differ from machine to machine. A text that no
+    view of the page shows any more is stopped; where the page is gone, it ends at its length, or with the
+    kernel. Raises ValueError for no writers.
     """
 
     def __init__(self, writers: dict[str, Writer], prompt: str = ""):
