@@ -173,8 +173,8 @@ class MultiHeadAttention(nn.Module):
     `forward(x)` is self-attention, `forward(x, memory)` cross-attention from x to a memory of width
     d_memory. With fewer n_kv_heads than heads, neighbouring heads share keys and values (grouped queries;
     one kv head is multi-query attention). rotary_base switches rotary positions on, for self-attention.
-    qk_norm scales each query and key to this root mean square, so that no score grows without bound: none
-    exceeds qk_norm^2 sqrt(width) (Henry et al. 2020).
+    qk_norm scales each query and key to mean square 1, so that no score exceeds the root of their width
+    (Henry et al. 2020).
 
     `edit`, if set, receives the weights (B, H, Tq, Tk) and returns those to use instead: a way to ablate,
     force or swap heads. Raises ValueError for head counts that don't divide.
@@ -189,7 +189,7 @@ class MultiHeadAttention(nn.Module):
         d_memory: int | None = None,
         bias: bool = True,
         rotary_base: float | None = None,
-        qk_norm: float | None = None,
+        qk_norm: bool = False,
     ):
         super().__init__()
         n_kv_heads = n_heads if n_kv_heads is None else n_kv_heads
@@ -251,9 +251,7 @@ class MultiHeadAttention(nn.Module):
         return x.unflatten(-1, (-1, self.query.out_features // self.n_heads)).transpose(1, 2)
 
     def _normed(self, x: Tensor) -> Tensor:
-        if self.qk_norm is None:
-            return x
-        return self.qk_norm * functional.rms_norm(x, x.shape[-1:], eps=1e-5)
+        return functional.rms_norm(x, x.shape[-1:], eps=1e-5) if self.qk_norm else x
 
     def _keys_and_values(self, x, memory, cache) -> tuple[Tensor, Tensor]:
         if memory is not None and cache is not None and len(cache):

@@ -41,7 +41,7 @@ class GPTConfig:
     d_ff: int | None = None
     rotary_base: float = 10_000.0
     norm_eps: float = 1e-5
-    qk_norm: float | None = None
+    qk_norm: bool = False
     dropout: float = 0.0
 
     def __post_init__(self):

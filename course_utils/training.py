@@ -28,7 +28,10 @@ from course_utils import checkpoints
 from course_utils.batches import Streams, Windows
 from course_utils.optimisers import Muon, adamw
 
-OPTIMISERS = {"adamw": adamw, "muon": Muon}
+OPTIMISERS = {
+    "adamw": lambda model, config: adamw(model, config.weight_decay),
+    "muon": lambda model, config: Muon(model, config.weight_decay, config.momentum),
+}
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,8 @@ class TrainConfig:
 
     The learning rate rises evenly over `warmup_steps` and falls along half a cosine to `final_share` of its
     peak at the last step. The model is evaluated and saved every `evaluate_every` steps. precision "bfloat16"
-    multiplies in 16 bits and keeps the weights in 32. optimiser is "adamw" or "muon". Raises ValueError for
-    settings that can't train.
+    multiplies in 16 bits and keeps the weights in 32. optimiser is "adamw" or "muon", which has
+    a momentum. Raises ValueError for settings that can't train.
     """
 
     steps: int
@@ -51,6 +54,7 @@ class TrainConfig:
     seed: int = 0
     precision: str = "float32"
     optimiser: str = "adamw"
+    momentum: float = 0.9
 
     def __post_init__(self):
         if self.steps < 1 or self.evaluate_every < 1 or self.warmup_steps < 0:
@@ -165,7 +169,7 @@ def train(
 
 def _run(model, batches, config, loss, evaluate, report, checkpoint, interrupted) -> Run:
     device = next(model.parameters()).device
-    optimiser = OPTIMISERS[config.optimiser](model, config.weight_decay)
+    optimiser = OPTIMISERS[config.optimiser](model, config)
     run, state = Run(), None
     torch.manual_seed(config.seed)  # for dropout and emptied states
     if checkpoint and Path(checkpoint).exists():

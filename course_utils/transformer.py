@@ -17,6 +17,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
@@ -66,7 +67,7 @@ class BlockConfig:
     bias: bool = True
     dropout: float = 0.0
     rotary_base: float | None = None
-    qk_norm: float | None = None
+    qk_norm: bool = False
 
     def __post_init__(self):
         for name, value, known in [
@@ -152,8 +153,14 @@ class Block(nn.Module):
 
     def _branch(self, x, norm, run):
         if self.pre_norm:
-            return x + self.dropout(run(norm(x)))
+            return x + self.dropout(run(_as_multiplied(norm(x))))
         return norm(x + self.dropout(run(x)))
+
+
+def _as_multiplied(x: Tensor) -> Tensor:
+    """x in the precision in which autocast multiplies: cast here once, not by each matrix that reads it."""
+    device = x.device.type
+    return x.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else x
 
 
 def make_norm(config: BlockConfig) -> nn.Module:

@@ -96,7 +96,7 @@ def test_normed_queries_and_keys_are_those_of_qwen3():
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
     torch.manual_seed(0)
-    model = GPT(replace(SMALL, qk_norm=1.0)).double().requires_grad_(False)
+    model = GPT(replace(SMALL, qk_norm=True)).double().requires_grad_(False)
     llama = as_llama(model)  # for the names of the weights
     config = Qwen3Config(**llama.config.to_diff_dict() | {"model_type": "qwen3", "head_dim": 8})
     qwen = Qwen3ForCausalLM(config).double().eval()

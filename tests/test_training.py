@@ -150,8 +150,8 @@ def test_gradients_are_clipped():
     model, batches, loss = bigram()
     optimisers = []
 
-    def noting(*arguments):
-        optimisers.append(adamw(*arguments))
+    def noting(model, config):
+        optimisers.append(adamw(model, config.weight_decay))
         return optimisers[-1]
 
     with pytest.MonkeyPatch.context() as patch:

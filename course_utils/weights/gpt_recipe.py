@@ -48,25 +48,32 @@ SMALL = GPTConfig(ByteTokenizer.vocab_size, context=64, n_layers=4, n_heads=4, d
 # The CPU setting of nanoGPT: https://github.com/karpathy/nanoGPT
 PLAIN = Recipe(SMALL, 12, TrainConfig(steps=2000, learning_rate=1e-3, evaluate_every=2000))
 LIVE = Recipe(
-    replace(SMALL, qk_norm=1.5),
+    replace(SMALL, qk_norm=True),
     32,
     TrainConfig(
-        steps=300,
+        steps=320,
         learning_rate=0.03,
-        warmup_steps=20,
+        warmup_steps=5,
         final_share=0.02,
         weight_decay=0.01,
-        evaluate_every=300,
+        evaluate_every=320,
         precision="bfloat16",
         optimiser="muon",
+        momentum=0.85,
     ),
     zero_start=True,
 )
 RECORDED = Recipe(
-    GPTConfig(ByteTokenizer.vocab_size, context=256, n_layers=6, n_heads=6, d_model=192, qk_norm=1.0),
+    GPTConfig(ByteTokenizer.vocab_size, context=256, n_layers=6, n_heads=6, d_model=192, qk_norm=True),
     16,
     replace(
-        LIVE.config, steps=6000, learning_rate=0.02, warmup_steps=100, weight_decay=0.1, evaluate_every=200
+        LIVE.config,
+        steps=6000,
+        learning_rate=0.02,
+        warmup_steps=100,
+        weight_decay=0.1,
+        evaluate_every=200,
+        momentum=0.9,
     ),
     zero_start=True,
 )
@@ -189,7 +196,7 @@ LEFT_OUT = {  # changes to the live recipe
     "weight decay 0.1": replace(LIVE, config=replace(LIVE.config, weight_decay=0.1)),
     "16 windows of 128": replace(LIVE, shape=replace(LIVE.shape, context=128), rows=16),
 }
-LENGTHS = (200, 250, 300, 350, 400, 500, 600, 800, 1000, 1300, 1600, 2000)
+LENGTHS = (260, 320, 400, 500, 640, 800, 1000, 1300)
 
 
 def ablation() -> list[dict]:
