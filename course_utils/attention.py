@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache, partial
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -321,8 +322,8 @@ def _check_mask(mask: Tensor | None, shape: tuple[int, ...]) -> None:
         )
         raise ValueError(f"a mask is boolean, True where a query may attend{hint}; {mask.dtype} came")
     try:
-        fits = torch.broadcast_shapes(mask.shape, shape) == torch.Size(shape)
-    except RuntimeError:
+        fits = np.broadcast_shapes(mask.shape, shape) == tuple(shape)  # torch's imports sympy: 2 s, once
+    except ValueError:
         fits = False
     if not fits:
         raise ValueError(f"the mask spreads over the scores, {tuple(shape)}; {tuple(mask.shape)} came")
