@@ -101,6 +101,12 @@ def comparable(points: list[Point]) -> list[Point]:
     return points
 
 
+def best(points: list[Point]) -> Point:
+    """The lowest of those that have not read the test text."""
+    unread = [point for point in points if point.has_read_test == "no"]
+    return min(unread, key=lambda point: point.bits_per_byte)
+
+
 def chart(
     points: list[Point],
     lines: dict[str, float],
@@ -144,8 +150,14 @@ def chart(
     axes.set(xlabel=labels[against], ylabel="bits per byte (lower is better)")
     axes.set_title(f"The Tempest, {points[0].test_sha256[:12]}", fontsize=9, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
-    best = min(points, key=lambda point: point.bits_per_byte)
-    said = [f"best of {len(points)} models is {best.name} with {best.bits_per_byte:.3f}"]
+    first = best(points)
+    unread = [point for point in points if point.has_read_test == "no"]
+    said = [f"best of {len(unread)} models is {first.name} with {first.bits_per_byte:.3f}"]
+    said += [
+        f"{point.name}, which has probably read it, {point.bits_per_byte:.3f}"
+        for point in points
+        if point.has_read_test != "no"
+    ]
     said += [f"{name} {bits:.3f}" for name, bits in lines.items()]
     said += [f"{name} between {low:.2f} and {high:.2f}" for name, (low, high) in intervals.items()]
     return Chart(figure, f"Bits per byte on The Tempest against {labels[against]}: {'; '.join(said)}.")

@@ -194,7 +194,7 @@ LEFT_OUT = {  # changes to the live recipe
     "a narrower feed-forward layer, 256": replace(LIVE, shape=replace(LIVE.shape, d_ff=256)),
     "learning rate x 2": replace(LIVE, config=replace(LIVE.config, learning_rate=0.06)),
     "weight decay x 10": replace(LIVE, config=replace(LIVE.config, weight_decay=0.1)),
-    "16 windows of 128": replace(LIVE, shape=replace(LIVE.shape, context=128), rows=16),
+    "16 windows of 128, scored so too": replace(LIVE, shape=replace(LIVE.shape, context=128), rows=16),
 }
 
 

@@ -56,13 +56,14 @@ class ProgressPage:
 
     def __repr__(self) -> str:
         states = list(self.exercises.values())
+        best = scoreboard.best(self.points)
         right = sum(right for right, _ in self.quizzes.values())
         asked = sum(asked for _, asked in self.quizzes.values())
         return (
             f"Exercises: {states.count('passed')} of {len(states)} passed, {states.count('seen')} seen. "
             f"Quizzes: {right} of {asked} questions right at the first try. {self._predictions()} "
-            f"Scoreboard: {len(self.points)} models, the best is {self.points[0].name} with "
-            f"{self.points[0].bits_per_byte:.3f} bits per byte. {self._my_llm()}"
+            f"Scoreboard: {len(self.points)} models; of those that have not read the play the best is "
+            f"{best.name} with {best.bits_per_byte:.3f} bits per byte. {self._my_llm()}"
         )
 
     def _repr_html_(self) -> str:
