@@ -34,9 +34,9 @@ def test_plain_and_live_train_the_same_model():
 
 
 def test_blocks_that_start_at_zero_hand_the_stream_on():
-    live, plain = gpt_recipe.build("live"), gpt_recipe.build("plain")
-    x = torch.randn(1, 5, 128)
-    assert live.decoder.blocks[0](x).equal(x) and not plain.decoder.blocks[0](x).equal(x)
+    recorded, live = gpt_recipe.build("recorded"), gpt_recipe.build("live")
+    x, y = torch.randn(1, 5, 192), torch.randn(1, 5, 128)
+    assert recorded.decoder.blocks[0](x).equal(x) and not live.decoder.blocks[0](y).equal(y)
 
 
 def test_equal_seeds_build_equal_models_and_read_the_same_windows():

@@ -51,17 +51,16 @@ LIVE = Recipe(
     replace(SMALL, qk_norm=True),
     32,
     TrainConfig(
-        steps=320,
+        steps=300,
         learning_rate=0.03,
         warmup_steps=5,
         final_share=0.02,
-        weight_decay=0.01,
-        evaluate_every=320,
+        weight_decay=0.1,
+        evaluate_every=300,
         precision="bfloat16",
         optimiser="muon",
         momentum=0.85,
     ),
-    zero_start=True,
 )
 RECORDED = Recipe(
     GPTConfig(ByteTokenizer.vocab_size, context=256, n_layers=6, n_heads=6, d_model=192, qk_norm=True),
@@ -71,7 +70,6 @@ RECORDED = Recipe(
         steps=6000,
         learning_rate=0.02,
         warmup_steps=100,
-        weight_decay=0.1,
         evaluate_every=200,
         momentum=0.9,
     ),
@@ -186,14 +184,14 @@ STEPS_TO_LIVE = {
     "batches of 32 windows, learning rate x 3": _LARGER,
     "products in bfloat16": _HALF,
     "Muon for the matrices": _MUON,
-    "blocks that start at zero": replace(_MUON, zero_start=True),
     "queries and keys normed": LIVE,
 }
 LEFT_OUT = {  # changes to the live recipe
+    "blocks that start at zero": replace(LIVE, zero_start=True),
     "one key and value head for four": replace(LIVE, shape=replace(LIVE.shape, n_kv_heads=1)),
     "a narrower feed-forward layer, 256": replace(LIVE, shape=replace(LIVE.shape, d_ff=256)),
     "learning rate x 2": replace(LIVE, config=replace(LIVE.config, learning_rate=0.06)),
-    "weight decay x 10": replace(LIVE, config=replace(LIVE.config, weight_decay=0.1)),
+    "weight decay 0.01": replace(LIVE, config=replace(LIVE.config, weight_decay=0.01)),
     "16 windows of 128, scored so too": replace(LIVE, shape=replace(LIVE.shape, context=128), rows=16),
 }
 
