@@ -294,6 +294,7 @@ def test_an_edit_changes_the_picture_and_the_prediction_until_it_is_undone(opene
     )
     widget.locator(".ae-edits button").click()
     opened.settled(widget)
+    expect(widget.get_by_role("button", name="Undo all")).to_be_focused()  # the pressed one has gone
     expect(sentence(widget)).to_contain_text("Prediction: “mat” 80.0 %.")
     assert large_map(widget).evaluate(PICTURE) == before
 

@@ -140,6 +140,7 @@ def test_the_walk_ends_where_the_text_does(opened):
         widget.get_by_role("button", name="one byte back").click()
     expect(sentence(widget)).to_contain_text("Before the first of 2 bytes: cell 3")
     expect(widget.get_by_role("button", name="one byte back")).to_be_disabled()
+    expect(widget.get_by_role("button", name="one byte back")).to_be_focused()  # the keyboard stays
     widget.locator("textarea").press_sequentially("x")
     expect(sentence(widget)).to_contain_text("After byte 3 of 3, “x”: cell 3")
 

@@ -150,6 +150,7 @@ def test_step_forward_and_back_keeps_the_query(opened):
         "Step 7 of 7, output: output[1, 0] of “cat”",
     ]
     expect(widget.get_by_role("button", name="Next")).to_be_disabled()
+    expect(widget.get_by_role("button", name="Next")).to_be_focused()  # the keyboard stays
     widget.get_by_role("button", name="Back").click()
     opened.settled(widget)
     expect(sentence(widget)).to_contain_text("Step 6 of 7")
