@@ -1,4 +1,5 @@
-"""Our attention, both paths, and our block beside torch's own layers: same sizes, in turns, in one run.
+"""Our attention, both paths, and our block beside torch's own layers: same sizes, in turns, in one run; then
+attention alone in bfloat16, beside the kernel of torch that we don't use for it on a CPU.
 
 python3 course.py bench attention
 """
@@ -8,8 +9,9 @@ import time
 
 import torch
 from torch import nn
+from torch.nn import functional
 
-from course_utils.attention import MultiHeadAttention, causal_mask
+from course_utils.attention import MultiHeadAttention, causal_mask, fused_attention
 from course_utils.transformer import Block, BlockConfig
 
 ROUNDS, CALLS = 7, 5
@@ -47,29 +49,44 @@ def seconds(run, x, backward):
     return (time.perf_counter() - start) / CALLS
 
 
+def kernels(mask):
+    """Attention alone, of queries that are keys and values too."""
+    return {
+        "torch, bfloat16": lambda x: functional.scaled_dot_product_attention(x, x, x, attn_mask=mask),
+        "ours, bfloat16": lambda x: fused_attention(x, x, x, mask),
+    }
+
+
+def compare(runs, x):
+    """Print a line for each run on x; the ratios are to the peer that stands before it."""
+    x.requires_grad_()
+    table = {}
+    for backward in (False, True):
+        for run in runs.values():
+            seconds(run, x, backward)  # the first calls set up the kernels
+        rounds = [[seconds(run, x, backward) for run in runs.values()] for _ in range(ROUNDS)]
+        table[backward] = dict(zip(runs, zip(*rounds, strict=True), strict=True))
+    names = list(runs)
+    for peer, own in zip(names[::2], names[1::2], strict=True):
+        for name in (peer, own):
+            row = f"{name:22}"
+            for backward, width in ((False, 9), (True, 16)):
+                times, beside = table[backward][name], table[backward][peer]
+                ratio = statistics.median(a / b for a, b in zip(times, beside, strict=True))
+                row += f"{1000 * statistics.median(times):{width}.2f}{ratio:8.2f}"
+            print(row)
+
+
 def main():
     torch.manual_seed(0)
     print(f"milliseconds, median of {ROUNDS} rounds in turns, {torch.get_num_threads()} threads, causal mask")
     for size, (batch, t, d_model, n_heads) in SIZES.items():
         print(f"\n{size}: batch {batch}, T = {t}, d_model = {d_model}, {n_heads} heads")
         print(f"{'':22}{'forward':>9}{'ratio':>8}{'with backward':>16}{'ratio':>8}")
-        runs, x = layers(d_model, n_heads, causal_mask(t)), torch.randn(batch, t, d_model)
-        x.requires_grad_()
-        table = {}
-        for backward in (False, True):
-            for run in runs.values():
-                seconds(run, x, backward)  # the first calls set up the kernels
-            rounds = [[seconds(run, x, backward) for run in runs.values()] for _ in range(ROUNDS)]
-            table[backward] = dict(zip(runs, zip(*rounds, strict=True), strict=True))
-        names = list(runs)
-        for peer, own in zip(names[::2], names[1::2], strict=True):
-            for name in (peer, own):
-                row = f"{name:22}"
-                for backward, width in ((False, 9), (True, 16)):
-                    times, beside = table[backward][name], table[backward][peer]
-                    ratio = statistics.median(a / b for a, b in zip(times, beside, strict=True))
-                    row += f"{1000 * statistics.median(times):{width}.2f}{ratio:8.2f}"
-                print(row)
+        mask = causal_mask(t)
+        compare(layers(d_model, n_heads, mask), torch.randn(batch, t, d_model))
+        x = torch.randn(batch, n_heads, t, d_model // n_heads, dtype=torch.bfloat16)
+        compare(kernels(mask), x)
 
 
 if __name__ == "__main__":

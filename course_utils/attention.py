@@ -291,15 +291,17 @@ def recorded(attentions: Sequence[MultiHeadAttention]) -> Iterator[dict[int, Ten
 def fused_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
     """The output of `scaled_dot_product_attention` by torch's kernel, which never stores the weights.
 
-    In bfloat16 on a CPU that kernel is several times slower than the products themselves, above all backward
-    (`python3 course.py bench attention`): there they are written out.
+    In bfloat16 on a CPU and over few keys the products themselves are faster, above all backward (`python3
+    course.py bench attention`): there they are written out.
     """
     _check_length(k.shape[-2])
     _check_mask(mask, (*q.shape[:-1], k.shape[-2]))
-    if q.dtype == torch.bfloat16 and q.device.type == "cpu":
+    if q.dtype == torch.bfloat16 and q.device.type == "cpu" and k.shape[-2] <= 256:
         scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
         if mask is not None:
-            scores = scores + torch.zeros_like(mask, dtype=scores.dtype).masked_fill(~mask, float("-inf"))
+            # Not -inf: a row of nothing else has gradients that are NaN.
+            least = torch.finfo(scores.dtype).min
+            scores = scores + torch.zeros_like(mask, dtype=scores.dtype).masked_fill(~mask, least)
         gathered = scores.softmax(-1) @ v
     else:
         gathered = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)

@@ -91,6 +91,15 @@ def test_a_row_that_may_attend_to_nothing_gathers_nothing(return_weights):
     assert weights is None or (weights[2] == 0).all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_a_row_that_may_attend_to_nothing_has_finite_gradients(dtype):
+    q, k, v = (x(1, 2, 4, 8).to(dtype).requires_grad_() for _ in range(3))
+    mask = causal_mask(4)
+    mask[0] = False
+    fused_attention(q, k, v, mask).sum().backward()
+    assert all(tensor.grad.isfinite().all() for tensor in (q, k, v)) and (q.grad[:, :, 0] == 0).all()
+
+
 def with_torchs_weights(ours, theirs):
     """Copy the weights of a torch.nn.MultiheadAttention into one of ours."""
     projections = [ours.query, ours.key, ours.value]
