@@ -145,16 +145,11 @@ def cached_step(
     they were kept. At position t, number i of the first half of a vector and number i of the second turn by
     the angle t * frequencies[i]: (a, b) becomes (a cos - b sin, a sin + b cos).
     """
-    angles = len(keys) * frequencies
-
-    def rotate(x):
-        a, b = np.split(x, 2)
-        return np.concatenate(
-            [a * np.cos(angles) - b * np.sin(angles), a * np.sin(angles) + b * np.cos(angles)]
-        )
-
-    keys, values = np.vstack([keys, rotate(k)]), np.vstack([values, v])
-    scores = keys @ rotate(q) / np.sqrt(len(q))
+    cos, sin = np.cos(len(keys) * frequencies), np.sin(len(keys) * frequencies)
+    a, b = np.split(np.stack([q, k]), 2, axis=1)
+    q, k = np.hstack([a * cos - b * sin, a * sin + b * cos])
+    keys, values = np.vstack([keys, k]), np.vstack([values, v])
+    scores = keys @ q / np.sqrt(len(q))
     weights = np.exp(scores - scores.max())
     return weights / weights.sum() @ values, keys, values
 
