@@ -28,8 +28,8 @@ class GPTConfig:
     With fewer n_kv_heads than n_heads, neighbouring heads share keys and values; all have their own if None.
     d_ff is 8/3 d_model in whole multiples of 64 if None: SwiGLU has three matrices where others have two, so
     this costs what 4 d_model costs them. qk_norm is what `MultiHeadAttention` says; Llama and SmolLM2 have
-    none. Raises ValueError for sizes below 1; head counts and widths must
-    divide, as `MultiHeadAttention` says.
+    none. Raises ValueError for sizes below 1; head counts and widths must divide, as `MultiHeadAttention`
+    says.
     """
 
     vocab_size: int

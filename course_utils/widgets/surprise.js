@@ -142,8 +142,8 @@ function render({ model, el }) {
       column.hidden = data.focus < start || data.focus >= start + width;
       column.style.left = `${(data.focus - start) * COLUMN}px`;
     }
-    back.disabled = data.focus === 0;
-    on.disabled = data.focus >= n - 1;
+    back.setAttribute("aria-disabled", String(data.focus === 0));
+    on.setAttribute("aria-disabled", String(data.focus >= n - 1));
     const head = ["", "Bits a byte", "Bits in all", "Token in focus", "Its bits", "Likeliest in its place"];
     found.replaceChildren(element("table", { class: "su-found" },
       element("thead", {}, element("tr", {}, ...head.map((name) => element("th", {}, name)))),
