@@ -106,7 +106,7 @@ def smollm2_point(corpus, window=1024):
     model, tokenizer = pretrained.load("smollm2-135m"), pretrained.smollm2_tokenizer()
     tokens, n_bytes = tokenizer.encode(corpus.test).ids, len(corpus.test.encode())
     start = tokenizer.token_to_id("<|endoftext|>")
-    log2_p = log2_probs(model, tokens, window, start, batch_size=1)
+    log2_p = log2_probs(model, tokens, window, start)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return scoreboard.Point(
         name="SmolLM2-135M-Instruct, 4 bits",

@@ -128,13 +128,15 @@ class GPT(nn.Module):
         return functional.linear(x, self.embedding.weight)
 
 
+LOGITS_AT_ONCE = 2**20  # 4 MB in float32
+
+
 @torch.no_grad()
 def log2_probs(
     model: nn.Module,
     tokens: Int[np.ndarray, " tokens"],
     context: int | None = None,
     start: int = ord("\n"),
-    batch_size: int = 8,
 ) -> Float[np.ndarray, " tokens"]:
     """log2 p of every token, each once, in windows of `context` tokens, the model's if None, that overlap by
     half. So all but the first, which follow `start`, are predicted from half a window at least.
@@ -152,7 +154,8 @@ def log2_probs(
     device, training, scores = model.embedding.weight.device, model.training, []
     model.eval()
     read, predicted = (x.unfold(0, context, stride).to(device) for x in (read, predicted))
-    for rows, targets in zip(read.split(batch_size), predicted.split(batch_size), strict=True):
+    rows_at_once = max(LOGITS_AT_ONCE // (context * model.vocab_size), 1)
+    for rows, targets in zip(read.split(rows_at_once), predicted.split(rows_at_once), strict=True):
         nats = functional.log_softmax(model(rows).float(), dim=-1)
         scores.append(nats.gather(-1, targets[..., None])[..., 0].double())  # (B, T)
     model.train(training)

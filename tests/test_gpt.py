@@ -142,7 +142,7 @@ def test_all_losses_in_one_pass_equal_separate_calls(model):
 
 
 @pytest.mark.parametrize("context, n", [(8, 5), (8, 8), (8, 9), (8, 30), (7, 30), (2, 7), (1, 4)])
-def test_a_long_text_is_scored_once_with_half_a_window_before_each_token(context, n):
+def test_a_long_text_is_scored_once_with_half_a_window_before_each_token(context, n, monkeypatch):
     torch.manual_seed(0)
     model = GPT(replace(SMALL, context=context))
     tokens = np.random.default_rng(0).integers(0, 50, n)
@@ -152,7 +152,8 @@ def test_a_long_text_is_scored_once_with_half_a_window_before_each_token(context
         logits = model(torch.tensor([read[start : i + 1]]))[0, -1]
         expected.append(logits.log_softmax(-1)[tokens[i]].item() / math.log(2))
         assert i < context or i + 1 - start > context // 2
-    got = log2_probs(model, tokens, start=3, batch_size=2)
+    monkeypatch.setattr("course_utils.gpt.LOGITS_AT_ONCE", 2 * context * 50)  # two windows at a time
+    got = log2_probs(model, tokens, start=3)
     assert got == pytest.approx(np.array(expected), abs=1e-5)
     assert bits_per_byte(model, tokens, n_bytes=2 * n) == pytest.approx(
         -log2_probs(model, tokens).sum() / 2 / n

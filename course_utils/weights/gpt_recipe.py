@@ -1,7 +1,7 @@
 """The GPTs of chapter 8, which read bytes: a plain recipe, a fast one, and the recorded run.
 
-    OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 python -m course_utils.weights.gpt_recipe recorded
-    OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 python -m course_utils.weights.gpt_recipe ablation
+    OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 python -m course_utils.weights.gpt_recipe recorded
+    OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 python -m course_utils.weights.gpt_recipe ablation
 
 The first writes gpt.safetensors (float16) and gpt_log.csv beside this file. Ctrl-C keeps what it has in
 build/, and the same command goes on from there. The second writes gpt_ablation.csv: from the plain recipe to
