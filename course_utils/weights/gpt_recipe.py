@@ -1,12 +1,13 @@
 """The GPTs of chapter 8, which read bytes: a plain recipe, a fast one, and the recorded run.
 
-    OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 python -m course_utils.weights.gpt_recipe recorded
-    OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 python -m course_utils.weights.gpt_recipe ablation
+    python -m course_utils.weights.gpt_recipe recorded
+    python -m course_utils.weights.gpt_recipe ablation
 
-The first writes gpt.safetensors (float16) and gpt_log.csv beside this file. Ctrl-C keeps what it has in
-build/, and the same command goes on from there. The second writes gpt_ablation.csv: from the plain recipe to
-the fast one change by change, and what did not help. All settings were chosen on Twelfth Night; the recorded
-run scores The Tempest once, at its end.
+Both were run with OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0: on steps as small as these a
+second thread loses more than it gains. The first writes gpt.safetensors (float16) and gpt_log.csv beside this
+file. Ctrl-C keeps what it has in build/, and the same command goes on from there. The second writes
+gpt_ablation.csv: from the plain recipe to the fast one change by change, and what did not help. All settings
+were chosen on Twelfth Night; the recorded run scores The Tempest once, at its end.
 """
 
 import csv
