@@ -168,17 +168,20 @@ class KeyValueCache:
         self.keys, self.values = keys, values
 
 
+QK_NORMS = {"rms": functional.rms_norm, "layer": functional.layer_norm}
+
+
 class MultiHeadAttention(nn.Module):
     """Attention with n_heads sets of queries, keys and values, each d_model / n_heads wide, side by side.
 
     `forward(x)` is self-attention, `forward(x, memory)` cross-attention from x to a memory of width
     d_memory. With fewer n_kv_heads than heads, neighbouring heads share keys and values (grouped queries;
     one kv head is multi-query attention). rotary_base switches rotary positions on, for self-attention.
-    qk_norm scales each query and key to mean square 1, so that no score exceeds the root of their width
-    (Henry et al. 2020).
+    qk_norm "rms" scales each query and key to mean square 1, so that no score exceeds the root of their width
+    (Henry et al. 2020); "layer" takes their mean off first (Dehghani et al. 2023).
 
     `edit`, if set, receives the weights (B, H, Tq, Tk) and returns those to use instead: a way to ablate,
-    force or swap heads. Raises ValueError for head counts that don't divide.
+    force or swap heads. Raises ValueError for head counts that don't divide and for an unknown qk_norm.
     """
 
     def __init__(
@@ -190,7 +193,7 @@ class MultiHeadAttention(nn.Module):
         d_memory: int | None = None,
         bias: bool = True,
         rotary_base: float | None = None,
-        qk_norm: bool = False,
+        qk_norm: str | None = None,
     ):
         super().__init__()
         n_kv_heads = n_heads if n_kv_heads is None else n_kv_heads
@@ -198,6 +201,8 @@ class MultiHeadAttention(nn.Module):
             raise ValueError(f"n_heads divides d_model; d_model = {d_model} and n_heads = {n_heads} came")
         if n_kv_heads < 1 or n_heads % n_kv_heads:
             raise ValueError(f"n_kv_heads divides n_heads; {n_kv_heads} and n_heads = {n_heads} came")
+        if qk_norm not in (None, *QK_NORMS):
+            raise ValueError(f"qk_norm is None or one of {', '.join(QK_NORMS)}; {qk_norm!r} came")
         self.n_heads, self.n_kv_heads = n_heads, n_kv_heads
         self.rotary_base, self.qk_norm = rotary_base, qk_norm
         d_kv = d_model // n_heads * n_kv_heads
@@ -252,7 +257,7 @@ class MultiHeadAttention(nn.Module):
         return x.unflatten(-1, (-1, self.query.out_features // self.n_heads)).transpose(1, 2)
 
     def _normed(self, x: Tensor) -> Tensor:
-        return functional.rms_norm(x, x.shape[-1:], eps=1e-5) if self.qk_norm else x
+        return QK_NORMS[self.qk_norm](x, x.shape[-1:], eps=1e-5) if self.qk_norm else x
 
     def _keys_and_values(self, x, memory, cache) -> tuple[Tensor, Tensor]:
         if memory is not None and cache is not None and len(cache):
@@ -307,7 +312,10 @@ def fused_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None)
         gathered = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
     if mask is None:
         return gathered
-    return gathered.masked_fill(~mask.any(-1, keepdim=True), 0.0)
+    looks = mask.any(-1, keepdim=True)
+    if looks.device.type == "cpu" and looks.all():  # to ask this of a GPU would make it wait
+        return gathered
+    return gathered.masked_fill(~looks, 0.0)
 
 
 def _check_length(t: int) -> None:

@@ -21,7 +21,6 @@ from torch import Tensor
 
 from course_utils.beams import Beam, beam_steps
 from course_utils.sampling import Sampler, draw, token_counts
-from course_utils.transformer import BlockCache
 
 GREEDY = Sampler(temperature=0)
 
@@ -156,13 +155,8 @@ class _Reader:
             if len(going) < len(drawn):
                 self.unread = self.unread[going]
                 self.mask = None if self.mask is None else self.mask[going]
-                select(self.caches, going)
-
-
-def select(caches: list[BlockCache] | None, rows: list[int]) -> None:
-    """Keep these rows of the caches, in this order; a row may come twice."""
-    for cache in caches or ():
-        cache.own.keys, cache.own.values = cache.own.keys[rows], cache.own.values[rows]
+                for cache in self.caches:
+                    cache.select(going)
 
 
 def _find_stop(completion: Completion, text: str, stop: Sequence[str]) -> None:
@@ -207,7 +201,9 @@ def beam_search(
     def next_log_p(texts: list[list[int]]) -> Float[np.ndarray, "texts vocab"]:
         nonlocal read
         if read:
-            select(caches, [read.index(text[:-1]) for text in texts])
+            going = [read.index(text[:-1]) for text in texts]
+            for cache in caches:
+                cache.select(going)
         read = texts
         unread = torch.tensor([text[-1:] or prompt for text in texts], device=device_of(model))
         with evaluating(model):

@@ -27,8 +27,8 @@ class GPTConfig:
 
     With fewer n_kv_heads than n_heads, neighbouring heads share keys and values; all have their own if None.
     d_ff is 8/3 d_model in whole multiples of 64 if None: SwiGLU has three matrices where others have two, so
-    this costs what 4 d_model costs them. qk_norm is what `MultiHeadAttention` says; Llama and SmolLM2 have
-    none. Raises ValueError for sizes below 1; head counts and widths must divide, as `MultiHeadAttention`
+    this costs what 4 d_model costs them. The rest is what `BlockConfig` says; Llama and SmolLM2 have the
+    defaults. Raises ValueError for sizes below 1; head counts and widths must divide, as `MultiHeadAttention`
     says.
     """
 
@@ -40,8 +40,10 @@ class GPTConfig:
     n_kv_heads: int | None = None
     d_ff: int | None = None
     rotary_base: float = 10_000.0
+    norm: str = "rms"
     norm_eps: float = 1e-5
     qk_norm: bool = False
+    token_shift: bool = False
     dropout: float = 0.0
 
     def __post_init__(self):
@@ -58,13 +60,14 @@ class GPTConfig:
             self.d_ff or -(-8 * self.d_model // (3 * 64)) * 64,
             self.n_kv_heads,
             pre_norm=True,
-            norm="rms",
+            norm=self.norm,
             norm_eps=self.norm_eps,
             activation="swiglu",
             bias=False,
             dropout=self.dropout,
             rotary_base=self.rotary_base,
             qk_norm=self.qk_norm,
+            token_shift=self.token_shift,
         )
 
 
@@ -118,7 +121,10 @@ class GPT(nn.Module):
                 f"this GPT reads {self.context} tokens at once; {past + ids.shape[1]} came: keep the last "
                 f"{self.context}, or build it with a longer context"
             )
-        x = self.decoder(self.embedding(ids), caches=caches, mask=mask)  # (B, T, d_model)
+        x = self.embedding(ids)  # (B, T, d_model)
+        if mask is not None:  # padding hands nothing on: from zeros, blocks without biases make zeros
+            x = x.masked_fill(~mask[:, 0, 0, -ids.shape[1] :, None], 0.0)
+        x = self.decoder(x, caches=caches, mask=mask)
         if last is not None:
             x = x[:, -last:]
         return self.head(x)

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from course_utils.generation import GREEDY, check_length, device_of, evaluating, fitting
 from course_utils.sampling import Sampler, draw
-from course_utils.transformer import BlockCache
 
 
 class LookupDraft:
@@ -53,7 +52,8 @@ class ModelDraft:
     def propose(self, text: list[int], k: int, vocab_size: int) -> tuple[list[int], Tensor]:
         """At most k ids (none beyond its context), and the probabilities (k, V) that they were drawn from."""
         agreed = _common_prefix(self.read, text[:-1])
-        crop(self.caches, agreed)
+        for cache in self.caches:
+            cache.crop(agreed)
         unread, tokens, q = text[agreed:], [], []
         for _ in range(min(k, self.model.context - len(text))):
             ids = torch.tensor([unread], device=device_of(self.model))
@@ -120,7 +120,8 @@ def speculative_generate(
             if new in end_ids:
                 run.ids = text[start:]
                 return run
-        crop(caches, len(text) - 1)
+        for cache in caches:
+            cache.crop(len(text) - 1)
     run.ids = text[start:]
     return run
 
@@ -149,11 +150,3 @@ def _common_prefix(one: list[int], other: list[int]) -> int:
         if pair[0] != pair[1]:
             return i
     return min(len(one), len(other))
-
-
-def crop(caches: list[BlockCache], length: int) -> None:
-    """Forget all but the first `length` tokens that the caches have read."""
-    for cache in caches:
-        if len(cache.own) > length:
-            cache.own.keys = cache.own.keys[..., :length, :]
-            cache.own.values = cache.own.values[..., :length, :]

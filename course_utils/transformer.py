@@ -9,7 +9,7 @@ stream itself runs through all blocks untouched.
 
 Sources: Vaswani et al. 2017 (encoder, decoder); He et al. 2016 (residual connections); Ba, Kiros & Hinton
 2016 (layer norm); Zhang & Sennrich 2019 (RMS norm); Xiong et al. 2020 (pre-norm against post-norm); Shazeer
-2020 (SwiGLU).
+2020 (SwiGLU); Peng et al. 2023 (token shift).
 """
 
 import copy
@@ -53,7 +53,8 @@ class BlockConfig:
     """What the blocks of a stack share. The defaults are the block of 2017; d_ff is 4 d_model if None.
 
     Llama's block has pre_norm=True, norm="rms", activation="swiglu", bias=False and a rotary_base. dropout
-    acts on what a branch adds. Raises ValueError for an unknown norm or activation.
+    acts on what a branch adds. qk_norm norms queries and keys as `norm` says. token_shift is for a decoder
+    alone, pre-norm: see `Block`. Raises ValueError for an unknown norm or activation.
     """
 
     d_model: int
@@ -68,6 +69,7 @@ class BlockConfig:
     dropout: float = 0.0
     rotary_base: float | None = None
     qk_norm: bool = False
+    token_shift: bool = False
 
     def __post_init__(self):
         for name, value, known in [
@@ -98,30 +100,55 @@ class FeedForward(nn.Module):
 
 
 class BlockCache:
-    """What one block keeps between two calls: keys and values of what it wrote, and of the memory."""
+    """What one block keeps between two calls: keys and values of what it wrote, and of the memory, and with
+    `token_shift` what its branches hand on to the next position. Its tensors are replaced, never written to.
+    """
 
     def __init__(self):
         self.own, self.memory = KeyValueCache(), KeyValueCache()
+        self.handed_on: dict[str, Tensor] = {}  # by branch: (B, T, d_model / 2)
 
     def copy(self) -> "BlockCache":
         twin = BlockCache()
         twin.own, twin.memory = copy.copy(self.own), copy.copy(self.memory)
+        twin.handed_on = dict(self.handed_on)
         return twin
+
+    def select(self, rows: list[int]) -> None:
+        """Keep these rows of a decoder without memory, in this order; a row may come twice."""
+        self.own.keys, self.own.values = self.own.keys[rows], self.own.values[rows]
+        self.handed_on = {branch: x[rows] for branch, x in self.handed_on.items()}
+
+    def crop(self, length: int) -> None:
+        """Forget all but the first `length` positions that were written."""
+        if len(self.own) > length:
+            self.own.keys, self.own.values = self.own.keys[..., :length, :], self.own.values[..., :length, :]
+            self.handed_on = {branch: x[:, :length] for branch, x in self.handed_on.items()}
+
+    @property
+    def nbytes(self) -> int:
+        """What its own keys and values and what is handed on take up."""
+        kept = [] if self.own.keys is None else [self.own.keys, self.own.values]
+        return sum(x.nbytes for x in (*kept, *self.handed_on.values()))
 
 
 class Block(nn.Module):
-    """Self-attention, cross-attention if `cross`, and a feed-forward layer: branches of one stream."""
+    """Self-attention, cross-attention if `cross`, and a feed-forward layer: branches of one stream.
+
+    With `token_shift` both branches but the cross-attention read half of their input's numbers one position
+    late, zeros at the first: what came before is at hand, and no head needs to fetch it.
+    """
 
     def __init__(self, config: BlockConfig, cross: bool = False):
         super().__init__()
         heads = config.n_heads, config.n_kv_heads
-        self.pre_norm = config.pre_norm
+        self.pre_norm, self.token_shift = config.pre_norm, config.token_shift
         self.attention = MultiHeadAttention(
             config.d_model,
             *heads,
             bias=config.bias,
             rotary_base=config.rotary_base,
-            qk_norm=config.qk_norm,
+            qk_norm=config.norm if config.qk_norm else None,
         )
         self.attention_norm = make_norm(config)
         self.cross_attention = self.cross_norm = None
@@ -144,12 +171,32 @@ class Block(nn.Module):
     ) -> Float[Tensor, "batch time d_model"]:
         """The stream after this block. With a cache, x goes on after what the cache holds."""
         own, read = (cache.own, cache.memory) if cache else (None, None)
-        x = self._branch(x, self.attention_norm, lambda x: self.attention(x, None, mask, own)[0])
+        x = self._branch(
+            x,
+            self.attention_norm,
+            lambda x: self.attention(self.shifted(x, "attention", cache), None, mask, own)[0],
+        )
         if self.cross_attention is not None:
             x = self._branch(
                 x, self.cross_norm, lambda x: self.cross_attention(x, memory, memory_mask, read)[0]
             )
-        return self._branch(x, self.feed_forward_norm, self.feed_forward)
+        return self._branch(
+            x, self.feed_forward_norm, lambda x: self.feed_forward(self.shifted(x, "feed_forward", cache))
+        )
+
+    def shifted(
+        self, x: Float[Tensor, "batch time d_model"], branch: str = "", cache: BlockCache | None = None
+    ) -> Float[Tensor, "batch time d_model"]:
+        """A branch's normed input as the branch reads it: with `token_shift` half of it one position late."""
+        if not self.token_shift:
+            return x
+        half = x.shape[-1] // 2
+        late = x[..., :half]
+        if cache:
+            late = torch.cat([cache.handed_on.get(branch, late[:, :0]), late], dim=1)
+            cache.handed_on[branch] = late
+        late = functional.pad(late, (0, 0, 1, -1))[:, -x.shape[1] :]
+        return torch.cat([late, x[..., half:]], dim=-1)
 
     def _branch(self, x, norm, run):
         if self.pre_norm:
@@ -164,7 +211,8 @@ def _as_multiplied(x: Tensor) -> Tensor:
 
 
 def make_norm(config: BlockConfig) -> nn.Module:
-    return NORMS[config.norm](config.d_model, eps=config.norm_eps)
+    bias = {} if config.norm == "rms" else {"bias": config.bias}
+    return NORMS[config.norm](config.d_model, eps=config.norm_eps, **bias)
 
 
 class Encoder(nn.Module):

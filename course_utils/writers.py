@@ -69,9 +69,11 @@ def from_model(
 
 
 def cache_bytes_per_token(config: GPTConfig, itemsize: int) -> int:
-    """A key and a value in each layer, as wide as all its kv heads together, of `itemsize` bytes a number."""
+    """A key and a value in each layer, as wide as all its kv heads together, of `itemsize` bytes a number; and
+    with `token_shift` half a vector for each of its two branches."""
     kv_heads = config.n_kv_heads or config.n_heads
-    return 2 * config.n_layers * kv_heads * (config.d_model // config.n_heads) * itemsize
+    numbers = 2 * kv_heads * (config.d_model // config.n_heads) + config.token_shift * config.d_model
+    return config.n_layers * numbers * itemsize
 
 
 class _Watched:
@@ -99,6 +101,5 @@ class _Watched:
 
     def cached(self) -> tuple[int, int]:
         """How many tokens the caches hold, and the bytes of their tensors."""
-        filled = [cache.own for cache in self.caches if len(cache.own)]
-        tokens = len(filled[0]) if filled else 0
-        return tokens, sum(cache.keys.nbytes + cache.values.nbytes for cache in filled)
+        tokens = len(self.caches[0].own) if self.caches else 0
+        return tokens, sum(cache.nbytes for cache in self.caches)

@@ -247,6 +247,11 @@ def test_heads_that_do_not_divide_are_refused(sizes, sentence):
         MultiHeadAttention(*sizes)
 
 
+def test_an_unknown_norm_of_queries_and_keys_is_refused():
+    with pytest.raises(ValueError, match="qk_norm is None or one of rms, layer; True came"):
+        MultiHeadAttention(32, 4, qk_norm=True)
+
+
 @pytest.mark.parametrize("return_weights", [True, False], ids=["written out", "fused"])
 @pytest.mark.parametrize(
     "mask, sentence",

@@ -11,10 +11,12 @@ from torch.nn import functional
 from course_utils.checkpoints import load_into, save_model
 from course_utils.gpt import GPT, GPTConfig, bits_per_byte, lay_out_for_steps, log2_probs
 from course_utils.training import next_token_loss
+from course_utils.writers import cache_bytes_per_token
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 SMALL = GPTConfig(vocab_size=50, context=40, n_layers=3, n_heads=6, n_kv_heads=2, d_model=48, d_ff=80)
+SHIFTED = replace(SMALL, norm="layer", qk_norm=True, token_shift=True)
 NAMES = {  # ours -> transformers'
     "embedding.weight": "model.embed_tokens.weight",
     "decoder.norm.weight": "model.norm.weight",
@@ -59,16 +61,25 @@ def as_llama(model):
     return llama.to(model.embedding.weight.dtype).eval()
 
 
-@pytest.fixture
-def model():
+def built(config):
     """Weights larger than a fresh model's, so that nothing hides in small numbers; in float64, so that what
     should be equal is, up to 10 digits."""
     torch.manual_seed(0)
-    model = GPT(SMALL).eval()
+    model = GPT(config).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter += 0.2 * torch.randn(parameter.shape)
     return model.double().requires_grad_(False)
+
+
+@pytest.fixture
+def model():
+    return built(SMALL)
+
+
+@pytest.fixture(params=[SMALL, SHIFTED], ids=["Llama's", "layer norms, token shift"])
+def each(request):
+    return built(request.param)
 
 
 def ids_of(*shape):
@@ -107,37 +118,91 @@ def test_normed_queries_and_keys_are_those_of_qwen3():
     assert (model(ids) - llama.double()(ids).logits).abs().max() > 1e-3
 
 
+def test_layer_norms_take_the_mean_off_everywhere():
+    """A number added to the whole stream before a norm, and to a whole query or key, changes nothing."""
+    model, ids = built(replace(SHIFTED, token_shift=False)), ids_of(1, 20)
+    assert not any("bias" in name for name, _ in model.named_parameters())
+    expected = model(ids)
+    model.decoder.blocks[0].attention_norm.register_forward_pre_hook(lambda _, inputs: (inputs[0] + 3.0,))
+    attention, normed = model.decoder.blocks[0].attention, model.decoder.blocks[0].attention._normed
+    attention._normed = lambda x: normed(x + 2.0)
+    torch.testing.assert_close(model(ids), expected, atol=1e-9, rtol=0)
+
+
+def test_token_shift_reads_half_of_each_branchs_input_one_position_late():
+    block = built(SHIFTED).decoder.blocks[0]
+    x, mask = torch.randn(2, 9, SHIFTED.d_model, dtype=torch.float64), torch.ones(9, 9).tril().bool()
+
+    def late(x):
+        shifted = x.clone()
+        for t in range(9):
+            shifted[:, t, :24] = x[:, t - 1, :24] if t else 0.0
+        return shifted
+
+    y = x + block.attention(late(block.attention_norm(x)), mask=mask)[0]
+    y = y + block.feed_forward(late(block.feed_forward_norm(y)))
+    torch.testing.assert_close(block(x, mask), y, atol=1e-12, rtol=0)
+
+
 @pytest.mark.parametrize("pieces", [[1] * 40, [40], [7, 1, 1, 20, 11]], ids=str)
-def test_with_a_cache_it_gives_the_same_in_pieces(model, pieces):
-    ids, caches = ids_of(2, 40), model.new_caches()
-    got = torch.cat([model(piece, caches) for piece in ids.split(pieces, dim=1)], dim=1)
-    torch.testing.assert_close(got, model(ids), atol=1e-10, rtol=0)
+def test_with_a_cache_it_gives_the_same_in_pieces(each, pieces):
+    ids, caches = ids_of(2, 40), each.new_caches()
+    got = torch.cat([each(piece, caches) for piece in ids.split(pieces, dim=1)], dim=1)
+    torch.testing.assert_close(got, each(ids), atol=1e-10, rtol=0)
     assert len(caches[0].own) == 40
-    torch.testing.assert_close(model(ids, last=3), model(ids)[:, -3:], atol=1e-10, rtol=0)
+    torch.testing.assert_close(each(ids, last=3), each(ids)[:, -3:], atol=1e-10, rtol=0)
 
 
-def test_padding_on_the_left_changes_nothing(model):
+def test_caches_that_were_cropped_and_rearranged_go_on_as_new_ones(each):
+    ids, caches, copies = ids_of(3, 20), each.new_caches(), []
+    each(ids, caches)
+    for cache in caches:
+        copies.append(cache.copy())
+        cache.crop(12)
+        cache.select([2, 0, 2])
+    got = each(ids[[2, 0, 2], 12:], caches)
+    torch.testing.assert_close(got, each(ids[[2, 0, 2]])[:, 12:], atol=1e-10, rtol=0)
+    longer = ids_of(3, 25)
+    torch.testing.assert_close(
+        each(longer[:, 20:], copies),
+        each(torch.cat([ids, longer[:, 20:]], dim=1))[:, 20:],
+        atol=1e-10,
+        rtol=0,
+    )
+
+
+def test_a_cache_says_what_it_takes_up(each):
+    caches = each.new_caches()
+    assert caches[0].nbytes == 0
+    each(ids_of(2, 7), caches)
+    shape = each.config
+    numbers = 2 * shape.n_kv_heads * 8 + (shape.d_model if shape.token_shift else 0)
+    assert caches[0].nbytes == 2 * 7 * numbers * 8
+    assert cache_bytes_per_token(shape, 8) == shape.n_layers * numbers * 8
+
+
+def test_padding_on_the_left_changes_nothing(each):
     """Up to the angles of the rotation, which are float32."""
     ids, padding = ids_of(2, 20), 5
     mask = torch.ones(2, 1, 1, 20, dtype=torch.bool)
     mask[0, ..., :padding] = False
     padded = torch.cat([torch.zeros(1, padding, dtype=torch.long), ids[:1, :15]], dim=1)
     batch = torch.cat([padded, ids[1:]])
-    got = model(batch, mask=mask)
-    torch.testing.assert_close(got[0, padding:], model(ids[:1, :15])[0], atol=1e-5, rtol=0)
-    torch.testing.assert_close(got[1], model(ids[1:])[0], atol=1e-5, rtol=0)
-    caches = model.new_caches()
-    model(batch[:, :19], caches, mask[..., :19])
-    step = model(batch[:, 19:], caches, mask)
+    got = each(batch, mask=mask)
+    torch.testing.assert_close(got[0, padding:], each(ids[:1, :15])[0], atol=1e-5, rtol=0)
+    torch.testing.assert_close(got[1], each(ids[1:])[0], atol=1e-5, rtol=0)
+    caches = each.new_caches()
+    each(batch[:, :19], caches, mask[..., :19])
+    step = each(batch[:, 19:], caches, mask)
     torch.testing.assert_close(step, got[:, 19:], atol=1e-5, rtol=0)
 
 
-def test_all_losses_in_one_pass_equal_separate_calls(model):
+def test_all_losses_in_one_pass_equal_separate_calls(each):
     ids = ids_of(1, 41)
-    together = functional.cross_entropy(model(ids[:, :-1])[0], ids[0, 1:], reduction="none")
-    apart = [functional.cross_entropy(model(ids[:, :t])[:, -1], ids[:, t]) for t in range(1, 41)]
+    together = functional.cross_entropy(each(ids[:, :-1])[0], ids[0, 1:], reduction="none")
+    apart = [functional.cross_entropy(each(ids[:, :t])[:, -1], ids[:, t]) for t in range(1, 41)]
     torch.testing.assert_close(together, torch.stack(apart), atol=1e-10, rtol=0)
-    loss, _ = next_token_loss(model, (ids[:, :-1], ids[:, 1:]), None)
+    loss, _ = next_token_loss(each, (ids[:, :-1], ids[:, 1:]), None)
     torch.testing.assert_close(loss, together.mean())
 
 

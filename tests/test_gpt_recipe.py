@@ -1,9 +1,10 @@
 """The recipes of GPT and what they ship; the runs themselves take minutes, their logs are shipped."""
 
 import csv
+import itertools
 import math
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -26,11 +27,17 @@ def size(model):
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def test_plain_and_live_train_the_same_model():
-    """Queries and keys are normed in the live one, without a parameter."""
-    plain, live = gpt_recipe.build("plain"), gpt_recipe.build("live")
-    assert size(plain) == size(live)
-    assert replace(live.config, qk_norm=False) == plain.config
+def test_each_row_of_the_table_makes_one_change_and_the_last_is_the_live_recipe():
+    """A batch goes with its learning rate, and a faster learner with fewer steps and Muon's schedule."""
+    recipes = list(gpt_recipe.STEPS_TO_LIVE.values())
+    assert recipes[0] is gpt_recipe.PLAIN and recipes[-1] is gpt_recipe.LIVE
+    for one, other in itertools.pairwise(recipes):
+        shapes = [[*asdict(recipe.shape).items()] for recipe in (one, other)]
+        changes = sum(left != right for left, right in zip(*shapes, strict=True))
+        changes += one.config.precision != other.config.precision
+        changes += one.config.optimiser != other.config.optimiser
+        changes += one.rows != other.rows
+        assert changes == 1
 
 
 def test_blocks_that_start_at_zero_hand_the_stream_on():
