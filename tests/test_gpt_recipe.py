@@ -59,7 +59,7 @@ def test_a_run_says_what_it_took():
     took = gpt_recipe.cost(model, run)
     assert took["bytes"] == 2 * 32 * 64 and took["parameters"] == size(model)
     # 6 a weight, and for each layer, position and number of a vector 12 (Chowdhery et al. 2022)
-    assert took["flops"] == took["bytes"] * (6 * size(model) + 12 * 4 * 128 * 64)
+    assert took["flops"] == took["bytes"] * (6 * size(model) + 12 * 2 * 128 * 64)
 
 
 def test_the_validation_loss_of_a_fresh_model_is_near_that_of_chance():
