@@ -195,12 +195,13 @@ STEPS_TO_LIVE = {
     "two blocks for four": LIVE,
 }
 LEFT_OUT = {  # changes to the live recipe
+    "nothing read late": replace(LIVE, shape=replace(LIVE.shape, token_shift=False)),
     "blocks that start at zero": replace(LIVE, zero_start=True),
     "one key and value head for four": replace(LIVE, shape=replace(LIVE.shape, n_kv_heads=1)),
     "a narrower feed-forward layer, 256": replace(LIVE, shape=replace(LIVE.shape, d_ff=256)),
     "learning rate x 2": replace(LIVE, config=replace(LIVE.config, learning_rate=0.06)),
     "weight decay 0.01": replace(LIVE, config=replace(LIVE.config, weight_decay=0.01)),
-    "half as wide again, 192": replace(LIVE, shape=replace(LIVE.shape, d_model=192, n_heads=6)),
+    "half as wide again": replace(LIVE, shape=replace(LIVE.shape, d_model=192, n_heads=6)),
     "16 windows of 128, scored so too": replace(LIVE, shape=replace(LIVE.shape, context=128), rows=16),
 }
 
