@@ -73,6 +73,11 @@ def llama(shape):
     )
 
 
+def layer_normed(shape):
+    """Ours with the norms that GPT-2 has."""
+    return gpt_recipe.GPT(replace(shape, norm="layer"))
+
+
 def stepper(model, optimiser, batches, loss, bfloat16=False):
     """A whole step of training, as a function."""
 
@@ -114,7 +119,8 @@ def steppers(rows, shape):
         "transformers Llama, AdamW": make(llama, their_adamw, theirs),
         "ours, float32, AdamW": make(gpt_recipe.GPT, lambda model: adamw(model, 0.1), ours),
         "ours, bfloat16, AdamW": make(gpt_recipe.GPT, lambda model: adamw(model, 0.1), ours, True),
-        "ours, bfloat16, Muon": make(gpt_recipe.GPT, lambda model: Muon(model, 0.01), ours, True),
+        "ours, and layer norms": make(layer_normed, lambda model: adamw(model, 0.1), ours, True),
+        "ours, and Muon": make(layer_normed, lambda model: Muon(model, 0.01), ours, True),
     }
 
 
@@ -136,7 +142,7 @@ def speed():
         print(f"{'':28}{'tokens/s':>10}{'ratio':>8}{'of the peak':>13}")
         speeds = {key: rows * shape.context / statistics.median(times) for key, times in seconds.items()}
         for key, tokens in speeds.items():
-            best = peaks[torch.bfloat16 if "bfloat16" in key else torch.float32]
+            best = peaks[torch.float32 if "float32" in key or "Llama" in key else torch.bfloat16]
             ratio = tokens / speeds["transformers GPT-2, AdamW"]
             share = f"{flops * tokens / 1e9 / best:.0%}" if "GPT-2" not in key else ""
             print(f"{key:28}{tokens:10,.0f}{ratio:8.2f}{share:>13}", flush=True)
