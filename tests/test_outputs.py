@@ -2,6 +2,8 @@
 
 import logging
 import os
+import runpy
+from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
@@ -214,3 +216,8 @@ def test_exemptions_are_listed_with_their_reasons():
         "cell 1 (train()): nbval-skip: an hour",
         "cell 2 (y): nbval-skip: NO REASON",
     ]
+
+
+def test_kernels_wait_for_threads_as_the_launcher_says():
+    launcher = runpy.run_path(str(Path(__file__).parent.parent / "course.py"))
+    assert launcher["THREADS"] == outputs.QUIET_THREADS

@@ -18,8 +18,8 @@ from course_utils.checkpoints import write_atomic
 from course_utils.report import MEASURED_VALUE
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-# A spinning OpenMP on a busy machine with few cores makes a chapter several times slower.
-QUIET_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0"}
+# As course.py sets them, for kernels that start without it.
+QUIET_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "2000"}
 CELL_SECONDS = 300  # the limit is for a cell that hangs; a chapter's own budget is far smaller
 # What tests/notebooks/sanitise.cfg has nbval blank on both sides: it differs from machine to machine.
 EMBEDDED_PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=]+")

@@ -3,9 +3,9 @@
     python -m course_utils.weights.gpt_recipe recorded
     python -m course_utils.weights.gpt_recipe ablation
 
-Both were run with OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0, the first with OMP_NUM_THREADS=1 beside other
-work. It writes gpt.safetensors (float16) and gpt_log.csv beside this file. Ctrl-C keeps what it has in
-build/, and the same command goes on from there. The second, on two threads, writes gpt_ablation.csv: from the
+The first was run with OMP_NUM_THREADS=1 beside other work. It writes gpt.safetensors (float16) and
+gpt_log.csv beside this file. Ctrl-C keeps what it has in build/, and the same command goes on from there. The
+second was run on two threads of a machine with nothing else to do, and writes gpt_ablation.csv: from the
 plain recipe to the fast one change by change, and what did not help. All settings were chosen on Twelfth
 Night; the recorded run scores The Tempest once, at its end.
 """

@@ -19,6 +19,7 @@ import nbformat
 from playwright.sync_api import Browser, Locator, Page, Playwright
 
 from course_utils import browsers
+from course_utils.classroom.outputs import QUIET_THREADS
 
 ROOT = Path(__file__).parents[2]
 ARTEFACTS = ROOT / "artefacts"
@@ -64,8 +65,7 @@ def running_lab(folder: Path, **variables: str) -> Iterator[Lab]:
     port, token = free_port(), secrets.token_hex(16)
     home = folder / ".jupyter-home"
     env = os.environ | {
-        "OMP_WAIT_POLICY": "PASSIVE",
-        "GOMP_SPINCOUNT": "0",
+        **QUIET_THREADS,
         "JUPYTER_TOKEN": token,
         "JUPYTER_CONFIG_DIR": str(home / "config"),
         "JUPYTER_DATA_DIR": str(home / "data"),
