@@ -13,7 +13,7 @@ import transformers
 
 from course_utils import corpora, pretrained
 from course_utils.generation import generate
-from course_utils.gpt import lay_out_for_steps
+from course_utils.steps import lay_out_for_steps
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
 from test_gpt import as_llama

@@ -9,7 +9,6 @@ al. 2023 (Llama's block); Ainslie et al. 2023 (grouped queries); Press & Wolf 20
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -176,32 +175,3 @@ def bits_per_byte(model: nn.Module, tokens: Int[np.ndarray, " tokens"], n_bytes:
     With tokens of several bytes it is an upper bound: the text has other segmentations too.
     """
     return float(-log2_probs(model, tokens).sum() / (n_bytes or len(tokens)))
-
-
-def lay_out_for_steps(model: GPT) -> GPT:
-    """Store the matrices of a model so that one token at a time is computed faster; on a CPU, in place.
-
-    A step multiplies each matrix with a single vector, so its time is that of reading the weights once, and
-    how they lie in memory decides (`python3 course.py bench generate` measures it). In float32 columns are
-    stored as rows. bfloat16 gets, besides the weights, a copy in the blocks that oneDNN reads, where the
-    processor multiplies bfloat16: train such a model no further. Elsewhere nothing changes.
-    """
-    weight = model.embedding.weight
-    if weight.device.type != "cpu":
-        return model
-    if weight.dtype == torch.float32:
-        for parameter in model.parameters():
-            if parameter.dim() == 2:
-                parameter.data = parameter.data.T.contiguous().T
-    elif weight.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        for module in model.modules():
-            if isinstance(module, nn.Linear) and module.bias is None:
-                module.forward = _in_blocks(module.weight)
-        model.head = _in_blocks(weight)
-    return model
-
-
-def _in_blocks(weight: Float[Tensor, "d_out d_in"]) -> Callable[[Tensor], Tensor]:
-    """x -> x weight^T. torch.compile calls the same operations; torch has no public name for them."""
-    blocks = torch.ops.mkldnn._reorder_linear_weight(weight.detach(), 1)
-    return lambda x: torch.ops.mkldnn._linear_pointwise(x, blocks, None, "none", [], "")

@@ -27,7 +27,7 @@ OTHERS = sorted({path.name for path in (ROOT / "notebooks").glob("*.ipynb")} - {
 LONG = pytest.mark.skipif(
     not os.environ.get("COURSE_FULL"), reason="a minute or two; `course.py test --full` walks all chapters"
 )
-ACTIVE, NUMBER = re.compile("jp-mod-active"), re.compile(r"^\[\d+\]:$")
+NUMBER = re.compile(r"^\[\d+\]:$")
 
 # exercise: what its solution says, what a learner may write there, and the sentence that this earns
 SLIPS = {
