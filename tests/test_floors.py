@@ -29,7 +29,7 @@ FLOORS = [
     },
     {"transformer", "recurrent", "coding"},
     {"bert", "seq2seq", "gpt"},
-    {"optimisers", "training", "generation", "speculation", "pretrained", "finetuning"},
+    {"optimisers", "training", "generation", "speculation", "steps", "pretrained", "finetuning"},
     {"pretraining"},
     {"scoreboard", "progress", "plots", "quizzes", "widgets", "checks", "weights", "writers"},
     {"classroom", "browsers", "doctor", "cli"},
