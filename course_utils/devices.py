@@ -60,10 +60,22 @@ def self_check(device: torch.device) -> tuple[bool, str]:
     return not wrong, f"The device {device} {verdict} (relative errors: {found}; allowed: {TOLERANCE:.0e})."
 
 
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether products in bfloat16 pay on `device`: its processor has instructions for them.
+
+    Without, each number is taken apart and put together again, which took 14 to 30 times as long as float32
+    on a processor with AVX2 alone, and no part of a computation becomes faster.
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+
+
 def describe() -> dict[str, str]:
     """What `doctor` prints about torch, the device that `pick()` takes, and the threads."""
     device = pick()
     facts = {"torch": torch.__version__, "device": str(device)}
+    facts["products in bfloat16"] = "fast" if multiplies_bfloat16(device) else "slow: float32 is taken"
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
         facts["device"] += f", {properties.name}, {properties.total_memory / 2**30:.0f} GiB"

@@ -110,10 +110,10 @@ class GPT(nn.Module):
 
         With caches, ids go on after what was read into them before. The mask says of every token read so far
         whether it may be looked at; padding may not. Only distances count here, so padding on the left moves
-        nothing. Raises ValueError for an empty sequence, an id outside the vocabulary, and more tokens than
-        `context`.
+        nothing. Raises ValueError for an empty sequence, more tokens than `context`, and an id outside the
+        vocabulary. (A GPU in training would have to wait for that: batches are checked when they are made.)
         """
-        check_ids(ids, self.vocab_size)
+        check_ids(ids, self.vocab_size, look=not (ids.is_cuda and self.training))
         past = len(caches[0].own) if caches else 0
         if past + ids.shape[1] > self.context:
             raise ValueError(

@@ -13,6 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from course_utils.devices import multiplies_bfloat16
+
 BETAS = (0.9, 0.99)  # steadier than 0.999 where a run has only thousands of steps
 
 
@@ -37,12 +39,12 @@ def split(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
 def orthogonalised(
     gradients: Float[Tensor, "matrices rows columns"], steps: int = 5
 ) -> Float[Tensor, "matrices rows columns"]:
-    """Each matrix with its directions kept and all its singular values brought near 1, in bfloat16.
+    """Each matrix with its directions kept and all its singular values brought near 1.
 
     Five steps of a Newton-Schulz iteration whose polynomial was tuned to lift small values fast: they end
-    between 0.7 and 1.2, which is near enough (Jordan et al. 2024).
+    between 0.7 and 1.2, which is near enough (Jordan et al. 2024), and so is bfloat16, where it is fast.
     """
-    x = gradients.bfloat16()
+    x = gradients.bfloat16() if multiplies_bfloat16(gradients.device) else gradients
     if tall := x.shape[1] > x.shape[2]:
         x = x.mT  # the products below are then of the smaller size
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)

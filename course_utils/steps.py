@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from course_utils.attention import rotate
+from course_utils.devices import multiplies_bfloat16
 from course_utils.gpt import GPT
 from course_utils.transformer import Block
 
@@ -26,7 +27,7 @@ def lay_out_for_steps(model: GPT) -> GPT:
     Elsewhere nothing changes.
     """
     weight = model.embedding.weight
-    blocked = weight.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    blocked = weight.dtype == torch.bfloat16 and multiplies_bfloat16(weight.device)
     if weight.device.type == "cpu" and (blocked or weight.dtype == torch.float32):
         product = _in_blocks if blocked else _in_columns
         for block in model.decoder.blocks:

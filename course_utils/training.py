@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from course_utils import checkpoints
+from course_utils import checkpoints, devices
 from course_utils.batches import Streams, Windows
 from course_utils.optimisers import Muon, adamw
 
@@ -32,6 +32,9 @@ OPTIMISERS = {
     "adamw": lambda model, config: adamw(model, config.weight_decay),
     "muon": lambda model, config: Muon(model, config.weight_decay, config.momentum),
 }
+# Python only tells a GPU what to compute, and runs ahead of it. To look at a number, it has to wait until the
+# GPU has caught up, and then the GPU waits for Python: so the losses of some steps are read at once.
+STEPS_A_LOOK = {"cuda": 16}
 
 
 @dataclass(frozen=True)
@@ -39,9 +42,10 @@ class TrainConfig:
     """How long and how boldly to train.
 
     The learning rate rises evenly over `warmup_steps` and falls along half a cosine to `final_share` of its
-    peak at the last step. The model is evaluated and saved every `evaluate_every` steps. precision "bfloat16"
-    multiplies in 16 bits and keeps the weights in 32. optimiser is "adamw" or "muon", which has
-    a momentum. Raises ValueError for settings that can't train.
+    peak at the last step. The model is evaluated and saved every `evaluate_every` steps. precision "mixed"
+    multiplies in bfloat16 and keeps the weights in float32, if the device has instructions for it: else it is
+    "float32". optimiser is "adamw" or "muon", which has a momentum. Raises ValueError for settings that can't
+    train.
     """
 
     steps: int
@@ -65,8 +69,8 @@ class TrainConfig:
                 f"learning_rate is above 0 and at most 1; {self.learning_rate} came (with 0 nothing is "
                 "learnt; 1e-4 to 1e-2 is usual)"
             )
-        if self.precision not in ("float32", "bfloat16"):
-            raise ValueError(f"precision is 'float32' or 'bfloat16'; {self.precision!r} came")
+        if self.precision not in ("float32", "mixed"):
+            raise ValueError(f"precision is 'float32' or 'mixed'; {self.precision!r} came")
         if self.optimiser not in OPTIMISERS:
             raise ValueError(f"optimiser is one of {', '.join(OPTIMISERS)}; {self.optimiser!r} came")
 
@@ -152,8 +156,9 @@ def train(
     object with the methods of `Streams`. If the file
     `checkpoint` is there, the run goes on from it, on the same CPU and number of threads bit by bit as if it
     had never stopped; a finished run is only loaded. Ctrl-C ends the run after the current step and keeps it.
-    Raises Diverged at the first loss or gradient that is no finite number; ValueError for another run's or a
-    damaged checkpoint; MemoryError when the GPU is full.
+    On a GPU, `report` hears of every `STEPS_A_LOOK`th step. Raises Diverged at the first loss or gradient
+    that is no finite number; ValueError for another run's or a damaged checkpoint; MemoryError when the GPU
+    is full.
     """
     try:
         with _note_ctrl_c() as interrupted:
@@ -177,35 +182,39 @@ def _run(model, batches, config, loss, evaluate, report, checkpoint, interrupted
         run = Run(**past | {"stopped": False})
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     finite = [parameter.detach().clone() for parameter in parameters]
+    mixed = config.precision == "mixed" and devices.multiplies_bfloat16(device)
+    unread, steps_a_look = [], STEPS_A_LOOK.get(device.type, 1)
     first_step, first_tokens, before, start = run.step, run.tokens, run.seconds, time.perf_counter()
     model.train()
     while run.step < config.steps and not run.stopped:
-        rate = learning_rate(config, run.step)
+        step = run.step + len(unread)
+        rate = learning_rate(config, step)
         for group in optimiser.param_groups:
             group["lr"] = rate * group.get("share", 1)
-        batch = tuple(tensor.to(device) for tensor in batches.next())
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+        batch = tuple(x.to(device, non_blocking=device.type == "cuda") for x in batches.next())
+        with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
             mean, state = loss(model, batch, state)
         optimiser.zero_grad()
         mean.backward()
-        norm = nn.utils.clip_grad_norm_(parameters, config.clip).item()
-        nats = mean.item()
-        if not math.isfinite(nats):
-            _copy(finite, parameters)
-        if not math.isfinite(nats + norm):
-            raise Diverged(
-                f"step {run.step + 1}: the loss is {nats} and the length of its gradient {norm}, at the "
-                f"learning rate {rate:.3g}; the model has its last finite weights back. Try a learning rate "
-                "10 times lower, or a longer warm-up."
-            )
-        _copy(parameters, finite)
+        norm = nn.utils.clip_grad_norm_(parameters, config.clip)
+        unread.append(torch.stack([mean.detach(), norm]))
+        due = (step + 1) % config.evaluate_every == 0 or step + 1 == config.steps
+        look = due or interrupted.is_set() or len(unread) == steps_a_look
+        if look:
+            losses, norms = torch.stack(unread, dim=1).tolist()
+            unread.clear()
+            if not math.isfinite(losses[-1]):
+                _copy(finite, parameters)
+            _check(losses, norms, run.step, config)
+            _copy(parameters, finite)
         optimiser.step()
-
-        run.losses.append(nats)
         run.tokens += batch[-1].numel()
+        if not look:
+            continue
+
+        run.losses += losses
         run.seconds = before + time.perf_counter() - start
         run.stopped = interrupted.is_set() and run.step < config.steps
-        due = run.step % config.evaluate_every == 0 or run.step == config.steps
         if evaluate and due:
             run.evaluations.append([run.step, run.seconds, _evaluate(model, evaluate)])
         if checkpoint and (due or run.stopped):
@@ -215,8 +224,19 @@ def _run(model, batches, config, loss, evaluate, report, checkpoint, interrupted
             left = seconds / (run.step - first_step) * (config.steps - run.step)
             latest = run.evaluations[-1][2] if run.evaluations else None
             speed = (run.tokens - first_tokens) / seconds
-            report(Progress(run.step, config.steps, nats, latest, rate, speed, left, run.stopped))
+            report(Progress(run.step, config.steps, losses[-1], latest, rate, speed, left, run.stopped))
     return run
+
+
+def _check(losses: list[float], norms: list[float], first_step: int, config: TrainConfig) -> None:
+    """Raise Diverged at the first of these steps whose loss or gradient is no finite number."""
+    for step, (nats, norm) in enumerate(zip(losses, norms, strict=True), first_step):
+        if not math.isfinite(nats + norm):
+            raise Diverged(
+                f"step {step + 1}: the loss is {nats} and the length of its gradient {norm}, at the learning "
+                f"rate {learning_rate(config, step):.3g}; the model has its last finite weights back. Try a "
+                "learning rate 10 times lower, or a longer warm-up."
+            )
 
 
 def _evaluate(model: nn.Module, evaluate: Callable[[nn.Module], float]) -> float:

@@ -56,6 +56,15 @@ def test_the_self_check_sees_a_wrong_operation(monkeypatch, module, function, na
     assert f"computes {name} wrongly" in sentence
 
 
+def test_bfloat16_pays_only_where_the_processor_has_instructions_for_it(monkeypatch):
+    for here in (True, False):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda here=here: here)
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, here=here: here)
+        for kind in ("cpu", "cuda"):
+            assert devices.multiplies_bfloat16(torch.device(kind)) == here
+    assert not devices.multiplies_bfloat16(torch.device("mps"))
+
+
 def test_describe_tells_of_the_threads(monkeypatch):
     monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
     monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)

@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from course_utils import checkpoints
+from course_utils import checkpoints, devices, training
 from course_utils.batches import Streams, Windows
+from course_utils.gpt import GPT, GPTConfig
 from course_utils.optimisers import adamw
 from course_utils.recurrent import RecurrentLM
 from course_utils.training import (
@@ -78,7 +80,7 @@ def same(one, other):
 
 
 @KINDS
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", "mixed"])
 @pytest.mark.parametrize("optimiser", ["adamw", "muon"])
 def test_it_learns(make, precision, optimiser):
     settings = {"learning_rate": 0.03, "precision": precision, "optimiser": optimiser}
@@ -86,6 +88,20 @@ def test_it_learns(make, precision, optimiser):
     assert np.mean(done.losses[:5]) > 3.5 and np.mean(done.losses[-5:]) < 2
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     assert not done.stopped and done.step == 150 and done.tokens == 150 * 32
+
+
+@pytest.mark.parametrize("pays", [True, False])
+def test_mixed_precision_multiplies_in_bfloat16_only_where_that_pays(pays, monkeypatch):
+    monkeypatch.setattr(devices, "multiplies_bfloat16", lambda device: pays)
+    seen = []
+
+    def loss(model, batch, state):
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return next_token_loss(model, batch, state)
+
+    run(bigram, replace(CONFIG, steps=1, precision="mixed"), loss=loss)
+    run(bigram, replace(CONFIG, steps=1, precision="float32"), loss=loss)
+    assert seen == [pays, False]
 
 
 def test_equal_seeds_give_equal_runs_and_other_seeds_others():
@@ -209,7 +225,7 @@ def test_it_says_nothing_of_its_own(capfd, tmp_path):
         ("evaluate_every", 0, "steps and evaluate_every are 1 or more"),
         ("warmup_steps", -1, "warmup_steps 0 or more"),
         ("optimiser", "sgd", "optimiser is one of adamw, muon; 'sgd' came"),
-        ("precision", "float16", "precision is 'float32' or 'bfloat16'; 'float16' came"),
+        ("precision", "float16", "precision is 'float32' or 'mixed'; 'float16' came"),
     ],
 )
 def test_settings_that_cannot_train(setting, value, sentence):
@@ -245,6 +261,63 @@ def test_a_gradient_that_is_no_number_stops_the_run_too():
     with pytest.raises(Diverged, match=r"step 3: the loss is \d.* the length of its gradient nan"):
         train(model, batches, CONFIG, loss=loss)
     assert same(weights(model), seen[2])
+
+
+# On a GPU losses are read some at a time; a CPU can do so too
+
+
+@pytest.fixture
+def looks_of_six(monkeypatch):
+    monkeypatch.setitem(training.STEPS_A_LOOK, "cpu", 6)
+
+
+class NumbersRead(TorchDispatchMode):
+    """Counts how often Python asks for the value of a float: each time it would wait for a GPU."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if function is torch.ops.aten._local_scalar_dense.default:
+            self.count += args[0].is_floating_point()
+        return function(*args, **kwargs or {})
+
+
+@KINDS
+def test_a_run_that_looks_seldom_is_the_same_run(make, looks_of_six, monkeypatch):
+    told = []
+    config = replace(CONFIG, optimiser="muon", evaluate_every=9)
+    with NumbersRead() as read:
+        model, seldom = run(make, config, evaluate=lambda model: 0, report=lambda p: told.append(p.step))
+    assert told == [6, 9, 15, 18, 20] and [e[0] for e in seldom.evaluations] == [9, 18, 20]
+    assert not read.count
+    monkeypatch.delitem(training.STEPS_A_LOOK, "cpu")
+    other, often = run(make, config)
+    assert seldom.losses == often.losses and seldom.tokens == often.tokens
+    assert same(weights(model), weights(other))
+
+
+def test_a_run_that_looks_seldom_names_the_step_too_and_goes_back_further(looks_of_six):
+    model, batches, _ = bigram()
+    seen = []
+
+    def loss(model, batch, state):
+        value, state = next_token_loss(model, batch, state)
+        seen.append(weights(model))
+        return value * (math.nan if len(seen) == 9 else 1), state
+
+    with pytest.raises(Diverged, match=r"step 9: the loss is nan"):
+        train(model, batches, replace(CONFIG, evaluate_every=50), loss=loss)
+    assert len(seen) == 12 and same(weights(model), seen[5])  # those of step 6, of the last good look
+
+
+def test_ctrl_c_is_heard_between_two_looks(looks_of_six):
+    def loss(model, batch, state):
+        if model.embedding.weight.grad is not None:  # in the second step
+            signal.raise_signal(signal.SIGINT)
+        return next_token_loss(model, batch, state)
+
+    _, stopped = run(bigram, replace(CONFIG, evaluate_every=50), loss=loss)
+    assert stopped.stopped and stopped.step == 2 == len(stopped.losses)
 
 
 def test_a_full_gpu_is_explained_and_its_memory_let_go():
@@ -408,3 +481,23 @@ def test_on_a_gpu_it_learns_and_resumes(make, tmp_path):
     path = tmp_path / "run.safetensors"
     run(on_gpu, report=lambda p: p.step == 9 and signal.raise_signal(signal.SIGINT), checkpoint=path)
     assert run(on_gpu, checkpoint=path)[1].losses == pytest.approx(run(on_gpu)[1].losses, rel=1e-4)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_on_a_gpu_no_step_waits_between_two_looks():
+    model = GPT(GPTConfig(vocab_size=64, context=8, n_layers=1, n_heads=2, d_model=16)).to("cuda")
+
+    def loss(model, batch, state):
+        place = step[0] % training.STEPS_A_LOOK["cuda"]
+        between = 0 < place < training.STEPS_A_LOOK["cuda"] - 1  # at the first, tables are filled
+        torch.cuda.set_sync_debug_mode("error" if between else "default")
+        step[0] += 1
+        return next_token_loss(model, batch, state)
+
+    step, steps = [0], 3 * training.STEPS_A_LOOK["cuda"]
+    config = replace(CONFIG, steps=steps, evaluate_every=steps, optimiser="muon", precision="mixed")
+    try:
+        done = train(model, Windows(TEXT, 64, 4, 8), config, loss=loss)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert done.step == steps == step[0]

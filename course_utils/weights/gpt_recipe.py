@@ -58,7 +58,7 @@ LIVE = Recipe(
         final_share=0.05,
         weight_decay=0.1,
         evaluate_every=260,
-        precision="bfloat16",
+        precision="mixed",
         optimiser="muon",
         momentum=0.85,
     ),
@@ -179,7 +179,7 @@ def record() -> dict:
 
 # Each has all changes before it; the last is the live recipe.
 _LARGER = replace(PLAIN, rows=LIVE.rows, config=replace(PLAIN.config, learning_rate=3e-3, steps=800))
-_HALF = replace(_LARGER, config=replace(_LARGER.config, precision="bfloat16"))
+_HALF = replace(_LARGER, config=replace(_LARGER.config, precision="mixed"))
 _MUON = replace(_HALF, config=replace(LIVE.config, steps=300))
 _NORMED = replace(_MUON, shape=replace(SMALL, qk_norm=True))
 _LAYER = replace(_MUON, shape=replace(SMALL, qk_norm=True, norm="layer"))

@@ -83,7 +83,7 @@ RECIPES = {
             final_share=0.02,
             weight_decay=0.01,
             evaluate_every=200,
-            precision="bfloat16",
+            precision="mixed",
         ),
     ),
 }
