@@ -5,7 +5,8 @@ to look at, in the form that has been usual since Llama: norms without a mean on
 positions, heads that share keys and values, SwiGLU, no biases, and one matrix as both embedding and head.
 
 Sources: Liu et al. 2018 (a decoder alone); Radford et al. 2018, 2019 (GPT, its initialisation); Touvron et
-al. 2023 (Llama's block); Ainslie et al. 2023 (grouped queries); Press & Wolf 2017 (tied embeddings).
+al. 2023 (Llama's block); Ainslie et al. 2023 (grouped queries); Press & Wolf 2017 (tied embeddings); Pagnoni
+et al. 2024 (embeddings of n-grams).
 """
 
 import math
@@ -26,9 +27,10 @@ class GPTConfig:
 
     With fewer n_kv_heads than n_heads, neighbouring heads share keys and values; all have their own if None.
     d_ff is 8/3 d_model in whole multiples of 64 if None: SwiGLU has three matrices where others have two, so
-    this costs what 4 d_model costs them. The rest is what `BlockConfig` says; Llama and SmolLM2 have the
-    defaults. Raises ValueError for sizes below 1; head counts and widths must divide, as `MultiHeadAttention`
-    says.
+    this costs what 4 d_model costs them. With ngrams from 2 on, runs of up to so many tokens have embeddings
+    as well, in ngram_rows rows: see `NGramEmbedding`. The rest is what `BlockConfig` says; Llama and SmolLM2
+    have the defaults. Raises ValueError for sizes below 1; head counts and widths must divide, as
+    `MultiHeadAttention` says.
     """
 
     vocab_size: int
@@ -43,10 +45,12 @@ class GPTConfig:
     norm_eps: float = 1e-5
     qk_norm: bool = False
     token_shift: bool = False
+    ngrams: int = 1
+    ngram_rows: int = 32_749
     dropout: float = 0.0
 
     def __post_init__(self):
-        for name in ("vocab_size", "context", "n_layers", "n_heads", "d_model"):
+        for name in ("vocab_size", "context", "n_layers", "n_heads", "d_model", "ngrams", "ngram_rows"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} is a whole number from 1 on; {value!r} came")
@@ -70,6 +74,30 @@ class GPTConfig:
         )
 
 
+class NGramEmbedding(nn.Module):
+    """A vector for the 2 tokens that end at each position, for the last 3, and so on to `longest`: their sum.
+
+    So what an n-gram model counts is at hand, at the price of a look-up: nothing is multiplied. No table has
+    room for every n-gram. Each is a number in base vocab_size + 1, and its row is what this leaves divided by
+    the number of rows, best a prime; several n-grams may share a row. Rows start at zero.
+    Source: Pagnoni et al. 2024, section 3.2.1; they have a table for each n.
+    """
+
+    def __init__(self, vocab_size: int, d_model: int, longest: int, rows: int):
+        super().__init__()
+        self.vocab_size, self.longest = vocab_size, longest
+        self.table = nn.Embedding(rows, d_model)
+        nn.init.zeros_(self.table.weight)
+
+    def forward(self, ids: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time d_model"]:
+        """The id `vocab_size` stands for no token, as before the first."""
+        padded = functional.pad(ids, (self.longest - 1, 0), value=self.vocab_size)
+        latest = padded.unfold(1, self.longest, 1).flip(-1)  # (B, T, longest): this id, the one before, ...
+        places = torch.arange(self.longest, device=ids.device)
+        numbers = (latest * (self.vocab_size + 1) ** places).cumsum(-1)[..., 1:]  # (B, T, longest - 1)
+        return self.table(numbers % self.table.num_embeddings).sum(-2)
+
+
 class GPT(nn.Module):
     """Logits for the token after each of those read.
 
@@ -86,6 +114,9 @@ class GPT(nn.Module):
             if parameter.dim() == 2:
                 writes = name.endswith(("output.weight", "down.weight"))
                 nn.init.normal_(parameter, std=0.02 / (2 * config.n_layers if writes else 1) ** 0.5)
+        self.ngrams = None
+        if config.ngrams > 1:
+            self.ngrams = NGramEmbedding(config.vocab_size, config.d_model, config.ngrams, config.ngram_rows)
 
     @property
     def vocab_size(self) -> int:
@@ -121,12 +152,24 @@ class GPT(nn.Module):
                 f"{self.context}, or build it with a longer context"
             )
         x = self.embedding(ids)  # (B, T, d_model)
-        if mask is not None:  # padding hands nothing on: from zeros, blocks without biases make zeros
-            x = x.masked_fill(~mask[:, 0, 0, -ids.shape[1] :, None], 0.0)
+        real = None if mask is None else mask[:, 0, 0, -ids.shape[1] :]  # (B, T): no padding
+        if self.ngrams is not None:
+            x = x + self._of_ngrams(ids, caches, real)
+        if real is not None:  # padding hands nothing on: from zeros, blocks without biases make zeros
+            x = x.masked_fill(~real[..., None], 0.0)
         x = self.decoder(x, caches=caches, mask=mask)
         if last is not None:
             x = x[:, -last:]
         return self.head(x)
+
+    def _of_ngrams(self, ids: Tensor, caches: list[BlockCache] | None, real: Tensor | None) -> Tensor:
+        """The embeddings of the runs that end at each of `ids`; they may begin in what was read before."""
+        read = ids if real is None else ids.masked_fill(~real, self.vocab_size)
+        if caches:
+            read = torch.cat([caches[0].handed_on.get("ids", read[:, :0]), read], dim=1)
+            caches[0].handed_on["ids"] = read
+        length = ids.shape[1]
+        return self.ngrams(read[:, -(length + self.config.ngrams - 1) :])[:, -length:]
 
     def head(self, x: Float[Tensor, "batch time d_model"]) -> Float[Tensor, "batch time vocab"]:
         """Logits from the stream: how alike it is to the embedding of each token."""

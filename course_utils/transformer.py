@@ -100,13 +100,13 @@ class FeedForward(nn.Module):
 
 
 class BlockCache:
-    """What one block keeps between two calls: keys and values of what it wrote, and of the memory, and with
-    `token_shift` what its branches hand on to the next position. Its tensors are replaced, never written to.
+    """What one block keeps between two calls: keys and values of what it wrote, and of the memory, and what
+    else later positions read, as with `token_shift`. Its tensors are replaced, never written to.
     """
 
     def __init__(self):
         self.own, self.memory = KeyValueCache(), KeyValueCache()
-        self.handed_on: dict[str, Tensor] = {}  # by branch: (B, T, d_model / 2)
+        self.handed_on: dict[str, Tensor] = {}  # (B, T, ...) each
 
     def copy(self) -> "BlockCache":
         twin = BlockCache()
@@ -117,13 +117,13 @@ class BlockCache:
     def select(self, rows: list[int]) -> None:
         """Keep these rows of a decoder without memory, in this order; a row may come twice."""
         self.own.keys, self.own.values = self.own.keys[rows], self.own.values[rows]
-        self.handed_on = {branch: x[rows] for branch, x in self.handed_on.items()}
+        self.handed_on = {name: x[rows] for name, x in self.handed_on.items()}
 
     def crop(self, length: int) -> None:
         """Forget all but the first `length` positions that were written."""
         if len(self.own) > length:
             self.own.keys, self.own.values = self.own.keys[..., :length, :], self.own.values[..., :length, :]
-            self.handed_on = {branch: x[:, :length] for branch, x in self.handed_on.items()}
+            self.handed_on = {name: x[:, :length] for name, x in self.handed_on.items()}
 
     @property
     def nbytes(self) -> int:

@@ -70,10 +70,10 @@ def from_model(
 
 def cache_bytes_per_token(config: GPTConfig, itemsize: int) -> int:
     """A key and a value in each layer, as wide as all its kv heads together, of `itemsize` bytes a number;
-    with `token_shift` also half a vector for each of its two branches."""
+    with `token_shift` also half a vector for each of its two branches, with `ngrams` the token's id."""
     kv_heads = config.n_kv_heads or config.n_heads
     numbers = 2 * kv_heads * (config.d_model // config.n_heads) + config.token_shift * config.d_model
-    return config.n_layers * numbers * itemsize
+    return config.n_layers * numbers * itemsize + (config.ngrams > 1) * torch.int64.itemsize
 
 
 class _Watched:

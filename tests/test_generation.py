@@ -88,10 +88,10 @@ def test_rows_end_early_and_cost_nothing_more():
     assert model.tokens == 12 * len(PROMPTS) + sum(length - 1 for length in lengths)
 
 
-@pytest.mark.parametrize("token_shift", [False, True])
-def test_a_real_model_in_a_ragged_batch(token_shift):
+@pytest.mark.parametrize("what", [{}, {"token_shift": True}, {"ngrams": 3, "ngram_rows": 31}], ids=str)
+def test_a_real_model_in_a_ragged_batch(what):
     torch.manual_seed(0)
-    model = GPT(GPTConfig(50, 64, 2, 4, 32, n_kv_heads=2, token_shift=token_shift)).eval()
+    model = GPT(GPTConfig(50, 64, 2, 4, 32, n_kv_heads=2, **what)).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter += 0.3 * torch.randn(parameter.shape)

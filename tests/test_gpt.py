@@ -17,6 +17,8 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 SMALL = GPTConfig(vocab_size=50, context=40, n_layers=3, n_heads=6, n_kv_heads=2, d_model=48, d_ff=80)
 SHIFTED = replace(SMALL, norm="layer", qk_norm=True, token_shift=True)
+COUNTED = replace(SHIFTED, ngrams=4, ngram_rows=37)
+SHAPES = {"Llama's": SMALL, "layer norms, token shift": SHIFTED, "n-grams": COUNTED}
 NAMES = {  # ours -> transformers'
     "embedding.weight": "model.embed_tokens.weight",
     "decoder.norm.weight": "model.norm.weight",
@@ -77,7 +79,7 @@ def model():
     return built(SMALL)
 
 
-@pytest.fixture(params=[SMALL, SHIFTED], ids=["Llama's", "layer norms, token shift"])
+@pytest.fixture(params=SHAPES.values(), ids=SHAPES)
 def each(request):
     return built(request.param)
 
@@ -144,6 +146,30 @@ def test_token_shift_reads_half_of_each_branchs_input_one_position_late():
     torch.testing.assert_close(block(x, mask), y, atol=1e-12, rtol=0)
 
 
+def test_each_position_gets_the_embeddings_of_the_ngrams_that_end_there():
+    ngrams, ids = built(COUNTED).ngrams, ids_of(2, 9)
+    got = ngrams(ids)
+    for row, ids_of_row in zip(got, ids.tolist(), strict=True):
+        text = [50, 50, 50, *ids_of_row]  # 50 is no token
+        for t in range(9):
+            expected = 0
+            for n in (2, 3, 4):
+                digits = text[t + 4 - n : t + 4]
+                number = sum(digit * 51**place for place, digit in enumerate(reversed(digits)))
+                expected = expected + ngrams.table.weight[number % 37]
+            torch.testing.assert_close(row[t], expected)
+
+
+def test_ngrams_cost_a_fresh_model_nothing_and_are_learnt():
+    torch.manual_seed(0)
+    without = GPT(replace(COUNTED, ngrams=1))
+    torch.manual_seed(0)
+    model, ids = GPT(COUNTED), ids_of(2, 9)
+    assert torch.equal(model(ids), without(ids))
+    next_token_loss(model, (ids[:, :-1], ids[:, 1:]), None)[0].backward()
+    assert model.ngrams.table.weight.grad.abs().max() > 0
+
+
 @pytest.mark.parametrize("pieces", [[1] * 40, [40], [7, 1, 1, 20, 11]], ids=str)
 def test_with_a_cache_it_gives_the_same_in_pieces(each, pieces):
     ids, caches = ids_of(2, 40), each.new_caches()
@@ -177,8 +203,9 @@ def test_a_cache_says_what_it_takes_up(each):
     each(ids_of(2, 7), caches)
     shape = each.config
     numbers = 2 * shape.n_kv_heads * 8 + (shape.d_model if shape.token_shift else 0)
-    assert caches[0].nbytes == 2 * 7 * numbers * 8
-    assert cache_bytes_per_token(shape, 8) == shape.n_layers * numbers * 8
+    an_id = 8 if shape.ngrams > 1 else 0  # the first block keeps them for all
+    assert caches[0].nbytes == 2 * 7 * (numbers * 8 + an_id)
+    assert cache_bytes_per_token(shape, 8) == shape.n_layers * numbers * 8 + an_id
 
 
 def test_padding_on_the_left_changes_nothing(each):

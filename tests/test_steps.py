@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from test_gpt import SHIFTED, SMALL, built, ids_of
+from test_gpt import SHAPES, built, ids_of
 
 from course_utils.attention import recorded
 from course_utils.checkpoints import load_into, save_model
@@ -14,7 +14,7 @@ from course_utils.transformer import Block
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.fixture(params=[SMALL, SHIFTED], ids=["Llama's", "layer norms, token shift"])
+@pytest.fixture(params=SHAPES.values(), ids=SHAPES)
 def model(request):
     return built(request.param).float()
 
