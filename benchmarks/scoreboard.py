@@ -171,7 +171,9 @@ def main():
     old_points, old_lines = scoreboard.recorded()
     old = {p.name: p.bits_per_byte for p in old_points} | old_lines
     new = {p.name: p.bits_per_byte for p in points} | lines
-    drifted = [name for name in new if abs(new[name] - old.get(name, float("inf"))) > 1e-3]
+    # the live GPT is trained anew, and two seeds differ by as much
+    allowed = dict.fromkeys(new, 1e-3) | {"GPT, live": 0.03}
+    drifted = [name for name in new if abs(new[name] - old.get(name, float("inf"))) > allowed[name]]
     if drifted:
         sys.exit(f"drifted from what is recorded: {', '.join(drifted)}")
     print("all as recorded")
