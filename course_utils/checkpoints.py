@@ -113,6 +113,22 @@ def load_into(path: str | Path, model: "Module") -> dict:
     return notes
 
 
+def without_first_weights():
+    """A context in which modules are built without first weights, for `fill` to write all of them.
+
+    Random numbers for a hundred million weights take a second. (torch's device "meta" would do, but the first
+    module that is built on it imports torch's compiler, which takes several.)
+    """
+    from torch.overrides import TorchFunctionMode
+
+    class SkipInitialisation(TorchFunctionMode):
+        def __torch_function__(self, function, types, args=(), kwargs=None):
+            if getattr(function, "__module__", None) != "torch.nn.init":
+                return function(*args, **(kwargs or {}))
+
+    return SkipInitialisation()
+
+
 def fill(model: "Module", tensors: dict[str, "Tensor"], source: str) -> None:
     """Copy tensors into a model by name. Raises ValueError, naming `source`, if names or shapes differ."""
     import torch

@@ -93,17 +93,15 @@ def _load_minilm():
 
 
 def _load_smollm2():
-    import torch
     from safetensors import safe_open
 
-    from course_utils.checkpoints import fill
+    from course_utils.checkpoints import fill, without_first_weights
     from course_utils.gpt import GPT, GPTConfig
 
     with safe_open(assets.path("smollm2-135m"), "pt") as file:
         config = json.loads(file.metadata()["notes"])["config"]
-        with torch.device("meta"):  # no time is spent on random weights
+        with without_first_weights():
             model = GPT(GPTConfig(**config))
-        model.to_empty(device="cpu")
         fill(model, {name: file.get_tensor(name) for name in file.keys()}, "smollm2-135m")  # noqa: SIM118
     return model
 

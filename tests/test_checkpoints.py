@@ -13,7 +13,14 @@ from safetensors import safe_open
 from torch import nn
 
 from course_utils import checkpoints
-from course_utils.checkpoints import load, load_into, save, save_model, write_atomic
+from course_utils.checkpoints import (
+    load,
+    load_into,
+    save,
+    save_model,
+    without_first_weights,
+    write_atomic,
+)
 
 KILLS = 100 if os.environ.get("COURSE_FULL") else 10
 FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system can't fork")
@@ -146,6 +153,14 @@ def test_weights_come_back_and_stay_tied(tmp_path):
     assert load_into(path, other) == {"trained": True}
     assert torch.equal(other.head.weight, model.embedding.weight) and torch.equal(other.seen, model.seen)
     assert other.head.weight is other.embedding.weight
+
+
+def test_modules_built_without_first_weights_draw_no_random_number():
+    torch.manual_seed(0)
+    with without_first_weights():
+        model = Tied()
+    assert torch.equal(torch.rand(3), torch.rand(3, generator=torch.Generator().manual_seed(0)))
+    assert model.head.weight is model.embedding.weight and model.embedding.weight.shape == (5, 3)
 
 
 def test_half_precision_halves_the_file_and_loads_as_float32(tmp_path):
