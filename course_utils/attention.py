@@ -22,6 +22,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from course_utils.devices import multiplies_bfloat16
+
 
 def attention_weights(
     q: Float[Tensor, "... queries width"],
@@ -150,22 +152,52 @@ def _angles(t: int, width: int, start: int, base: float) -> Float[Tensor, "t wid
 class KeyValueCache:
     """The keys and values (B, kv heads, T, D) that one attention has computed so far.
 
-    Self-attention adds to it with each call; cross-attention fills it once. Its tensors are replaced, never
-    written to, so `copy.copy` keeps a state to come back to.
+    Self-attention adds to it with each call; cross-attention fills it once. What it holds is never written
+    over, so `copy.copy` keeps a state to come back to.
     """
 
     def __init__(self):
         self.keys: Tensor | None = None
         self.values: Tensor | None = None
+        self._room: _Room | None = None
 
     def __len__(self) -> int:
         return 0 if self.keys is None else self.keys.shape[-2]
 
     def extend(self, keys: Tensor, values: Tensor) -> None:
-        if self.keys is not None:
-            keys = torch.cat([self.keys, keys], dim=-2)
-            values = torch.cat([self.values, values], dim=-2)
-        self.keys, self.values = keys, values
+        if self.keys is None:
+            self.keys, self.values = keys, values
+        elif keys.requires_grad:  # what a gradient will ask for must not be written to
+            self.keys = torch.cat([self.keys, keys], dim=-2)
+            self.values = torch.cat([self.values, values], dim=-2)
+        else:
+            if self._room is None or not self._room.continues(self.keys, keys.shape[-2]):
+                self._room = _Room(self.keys, self.values, 2 * (len(self) + keys.shape[-2]))
+            self.keys, self.values = self._room.append(keys, values)
+
+
+class _Room:
+    """Keys and values, and as much memory after them: else each new token would copy all before it."""
+
+    def __init__(self, keys: Tensor, values: Tensor, size: int):
+        self.both = [x.new_empty((*x.shape[:-2], size, x.shape[-1])) for x in (keys, values)]
+        self.length = 0
+        self.append(keys, values)
+
+    def continues(self, keys: Tensor, n: int) -> bool:
+        """Whether n more can be written after these keys: they lie here, and nobody has written on."""
+        here = self.both[0]
+        return (
+            here.data_ptr() == keys.data_ptr()
+            and self.length == keys.shape[-2] <= here.shape[-2] - n
+            and torch.is_inference_mode_enabled() >= here.is_inference()
+        )
+
+    def append(self, keys: Tensor, values: Tensor) -> list[Tensor]:
+        start, self.length = self.length, self.length + keys.shape[-2]
+        for room, new in zip(self.both, (keys, values), strict=True):
+            room[..., start : self.length, :] = new
+        return [room[..., : self.length, :] for room in self.both]
 
 
 QK_NORMS = {"rms": functional.rms_norm, "layer": functional.layer_norm}
@@ -296,12 +328,13 @@ def recorded(attentions: Sequence[MultiHeadAttention]) -> Iterator[dict[int, Ten
 def fused_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
     """The output of `scaled_dot_product_attention` by torch's kernel, which never stores the weights.
 
-    In bfloat16 on a CPU and over few keys the products themselves are faster, above all backward (`python3
-    course.py bench attention`): there they are written out.
+    On a CPU that multiplies bfloat16, in bfloat16 and over few keys the products themselves are faster, above
+    all backward (`python3 course.py bench attention`): there they are written out.
     """
     _check_length(k.shape[-2])
     _check_mask(mask, (*q.shape[:-1], k.shape[-2]))
-    if q.dtype == torch.bfloat16 and q.device.type == "cpu" and k.shape[-2] <= 256:
+    on_cpu = q.device.type == "cpu"
+    if on_cpu and q.dtype == torch.bfloat16 and k.shape[-2] <= 256 and multiplies_bfloat16(q.device):
         scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
         if mask is not None:
             # Not -inf: a row of nothing else has gradients that are NaN.
@@ -313,7 +346,7 @@ def fused_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None)
     if mask is None:
         return gathered
     looks = mask.any(-1, keepdim=True)
-    if looks.device.type == "cpu" and looks.all():  # to ask this of a GPU would make it wait
+    if on_cpu and looks.all():  # to ask this of a GPU would make it wait
         return gathered
     return gathered.masked_fill(~looks, 0.0)
 

@@ -5,6 +5,7 @@ weights once, and of starting some thousand operations (`python3 course.py bench
 here the matrices that read the same vector become one, stored as such a product reads it.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -23,13 +24,15 @@ def lay_out_for_steps(model: GPT) -> GPT:
     """Give a model's blocks a way of their own for single tokens; on a CPU, in place.
 
     In float32 the weights are stored anew, columns as rows. bfloat16 gets, besides the weights, a copy in the
-    blocks that oneDNN reads, where the processor multiplies bfloat16: train such a model no further.
-    Elsewhere nothing changes.
+    blocks that oneDNN reads, where the processor multiplies bfloat16: train such a model no further. Where it
+    doesn't, matrices are only joined. On a GPU nothing changes.
     """
     weight = model.embedding.weight
-    blocked = weight.dtype == torch.bfloat16 and multiplies_bfloat16(weight.device)
-    if weight.device.type == "cpu" and (blocked or weight.dtype == torch.float32):
-        product = _in_blocks if blocked else _in_columns
+    if weight.device.type == "cpu":
+        if weight.dtype == torch.float32:
+            product = _in_columns
+        else:
+            product = _in_blocks if multiplies_bfloat16(weight.device) else _in_rows
         for block in model.decoder.blocks:
             block.forward = _with_steps(block, product)
         model.head = product([model.embedding])
@@ -64,13 +67,36 @@ def _with_steps(block: Block, product: Callable[[Sequence[nn.Module]], Product])
     return forward
 
 
-def _in_columns(modules: Sequence[nn.Module]) -> Product:
+def _in_rows(modules: Sequence[nn.Module]) -> Product:
     """x -> what the modules make of x, side by side. Their weights become views of one matrix."""
+    rows = torch.cat([module.weight.detach() for module in modules])
+    _become_parts(modules, rows)
+    return lambda x: functional.linear(x, rows)
+
+
+def _in_columns(modules: Sequence[nn.Module]) -> Product:
+    """The same, of the matrix with its columns as rows.
+
+    For a single token it is computed in four parts, each a quarter of x times the rows that belong to it, and
+    their sum: so each thread reads a stretch of memory of its own, nearly as fast as memory can be read.
+    """
     columns = torch.cat([module.weight.detach() for module in modules]).T.contiguous()
+    _become_parts(modules, columns.T)
+    quarters = columns.unflatten(0, (math.gcd(4, len(columns)), -1))  # (4, width / 4, all sizes)
+
+    def product(x: Tensor) -> Tensor:
+        if x.shape[1] > 1:
+            return x @ columns
+        parts = x.unflatten(-1, (len(quarters), -1))[:, 0].transpose(0, 1)  # (4, B, width / 4)
+        return (parts @ quarters).sum(0)[:, None]
+
+    return product
+
+
+def _become_parts(modules: Sequence[nn.Module], rows: Tensor) -> None:
     sizes = [len(module.weight) for module in modules]
-    for module, part in zip(modules, columns.split(sizes, dim=1), strict=True):
-        module.weight.data = part.T
-    return lambda x: x @ columns
+    for module, part in zip(modules, rows.split(sizes), strict=True):
+        module.weight.data = part
 
 
 def _in_blocks(modules: Sequence[nn.Module]) -> Product:

@@ -101,7 +101,7 @@ class FeedForward(nn.Module):
 
 class BlockCache:
     """What one block keeps between two calls: keys and values of what it wrote, and of the memory, and what
-    else later positions read, as with `token_shift`. Its tensors are replaced, never written to.
+    else later positions read, as with `token_shift`. What it holds is never written over.
     """
 
     def __init__(self):
