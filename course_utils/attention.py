@@ -167,7 +167,7 @@ class KeyValueCache:
     def extend(self, keys: Tensor, values: Tensor) -> None:
         if self.keys is None:
             self.keys, self.values = keys, values
-        elif keys.requires_grad:  # what a gradient will ask for must not be written to
+        elif keys.requires_grad or self.keys.requires_grad:  # what a gradient asks for must not be written to
             self.keys = torch.cat([self.keys, keys], dim=-2)
             self.values = torch.cat([self.values, values], dim=-2)
         else:

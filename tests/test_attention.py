@@ -335,6 +335,68 @@ def test_tensors_that_do_not_lie_in_order_give_the_same():
             close(got, expected, 1e-6)
 
 
+# What a cache holds is never written over
+
+
+def filled(n):
+    """A cache to which n keys were added, one by one, and these keys (1, 2, n, 3)."""
+    cache, keys = KeyValueCache(), x(1, 2, n, 3)
+    for key in keys.split(1, dim=2):
+        cache.extend(key, -key)
+    return cache, keys
+
+
+def test_a_cache_grows_by_what_comes_and_seldom_copies_what_it_holds():
+    cache, keys = filled(3)
+    places = set()
+    for t in range(3, 60):
+        new = x(1, 2, 1, 3)
+        cache.extend(new, -new)
+        keys = torch.cat([keys, new], dim=2)
+        places.add(cache.keys.data_ptr())
+        assert torch.equal(cache.keys, keys) and torch.equal(cache.values, -keys) and len(cache) == t + 1
+    assert len(places) < 7
+
+
+def test_a_copy_and_the_original_go_on_each_for_itself():
+    cache, keys = filled(5)
+    twin, (one, other) = copy.copy(cache), x(2, 1, 2, 1, 3)
+    cache.extend(one, one)
+    twin.extend(other, other)
+    assert torch.equal(cache.keys, torch.cat([keys, one], dim=2))
+    assert torch.equal(twin.keys, torch.cat([keys, other], dim=2))
+
+
+def test_a_cache_that_was_cropped_or_rearranged_goes_on_and_leaves_others_alone():
+    cache, keys = filled(5)
+    before, new = copy.copy(cache), x(1, 2, 1, 3)
+    cache.keys, cache.values = cache.keys[..., :2, :], cache.values[..., :2, :]
+    cache.extend(new, new)
+    assert torch.equal(cache.keys, torch.cat([keys[:, :, :2], new], dim=2))
+    assert torch.equal(before.keys, keys)
+    cache.keys, cache.values = cache.keys[[0, 0]], cache.values[[0, 0]]
+    cache.extend(new.expand(2, -1, -1, -1), new.expand(2, -1, -1, -1))
+    assert cache.keys.shape == (2, 2, 4, 3) and torch.equal(before.keys, keys)
+
+
+def test_a_cache_goes_on_in_and_out_of_inference_mode_and_with_gradients():
+    with torch.inference_mode():
+        cache, keys = filled(3)
+    new = x(1, 2, 1, 3)
+    cache.extend(new, new)
+    with torch.inference_mode():
+        cache.extend(new, new)
+    assert torch.equal(cache.keys, torch.cat([keys, new, new], dim=2))
+    cache, keys = filled(3)
+    first, second = (x(1, 2, 1, 3).requires_grad_() for _ in range(2))
+    cache.extend(first, first)
+    total = cache.keys.square().sum()
+    cache.extend(second, second)
+    (total + cache.keys.sum()).backward()
+    torch.testing.assert_close(first.grad, 2 * first + 1)
+    assert torch.equal(second.grad, torch.ones(1, 2, 1, 3))
+
+
 @pytest.mark.parametrize("return_weights", [True, False], ids=["written out", "fused"])
 def test_a_nan_is_handed_on_and_stays_in_its_sequence(return_weights):
     model, inputs = built(), x(3, 7, 32)
