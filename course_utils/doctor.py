@@ -38,7 +38,8 @@ def torch(root: Path) -> str:
     from course_utils import devices
 
     facts = devices.describe()
-    return f"{facts['torch']}, computing on {facts['device']}"
+    mixed = facts["mixed precision"]
+    return f"{facts['torch']}, computing on {facts['device']}, mixed precision in {mixed}"
 
 
 def numbers(root: Path) -> str:

@@ -62,6 +62,7 @@ def test_bfloat16_pays_only_where_the_processor_has_instructions_for_it(monkeypa
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, here=here: here)
         for kind in ("cpu", "cuda"):
             assert devices.multiplies_bfloat16(torch.device(kind)) == here
+        assert devices.describe()["mixed precision"].startswith("bfloat16" if here else "float32")
     assert not devices.multiplies_bfloat16(torch.device("mps"))
 
 
