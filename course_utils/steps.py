@@ -24,15 +24,14 @@ def lay_out_for_steps(model: GPT) -> GPT:
     """Give a model's blocks a way of their own for single tokens; on a CPU, in place.
 
     In float32 the weights are stored anew, columns as rows. bfloat16 gets, besides the weights, a copy in the
-    blocks that oneDNN reads, where the processor multiplies bfloat16: train such a model no further. Where it
-    doesn't, matrices are only joined. On a GPU nothing changes.
+    blocks that oneDNN reads, where the processor multiplies bfloat16: train such a model no further. In
+    any other case matrices are only joined; on a GPU nothing changes.
     """
     weight = model.embedding.weight
     if weight.device.type == "cpu":
-        if weight.dtype == torch.float32:
-            product = _in_columns
-        else:
-            product = _in_blocks if multiplies_bfloat16(weight.device) else _in_rows
+        product = _in_columns if weight.dtype == torch.float32 else _in_rows
+        if weight.dtype == torch.bfloat16 and multiplies_bfloat16(weight.device):
+            product = _in_blocks
         for block in model.decoder.blocks:
             block.forward = _with_steps(block, product)
         model.head = product([model.embedding])

@@ -4,6 +4,7 @@ import pytest
 import torch
 from test_gpt import SHAPES, built, ids_of
 
+from course_utils import steps
 from course_utils.attention import recorded
 from course_utils.checkpoints import load_into, save_model
 from course_utils.generation import generate
@@ -70,3 +71,15 @@ def test_in_bfloat16_it_is_as_near_to_float32_as_before(model):
     before = errors()
     lay_out_for_steps(model)
     assert errors() < 1.2 * before
+
+
+@pytest.mark.parametrize("pays", [True, False])
+def test_other_precisions_are_never_read_as_bfloat16(model, pays, monkeypatch):
+    monkeypatch.setattr(steps, "multiplies_bfloat16", lambda device: pays)
+    model.double()
+    ids, expected = ids_of(2, 20), model(ids_of(2, 20))
+    lay_out_for_steps(model)
+    caches = model.new_caches()
+    got = torch.cat([model(ids[:, t : t + 1], caches) for t in range(20)], dim=1)
+    assert got.dtype == torch.float64
+    torch.testing.assert_close(got, expected, atol=1e-6, rtol=0)
