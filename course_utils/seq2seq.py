@@ -40,8 +40,10 @@ class Pairs:
     """Random batches of sources and targets for `training.train`.
 
     `next()` gives (source, lengths, target): the rows padded to the longest of the batch, the target between
-    START and END. Rows are drawn with replacement by a generator of their own, whose state is all there is to
-    save. Raises ValueError if the numbers of sources and targets differ, or one is empty.
+    START and END. Rows are drawn with replacement by a generator of their own, for `pool` batches at once;
+    those are sorted by length and cut into batches, which come in random order. So rows of a batch are of
+    like length, and less of what is computed is padding. Raises ValueError if the numbers of sources and
+    targets differ, or one is empty.
     """
 
     def __init__(
@@ -50,19 +52,23 @@ class Pairs:
         targets: Sequence[Sequence[int]],
         batch_size: int,
         seed: int = 0,
+        pool: int = 1,
     ):
-        if len(sources) != len(targets) or batch_size < 1:
+        if len(sources) != len(targets) or batch_size < 1 or pool < 1:
             raise ValueError(
-                f"sources and targets come in pairs, and batch_size is 1 or more; {len(sources)}, "
-                f"{len(targets)} and {batch_size} came"
+                f"sources and targets come in pairs, batch_size and pool are 1 or more; {len(sources)}, "
+                f"{len(targets)}, {batch_size} and {pool} came"
             )
         self._source, self._lengths = padded(sources)
         self._target, self._target_lengths = padded([[START, *target, END] for target in targets])
-        self.batch_size = batch_size
+        self.batch_size, self.pool = batch_size, pool
         self._generator = torch.Generator().manual_seed(seed)
+        self._waiting = torch.empty(0, batch_size, dtype=torch.long)  # rows of the pool's batches to come
 
     def next(self) -> tuple[Tensor, Tensor, Tensor]:
-        rows = torch.randint(len(self._source), (self.batch_size,), generator=self._generator)
+        if not len(self._waiting):
+            self._waiting = self._drawn()
+        rows, self._waiting = self._waiting[0], self._waiting[1:]
         lengths, target_lengths = self._lengths[rows], self._target_lengths[rows]
         return (
             self._source[rows, : lengths.max()],
@@ -70,19 +76,29 @@ class Pairs:
             self._target[rows, : target_lengths.max()],
         )
 
+    def _drawn(self) -> Int[Tensor, "pool batch"]:
+        size = (self.pool * self.batch_size,)
+        rows = torch.randint(len(self._source), size, generator=self._generator)
+        by_length = (self._lengths + self._target_lengths)[rows].argsort(stable=True)
+        order = torch.randperm(self.pool, generator=self._generator)
+        return rows[by_length].view(self.pool, -1)[order]
+
     def state(self) -> dict[str, Tensor]:
-        shape = torch.tensor([*self._source.shape, *self._target.shape, self.batch_size])
-        return {"shape": shape, "generator": self._generator.get_state()}
+        shape = torch.tensor([*self._source.shape, *self._target.shape, self.batch_size, self.pool])
+        return {"shape": shape, "waiting": self._waiting, "generator": self._generator.get_state()}
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Go to where `state()` was taken. Raises ValueError if those were other pairs or batches."""
         came, ours = state["shape"].tolist(), self.state()["shape"].tolist()
         if came != ours:
             raise ValueError(
-                "the run to resume read sources of {} x {} and targets of {} x {} in batches of {}; here "
-                "they are {} x {} and {} x {} in batches of {}".format(*came, *ours)
+                "the run to resume read sources of {} x {} and targets of {} x {} in batches of {}, drawn {} "
+                "at once; here they are {} x {} and {} x {} in batches of {}, drawn {} at once".format(
+                    *came, *ours
+                )
             )
         self._generator.set_state(state["generator"])
+        self._waiting = state["waiting"]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,9 @@
 """The encoder-decoders: padding must not matter, writing step by step must equal reading the true target, and
 a run must resume."""
 
+import itertools
+import statistics
+
 import pytest
 import torch
 from torch.nn import functional
@@ -39,8 +42,9 @@ def test_padding_and_lengths():
             seq2seq.padded(rows)
 
 
-def test_a_batch_is_cut_to_its_longest_rows():
-    pairs = Pairs(SOURCES, TARGETS, batch_size=2)
+@pytest.mark.parametrize("pool", [1, 3])
+def test_a_batch_is_cut_to_its_longest_rows(pool):
+    pairs = Pairs(SOURCES, TARGETS, batch_size=2, pool=pool)
     seen = set()
     for _ in range(40):
         source, lengths, target = pairs.next()
@@ -54,17 +58,37 @@ def test_a_batch_is_cut_to_its_longest_rows():
     assert seen == {0, 1, 2, 3}
 
 
-def test_pairs_come_in_pairs_and_go_on_where_they_stopped():
-    with pytest.raises(ValueError, match="4, 3 and 2 came"):
+def test_the_batches_of_a_pool_have_rows_of_like_length_and_come_in_random_order():
+    rows = [[3] * length for length in range(1, 21)]
+
+    def pools(pool):
+        pairs = Pairs(rows, rows, batch_size=4, seed=1, pool=pool)
+        return [[sorted(pairs.next()[1].tolist()) for _ in range(5)] for _ in range(30)]
+
+    for batches in pools(5):
+        in_order = sorted(batches)
+        assert all(shorter[-1] <= longer[0] for shorter, longer in itertools.pairwise(in_order))
+    assert len({batches.index(min(batches)) for batches in pools(5)}) == 5
+    assert any(max(batch) - min(batch) > 12 for batch in itertools.chain(*pools(1)))
+    lengths = [length for batch in itertools.chain(*pools(5)) for length in batch]
+    assert set(lengths) == set(range(1, 21)) and abs(statistics.mean(lengths) - 10.5) < 1
+
+
+@pytest.mark.parametrize("pool", [1, 3])
+def test_pairs_come_in_pairs_and_go_on_where_they_stopped(pool):
+    with pytest.raises(ValueError, match="4, 3, 2 and 1 came"):
         Pairs(SOURCES, TARGETS[:3], batch_size=2)
-    pairs, other = Pairs(SOURCES, TARGETS, 2, seed=1), Pairs(SOURCES, TARGETS, 2, seed=2)
+    with pytest.raises(ValueError, match="4, 4, 2 and 0 came"):
+        Pairs(SOURCES, TARGETS, batch_size=2, pool=0)
+    pairs, other = (Pairs(SOURCES, TARGETS, 2, seed=seed, pool=pool) for seed in (1, 2))
     pairs.next()
     state = pairs.state()
     other.restore(state)
-    for one, two in zip(pairs.next(), other.next(), strict=True):
-        assert torch.equal(one, two)
-    with pytest.raises(ValueError, match=r"in batches of 2; here they are .* in batches of 3"):
-        Pairs(SOURCES, TARGETS, 3).restore(state)
+    for _ in range(5):
+        for one, two in zip(pairs.next(), other.next(), strict=True):
+            assert torch.equal(one, two)
+    with pytest.raises(ValueError, match=r"batches of 2, drawn . at once; here they are .* batches of 3"):
+        Pairs(SOURCES, TARGETS, 3, pool=pool).restore(state)
 
 
 # ---- the models ------------------------------------------------------------------------------------------
@@ -154,10 +178,8 @@ def test_a_stopped_run_goes_on_bit_by_bit(n_heads, tmp_path):
     config = TrainConfig(steps=12, learning_rate=0.01, warmup_steps=3, evaluate_every=5)
 
     def run(checkpoint, report=None):
-        model = built(n_heads)
-        return model, train(
-            model, Pairs(SOURCES, TARGETS, 3), config, loss=pair_loss, report=report, checkpoint=checkpoint
-        )
+        model, pairs = built(n_heads), Pairs(SOURCES, TARGETS, 3, pool=2)
+        return model, train(model, pairs, config, loss=pair_loss, report=report, checkpoint=checkpoint)
 
     def stop(progress):
         if progress.step == 7:
