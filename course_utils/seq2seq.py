@@ -14,6 +14,7 @@ recurrent step, so that training runs all steps at once).
 """
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from course_utils.attention import KeyValueCache, MultiHeadAttention, padding_mask, recorded
 from course_utils.phonemes import END, PAD, START
@@ -32,8 +33,10 @@ def padded(rows: Sequence[Sequence[int]]) -> tuple[Int[Tensor, "batch longest"],
     there is no row, or one without an id."""
     if not rows or not all(rows):
         raise ValueError(f"each of the rows has at least one id; {list(rows)[:3]} came")
-    tensors = [torch.tensor(row) for row in rows]
-    return pad_sequence(tensors, batch_first=True, padding_value=PAD), torch.tensor([*map(len, rows)])
+    lengths = torch.tensor([*map(len, rows)])
+    array = torch.full((len(rows), lengths.max()), PAD)
+    array[torch.arange(array.shape[1]) < lengths[:, None]] = torch.tensor([*itertools.chain(*rows)])
+    return array, lengths
 
 
 class Pairs:
@@ -172,8 +175,21 @@ def pair_loss(model: nn.Module, batch: tuple[Tensor, ...], state: None) -> tuple
 
 
 @torch.no_grad()
-def greedy(model: nn.Module, sources: Sequence[Sequence[int]], longest: int = 32) -> list[list[int]]:
-    """Write the target of each source, always taking the likeliest token, until END or `longest` tokens."""
+def greedy(
+    model: nn.Module, sources: Sequence[Sequence[int]], longest: int = 32, at_once: int | None = None
+) -> list[list[int]]:
+    """Write the target of each source, always taking the likeliest token, until END or `longest` tokens.
+
+    All sources are one batch, in their order. With `at_once` they go in batches of that many of like length,
+    which is faster: a short one need not wait for the longest. The answers stay in the order of the sources.
+    """
+    if at_once:
+        order = sorted(range(len(sources)), key=lambda row: len(sources[row]))
+        written = {}
+        for first in range(0, len(order), at_once):
+            rows = order[first : first + at_once]
+            written |= zip(rows, greedy(model, [sources[row] for row in rows], longest), strict=True)
+        return [written[row] for row in range(len(sources))]
     device = next(model.parameters()).device
     source, lengths = (tensor.to(device) for tensor in padded(sources))
     training = model.training
