@@ -18,12 +18,64 @@ from course_utils.devices import multiplies_bfloat16
 BETAS = (0.9, 0.99)  # steadier than 0.999 where a run has only thousands of steps
 
 
-def adamw(model: nn.Module, weight_decay: float) -> torch.optim.AdamW:
-    """AdamW. Matrices decay; biases and gains (of one dimension) and embeddings don't: a row of an embedding
-    whose token is rare would shrink at every step and be corrected at few."""
+class AdamW:
+    """AdamW: each number moves by its averaged gradient over the root of its averaged squared gradient.
+
+    It has the face of a `torch.optim.AdamW` and runs the same fused operation, bit for bit: `param_groups`
+    (each with "params" and "weight_decay"), whose "lr" is the rate, `state` by parameter, `zero_grad` and
+    `step`. But torch's class imports torch's compiler at its first step, which takes seconds.
+    """
+
+    def __init__(self, groups: list[dict]):
+        self.param_groups = [{"lr": 1e-3} | group for group in groups]
+        self.state = defaultdict(dict)
+
+    def zero_grad(self) -> None:
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        for group in self.param_groups:
+            if parameters := [parameter for parameter in group["params"] if parameter.grad is not None]:
+                self._move(parameters, group["lr"], group["weight_decay"])
+
+    def _move(self, parameters: list[nn.Parameter], rate: float, weight_decay: float) -> None:
+        for parameter in parameters:
+            if not self.state[parameter]:
+                self.state[parameter] = {
+                    "step": torch.zeros((), device=parameter.device),
+                    "exp_avg": torch.zeros_like(parameter),
+                    "exp_avg_sq": torch.zeros_like(parameter),
+                }
+        steps, averages, squares = (
+            [self.state[parameter][key] for parameter in parameters]
+            for key in ("step", "exp_avg", "exp_avg_sq")
+        )
+        torch._foreach_add_(steps, 1)
+        torch._fused_adamw_(
+            parameters,
+            [parameter.grad for parameter in parameters],
+            averages,
+            squares,
+            [],
+            steps,
+            lr=rate,
+            beta1=BETAS[0],
+            beta2=BETAS[1],
+            weight_decay=weight_decay,
+            eps=1e-8,
+            amsgrad=False,
+            maximize=False,
+        )
+
+
+def adamw(model: nn.Module, weight_decay: float) -> AdamW:
+    """AdamW for a model. Matrices decay; biases and gains (of one dimension) and embeddings don't: a row of
+    an embedding whose token is rare would shrink at every step and be corrected at few."""
     matrices, rest = split(model)
-    groups = [{"params": matrices}, {"params": rest, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, betas=BETAS, weight_decay=weight_decay, fused=True)
+    return AdamW([{"params": matrices, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}])
 
 
 def split(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
@@ -58,8 +110,7 @@ def orthogonalised(
 class Muon:
     """Muon for the matrices of a model, AdamW at `rest_share` of its learning rate for the rest.
 
-    It has the face of a `torch.optim.Optimizer`: `param_groups`, whose "lr" is the rate, `state` by
-    parameter, `zero_grad` and `step`.
+    It has the face of `AdamW`.
     """
 
     def __init__(
@@ -67,16 +118,12 @@ class Muon:
     ):
         matrices, rest = split(model)
         self.momentum = momentum
-        self.adamw = torch.optim.AdamW(rest, betas=BETAS, weight_decay=0.0, fused=True)
+        self.adamw = AdamW([{"params": rest, "weight_decay": 0.0, "share": rest_share}])
         self.state = self.adamw.state
         self.matrices = {"params": matrices, "lr": 0.02, "weight_decay": weight_decay}
         self.param_groups = [self.matrices, *self.adamw.param_groups]
-        self.adamw.param_groups[0]["share"] = rest_share
 
-    def zero_grad(self) -> None:
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                parameter.grad = None
+    zero_grad = AdamW.zero_grad
 
     @torch.no_grad()
     def step(self) -> None:

@@ -1,12 +1,14 @@
 """Muon against torch's own, and which parameters it takes."""
 
 import copy
+import subprocess
+import sys
 
 import pytest
 import torch
 
 from course_utils.gpt import GPT, GPTConfig
-from course_utils.optimisers import BETAS, Muon, orthogonalised, split
+from course_utils.optimisers import BETAS, Muon, adamw, orthogonalised, split
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 SHAPE = GPTConfig(vocab_size=11, context=8, n_layers=2, n_heads=2, d_model=16, d_ff=24)
@@ -38,6 +40,48 @@ def test_it_moves_as_torchs_muon_and_adamw_do(weight_decay):
     ]
     # both orthogonalise in bfloat16, whose sums depend on how matrices are stacked
     torch.testing.assert_close(moved(ours, [optimiser]), moved(theirs, peers), atol=2e-3, rtol=0)
+
+
+def test_adamw_is_torchs_bit_for_bit():
+    torch.manual_seed(0)
+    ours = GPT(SHAPE)
+    theirs = copy.deepcopy(ours)
+    matrices, rest = split(theirs)
+    groups = [{"params": matrices}, {"params": rest, "weight_decay": 0.0}]
+    peer = torch.optim.AdamW(groups, lr=1e-3, betas=BETAS, weight_decay=0.3, fused=True)
+    assert torch.equal(moved(ours, [adamw(ours, 0.3)]), moved(theirs, [peer]))
+
+
+def test_a_parameter_without_a_gradient_stays():
+    model = GPT(SHAPE)
+    before = torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+    optimiser = adamw(model, 0.3)
+    optimiser.step()
+    assert torch.equal(before, torch.cat([parameter.flatten() for parameter in model.parameters()]))
+    next(model.parameters()).grad = torch.ones_like(next(model.parameters()))
+    optimiser.step()
+    after = torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
+    size = next(model.parameters()).numel()
+    assert (after != before)[:size].all() and torch.equal(after[size:], before[size:])
+    optimiser.zero_grad()
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+COMPILES = """
+import sys, torch
+from course_utils.batches import Windows
+from course_utils.gpt import GPT, GPTConfig
+from course_utils.training import TrainConfig, train
+model = GPT(GPTConfig(11, context=8, n_layers=1, n_heads=2, d_model=16))
+for optimiser in ("adamw", "muon"):
+    train(model, Windows(torch.arange(99).numpy() % 11, 11, 2, 8), TrainConfig(2, 0.01, optimiser=optimiser))
+print([name for name in ("torch._dynamo", "sympy") if name in sys.modules])
+"""
+
+
+def test_training_does_not_import_torchs_compiler():
+    done = subprocess.run([sys.executable, "-c", COMPILES], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_the_comparison_notices_another_momentum():
