@@ -116,7 +116,21 @@ def test_a_split_answer_counts_once_and_an_exercise_that_is_gone_not_at_all(chap
     assert "of 3 exercises done, about 37 of 37" in repr(core_path("1"))
 
 
-@pytest.mark.parametrize("content", [None, "{", json.dumps({"cells": 3})], ids=repr)
+CELL = {"cell_type": "code", "id": "a", "source": [], "metadata": {}}
+DAMAGED = [3, {}, CELL | {"source": 3}, CELL | {"metadata": 3}, CELL | {"metadata": {"tags": [[]]}}]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        "{",
+        "[" * 100_000,
+        "[3]",
+        *(json.dumps({"cells": cells}) for cells in (3, *([c] for c in DAMAGED))),
+    ],
+    ids=lambda content: str(content)[:60],
+)
 def test_no_chapter_that_can_be_read(content, tmp_path):
     if content:
         (tmp_path / "01_ngrams.ipynb").write_text(content, encoding="utf-8")

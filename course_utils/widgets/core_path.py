@@ -38,10 +38,10 @@ def core_path(chapter: str) -> "CorePath":
 def stops_of(chapter: str) -> list[Stop]:
     """The sections and exercises on the core path; none if the chapter isn't in the current folder."""
     found, place, stops = chapters.read(chapter), None, {}
-    for cell in found[1].cells if found else ():
-        if cell.cell_type == "markdown" and (heading := chapters.heading_of(cell.source)):
+    for cell in found[1] if found else ():
+        if cell.kind == "markdown" and (heading := chapters.heading_of(cell.source)):
             place = Place(found[0], cell.id, heading)
-        if place is None or "core" not in cell.metadata.get("tags", []):
+        if place is None or "core" not in cell.tags:
             continue
         exercise, minutes = cell.metadata.get("exercise", ""), cell.metadata.get("minutes", 0)
         if exercise in CHECKS:
