@@ -364,7 +364,7 @@ def run(command, variables=None):
     process = subprocess.Popen(
         [str(part) for part in command],
         cwd=HERE,
-        env={**os.environ, **(variables or {})},
+        env={"UV_NO_WRAP": "1", **os.environ, **(variables or {})},  # explanation() takes one line of it
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",

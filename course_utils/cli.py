@@ -107,6 +107,10 @@ def _fetch_assets() -> None:
         assets.fetch()
 
 
+# Each file whole in one of two processes, in order: the long ones, browser and chapters, come first.
+TWO_AT_A_TIME = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+
+
 def test(options) -> int:
     """run every check, as CI does: ruff, then pytest (which takes further options)"""
     from course_utils import browsers
@@ -116,7 +120,8 @@ def test(options) -> int:
     environment = dict(os.environ, COURSE_FULL="1") if options.full else dict(os.environ)
     environment |= browsers.find_or_install()
     run = [sys.executable, "-m"]
-    steps = [["ruff", "format", "--check", "."], ["ruff", "check", "."], ["pytest", "-ra", *options.rest]]
+    pytest = ["pytest", "-ra", *([] if options.rest else TWO_AT_A_TIME)]
+    steps = [["ruff", "format", "--check", "."], ["ruff", "check", "."], [*pytest, *options.rest]]
     failed = [step for step in steps if subprocess.call([*run, *step], cwd=ROOT, env=environment)]
     for step in failed:
         print(f"course.py test: `{' '.join(step)}` failed", file=sys.stderr)
@@ -126,7 +131,9 @@ def test(options) -> int:
 def _need_test_packages() -> None:
     """course.py installs them into .venv; an environment of the learner's own may lack them."""
     if missing := [
-        name for name in ("nltk", "pytest", "ruff", "transformers") if importlib.util.find_spec(name) is None
+        name
+        for name in ("nltk", "pytest", "ruff", "transformers", "xdist")
+        if importlib.util.find_spec(name) is None
     ]:
         raise ValueError(
             f"{', '.join(missing)} missing in {sys.prefix}: run `python -m pip install -e .[test]`"

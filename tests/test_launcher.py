@@ -201,7 +201,8 @@ def test_damaged_wheel(project, tmp_path, wheels, template, damage):
         "another file": b"<html>Log in to this network</html>",
     }
     wheel.write_bytes(wrong[damage])
-    status, _, err = course(project, offline(tmp_path, wheels))
+    narrow = {"COLUMNS": "40"}  # an installer would break its lines there
+    status, _, err = course(project, offline(tmp_path, wheels) | narrow)
     assert status == 1
     assert_one_sentence(err, "arrived damaged", "tiny", "run the same command again")
     wheel.write_bytes(whole)
