@@ -94,12 +94,9 @@ class Pairs:
         """Go to where `state()` was taken. Raises ValueError if those were other pairs or batches."""
         came, ours = state["shape"].tolist(), self.state()["shape"].tolist()
         if came != ours:
-            raise ValueError(
-                "the run to resume read sources of {} x {} and targets of {} x {} in batches of {}, drawn {} "
-                "at once; here they are {} x {} and {} x {} in batches of {}, drawn {} at once".format(
-                    *came, *ours
-                )
-            )
+            words = "sources of {} x {} and targets of {} x {} in batches of {}, drawn {} at once"
+            theirs = words.format(*came) if len(came) == len(ours) else "pairs as an older course drew them"
+            raise ValueError(f"the run to resume read {theirs}; here they are {words.format(*ours)}")
         self._generator.set_state(state["generator"])
         self._waiting = state["waiting"]
 

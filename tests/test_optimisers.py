@@ -1,4 +1,4 @@
-"""Muon against torch's own, and which parameters it takes."""
+"""AdamW and Muon against torch's own, and which parameters each takes."""
 
 import copy
 import subprocess

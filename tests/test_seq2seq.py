@@ -89,6 +89,9 @@ def test_pairs_come_in_pairs_and_go_on_where_they_stopped(pool):
             assert torch.equal(one, two)
     with pytest.raises(ValueError, match=r"batches of 2, drawn . at once; here they are .* batches of 3"):
         Pairs(SOURCES, TARGETS, 3, pool=pool).restore(state)
+    older = {"shape": state["shape"][:5], "generator": state["generator"]}
+    with pytest.raises(ValueError, match=r"pairs as an older course drew them; here they are .* of 2, drawn"):
+        pairs.restore(older)
 
 
 # ---- the models ------------------------------------------------------------------------------------------
