@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import warnings
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 
@@ -234,6 +235,21 @@ def test_no_two_mistakes_agree(exercise):
     outcomes = [[observe(mistake.answer, case) for case in exercise.cases()] for mistake in exercise.mistakes]
     for one, other in combinations(outcomes, 2):
         assert not all(map(exercise._agree, one, other))
+
+
+# Right on most inputs, and on all that the cases once had; no sentence is theirs.
+NEARLY_RIGHT = {
+    "8.3": lambda right, n, context: [(0, 0, context), *right(n, context)[1:]],  # a first window is full
+    "9.2": lambda right, probs, p: right(probs, 0.0 if p == 1 else p),  # no sum is over 1: argmax gives 0
+    "9.4": lambda right, drafted, *rest: right(np.squeeze(drafted), *rest),  # one draft loses its axis
+    "9.5": lambda right, scores, log_p: right(np.squeeze(scores), log_p),
+}
+
+
+@pytest.mark.parametrize("exercise", NEARLY_RIGHT)
+def test_what_is_nearly_right_fails(exercise):
+    verdict = CHECKS[exercise].run(partial(NEARLY_RIGHT[exercise], CHECKS[exercise].reference))
+    assert verdict.status in ("wrong", "error")
 
 
 @EVERY

@@ -60,8 +60,8 @@ def _keeps_the_rejected(drafted, q, p, u):
 
 
 def draft_inputs(generator, case):
-    """Two drafts or more; no decision hangs on the last digits, and some fall against p < q and some not."""
-    vocabulary, k = 3 + case % 2, 2 + case // 8
+    """One draft or more; no decision hangs on the last digits, and some fall against p < q and some not."""
+    vocabulary, k = 3 + case % 2, 1 + case // 6
     q, p = different_shares(generator, k, vocabulary), different_shares(generator, k + 1, vocabulary)
     drafted = generator.integers(0, vocabulary, size=k)
     rows = np.arange(k)
@@ -169,8 +169,8 @@ def _best_of_each(scores, log_p):
 
 
 def beam_inputs(generator, case):
-    """One beam leads, so that two of its continuations are among the best; no two candidates are equal."""
-    K, V = 2 + case % 2, 4 + case // 10
+    """One to three beams, often with two of the best from one beam; no two candidates are equal."""
+    K, V = 1 + case % 3, 4 + case // 10
     while True:
         probs = different_shares(generator, K, V)
         scores = -np.sort(generator.choice(np.arange(1, 30), size=K, replace=False)) / 10

@@ -58,14 +58,16 @@ def _loss_with(predict=slice(None, -1), target=slice(1, None), log_p=_log_softma
 
 
 def loss_inputs(generator, case):
-    """Two rows or more, of different lengths; from the third case on, a logit may be 1,000."""
+    """Two rows or more, the first shorter unless padding is -1, no token's id; a logit may be 1,000."""
     rows, time, vocabulary = 2 + case // 10, 4 + case % 3, 3 + case // 6
-    ids = generator.integers(1, vocabulary, size=(rows, time))
-    ids[0, 3:] = 0
+    padding = [0, vocabulary - 1, -1][case // 3 % 3]
+    ids = generator.choice(np.setdiff1d(np.arange(vocabulary), padding), size=(rows, time))
+    if padding >= 0:
+        ids[0, 3:] = padding
     logits = rounded(generator, rows, time, vocabulary)
     if case % 3 == 2:
         logits[1, 0, ids[1, 1]] = 1000.0
-    return logits, ids, 0
+    return logits, ids, padding
 
 
 LOSS = Check(
@@ -86,6 +88,10 @@ LOSS = Check(
         Mistake(
             "Padding adds nothing to the sum, and must not count in the number either.",
             _loss_with(mean=lambda nats, scored: (nats * scored).sum() / nats.size),
+        ),
+        Mistake(
+            "Padding is the id that was given, not always 0.",
+            lambda logits, ids, padding: next_token_loss(logits, ids, 0),
         ),
         Mistake(
             "Every token counts the same: a mean of the rows' means gives a short row too much.",
@@ -185,22 +191,27 @@ def _step_with(
     return answer
 
 
-def _blind_to_itself(q, k, v, keys, values, frequencies):
-    _, grown, more = cached_step(q, k, v, keys, values, frequencies)
-    scores = keys @ _rotate(q, len(keys), frequencies) / np.sqrt(len(q))
-    return softmax(scores) @ values, grown, more
+def _blind_to_itself(weigh):
+    def answer(q, k, v, keys, values, frequencies):
+        _, grown, more = cached_step(q, k, v, keys, values, frequencies)
+        scores = keys @ _rotate(q, len(keys), frequencies) / np.sqrt(len(q))
+        return weigh(scores) @ values, grown, more
+
+    return answer
 
 
 def step_inputs(generator, case):
-    """A cache of two tokens or more, fewer or more than a vector has numbers."""
-    width, past = 4, 2 + case % 5
-    frequencies = np.array([1.0, 0.1]) if case % 2 else np.array([0.5, 0.05])
+    """A cache of no token or more, fewer or more than a vector has numbers; the vectors' width varies."""
+    width, past = 4 + 2 * (case % 2), case % 7
+    frequencies = np.array([1.0, 0.1, 0.01])[: width // 2] / (1 + case // 2 % 2)
     q, k, v = rounded(generator, 3, width)
     return q, k, v, rounded(generator, past, width), rounded(generator, past, width), frequencies
 
 
 NOTHING_TO_HIDE = "One query, all keys: nothing to hide."
 ROTATED_ONCE = "Keys were rotated when stored."
+SEES_ITSELF = "A token may see itself: add its key and value first, then attend."
+ROOT = "Divide the scores by √d, the root of the vectors' width."
 
 CACHED_STEP = Check(
     id="8.2",
@@ -234,8 +245,10 @@ CACHED_STEP = Check(
         Mistake(
             "Values are what is handed over: only queries and keys are rotated.", _step_with(rotated="qkv")
         ),
-        Mistake("A token may see itself: add its key and value first, then attend.", _blind_to_itself),
-        Mistake("Divide the scores by √d, the root of the vectors' width.", _step_with(scale=lambda q: 1)),
+        Mistake(SEES_ITSELF, _blind_to_itself(softmax)),  # an empty cache has no largest score: an error
+        Mistake(SEES_ITSELF, _blind_to_itself(lambda scores: np.exp(scores) / np.exp(scores).sum())),
+        Mistake(ROOT, _step_with(scale=lambda q: 1)),
+        Mistake(ROOT, _step_with(scale=lambda q: 2)),
         Mistake(
             "The weights are missing a softmax.",
             _step_with(weigh=lambda scores: scores),
@@ -297,9 +310,8 @@ def _until_the_start_passes_the_end(n, context):
 
 
 def windows_inputs(generator, case):
-    """A text that is longer than two windows, and seldom a whole number of half windows."""
-    context = 4 + 2 * (case % 4)
-    return 2 * context + 1 + case, context
+    """A text of 1 to 30 tokens, shorter or longer than a window, seldom a whole number of half windows."""
+    return 1 + case, 4 + 2 * (case % 4)
 
 
 WINDOWS = Check(

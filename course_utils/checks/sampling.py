@@ -154,10 +154,14 @@ def _not_over(ranked, p):
 
 
 def top_p_inputs(generator, case):
-    """p lies between two sums, never on one; every fifth time it is 0."""
-    probs = different_shares(generator, 4 + case // 6)
+    """p lies between two sums, never on one; but every fifth time it is 0, and every fifth time 1."""
+    vocabulary = 4 + case // 6
+    if case % 5 == 1:  # p is on a sum here: 64ths, in whatever order, add up to 1 without rounding
+        rest = generator.choice(np.arange(1, 9), size=vocabulary - 1, replace=False)
+        return generator.permutation([64 - rest.sum(), *rest]) / 64, 1.0
+    probs = different_shares(generator, vocabulary)
     sums = np.concatenate([[0], np.cumsum(np.sort(probs)[::-1])])
-    i = generator.integers(0, len(probs))
+    i = generator.integers(0, vocabulary)
     return probs, 0.0 if case % 5 == 3 else round(float(0.4 * sums[i] + 0.6 * sums[i + 1]), 6)
 
 
