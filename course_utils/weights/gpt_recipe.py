@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
-from course_utils import checkpoints, corpora
+from course_utils import checkpoints, corpora, devices
 from course_utils.batches import Windows
 from course_utils.gpt import GPT, GPTConfig, bits_per_byte
 from course_utils.tokenizers import ByteTokenizer
@@ -121,7 +121,7 @@ def _validation(context: int) -> tuple[torch.Tensor, torch.Tensor]:
 def validation_loss(model: GPT) -> float:
     """Mean nats a byte in windows of Twelfth Night that don't overlap: quick, and higher than `bits` says,
     since the first bytes of each window have little context."""
-    reads, targets = _validation(model.context)
+    reads, targets = (x.to(model.embedding.weight.device) for x in _validation(model.context))
     losses = [
         functional.cross_entropy(model(x).flatten(0, 1), y.flatten(), reduction="sum").item()
         for x, y in zip(reads.split(64), targets.split(64), strict=True)
@@ -144,8 +144,8 @@ def flops_per_token(model: GPT) -> float:
 
 
 def run(recipe: Recipe, seed: int = 0, **options) -> tuple[GPT, Run]:
-    """Train a recipe's model. `options` are those of `training.train`."""
-    model, config = build(recipe, seed), replace(recipe.config, seed=seed)
+    """Train a recipe's model, on a GPU if there is one. `options` are those of `training.train`."""
+    model, config = build(recipe, seed).to(devices.pick()), replace(recipe.config, seed=seed)
     options = {"evaluate": validation_bits} | options
     return model, train(model, windows(recipe, seed), config, **options)
 
@@ -157,7 +157,7 @@ def cost(model: GPT, run: Run) -> dict:
         "bytes": run.tokens,
         "flops": flops_per_token(model) * run.tokens,
         "seconds": round(run.seconds, 1),
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, no GPU",
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, {devices.describe()['device']}",
     }
 
 
@@ -190,11 +190,11 @@ _NGRAMS = replace(LIVE, shape=replace(LIVE.shape, n_layers=4), config=replace(LI
 STEPS_TO_LIVE = {
     "the plain recipe": PLAIN,
     "batches of 32 windows, learning rate x 3": _LARGER,
-    "Muon for the matrices": _MUON,
+    "Muon for the matrices, with its schedule": _MUON,
     "queries and keys normed": _NORMED,
     "layer norms for RMS norms": _LAYER,
     "half of what a branch reads one byte late": _SHIFTED,
-    "embeddings of the last 2 to 5 bytes": _NGRAMS,
+    "embeddings of 2 to 5 bytes, rate x 2/3": _NGRAMS,
     "one block for four": LIVE,
 }
 LEFT_OUT = {  # changes to the live recipe
