@@ -4,23 +4,45 @@ CompletionBench({"own GPT": bytewise(model), "SmolLM2": smollm2(pretrained.load(
 """
 
 from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 
 import torch
 
+from course_utils import checkpoints
 from course_utils.generation import generate
 from course_utils.gpt import GPT, GPTConfig
 from course_utils.pretrained import smollm2_chat, smollm2_tokenizer
-from course_utils.tokenizers import ByteTokenizer
+from course_utils.tokenizers import BPETokenizer, ByteTokenizer
 from course_utils.widgets.writing import Ending, Message, Report, Settings, Writer
 
 READ = 1024  # tokens of a prompt at most: without the cache, all are read anew for each token
 PIECE = 64  # tokens that are read at once: a stop is heard between two pieces
 
 
-def bytewise(model: GPT) -> Writer:
-    """A GPT whose tokens are bytes. It completes texts and ends only at a stop string or the length."""
-    tokenizer = ByteTokenizer()
+def bytewise(model: GPT, tokenizer: ByteTokenizer | None = None) -> Writer:
+    """A GPT whose tokens are bytes, or runs of bytes. It completes texts; only a stop string or the length
+    ends one."""
+    tokenizer = tokenizer or ByteTokenizer()
     return from_model(model, tokenizer.encode, lambda ids: tokenizer.decode(ids, errors="replace"))
+
+
+def learners(folder: Path) -> Writer:
+    """The GPT that chapter 8 saved in `my_llm`; one of other tokens than bytes needs the tokenizer there.
+
+    Raises ValueError if a file is damaged, or the tokenizer is no longer the one of the GPT.
+    """
+    _, notes = checkpoints.load(folder / "gpt.safetensors")
+    model = GPT(GPTConfig(**notes["config"])).eval()
+    checkpoints.load_into(folder / "gpt.safetensors", model)
+    if model.vocab_size == ByteTokenizer.vocab_size:
+        return bytewise(model)
+    tokenizer = BPETokenizer.load(folder / "tokenizer.json")
+    if tokenizer.vocab_size != model.vocab_size:
+        raise ValueError(
+            f"your GPT knows {model.vocab_size} tokens and tokenizer.json has {tokenizer.vocab_size}: it was "
+            "made anew since; run section 7 of chapter 8 again"
+        )
+    return bytewise(model, tokenizer)
 
 
 def smollm2(model: GPT) -> Writer:
