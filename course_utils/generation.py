@@ -9,6 +9,8 @@ A model here is anything with `vocab_size`, `context`, `new_caches()` and `model
 beam search.
 """
 
+import operator
+import reprlib
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -71,7 +73,7 @@ def generate(
 
     A model reads `context` tokens at most: a longer prompt is cropped to its end, with notice, and a text
     that outgrows the window goes on with the last half of it. Raises ValueError for an empty prompt, ids
-    outside the vocabulary, and stop strings without `decode`.
+    that are no whole numbers or outside the vocabulary, and stop strings without `decode`.
     """
     prompts = [_checked(prompt, model.vocab_size) for prompt in _several(prompts)]
     check_length(max_new)
@@ -189,8 +191,8 @@ def beam_search(
 
     A score is log p / length^length_penalty: 0 ranks by probability alone, which short texts win; 1 by the
     mean a token. A continuation that reaches a token of `end_ids` is finished; the search ends when no other
-    can overtake the best `beams` finished ones. Raises ValueError as `generate` does, and for fewer than one
-    beam.
+    can overtake the best `beams` finished ones. Ctrl-C breaks it off without a result. Raises ValueError as
+    `generate` does, and for fewer than one beam.
     """
     check_length(max_new)
     if not isinstance(beams, int) or beams < 1:
@@ -231,14 +233,21 @@ def device_of(model) -> torch.device:
 
 def _several(prompts) -> list:
     prompts = list(prompts)
-    if not prompts or isinstance(prompts[0], int | str) or getattr(prompts[0], "ndim", 1) == 0:
+    if not prompts or any(isinstance(each, int | str) or getattr(each, "ndim", 1) == 0 for each in prompts):
         raise ValueError("prompts is a list of prompts, each a list of token ids: [ids] for a single one")
     return prompts
 
 
 def _checked(prompt: Sequence[int], vocab_size: int) -> list[int]:
-    """The ids as a list. Raises ValueError for none, and for one that the model does not know."""
-    ids = [int(i) for i in prompt]
+    """The ids as a list. Raises ValueError for none, what is no id, and one that the model does not know."""
+    came = prompt
+    try:
+        ids = [operator.index(came := i) for i in prompt]
+    except TypeError:
+        raise ValueError(
+            f"a prompt is a list of token ids, each a whole number; {reprlib.repr(came)} came in place of "
+            "one: encode the text with the model's tokenizer"
+        ) from None
     if not ids:
         raise ValueError("a prompt has one token at least: begin with a line break, or with a start token")
     for i in ids:

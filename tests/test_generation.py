@@ -4,6 +4,7 @@ import math
 import warnings
 from itertools import pairwise, product
 
+import numpy as np
 import pytest
 import torch
 from mocks import Mock
@@ -265,6 +266,24 @@ def test_what_was_written_before_an_interruption_is_kept(ctrl_c):
     assert ids(generate(model, [[1]], 3)) == [got[0].ids]  # and the model goes on as before
 
 
+def test_an_interruption_in_the_middle_of_a_call_keeps_what_was_written():
+    class Interrupted(Mock):
+        def __call__(self, *args, **settings):
+            logits = super().__call__(*args, **settings)
+            if self.calls == 4:
+                raise KeyboardInterrupt
+            return logits
+
+    whole = [greedy_by_definition(Mock(6), prompt, 50) for prompt in PROMPTS]
+    end = whole[0][1]
+    got = generate(Interrupted(6), PROMPTS, 50, end_ids=[end])
+    for completion, text in zip(got, whole, strict=True):
+        ended = end in text[:3]
+        assert completion.ids == text[: text.index(end) + 1 if ended else 3]
+        assert completion.reason == ("end" if ended else "interrupted")
+    assert {completion.reason for completion in got} == {"end", "interrupted"}
+
+
 # Beam search
 
 
@@ -334,6 +353,14 @@ def test_stopping_early_loses_nothing(penalty):
         ("text", {}, "a list of prompts"),
         ([[6]], {}, "between 0 and 5; 6 came"),
         ([[1], [-1]], {}, "between 0 and 5; -1 came"),
+        ([[1], 5], {}, "a list of prompts"),
+        ([["a"]], {}, "each a whole number; 'a' came"),
+        ([[1] * 1000 + [None]], {}, "each a whole number; None came"),
+        ([None], {}, "each a whole number; None came"),
+        ([[1.9]], {}, r"each a whole number; 1\.9 came"),
+        ([torch.tensor([1.0])], {}, r"each a whole number; tensor\(1\.\) came"),
+        ([torch.tensor([[1, 2]])], {}, r"each a whole number; tensor\(\[1, 2\]\) came"),
+        ([[[1] * 1000]], {}, r"each a whole number; \[1, 1, 1, 1, 1, 1, \.\.\.\] came"),
         ([[1]], {"max_new": -1}, "max_new"),
         ([[1]], {"max_new": 2.5}, "2.5 came"),
         ([[1]], {"stop": ["x"]}, "need decode"),
@@ -345,6 +372,15 @@ def test_input_that_is_refused_before_the_model_runs(prompts, settings, words):
     with pytest.raises(ValueError, match=words):
         generate(model, prompts, **{"max_new": 3} | settings)
     assert model.calls == 0
+
+
+@pytest.mark.parametrize("kind", [tuple, np.array, torch.tensor])
+def test_ids_may_be_numbers_of_numpy_and_torch(kind):
+    model, prompt = Mock(6), [1, 2, 0, 4]
+    expected = greedy_by_definition(model, prompt, 5)
+    for form in (kind(prompt), list(kind(prompt))):
+        assert ids(generate(model, [form], 5)) == [expected]
+        assert beam_search(model, form, 5, 1)[0].ids == expected
 
 
 def test_logits_that_are_no_numbers_are_refused_and_the_model_is_usable_afterwards():
