@@ -9,6 +9,7 @@ up in the text itself).
 """
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import torch
@@ -52,6 +53,7 @@ class ModelDraft:
     def propose(self, text: list[int], k: int, vocab_size: int) -> tuple[list[int], Tensor]:
         """At most k ids (none beyond its context), and the probabilities (k, V) that they were drawn from."""
         agreed = _common_prefix(self.read, text[:-1])
+        self.read = text[:agreed]  # so it stays if Ctrl-C breaks off what follows
         for cache in self.caches:
             cache.crop(agreed)
         unread, tokens, q = text[agreed:], [], []
@@ -62,7 +64,8 @@ class ModelDraft:
             unread = [int(draw(logits, self.generator))]
             tokens += unread
             q.append(logits.softmax(-1).cpu())
-        self.read = [*text, *tokens[:-1]] if tokens else self.read[:agreed]
+        if tokens:
+            self.read = [*text, *tokens[:-1]]
         return tokens, torch.stack(q) if q else torch.zeros(0, vocab_size)
 
 
@@ -90,8 +93,9 @@ def speculative_generate(
     """Continue a prompt, k guessed tokens at a time, which one call of the model checks together.
 
     What comes out has the same distribution as without guesses: see `accept`. It is only faster, where one
-    call with k + 1 tokens costs less than the calls that it saves. Raises ValueError for a draft of another
-    vocabulary and for a sampler with penalties, besides what `generate` refuses.
+    call with k + 1 tokens costs less than the calls that it saves. Ctrl-C ends it, and what is written stays.
+    Raises ValueError for a draft of another vocabulary and for a sampler with penalties, besides what
+    `generate` refuses.
     """
     check_length(max_new)
     if not isinstance(k, int) or k < 1:
@@ -103,26 +107,26 @@ def speculative_generate(
         )
     if sampler.needs_counts:
         raise ValueError(f"guesses are checked together, before they count: no penalties; {sampler} came")
-    text = fitting(model, prompt, max_new)
-    start, caches, run = len(text), model.new_caches(), Speculation()
-    while len(text) - start < max_new:
-        room = max_new - (len(text) - start) - 1  # a call gives one token more than was guessed
-        drafted, q = draft.propose(text, min(k, room), model.vocab_size) if room else ([], None)
-        unread = [*text[len(caches[0].own) :], *drafted]
-        ids = torch.tensor([unread], device=device_of(model))
-        with evaluating(model):
-            logits = model(ids, caches, None, last=len(drafted) + 1)[0].float()
-            p = sampler(logits).softmax(-1).cpu()  # (drafted + 1, V)
-        n, token = accept(drafted, q, p, generator)
-        run.drafted, run.accepted, run.calls = run.drafted + len(drafted), run.accepted + n, run.calls + 1
-        for new in [*drafted[:n], token]:
-            text.append(new)
-            if new in end_ids:
-                run.ids = text[start:]
-                return run
-        for cache in caches:
-            cache.crop(len(text) - 1)
-    run.ids = text[start:]
+    prompt = fitting(model, prompt, max_new)
+    caches, run = model.new_caches(), Speculation()
+    with suppress(KeyboardInterrupt):
+        while len(run.ids) < max_new:
+            text = [*prompt, *run.ids]
+            room = max_new - len(run.ids) - 1  # a call gives one token more than was guessed
+            drafted, q = draft.propose(text, min(k, room), model.vocab_size) if room else ([], None)
+            for cache in caches:
+                cache.crop(len(text) - 1)
+            unread = [*text[len(caches[0].own) :], *drafted]
+            ids = torch.tensor([unread], device=device_of(model))
+            with evaluating(model):
+                logits = model(ids, caches, None, last=len(drafted) + 1)[0].float()
+                p = sampler(logits).softmax(-1).cpu()  # (drafted + 1, V)
+            n, token = accept(drafted, q, p, generator)
+            run.drafted, run.accepted, run.calls = run.drafted + len(drafted), run.accepted + n, run.calls + 1
+            for new in [*drafted[:n], token]:
+                run.ids.append(new)
+                if new in end_ids:
+                    return run
     return run
 
 

@@ -1,6 +1,7 @@
 """Speculative decoding with mock models: the same distribution, which a wrong rule of acceptance breaks."""
 
 import math
+from collections import Counter
 from itertools import product
 
 import pytest
@@ -15,7 +16,7 @@ from course_utils.speculation import LookupDraft, ModelDraft, speculative_genera
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 V, N, RUNS = 3, 4, 1500
-LIMIT = 124.8  # chi-square of 80 degrees of freedom: exceeded once in 1,000
+SAMPLERS = pytest.mark.parametrize("sampler", [Sampler(), Sampler(temperature=0.7, top_k=2)], ids=str)
 
 
 def drafts():
@@ -25,31 +26,33 @@ def drafts():
     }
 
 
-def chi_square(draft_name, sampler):
-    """How far the texts of N tokens are from the target's own distribution."""
+def chance(draft_name, sampler):
+    """How likely texts of the target's own distribution are to be as far from it as these: a chi-square test,
+    which counts all texts that are expected fewer than 5 times as one."""
     model, prompt = Mock(V, spread=1.0), [1, 0, 2, 1]
     generator = torch.Generator().manual_seed(0)
-    draft, counts = drafts()[draft_name](generator), {}
+    draft, counts = drafts()[draft_name](generator), Counter()
     for _ in range(RUNS):
         run = speculative_generate(model, prompt, N, draft, k=3, sampler=sampler, generator=generator)
-        counts[tuple(run.ids)] = counts.get(tuple(run.ids), 0) + 1
-    total = 0.0
-    for text in product(range(V), repeat=N):
-        p = 1.0
+        counts[tuple(run.ids)] += 1
+    texts = list(product(range(V), repeat=N))
+    expected = torch.full((len(texts),), float(RUNS), dtype=torch.float64)
+    for row, text in enumerate(texts):
         for i, token in enumerate(text):
             logits = model.next_probs([*prompt, *text[:i]]).log()
-            p *= sampler(logits).softmax(-1)[token].item()
-        if p == 0:
-            assert text not in counts
-        else:
-            total += (counts.get(text, 0) - RUNS * p) ** 2 / (RUNS * p)
-    return total
+            expected[row] *= sampler(logits).softmax(-1)[token]
+    seen, rare = torch.tensor([counts[text] for text in texts]), expected < 5
+    assert not seen[expected == 0].any()
+    seen, expected = (torch.cat([x[~rare], x[rare].sum(0, keepdim=True)]) for x in (seen, expected))
+    chi_square = ((seen - expected) ** 2 / expected).sum()
+    freedom = torch.tensor(len(seen) - 1.0, dtype=torch.float64)
+    return torch.special.gammaincc(freedom / 2, chi_square / 2).item()  # the upper tail
 
 
 @pytest.mark.parametrize("draft_name", drafts())
-@pytest.mark.parametrize("sampler", [Sampler(), Sampler(temperature=0.7, top_k=2)], ids=str)
+@SAMPLERS
 def test_texts_are_distributed_as_without_guesses(draft_name, sampler):
-    assert chi_square(draft_name, sampler) < LIMIT
+    assert chance(draft_name, sampler) > 0.001
 
 
 def accept_where_the_target_agrees(drafted, q, p, generator=None):
@@ -67,10 +70,11 @@ def draw_anew_from_the_target(drafted, q, p, generator=None):
 
 
 @pytest.mark.parametrize("draft_name", drafts())
+@SAMPLERS
 @pytest.mark.parametrize("rule", [accept_where_the_target_agrees, draw_anew_from_the_target])
-def test_a_wrong_rule_fails_the_same_test(draft_name, rule, monkeypatch):
+def test_a_wrong_rule_fails_the_same_test(draft_name, sampler, rule, monkeypatch):
     monkeypatch.setattr(speculation, "accept", rule)
-    assert chi_square(draft_name, Sampler()) > LIMIT
+    assert chance(draft_name, sampler) < 0.001
 
 
 @pytest.mark.parametrize("k", [1, 2, 5])
@@ -121,6 +125,37 @@ def test_it_ends_at_an_end_token():
     assert run.ids == expected and run.ids[-1] == end
 
 
+class Interrupted(Mock):
+    """Ctrl-C comes in the middle of one of its calls, after it has read."""
+
+    def __init__(self, at, **settings):
+        super().__init__(8, **settings)
+        self.at = at
+
+    def __call__(self, *args, **settings):
+        logits = super().__call__(*args, **settings)
+        if self.calls == self.at:
+            raise KeyboardInterrupt
+        return logits
+
+
+def test_what_was_written_before_an_interruption_is_kept():
+    expected = generate(Mock(8), [[1]], 20)[0].ids
+    greedy = Sampler(temperature=0)
+    run = speculative_generate(Interrupted(at=3), [1], 20, ModelDraft(Mock(8), greedy), k=4)
+    assert (run.ids, run.drafted, run.accepted, run.calls) == (expected[:10], 8, 8, 2)
+    assert speculative_generate(Interrupted(at=1), [1], 20, LookupDraft()).ids == []
+
+
+def test_a_draft_that_was_interrupted_goes_on_with_the_same_text():
+    model, draft = Mock(8), ModelDraft(Interrupted(at=7), Sampler(temperature=0))
+    text = [2, *speculative_generate(model, [2], 5, draft).ids]
+    assert draft.model.calls == 4
+    assert speculative_generate(model, [1], 20, draft).ids == []  # broken off in the third guess
+    run = speculative_generate(model, text, 20, draft)
+    assert run.ids == generate(Mock(8), [text], 20)[0].ids and run.accepted == run.drafted == 16
+
+
 def test_a_draft_with_a_shorter_context_stops_guessing_there():
     draft, model = ModelDraft(Mock(8, context=6), Sampler(temperature=0)), Mock(8)
     assert speculative_generate(model, [1, 2], 20, draft).ids == generate(model, [[1, 2]], 20)[0].ids
@@ -135,6 +170,8 @@ def test_a_draft_with_a_shorter_context_stops_guessing_there():
         ({"max_new": 64}, "max_new stays below"),
         ({"prompt": []}, "one token at least"),
         ({"prompt": [8]}, "between 0 and 7; 8 came"),
+        ({"prompt": [[1, 2]]}, r"each a whole number; \[1, 2\] came"),
+        ({"prompt": 5}, "list of token ids.*; 5 came"),
     ],
 )
 def test_input_that_is_refused(settings, words):
