@@ -165,11 +165,14 @@ def train(
             return _run(model, batches, config, loss, evaluate, report, checkpoint, interrupted)
     except torch.OutOfMemoryError:
         pass  # out of this block first: through its traceback the error holds every tensor of the step
-    free = ""
+    units = {"batch_size": "rows", "context": "tokens"}
+    sizes = [f"{getattr(batches, name)} {unit}" for name, unit in units.items() if hasattr(batches, name)]
+    batch, free = " of ".join(["the batch", *sizes]), ""
+    model.zero_grad()  # the model keeps its gradients, and they would not count as free
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
         free = f", of which {torch.cuda.mem_get_info()[0] / 2**30:.1f} GiB are free now"
-    raise MemoryError(f"the batch did not fit into the GPU's memory{free}: take a smaller batch_size")
+    raise MemoryError(f"{batch} did not fit into the GPU's memory{free}: take a smaller batch_size")
 
 
 def _run(model, batches, config, loss, evaluate, report, checkpoint, interrupted) -> Run:

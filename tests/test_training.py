@@ -320,15 +320,52 @@ def test_ctrl_c_is_heard_between_two_looks(looks_of_six):
     assert stopped.stopped and stopped.step == 2 == len(stopped.losses)
 
 
-def test_a_full_gpu_is_explained_and_its_memory_let_go():
-    def loss(model, batch, state):
+def out_of_memory(model, batch, state):
+    """As a GPU fails in the second step."""
+    if model.embedding.weight.grad is not None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+    return next_token_loss(model, batch, state)
 
-    with pytest.raises(MemoryError, match="take a smaller batch_size") as caught:
-        run(bigram, loss=loss)
+
+def test_a_full_gpu_is_explained_and_its_memory_let_go():
+    words = "the batch of 4 rows of 8 tokens did not fit into the GPU's memory.*: take a smaller batch_size"
+    with pytest.raises(MemoryError, match=words) as caught:
+        run(bigram, loss=out_of_memory)
     assert caught.value.__context__ is None  # nothing holds the frames, and so the tensors, of the failure
     assert all("optimiser" not in frame.frame.f_locals for frame in caught.traceback)
     run(bigram)
+
+
+@pytest.mark.parametrize(
+    "sizes, named", [({"batch_size": 64}, "the batch of 64 rows did"), ({}, "the batch did")]
+)
+def test_a_batch_that_did_not_fit_is_named_by_what_its_source_says(sizes, named):
+    class Source:
+        def __init__(self):
+            vars(self).update(sizes)
+
+        def next(self):
+            return torch.zeros(2, 64, 8, dtype=torch.long).unbind()
+
+    with pytest.raises(MemoryError, match=named):
+        train(bigram()[0], Source(), CONFIG, loss=out_of_memory)
+
+
+def test_what_is_free_is_measured_without_the_gradients_of_the_step(monkeypatch):
+    def free():
+        assert all(parameter.grad is None for parameter in model.parameters())
+        return 3.5 * 2**30, 8 * 2**30
+
+    def loss(model, batch, state):
+        if model.embedding.weight.grad is not None:
+            monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        return out_of_memory(model, batch, state)
+
+    model, batches, _ = bigram()
+    monkeypatch.setattr(torch.cuda, "empty_cache", free)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", free)
+    with pytest.raises(MemoryError, match=r"of which 3\.5 GiB are free now"):
+        train(model, batches, CONFIG, loss=loss)
 
 
 # Ctrl-C
@@ -501,3 +538,20 @@ def test_on_a_gpu_no_step_waits_between_two_looks():
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert done.step == steps == step[0]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+def test_on_a_full_gpu_a_smaller_batch_trains_next():
+    """A GiB is allowed: too little for the first batch's logits, and for the second batch if the first one's
+    tensors were still there."""
+    text, config = np.resize(TEXT, 2**22), replace(CONFIG, steps=2)
+    model = Bigram().to("cuda")
+    torch.cuda.empty_cache()
+    allowed = torch.cuda.memory_reserved() + 2**30
+    torch.cuda.set_per_process_memory_fraction(allowed / torch.cuda.mem_get_info()[1])
+    try:
+        with pytest.raises(MemoryError, match=r"of 4096 rows of 1024 tokens .* GiB are free now"):
+            train(model, Windows(text, 64, 4096, 1024), config)
+        assert train(model, Windows(text, 64, 640, 1024), config).step == 2
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
