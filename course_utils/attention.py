@@ -164,6 +164,19 @@ class KeyValueCache:
     def __len__(self) -> int:
         return 0 if self.keys is None else self.keys.shape[-2]
 
+    def __copy__(self) -> "KeyValueCache":
+        twin = KeyValueCache()
+        vars(twin).update(vars(self))
+        if self._room is not None:
+            self._room.shared = True
+        return twin
+
+    def crop(self, length: int) -> None:
+        """Forget all but the first `length`; what stood behind is written over, unless a copy has it too."""
+        self.keys, self.values = self.keys[..., :length, :], self.values[..., :length, :]
+        if self._room is not None and not self._room.shared:
+            self._room.length = length
+
     def extend(self, keys: Tensor, values: Tensor) -> None:
         if self.keys is None:
             self.keys, self.values = keys, values
@@ -181,7 +194,7 @@ class _Room:
 
     def __init__(self, keys: Tensor, values: Tensor, size: int):
         self.both = [x.new_empty((*x.shape[:-2], size, x.shape[-1])) for x in (keys, values)]
-        self.length = 0
+        self.length, self.shared = 0, False
         self.append(keys, values)
 
     def continues(self, keys: Tensor, n: int) -> bool:
@@ -243,6 +256,10 @@ class MultiHeadAttention(nn.Module):
         self.value = nn.Linear(d_memory or d_model, d_kv, bias)
         self.output = nn.Linear(d_model, d_model, bias)
         self.edit: Callable[[Tensor], Tensor] | None = None
+
+    def extra_repr(self) -> str:
+        names = ("n_heads", "n_kv_heads", "rotary_base", "qk_norm")
+        return ", ".join(f"{name}={getattr(self, name)}" for name in names)
 
     def forward(
         self,

@@ -118,6 +118,9 @@ class GPT(nn.Module):
         if config.ngrams > 1:
             self.ngrams = NGramEmbedding(config.vocab_size, config.d_model, config.ngrams, config.ngram_rows)
 
+    def extra_repr(self) -> str:
+        return str(self.config)
+
     @property
     def vocab_size(self) -> int:
         return self.config.vocab_size
@@ -205,11 +208,11 @@ def log2_probs(
     rows_at_once = max(LOGITS_AT_ONCE // (context * model.vocab_size), 1)
     for rows, targets in zip(read.split(rows_at_once), predicted.split(rows_at_once), strict=True):
         nats = functional.log_softmax(model(rows).float(), dim=-1)
-        scores.append(nats.gather(-1, targets[..., None])[..., 0].double())  # (B, T)
+        scores.append(nats.gather(-1, targets[..., None])[..., 0])  # (B, T)
     model.train(training)
-    scores = torch.cat(scores)
+    scores = torch.cat(scores).cpu().double()  # an Apple GPU has no float64
     each_once = torch.cat([scores[0, :-stride], scores[:, -stride:].flatten()])
-    return each_once[: len(tokens)].cpu().numpy() / math.log(2)
+    return each_once[: len(tokens)].numpy() / math.log(2)
 
 
 def bits_per_byte(model: nn.Module, tokens: Int[np.ndarray, " tokens"], n_bytes: int | None = None) -> float:

@@ -93,6 +93,9 @@ class FeedForward(nn.Module):
         self.gate = nn.Linear(d_model, d_ff, bias) if activation == "swiglu" else None
         self.down = nn.Linear(d_ff, d_model, bias)
 
+    def extra_repr(self) -> str:
+        return self.activation.__name__
+
     def forward(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... d_model"]:
         if self.gate is None:
             return self.down(self.activation(self.up(x)))
@@ -122,12 +125,12 @@ class BlockCache:
     def crop(self, length: int) -> None:
         """Forget all but the first `length` positions that were written."""
         if len(self.own) > length:
-            self.own.keys, self.own.values = self.own.keys[..., :length, :], self.own.values[..., :length, :]
+            self.own.crop(length)
             self.handed_on = {name: x[:, :length] for name, x in self.handed_on.items()}
 
     @property
     def nbytes(self) -> int:
-        """What its own keys and values and what is handed on take up."""
+        """Bytes of its own keys and values and of what is handed on; the room to grow does not count."""
         kept = [] if self.own.keys is None else [self.own.keys, self.own.values]
         return sum(x.nbytes for x in (*kept, *self.handed_on.values()))
 
@@ -195,7 +198,7 @@ class Block(nn.Module):
         if cache:
             late = torch.cat([cache.handed_on.get(branch, late[:, :0]), late], dim=1)
             cache.handed_on[branch] = late
-        late = functional.pad(late, (0, 0, 1, -1))[:, -x.shape[1] :]
+        late = functional.pad(late[:, -x.shape[1] - 1 :], (0, 0, 1, -1))[:, -x.shape[1] :]
         return torch.cat([late, x[..., half:]], dim=-1)
 
     def _branch(self, x, norm, run):

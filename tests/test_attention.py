@@ -379,6 +379,18 @@ def test_a_cache_that_was_cropped_or_rearranged_goes_on_and_leaves_others_alone(
     assert cache.keys.shape == (2, 2, 4, 3) and torch.equal(before.keys, keys)
 
 
+@pytest.mark.parametrize("copied", [False, True])
+def test_after_a_crop_the_room_is_used_again_unless_a_copy_has_it_too(copied):
+    cache, keys = filled(5)
+    others, place = [copy.copy(cache)] if copied else [], cache.keys.data_ptr()
+    cache.crop(2)
+    new = x(1, 2, 1, 3)
+    cache.extend(new, new)
+    assert torch.equal(cache.keys, torch.cat([keys[:, :, :2], new], dim=2))
+    assert (cache.keys.data_ptr() == place) != copied
+    assert all(torch.equal(other.keys, keys) for other in others)
+
+
 def test_a_cache_goes_on_in_and_out_of_inference_mode_and_with_gradients():
     with torch.inference_mode():
         cache, keys = filled(3)

@@ -488,6 +488,15 @@ def test_another_run_is_refused(tmp_path):
         run(bigram, checkpoint=path)
     with pytest.raises(ValueError, match="another model's run"):
         run(lambda: lstm(d_hidden=17), checkpoint=path)
+    gpt = GPT(GPTConfig(64, 8, n_layers=1, n_heads=2, d_model=16))
+    run(lambda: (gpt, bigram()[1], next_token_loss), checkpoint=tmp_path / "gpt.safetensors")
+    for change in ({"n_heads": 4}, {"qk_norm": True}, {"token_shift": True}, {"rotary_base": 100.0}):
+        other = GPT(replace(gpt.config, **change))  # of the same weights' names and shapes
+        with pytest.raises(ValueError, match="another model's run"):
+            run(
+                lambda other=other: (other, bigram()[1], next_token_loss),
+                checkpoint=tmp_path / "gpt.safetensors",
+            )
     with pytest.raises(ValueError, match=r"a run with learning_rate=0\.01, and learning_rate=0\.02 came"):
         run(lstm, replace(CONFIG, learning_rate=0.02), checkpoint=path)
     model, _, loss = lstm()
