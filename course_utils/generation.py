@@ -81,7 +81,7 @@ def generate(
         raise ValueError("stop strings and report need decode, which makes a text of ids; none came")
     if "" in stop:
         raise ValueError("a stop string has a character at least; an empty one came")
-    texts = [_cropped(prompt, model.context) for prompt in prompts]
+    texts = _all_cropped(prompts, model.context)
     written = [Completion(reason="length") for _ in texts]
     reader, counts = _Reader(model, texts, use_cache), None
     if sampler.needs_counts:
@@ -146,7 +146,8 @@ class _Reader:
         self.texts = [[*self.texts[row], tokens[row]] for row in going]
         self.length += 1
         if self.length > self.model.context:
-            self.texts = [text[-max(self.model.context // 2, 1) :] for text in self.texts]
+            context, half = self.model.context, max(self.model.context // 2, 1)
+            self.texts = [text if len(text) <= context else text[-half:] for text in self.texts]
             self._begin()
         elif not self.use_cache:
             self._begin()
@@ -210,7 +211,7 @@ def beam_search(
         unread = torch.tensor([text[-1:] or prompt for text in texts], device=device_of(model))
         with evaluating(model):
             logits = model(unread, caches, None, last=1)[:, -1]
-            return logits.double().log_softmax(-1).cpu().numpy()
+            return logits.cpu().double().log_softmax(-1).numpy()
 
     best = [Beam([], 0.0, 0.0)]
     for step in beam_steps(next_log_p, max_new, beams, length_penalty=length_penalty, end_ids=end_ids):
@@ -269,6 +270,11 @@ def _cropped(prompt: list[int], size: int) -> list[int]:
             stacklevel=4,
         )
     return prompt[-size:]
+
+
+def _all_cropped(prompts: list[list[int]], size: int) -> list[list[int]]:
+    """Apart, so that between a notice and whoever called are as many frames as with `fitting`."""
+    return list(map(_cropped, prompts, [size] * len(prompts)))
 
 
 def fitting(model, prompt: Sequence[int], max_new: int) -> list[int]:

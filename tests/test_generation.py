@@ -165,9 +165,14 @@ def test_a_text_that_outgrows_the_window_goes_on_with_its_last_half(use_cache):
     assert generate(model, [[1, 2, 3]], 30, use_cache=use_cache)[0].ids == text[3:]
 
 
-def test_a_ragged_batch_outgrows_the_window():
-    got = generate(Mock(6, context=8), [[1], [1, 2, 3, 4, 5]], 30)
-    assert [len(completion.ids) for completion in got] == [30, 30]
+def test_a_row_of_a_batch_that_outgrows_the_window_is_cropped_and_the_others_are_not():
+    torch.manual_seed(0)
+    model = GPT(GPTConfig(48, 16, n_layers=2, n_heads=2, d_model=16)).eval()
+    prompts = torch.randint(48, (3, 12)).tolist()
+    prompts = [prompts[0], prompts[1][:5], prompts[2][:1]]
+    for n in (10, 30):
+        together = generate(model, prompts, n)
+        assert ids(together) == [ids(generate(model, [prompt], n))[0] for prompt in prompts]
 
 
 # Sampling
