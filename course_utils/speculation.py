@@ -122,9 +122,10 @@ def speculative_generate(
                 logits = model(ids, caches, None, last=len(drafted) + 1)[0].float()
                 p = sampler(logits).softmax(-1).cpu()  # (drafted + 1, V)
             n, token = accept(drafted, q, p, generator)
-            run.drafted, run.accepted, run.calls = run.drafted + len(drafted), run.accepted + n, run.calls + 1
-            for new in [*drafted[:n], token]:
+            run.drafted, run.calls = run.drafted + len(drafted), run.calls + 1
+            for i, new in enumerate([*drafted[:n], token]):
                 run.ids.append(new)
+                run.accepted += i < n
                 if new in end_ids:
                     return run
     return run

@@ -123,6 +123,7 @@ def test_it_ends_at_an_end_token():
     expected = generate(model, [[1]], 20, end_ids=[end])[0].ids
     run = speculative_generate(model, [1], 20, ModelDraft(Mock(8), Sampler(temperature=0)), end_ids=[end])
     assert run.ids == expected and run.ids[-1] == end
+    assert run.accepted == len(run.ids) - (run.calls - 1)  # what was guessed behind the end does not count
 
 
 class Interrupted(Mock):
