@@ -92,7 +92,8 @@ class Run:
 
 @dataclass(frozen=True)
 class Progress:
-    """What `report` is told after each step; `value` is the latest evaluation, None before the first."""
+    """What `report` is told after each step; `value` is the latest evaluation, after the step `evaluated`,
+    and None before the first."""
 
     step: int
     steps: int
@@ -102,6 +103,7 @@ class Progress:
     tokens_per_second: float
     seconds_left: float
     stopped: bool = False  # by Ctrl-C: this step is the last
+    evaluated: int = 0
 
 
 class Diverged(ArithmeticError):
@@ -225,9 +227,10 @@ def _run(model, batches, config, loss, evaluate, report, checkpoint, interrupted
         if report:
             seconds = run.seconds - before
             left = seconds / (run.step - first_step) * (config.steps - run.step)
-            latest = run.evaluations[-1][2] if run.evaluations else None
+            evaluated, _, latest = run.evaluations[-1] if run.evaluations else (0, 0.0, None)
             speed = (run.tokens - first_tokens) / seconds
-            report(Progress(run.step, config.steps, losses[-1], latest, rate, speed, left, run.stopped))
+            seen = run.step, config.steps, losses[-1], latest, rate, speed, left, run.stopped, evaluated
+            report(Progress(*seen))
     return run
 
 

@@ -37,7 +37,7 @@ def drawings(view):
 
 def test_it_goes_through_a_real_run():
     view = TrainingView(30, "A small LSTM", "validation bits", "byte")
-    values = iter([4.0, 3.5, 3.25])
+    values = iter([4.0, 3.5, 3.5])  # two may be equal
     tokens = np.random.default_rng(0).integers(0, 20, size=2000)
     run = train(
         RecurrentLM(20, 4, 8),
@@ -49,7 +49,7 @@ def test_it_goes_through_a_real_run():
     )
     assert [step for step, _ in view.losses] == list(range(1, 31))
     np.testing.assert_allclose([bits for _, bits in view.losses], np.array(run.losses) / math.log(2))
-    assert view.evaluations == [(10, 4.0), (20, 3.5), (30, 3.25)]
+    assert view.evaluations == [(10, 4.0), (20, 3.5), (30, 3.5)]
     assert view.shown["step"] == 30 and view.shown["ended"]
     assert view.describe() == "A small LSTM: all 30 steps done, evaluated 3 times."
 
@@ -99,8 +99,8 @@ def test_another_run_begins_anew_and_a_resumed_one_where_it_goes_on(clock):
         view(progress(step, bits=1.0))
     assert view.losses == [(1, pytest.approx(1.0)), (2, pytest.approx(1.0))] and view.evaluations == []
     resumed = TrainingView(100)
-    resumed(progress(51, value=2.5))
-    assert resumed.losses == [(51, pytest.approx(3.0))] and resumed.evaluations == [(51, 2.5)]
+    resumed(progress(51, value=2.5, evaluated=50))
+    assert resumed.losses == [(51, pytest.approx(3.0))] and resumed.evaluations == [(50, 2.5)]
 
 
 @pytest.mark.parametrize("n", [1, 2, POINTS, POINTS + 1, 8000])

@@ -52,8 +52,8 @@ class TrainingView(Widget):
         """Note a step; draw it, but at most twice a second, or a quick step would wait for the picture."""
         if self.latest and progress.step <= self.latest.step:
             self._begin()  # another run
-        if progress.value is not None and (not self.latest or progress.value != self.latest.value):
-            self.evaluations.append((progress.step, progress.value))
+        if progress.value is not None and progress.evaluated not in dict(self.evaluations):
+            self.evaluations.append((progress.evaluated, progress.value))
         self.losses.append((progress.step, progress.loss / math.log(2)))
         self.latest, self._steps = progress, progress.steps
         if self._ended or time.monotonic() - self._shown_at >= PAUSE:
