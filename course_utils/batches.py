@@ -16,7 +16,7 @@ Batch = tuple[Int[Tensor, "batch time"], Int[Tensor, "batch time"]]
 
 class _Text:
     def __init__(self, tokens: Int[np.ndarray, " tokens"], vocab_size: int, batch_size: int, context: int):
-        if getattr(tokens, "ndim", 0) != 1 or tokens.dtype.kind not in "iu":
+        if not isinstance(tokens, np.ndarray) or tokens.ndim != 1 or tokens.dtype.kind not in "iu":
             raise ValueError(
                 "tokens are a 1-D array of whole numbers: encode the text with a tokenizer first"
             )

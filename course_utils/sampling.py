@@ -27,7 +27,7 @@ Logits = Float[Tensor, "*batch vocab"]
 # What each setting may be, in words and as a test.
 ALLOWED = {
     "temperature": ("a number from 0 (greedy) on", lambda x: 0 <= x < math.inf),
-    "top_k": ("a whole number from 1 to the size of the vocabulary", lambda x: x >= 0 and x == int(x)),
+    "top_k": ("a whole number from 1 to the size of the vocabulary", lambda x: x >= 0 and x % 1 == 0),
     "top_p": ("between 0 and 1", lambda x: 0 <= x <= 1),
     "min_p": ("between 0 and 1", lambda x: 0 <= x <= 1),
     "typical": ("above 0 and below 1", lambda x: 0 < x < 1),

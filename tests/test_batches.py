@@ -73,6 +73,7 @@ def test_tokens_may_stay_on_disk(tmp_path):
         (TEXT * 1.0, 3, 7, "1-D array of whole numbers"),
         (TEXT[:, None], 3, 7, "1-D array of whole numbers"),
         ("to be", 3, 7, "1-D array of whole numbers"),
+        (torch.arange(50), 3, 7, "1-D array of whole numbers"),
     ],
 )
 def test_bad_input(kind, tokens, batch_size, context, sentence):

@@ -293,6 +293,7 @@ def test_draws_follow_the_probabilities_and_only_these():
         ("top_k", -1, "from 1 to the size of the vocabulary; -1 came"),
         ("top_k", 2.5, "2.5 came"),
         ("top_k", NAN, "nan came"),
+        ("top_k", INF, "inf came"),
         ("top_p", 1.1, "between 0 and 1; 1.1 came"),
         ("top_p", -0.1, "between 0 and 1"),
         ("min_p", 2, "between 0 and 1"),
