@@ -207,13 +207,14 @@ def greedy(
 @contextlib.contextmanager
 def edited(model: nn.Module, edit: Callable[[Tensor], Tensor]) -> Iterator[None]:
     """While it lasts, `edit` changes the weights (B, H, Tq, Tk) of every cross-attention of the model."""
+    before = [attention.edit for attention in model.cross_attentions]
     for attention in model.cross_attentions:
         attention.edit = edit
     try:
         yield
     finally:
-        for attention in model.cross_attentions:
-            attention.edit = None
+        for attention, own in zip(model.cross_attentions, before, strict=True):
+            attention.edit = own
 
 
 @torch.no_grad()
@@ -222,6 +223,7 @@ def cross_weights(
 ) -> Float[Tensor, "layers heads target source"]:
     """Where the decoder looks in the source as it writes each token of the target, the first one included:
     row t belongs to target[t], which the decoder has not read yet."""
+    device = next(model.parameters()).device
     with recorded(model.cross_attentions) as weights:
-        model(*padded([source]), torch.tensor([[START, *target[:-1]]]))
+        model(*(x.to(device) for x in (*padded([source]), torch.tensor([[START, *target[:-1]]]))))
     return torch.stack([weights[layer][0] for layer in sorted(weights)])

@@ -220,3 +220,7 @@ def test_an_edit_lasts_as_long_as_it_is_asked_for():
         raise RuntimeError
     assert not torch.allclose(nothing, before)
     torch.testing.assert_close(model(source, lengths, target), before, rtol=0, atol=0)
+    with seq2seq.edited(model, lambda weights: weights * 0):
+        with seq2seq.edited(model, lambda weights: weights):
+            pass
+        assert torch.equal(model(source, lengths, target), nothing)
