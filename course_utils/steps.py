@@ -24,8 +24,9 @@ def lay_out_for_steps(model: GPT) -> GPT:
     """Give a model's blocks a way of their own for single tokens; on a CPU, in place.
 
     In float32 the weights are stored anew, columns as rows. bfloat16 gets, besides the weights, a copy in the
-    blocks that oneDNN reads, where the processor multiplies bfloat16: train such a model no further. In
-    any other case matrices are only joined; on a GPU nothing changes.
+    blocks that oneDNN reads, where the processor multiplies bfloat16. In any other case matrices are only
+    joined; on a GPU nothing changes. The model can only write from then on: don't train, copy, convert or
+    move it, for single tokens go on reading the matrices of this moment, and the head has no gradient.
     """
     weight = model.embedding.weight
     if weight.device.type == "cpu":
