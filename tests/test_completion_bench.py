@@ -389,6 +389,10 @@ def test_a_writer_that_breaks_its_promise_or_has_nan_logits_says_so():
             Writer(str.encode, lambda *_: Ending("bored"), 9, 1, 1),
             "a text is ended by one of end, stop",
         ),
+        "number": (
+            Writer(str.encode, lambda *_: Ending("length", 3, None), 9, 1, 1),
+            "cache_bytes is a whole number from 0 on; None came",
+        ),
         "silent": (Writer(str.encode, lambda *_: 1 / 0, 9, 1, 1), "ZeroDivisionError: division by zero"),
         "NaN": (writers.bytewise(broken), "the logits hold NaN"),
     }

@@ -55,7 +55,7 @@ class Settings:
 @dataclass(frozen=True)
 class Ending:
     """Why a text ended, one of ENDED_BY, and what its cache held then: `cached` tokens, in tensors of
-    `cache_bytes`. Raises ValueError for another reason."""
+    `cache_bytes`. Raises ValueError for another reason, and for what is no such number."""
 
     reason: str
     cached: int = 0
@@ -64,6 +64,10 @@ class Ending:
     def __post_init__(self):
         if self.reason not in ENDED_BY:
             raise ValueError(f"a text is ended by one of {', '.join(ENDED_BY)}; {self.reason!r} came")
+        for name in ("cached", "cache_bytes"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 0:
+                raise ValueError(f"{name} is a whole number from 0 on; {value!r} came")
 
 
 @dataclass(frozen=True)
