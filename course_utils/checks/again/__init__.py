@@ -7,10 +7,13 @@ it is pasted, and earns a sentence of its own.
 from course_utils.checks.again import (
     attention,
     bpe,
+    generation,
+    gpt,
     heads,
     neural,
     ngrams,
     recurrent,
+    sampling,
     smoothing,
     start,
     tokenizers,
@@ -28,4 +31,7 @@ CHECKS = (
     *attention.CHECKS,
     *heads.CHECKS,
     *transformer.CHECKS,
+    *gpt.CHECKS,
+    *sampling.CHECKS,
+    *generation.CHECKS,
 )
