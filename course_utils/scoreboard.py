@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from importlib import resources
 
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from course_utils.checkpoints import write_atomic
 from course_utils.corpora import Corpus
@@ -126,18 +128,15 @@ def chart(
     }
     if against not in labels:
         raise ValueError(f"against is one of {', '.join(labels)}; {against!r} came")
-    figure = Figure(figsize=(7.5, 4.2), layout="constrained")
-    axes = figure.add_subplot()
+    figure = Figure(figsize=(8.5, 4.8), layout="constrained")
+    axes, marks = figure.add_subplot(), {}
     for family, (colour, marker) in STYLES.items():
-        mine = [p for p in comparable(points) if p.family == family and getattr(p, against) is not None]
-        for i, point in enumerate(mine):
+        for point in (p for p in comparable(points) if p.family == family):
+            if (x := getattr(point, against)) is None:
+                continue
             face = colour if point.has_read_test == "no" else "none"
-            x, y = getattr(point, against), point.bits_per_byte
-            axes.plot(x, y, marker, color=colour, markerfacecolor=face)
-            # neighbours' names would meet: every second one stands below its mark
-            axes.annotate(
-                point.name, (x, y), (5, -11 if i % 2 else 5), textcoords="offset points", fontsize=8
-            )
+            axes.plot(x, point.bits_per_byte, marker, color=colour, markerfacecolor=face)
+            marks[point.name] = x, point.bits_per_byte
     for i, (name, bits) in enumerate(lines.items()):
         axes.axhline(bits, color="0.6", linestyle=":", linewidth=1)
         at = axes.get_yaxis_transform()
@@ -145,11 +144,15 @@ def chart(
     for name, (low, high) in intervals.items():
         axes.axhspan(low, high, facecolor="none", edgecolor="0.4", hatch="///", linewidth=0.5)
         axes.text(0.01, high, name, transform=axes.get_yaxis_transform(), va="bottom", fontsize=8)
-    if against != "context_bytes":
+    if against == "context_bytes":  # a 1-gram looks at 0 bytes, for which a log scale has no place
+        axes.set_xscale("symlog", linthresh=1)
+        axes.set_xlim(-0.5, 2 * max(x for x, _ in marks.values()))
+    else:
         axes.set_xscale("log")
     axes.set(xlabel=labels[against], ylabel="bits per byte (lower is better)")
     axes.set_title(f"The Tempest, {points[0].test_sha256[:12]}", fontsize=9, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
+    _write_names(axes, marks)
     first = best(points)
     unread = [point for point in points if point.has_read_test == "no"]
     said = [f"best of {len(unread)} models is {first.name} with {first.bits_per_byte:.3f}"]
@@ -161,6 +164,28 @@ def chart(
     said += [f"{name} {bits:.3f}" for name, bits in lines.items()]
     said += [f"{name} between {low:.2f} and {high:.2f}" for name, (low, high) in intervals.items()]
     return Chart(figure, f"Bits per byte on The Tempest against {labels[against]}: {'; '.join(said)}.")
+
+
+def _write_names(axes, marks: dict[str, tuple[float, float]]) -> None:
+    """Each mark's name beside it, or farther off with a thin line, where it covers no other name or mark."""
+    axes.figure.draw_without_rendering()  # from here on it is known where everything lies
+    centres = axes.transData.transform(list(marks.values()))
+    taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in centres]
+    taken += [text.get_window_extent() for text in axes.texts]
+    places = [(side * (5 + 9 * k), up * (5 + 9 * k)) for k in range(9) for side in (1, -1) for up in (1, -1)]
+    for name, mark in sorted(marks.items(), key=lambda item: -item[1][1]):
+        for right, up in places:
+            line = {"arrowstyle": "-", "color": "0.7", "linewidth": 0.6} if abs(up) > 5 else None
+            text = axes.annotate(
+                name, mark, (right, up), textcoords="offset points", fontsize=8, arrowprops=line,
+                ha="left" if right > 0 else "right", va="bottom" if up > 0 else "top",
+            )  # fmt: skip
+            text.get_window_extent()  # puts it in its place; that box holds the line too, the next does not
+            box = Text.get_window_extent(text)
+            if axes.bbox.containsx(box.x1) and axes.bbox.containsx(box.x0) and not box.count_overlaps(taken):
+                break
+            text.remove()
+        taken.append(box)
 
 
 def table(points: list[Point]) -> str:

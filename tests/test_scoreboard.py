@@ -1,8 +1,10 @@
 """The recorded points belong to the text that the course scores, and can be measured again."""
 
 from dataclasses import asdict, replace
+from itertools import combinations
 
 import pytest
+from matplotlib.text import Text
 
 from course_utils import corpora, scoreboard
 from course_utils.ngrams import NGramModel
@@ -58,6 +60,16 @@ def test_a_point_says_what_it_is(change, message):
     point = scoreboard.recorded()[0][0]
     with pytest.raises(ValueError, match=message):
         scoreboard.Point(**asdict(point) | change)
+
+
+@pytest.mark.parametrize("against", ["context_bytes", "parameters", "train_seconds"])
+def test_no_name_on_the_chart_covers_another_or_leaves_it(against):
+    chart = scoreboard.chart(*scoreboard.recorded(), against)
+    chart.figure.draw_without_rendering()
+    axes = chart.figure.axes[0]
+    boxes = [Text.get_window_extent(text) for text in axes.texts]
+    assert len(boxes) > 10 and not any(box.overlaps(other) for box, other in combinations(boxes, 2))
+    assert all(axes.bbox.containsx(x) for box in boxes for x in (box.x0, box.x1))
 
 
 def test_the_chart_has_a_mark_for_each_point_and_a_line_for_each_compressor():
