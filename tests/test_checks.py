@@ -443,7 +443,7 @@ def test_the_same_words_in_every_run():
         "def fail(*arguments): raise ValueError(Odd())\n"
         "for c in CHECKS.values():\n"
         "    odd = lambda *a: Odd(), lambda *a: {'a', 'b', 'c'}\n"
-        "    for answer in (c.reference, fail, *odd, *(m.answer for m in c.mistakes)): print(c.run(answer))"
+        "    for answer in (fail, *odd, *(m.answer for m in c.mistakes[:2])): print(c.run(answer))"
     )
     said = [
         subprocess.run(
