@@ -246,8 +246,18 @@ def test_a_prompt_is_cropped_and_mended_with_notice(lab):
     assert answer(lab, prompt="x" * 12_000)["notice"] == "12,000 characters came; the last 10,000 are read."
     assert len(lab.shown["prompt"]) == KEPT
     assert "lone surrogate" in answer(lab, prompt="a\ud83d")["notice"] and lab.shown["prompt"] == "a"
-    assert answer(lab, prompt="")["sentence"].startswith("After “”: ")
-    assert lab.shown["notice"] == ""
+    assert answer(lab, prompt="b")["notice"] == ""
+
+
+@pytest.mark.parametrize("prompt", ["", "\ud83d"])
+def test_an_empty_prompt_asks_for_a_character_and_what_was_shown_stays(lab, prompt):
+    before, fresh = lab.describe(), lab.fresh
+    shown = answer(lab, prompt=prompt)
+    assert shown["problem"] == "type a prompt of at least one character; none came"
+    assert shown["sentence"] == before and shown["prompt"] == PROMPTS[0] and lab.fresh is fresh
+    assert answer(lab, prompt="a")["problem"] == ""
+    with pytest.raises(ValueError, match="at least one character"):
+        SamplingLab(next_logits, TOKENS, [prompt])
 
 
 def test_warnings_become_notices(recwarn, capsys):

@@ -1,9 +1,9 @@
 // The samplers of course_utils/sampling.py for the browser; a test compares the two. What Python rounds to
 // float32 is rounded here too, so that a token at an edge stays or goes in both.
 //
-// A race is what is left of a distribution: { ids, logits, lo, hi }. Both arrays have a place for every token,
-// in rising order of the logits, of equals the lower id first; the tokens from lo up to hi are in the race.
-// Every cut leaves a range, so it only moves lo and hi.
+// A race is what is left of a distribution: { ids, logits, weights, total, lo, hi }. Each array has a place for
+// every token, in rising order of the logits, of equals the lower id first; the tokens from lo up to hi are in
+// the race, each with the probability weight / total. Every cut leaves a range, so it only moves lo and hi.
 
 const f32 = Math.fround;
 const LOW = 11, BUCKETS = 1 << LOW; // a radix sort of 32 bits takes three passes of 11
@@ -31,61 +31,92 @@ function rising(values) {
   return ids;
 }
 
-/** The race of all tokens, from their logits by id; one of −∞ is out from the start. */
+/** The race of all tokens, from their logits by id. */
 function raceOf(values) {
-  const ids = rising(values), logits = Float32Array.from(ids, (id) => values[id]);
-  let lo = 0;
+  const ids = rising(values);
+  return weighed(ids, values.map((_, place) => values[ids[place]]), 0, ids.length);
+}
+
+/** The race of the tokens from lo up to hi, which are in order; one of −∞ is out. */
+function weighed(ids, logits, lo, hi) {
+  const weights = new Float64Array(ids.length), largest = logits[hi - 1];
   while (logits[lo] === -Infinity) lo++;
-  return { ids, logits, lo, hi: ids.length };
+  for (let i = lo; i < hi; i++) weights[i] = Math.exp(logits[i] - largest);
+  return cut({ ids, logits, weights }, lo, hi);
 }
 
-/** The same tokens with other logits, change(logit, id), in their new order. */
-function reordered(race, change) {
-  const { lo, hi } = race, values = new Float32Array(race.ids.length).fill(-Infinity);
-  for (let i = lo; i < hi; i++) values[race.ids[i]] = change(race.logits[i], race.ids[i]);
-  const ids = race.ids.slice(), logits = race.logits.slice();
-  ids.set(rising(values).subarray(values.length - (hi - lo)), lo); // what is out comes before them
-  for (let i = lo; i < hi; i++) logits[i] = values[ids[i]];
-  return { ids, logits, lo, hi };
+/** The tokens from lo up to hi alone: they keep their weights, and share another total. */
+function cut({ ids, logits, weights }, lo, hi) {
+  let total = 0;
+  for (let i = lo; i < hi; i++) total += weights[i];
+  return { ids, logits, weights, total, lo, hi };
 }
 
-/** The tokens from lo up to hi alone. */
-const cut = ({ ids, logits }, lo, hi) => ({ ids, logits, lo, hi });
+/** Of the token at a place. */
+const probability = ({ weights, total }, place) => weights[place] / total;
 
-/** The probabilities of the tokens from lo up to hi. */
-function softmax(race) {
-  if (race.p) return race.p; // a race never changes
-  const { logits, lo, hi } = race, p = new Float64Array(hi - lo), largest = logits[hi - 1];
-  let sum = 0;
-  for (let i = 0; i < p.length; i++) sum += p[i] = Math.exp(logits[lo + i] - largest);
-  for (let i = 0; i < p.length; i++) p[i] /= sum;
-  return (race.p = p);
-}
+/** Of the likeliest, −ln p; another token's is this and what its logit lacks to the largest. */
+const leastSurprise = (race) => -Math.log(probability(race, race.hi - 1));
 
-/** In nats. */
+/** The mean surprise, in nats. */
 function entropy(race) {
-  if (race.nats !== undefined) return race.nats;
-  let nats = 0;
-  for (const p of softmax(race)) if (p > 0) nats -= p * Math.log(p);
-  return (race.nats = nats);
+  if (race.nats !== undefined) return race.nats; // a race never changes
+  const { logits, weights, total, lo, hi } = race;
+  let sum = 0;
+  for (let i = lo; i < hi; i++) sum += weights[i] * (logits[hi - 1] - logits[i]);
+  return (race.nats = leastSurprise(race) + sum / total);
+}
+
+/** Every logit divided by T: the order stays, but what ties only now comes into the order of its ids. */
+function divided(race, T) {
+  const { lo, hi } = race, ids = race.ids.slice(), logits = race.logits.map((x) => x / T);
+  for (let from = lo, to = lo; from < hi; from = to) {
+    while (to < hi && logits[to] === logits[from]) to++;
+    if (to - from > 1) ids.subarray(from, to).sort();
+  }
+  return weighed(ids, logits, lo, hi);
+}
+
+/** change(logit, times) of the tokens in the prompt: they are sorted into the others, whose order stays. */
+function penalised(race, counts, change) {
+  const { lo, hi } = race, ids = race.ids.slice(), logits = race.logits.slice(), moved = [];
+  let end = lo, to = hi;
+  for (let i = lo; i < hi; i++) {
+    const id = ids[i], logit = logits[i];
+    if (counts[id]) moved.push({ id, logit: f32(change(logit, counts[id])) });
+    else { // the others close up
+      ids[end] = id;
+      logits[end++] = logit;
+    }
+  }
+  moved.sort((a, b) => b.logit - a.logit || b.id - a.id);
+  for (const { id, logit } of moved) { // the likeliest first, below the others that are likelier still
+    while (end > lo && (logits[end - 1] - logit || ids[end - 1] - id) > 0) {
+      ids[--to] = ids[--end];
+      logits[to] = logits[end];
+    }
+    ids[--to] = id;
+    logits[to] = logit;
+  }
+  return weighed(ids, logits, lo, hi);
 }
 
 /** Keep the tokens with a probability of at least `bar`, and always the likeliest. */
-function atLeast(race, p, bar) {
+function atLeast(race, bar) {
   const { logits, hi } = race;
   let lo = race.lo;
-  while (p[lo - race.lo] < bar && logits[lo] < logits[hi - 1]) lo++;
+  while (rounded(race, lo) < bar && logits[lo] < logits[hi - 1]) lo++;
   return cut(race, lo, hi);
 }
 
-const rounded = (race) => new Float32Array(softmax(race)); // as Python has the probabilities
+const rounded = (race, place) => f32(probability(race, place)); // as Python has it
 
-/** By name: (race, value, counts) → the race after it; counts: a Map from an id to its times in the prompt. */
+/** By name: (race, value, counts) → the race after it; counts: by id, how often it stands in the prompt. */
 const SAMPLERS = {
   temperature(race, value) {
     const { logits, lo, hi } = race, T = f32(value);
     // A value so small that the largest logit overflows is 0 for this precision.
-    if (value > 0 && Number.isFinite(f32(logits[hi - 1] / T))) return reordered(race, (x) => x / T);
+    if (value > 0 && Number.isFinite(f32(logits[hi - 1] / T))) return divided(race, T);
     let first = hi - 1; // greedy: of equals the first
     while (first > lo && logits[first - 1] === logits[hi - 1]) first--;
     return cut(race, first, first + 1);
@@ -99,45 +130,41 @@ const SAMPLERS = {
   },
 
   top_p(race, value) {
-    const p = rounded(race), mayGo = f32(1 - value);
-    let lo = race.lo, sum = p[0];
-    while (lo < race.hi - 1 && f32(sum) <= mayGo) sum += p[++lo - race.lo];
-    return cut(race, lo, race.hi);
+    const { hi } = race, mayGo = f32(1 - value);
+    let lo = race.lo, sum = rounded(race, lo);
+    while (lo < hi - 1 && f32(sum) <= mayGo) sum += rounded(race, ++lo);
+    return cut(race, lo, hi);
   },
 
-  min_p(race, value) {
-    const p = rounded(race);
-    return atLeast(race, p, f32(f32(value) * p[p.length - 1]));
-  },
+  min_p: (race, value) => atLeast(race, f32(f32(value) * rounded(race, race.hi - 1))),
 
   typical(race, value) {
-    const p = softmax(race), n = p.length;
-    const surprise = Float32Array.from(p, (x) => -Math.log(x)), mean = f32(entropy(race)), mass = f32(value);
-    const distance = (i) => (i < 0 || i >= n ? Infinity : f32(Math.abs(surprise[i] - mean)));
-    let above = 0; // the surprise falls along the race: go outwards from where it passes its mean
-    while (above < n && surprise[above] > mean) above++;
-    let below = above - 1, sum = 0, farthest = Infinity;
-    while (f32(sum) < mass && (below >= 0 || above < n)) {
-      farthest = Math.min(distance(below), distance(above));
-      sum += f32(p[distance(below) === farthest ? below-- : above++]);
-    }
-    while (below >= 0 && distance(below) <= farthest) below--;
-    while (above < n && distance(above) <= farthest) above++;
-    return cut(race, race.lo + below + 1, race.lo + above);
+    const { logits, lo, hi } = race, least = leastSurprise(race), mean = f32(entropy(race)), mass = f32(value);
+    const surprises = logits.map((x) => least + (logits[hi - 1] - x));
+    const distances = surprises.map((x) => Math.abs(x - mean));
+    let above = lo; // the surprise falls along the race: go outwards from where it passes its mean
+    while (above < hi && surprises[above] > mean) above++;
+    let below = above - 1, sum = 0, farthest;
+    do {
+      const down = above === hi || (below >= lo && distances[below] <= distances[above]);
+      farthest = distances[down ? below : above];
+      sum += rounded(race, down ? below-- : above++);
+    } while (f32(sum) < mass && (below >= lo || above < hi));
+    while (below >= lo && distances[below] <= farthest) below--;
+    while (above < hi && distances[above] <= farthest) above++;
+    return cut(race, below + 1, above);
   },
 
-  epsilon: (race, value) => atLeast(race, rounded(race), f32(value)),
+  epsilon: (race, value) => atLeast(race, f32(value)),
 
-  eta(race, value) {
-    const p = rounded(race);
-    return atLeast(race, p, Math.min(f32(value), f32(f32(Math.sqrt(value)) * f32(Math.exp(-entropy(race))))));
-  },
+  eta: (race, value) =>
+    atLeast(race, Math.min(f32(value), f32(f32(Math.sqrt(value)) * f32(Math.exp(-entropy(race)))))),
 
   repetition_penalty: (race, value, counts) =>
-    reordered(race, (x, id) => (!counts.has(id) ? x : x < 0 ? x * f32(value) : x / f32(value))),
+    penalised(race, counts, (x) => (x < 0 ? x * f32(value) : x / f32(value))),
 
   frequency_penalty: (race, value, counts) =>
-    reordered(race, (x, id) => (counts.has(id) ? x - f32(f32(value) * counts.get(id)) : x)),
+    penalised(race, counts, (x, times) => x - f32(f32(value) * times)),
 };
 
 // ---- drawing --------------------------------------------------------------------------------------
@@ -154,17 +181,16 @@ const uniform = (seed, i) => mixed(mixed(seed) + Math.imul(i + 1, 0x9e3779b9)) /
 
 /** The places of n tokens drawn from a race; the same seed draws the same. */
 function draws(race, n, seed) {
-  const p = softmax(race), sums = new Float64Array(p.length);
-  let sum = 0;
-  for (let i = 0; i < p.length; i++) sums[i] = sum += p[i];
+  const { weights, total, lo, hi } = race, sums = new Float64Array(hi);
+  for (let i = lo, sum = 0; i < hi; i++) sums[i] = sum += weights[i];
   return Array.from({ length: n }, (_, i) => {
-    const at = uniform(seed, i) * sum;
-    let low = 0, high = p.length - 1; // the first place at which the sum is above `at`
+    const at = uniform(seed, i) * total;
+    let low = lo, high = hi - 1; // the first place at which the sum is above `at`
     while (low < high) {
       const middle = (low + high) >> 1;
       if (sums[middle] > at) high = middle;
       else low = middle + 1;
     }
-    return race.lo + low;
+    return low;
   });
 }

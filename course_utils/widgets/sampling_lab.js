@@ -21,7 +21,7 @@ function render({ model, el }) {
     oninput: () => { choice.value = ""; ask({ prompt: prompt.value }); } });
   const choice = element("select", { onchange: () => {
     if (choice.value !== "") ask({ prompt: prompt.value = prompts[choice.value] });
-  } }, ...prompts.map((text, i) => element("option", { value: i }, text.length > 60 ? `${text.slice(0, 59)}…` : text || "(empty)")),
+  } }, ...prompts.map((text, i) => element("option", { value: i }, text.length > 60 ? `${text.slice(0, 59)}…` : text)),
   element("option", { value: "" }, "your own"));
   const notice = element("p", { class: "sa-quiet", role: "status", hidden: true });
   const list = stepsPart(settings, { steps: () => state.steps, changed: redraw, done: () => ask() });
@@ -109,14 +109,15 @@ function render({ model, el }) {
     const { buffer, byteOffset, byteLength } = fresh.logits;
     raw = raceOf(new Float32Array(buffer.slice(byteOffset, byteOffset + byteLength)));
     beforeById = byId(raw);
-    counts = new Map(fresh.counts);
+    counts = new Uint32Array(size);
+    fresh.counts.forEach(([id, n]) => { counts[id] = n; });
     fresh.names.forEach(([id, text]) => names.set(id, text));
   }
 
   /** The probability of every token of the vocabulary. */
   function byId(race) {
     const all = new Float64Array(size);
-    softmax(race).forEach((p, i) => { all[race.ids[race.lo + i]] = p; });
+    for (let i = race.lo; i < race.hi; i++) all[race.ids[i]] = probability(race, i);
     return all;
   }
 
@@ -177,8 +178,7 @@ function render({ model, el }) {
         ? `, entropy ${bits(from).toFixed(2)} → ${bits(to).toFixed(2)} bits` : "");
   }
 
-  const massLeft = (from, to) =>
-    softmax(from).subarray(to.lo - from.lo, to.hi - from.lo).reduce((sum, p) => sum + p, 0);
+  const massLeft = (from, to) => cut(from, to.lo, to.hi).total / from.total;
 
   const measures = (race) => [["before", raw], ["after", race]].map(([name, race]) =>
     [name, grouped(left(race)), bits(race).toFixed(2), grouped(Number((2 ** bits(race)).toPrecision(4)))]);

@@ -211,6 +211,8 @@ class SamplingLab(Widget):
 
     def _read(self, prompt: str, notice: str) -> Next:
         """What comes next after a prompt."""
+        if not prompt:
+            raise ValueError("type a prompt of at least one character; none came")
         size = len(self._tokens)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")

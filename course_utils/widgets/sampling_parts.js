@@ -142,12 +142,12 @@ function curvePart(size) {
 
   /** raw, race: before and after; steps: { name, race } of those that are on; tally: Map from a place to how often it was drawn. */
   function draw({ raw, race, steps, tally, n }) {
-    const bottom = clamped(Math.floor(Math.log10(softmax(raw)[0])), DEEPEST, -1);
+    const bottom = clamped(Math.floor(Math.log10(probability(raw, raw.lo))), DEEPEST, -1);
     const y = (p) => (100 * Math.log10(p)) / bottom;
     const path = (race) => {
-      const p = softmax(race), first = size - race.hi + 1, last = size - race.lo;
+      const first = size - race.hi + 1, last = size - race.lo;
       const ranks = new Set(Array.from({ length: POINTS + 1 }, (_, i) => Math.round(first * (last / first) ** (i / POINTS))));
-      return `M${[...ranks].map((rank) => [x(rank), y(p[last - rank])]).filter(([, down]) => down < 110)
+      return `M${[...ranks].map((rank) => [x(rank), y(probability(race, size - rank))]).filter(([, down]) => down < 110)
         .map((pair) => pair.join(" ")).join("L")}h0`; // h0: a point alone is seen too
     };
     const dots = [...tally].map(([place, times]) => `M${x(size - place)} ${y(times / n)}h0`).join("");

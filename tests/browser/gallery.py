@@ -82,6 +82,26 @@ REACTED = """async (root, [react, i, kernel]) => {
 }"""
 WORDS = '["puzzl", "rhym", "awkw", "drea", "swor"][i % 5]'
 
+
+def sampling_lab(settings: str) -> Specimen:
+    return Specimen(
+        "import numpy as np\n"
+        "from course_utils.widgets.sampling_lab import SamplingLab\n"
+        "size = 49_152\n"
+        "def next_logits(prompt):\n"
+        "    return 2.5 * np.random.default_rng(len(prompt) + i).standard_normal(size, dtype=np.float32)\n"
+        "made = SamplingLab(next_logits, [f' token{t}' for t in range(size)], ['To be, or not to be'],\n"
+        f"                   encode=lambda prompt: prompt.encode(), {settings})",
+        # an input event only: the slider is still held
+        """(root, i) => {
+          const slider = root.querySelector("[aria-label=temperature]");
+          slider.value = 60 + i;
+          slider.dispatchEvent(new Event("input"));
+        }""",
+        f"(root, i) => fill(root.querySelector('textarea'), {WORDS})",
+    )
+
+
 SPECIMENS = {
     "attention_explorer": Specimen(
         "import numpy as np\n"
@@ -171,21 +191,11 @@ SPECIMENS = {
           question.querySelector("button").click();
         }""",
     ),
-    "sampling_lab": Specimen(
-        "import numpy as np\n"
-        "from course_utils.widgets.sampling_lab import SamplingLab\n"
-        "size = 49_152\n"
-        "def next_logits(prompt):\n"
-        "    return 2.5 * np.random.default_rng(len(prompt) + i).standard_normal(size, dtype=np.float32)\n"
-        "made = SamplingLab(next_logits, [f' token{t}' for t in range(size)], ['To be, or not to be'],\n"
-        "                   encode=lambda prompt: prompt.encode())",
-        # an input event only: the slider is still held
-        """(root, i) => {
-          const slider = root.querySelector("[aria-label=temperature]");
-          slider.value = 60 + i;
-          slider.dispatchEvent(new Event("input"));
-        }""",
-        f"(root, i) => fill(root.querySelector('textarea'), {WORDS})",
+    "sampling_lab": sampling_lab("temperature=0.8, top_p=0.95"),
+    # each works on nearly the whole vocabulary: there is no more to compute
+    "sampling_lab_nine": sampling_lab(
+        "repetition_penalty=1.2, frequency_penalty=0.5, temperature=0.8, top_k=49_000, top_p=0.9999,\n"
+        "                   min_p=1e-7, typical=0.99, epsilon=1e-9, eta=1e-9"
     ),
     "shannon_game": Specimen(
         "from course_utils.progress import Progress\n"
@@ -253,7 +263,8 @@ SPECIMENS = {
         'made = TrainingView(8000, "An LSTM", "Twelfth Night, bits a byte", "byte")\n'
         "for step in range(1, 8001):\n"
         "    bits = 2 + 6 * math.exp(-step / 500)\n"
-        "    made(Progress(step, 8000, bits * math.log(2), 2.5 - step // 200 / 100, 1e-3, 30_000.0, 1.0))",
+        "    seen = step, 8000, bits * math.log(2), 2.5 - step // 200 / 100, 1e-3, 30_000.0, 1.0\n"
+        "    made(Progress(*seen, evaluated=step // 200 * 200))",
         '(root) => press(root, "Show as table")',
     ),
 }

@@ -45,15 +45,18 @@ def call(browser):
     page = browser.new_page()
     page.evaluate(
         """async (source) => {
-          const exported = "\\nexport { SAMPLERS, raceOf, draws, uniform, ALLOWED, stopsOf };";
+          const exported = "\\nexport { SAMPLERS, raceOf, probability, draws, uniform, ALLOWED, stopsOf };";
           const blob = new Blob([source, exported], { type: "text/javascript" });
           window.lab = await import(URL.createObjectURL(blob));
           const floats = (numbers) => Float32Array.from(numbers, (x) => x ?? -Infinity); // JSON has no −∞
           window.race = (logits) => lab.raceOf(floats(logits));
-          window.sampled = (name, value, rows, counts) => rows.map((row, i) => {
-            const { ids, logits, lo, hi } = lab.SAMPLERS[name](race(row), value, new Map(counts?.[i]));
-            const all = new Array(row.length).fill(null);
-            for (let place = lo; place < hi; place++) all[ids[place]] = logits[place];
+          window.sampled = (steps, rows, counts) => rows.map((row, i) => {
+            const times = Uint32Array.from(counts?.[i] ?? []);
+            const take = (from, [name, value]) => lab.SAMPLERS[name](from, value, times);
+            const after = steps.reduce(take, race(row));
+            const all = new Array(row.length).fill([null, 0]);
+            for (let at = after.lo; at < after.hi; at++)
+              all[after.ids[at]] = [after.logits[at], lab.probability(after, at)];
             return all;
           });
         }""",
@@ -63,14 +66,17 @@ def call(browser):
     page.close()
 
 
+def chain_in_javascript(call, settings, rows, counts=None):
+    """The logits and the probabilities that the browser's samplers, in this order, make of rows of logits."""
+    plain = [[x if math.isfinite(x) else None for x in row] for row in rows.tolist()]
+    times = None if counts is None else counts.tolist()
+    result = call("(given) => sampled(...given)", [list(settings.items()), plain, times])
+    return torch.tensor([[(-math.inf if x is None else x, p) for x, p in row] for row in result]).unbind(-1)
+
+
 def in_javascript(call, name, value, rows, counts=None):
     """What the sampler of the browser makes of the rows of logits."""
-    plain = [[x if math.isfinite(x) else None for x in row] for row in rows.tolist()]
-    pairs = counts is not None and [[[i, n] for i, n in enumerate(row) if n] for row in counts.tolist()]
-    result = call(
-        "([name, value, rows, counts]) => sampled(name, value, rows, counts)", [name, value, plain, pairs]
-    )
-    return torch.tensor([[-math.inf if x is None else x for x in row] for row in result])
+    return chain_in_javascript(call, {name: value}, rows, counts)[0]
 
 
 def random_logits(generator, i):
@@ -173,6 +179,52 @@ def test_a_whole_vocabulary(call):
             assert differs.sum() <= 1 and not (differs & ~CASES[name][1](logits.double(), value)).any()
         else:
             assert torch.equal(ours, theirs)
+
+
+CHAIN = {
+    "repetition_penalty": 1.3,
+    "top_k": 20_000,
+    "temperature": 1.4,
+    "top_p": 0.95,
+    "frequency_penalty": -0.7,
+    "typical": 0.9,
+    "epsilon": 3e-5,
+    "eta": 1e-3,
+    "min_p": 0.01,
+}
+
+
+def test_a_chain_keeps_what_python_keeps_of_a_whole_vocabulary(call):
+    """In both orders; with this seed no token is near its turning place."""
+    generator = torch.Generator().manual_seed(4)
+    logits = 2.5 * torch.randn(1, 49_152, generator=generator) - 1
+    counts = token_counts(torch.randint(49_152, (1, 1000), generator=generator), 49_152)
+
+    def python(settings):
+        return sampling.Sampler(**settings)(logits, counts)
+
+    backwards = dict(reversed(CHAIN.items()))
+    for settings in (CHAIN, backwards):
+        theirs, probabilities = chain_in_javascript(call, settings, logits, counts)
+        assert torch.equal(theirs, python(settings))
+        assert torch.allclose(probabilities, python(settings).softmax(-1), rtol=1e-5, atol=0)
+    assert kept(python(CHAIN)).sum() > 10 * kept(python(backwards)).sum()
+    for off in ({"repetition_penalty": 1}, {"frequency_penalty": 0}):
+        assert not kept(python(CHAIN | off)).equal(kept(python(CHAIN)))
+
+
+@pytest.mark.parametrize(
+    "name, value", [("temperature", 3), ("temperature", 1e39), ("frequency_penalty", 2**-13)]
+)
+def test_what_only_now_ties_is_in_the_order_of_its_ids(call, name, value):
+    """Of equal tokens at the edge of top-p the later ids stay, also of those that a step made equal."""
+    generator = torch.Generator().manual_seed(0)
+    logits = 1000 + torch.randperm(500, generator=generator)[None] * 2**-14
+    counts = torch.randint(3, (1, 500), generator=generator)
+    for at in range(100, 120):
+        settings = {name: value, "top_p": (at + 0.5) / 500}
+        ours = sampling.Sampler(**settings)(logits, counts)
+        assert torch.equal(chain_in_javascript(call, settings, logits, counts)[0], ours)
 
 
 def test_the_same_values_are_allowed(call):
@@ -469,7 +521,11 @@ def test_another_prompt_is_typed_or_chosen_and_the_latest_wins(opened):
 
 def test_a_prompt_that_fails_is_told_in_words_and_the_lab_goes_on(opened):
     widget = begin(opened, temperature=1)
-    for text, says in [("broken", "KeyError: 'no such layer'"), ("nothing", "all logits of a row are -inf")]:
+    for text, says in [
+        ("broken", "KeyError: 'no such layer'"),
+        ("nothing", "all logits of a row are -inf"),
+        ("", "type a prompt of at least one character; none came"),
+    ]:
         widget.locator("textarea").fill(text)
         opened.settled(widget)
         expect(widget.locator(".cw-problem")).to_contain_text(says)
