@@ -12,13 +12,15 @@ import torch
 import transformers
 
 from course_utils import corpora, pretrained
+from course_utils.devices import multiplies_bfloat16
 from course_utils.generation import generate
+from course_utils.speculation import LookupDraft, speculative_generate
 from course_utils.steps import lay_out_for_steps
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
 from test_gpt import as_llama
 
-ROUNDS, PROMPT, NEW = 3, 200, 100
+ROUNDS, PROMPT, NEW, GUESSES = 3, 200, 100, 4
 
 
 def timed(action):
@@ -37,9 +39,14 @@ def write_ours(model, ids):
     return lambda n: generate(model, [ids], n)[0].ids
 
 
-def write_theirs(model, ids):
+def guess_ours(model, ids):
+    """Greedy too, and the same tokens: guesses are looked up in the text, and checked GUESSES at once."""
+    return lambda n: speculative_generate(model, ids, n, LookupDraft(2), k=GUESSES).ids
+
+
+def write_theirs(model, ids, **more):
     model.generation_config.eos_token_id = None  # both write all the tokens that are asked for
-    settings = {"do_sample": False, "pad_token_id": 0}
+    settings = {"do_sample": False, "pad_token_id": 0, **more}
     prompt = torch.tensor([ids])
     mask = torch.ones_like(prompt)
     return lambda n: model.generate(prompt, attention_mask=mask, max_new_tokens=n, **settings)[
@@ -82,28 +89,35 @@ def main():
     text = corpora.shakespeare().test
     ids = pretrained.smollm2_tokenizer().encode(text[: 10 * PROMPT]).ids[:PROMPT]
     speed_of_memory = bandwidth()
+    until_ready = min(timed(lambda: pretrained.load("smollm2-135m"))[0] for _ in range(ROUNDS))
     threads = torch.get_num_threads()
     print(
         f"{PROMPT} tokens read, {NEW} written, batch 1, {threads} threads, median of {ROUNDS} rounds in turns"
     )
-    print(f"memory is read at {speed_of_memory:.1f} GB/s")
-    print(f"{'':26}{'first token, s':>16}{'tokens/s':>10}{'ratio':>8}{'of the bound':>14}")
+    print(f"memory is read at {speed_of_memory:.1f} GB/s; SmolLM2 is ready after {until_ready:.2f} s")
+    print(f"{'':28}{'first token, s':>16}{'tokens/s':>10}{'ratio':>8}{'of the bound':>14}")
     for dtype in (torch.float32, torch.bfloat16):
         model, laid_out = (pretrained.load("smollm2-135m").to(dtype) for _ in range(2))
         lay_out_for_steps(laid_out)
         megabytes = sum(p.numel() * p.element_size() for p in model.parameters()) / 1e6
         bound = speed_of_memory * 1e3 / megabytes  # tokens/s if reading the weights were all
+        theirs = as_llama(model)
         writers = {
-            "transformers": write_theirs(as_llama(model), ids),
+            "transformers": write_theirs(theirs, ids),
             "ours, as loaded": write_ours(model, ids),
             "ours, laid out for steps": write_ours(laid_out, ids),
         }
+        if dtype == torch.float32 or multiplies_bfloat16(torch.device("cpu")):  # else a check takes seconds
+            writers |= {
+                "theirs, guesses looked up": write_theirs(theirs, ids, prompt_lookup_num_tokens=GUESSES),
+                "ours, guesses looked up": guess_ours(laid_out, ids),
+            }
         first, speed, texts = measure(writers)
         print(f"{dtype}, {megabytes:.0f} MB of weights: at most {bound:.0f} tokens/s", flush=True)
         for name in writers:
             ratio = speed[name] / speed["transformers"]
             share = f"{speed[name] / bound:.0%}"
-            print(f"  {name:24}{first[name]:16.2f}{speed[name]:10.1f}{ratio:8.2f}{share:>14}")
+            print(f"  {name:26}{first[name]:16.2f}{speed[name]:10.1f}{ratio:8.2f}{share:>14}")
         for name in writers:
             if name != "transformers":
                 print(f"  {name}: {compare_texts(model, ids, texts[name], texts['transformers'])}")
