@@ -185,7 +185,7 @@ function render({ model, el }) {
   const MEASURED = ["", "tokens", "entropy in bits", "perplexity"];
 
   function drawSpread(race) {
-    title.replaceChildren("Next token after ", element("span", { class: "sa-token" }, "“", ...(fresh.prompt ? visible(fresh.prompt.slice(-80)) : []), "”"));
+    title.replaceChildren("Next token after ", element("span", { class: "sa-token" }, "“", ...visible(fresh.prompt.slice(-80)), "”"));
     spread.replaceChildren(...[MEASURED, ...measures(race)].map((cells) => element("tr", {}, ...cells.map((cell) => element("td", {}, cell)))));
   }
 
