@@ -29,18 +29,19 @@ def bytewise(model: GPT, tokenizer: ByteTokenizer | None = None) -> Writer:
 def learners(folder: Path) -> Writer:
     """The GPT that chapter 8 saved in `my_llm`; one of other tokens than bytes needs the tokenizer there.
 
-    Raises ValueError if a file is damaged, or the tokenizer is no longer the one of the GPT.
+    Raises ValueError if a file is damaged, or the tokenizer gone or another than the GPT was trained with.
     """
     _, notes = checkpoints.load(folder / "gpt.safetensors")
     model = GPT(GPTConfig(**notes["config"])).eval()
     checkpoints.load_into(folder / "gpt.safetensors", model)
     if model.vocab_size == ByteTokenizer.vocab_size:
         return bytewise(model)
-    tokenizer = BPETokenizer.load(folder / "tokenizer.json")
-    if tokenizer.vocab_size != model.vocab_size:
+    path = folder / "tokenizer.json"
+    tokenizer = BPETokenizer.load(path) if path.exists() else BPETokenizer()
+    if [*map(list, tokenizer.merges)] != notes.get("merges") or tokenizer.vocab_size != model.vocab_size:
         raise ValueError(
-            f"your GPT knows {model.vocab_size} tokens and tokenizer.json has {tokenizer.vocab_size}: it was "
-            "made anew since; run section 7 of chapter 8 again"
+            f"your GPT was trained on {model.vocab_size} tokens, which are not those of {path.name} in "
+            f"{folder.name}: run section 7 of chapter 8 again, which trains one on what lies there now"
         )
     return bytewise(model, tokenizer)
 

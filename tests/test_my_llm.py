@@ -10,7 +10,7 @@ import pytest
 from course_utils import checkpoints, corpora, writers
 from course_utils.checks import find
 from course_utils.gpt import GPT, GPTConfig
-from course_utils.tokenizers import BPETokenizer, ByteTokenizer
+from course_utils.tokenizers import BPETokenizer
 from course_utils.weights import gpt_recipe
 from course_utils.widgets.writing import Settings
 
@@ -92,11 +92,20 @@ def test_the_gpt_is_trained_on_the_learners_tokens_and_runs_on_their_block(mine,
     assert completion(writers.learners(mine)) == completion(writers.bytewise(model, tokenizer))
 
 
-def test_a_tokenizer_made_anew_is_not_taken_for_that_of_the_gpt(mine):
-    model = GPT(GPTConfig(300, 16, n_layers=1, n_heads=2, d_model=8))
-    config = {"vocab_size": 300, "context": 16, "n_layers": 1, "n_heads": 2, "d_model": 8}
-    checkpoints.save_model(mine / "gpt.safetensors", model, {"config": config})
-    BPETokenizer.train("to be or not to be " * 50, 260).save(mine / "tokenizer.json")
-    with pytest.raises(ValueError, match=r"knows 300 tokens and tokenizer\.json has 260"):
+@pytest.mark.parametrize("change", ["other merges", "another size", "none"])
+def test_another_tokenizer_is_not_taken_for_that_of_the_gpt(mine, change):
+    path, text = mine / "tokenizer.json", "to be or not to be, that is the question " * 50
+    first = BPETokenizer.train(text, 260)
+    shape = {"vocab_size": 260, "context": 16, "n_layers": 1, "n_heads": 2, "d_model": 8}
+    checkpoints.save_model(
+        mine / "gpt.safetensors", GPT(GPTConfig(**shape)), {"config": shape, "merges": first.merges}
+    )
+    first.save(path)
+    assert writers.learners(mine).context == 16
+    if change == "none":
+        path.unlink()
+    else:
+        other = BPETokenizer.train(text[::-1], 260 if change == "other merges" else 259)
+        other.save(path)
+    with pytest.raises(ValueError, match=r"trained on 260 tokens, which are not those of tokenizer\.json"):
         writers.learners(mine)
-    assert ByteTokenizer.vocab_size == 256  # by which a GPT of bytes is known
