@@ -152,8 +152,8 @@ def _angles(t: int, width: int, start: int, base: float) -> Float[Tensor, "t wid
 class KeyValueCache:
     """The keys and values (B, kv heads, T, D) that one attention has computed so far.
 
-    Self-attention adds to it with each call; cross-attention fills it once. What it holds is never written
-    over, so `copy.copy` keeps a state to come back to.
+    Self-attention adds to it with each call; cross-attention fills it once. What it holds is written
+    over after a `crop` only, and never what a `copy.copy` holds too: so that keeps a state to come back to.
     """
 
     def __init__(self):

@@ -104,7 +104,7 @@ class FeedForward(nn.Module):
 
 class BlockCache:
     """What one block keeps between two calls: keys and values of what it wrote, and of the memory, and what
-    else later positions read, as with `token_shift`. What it holds is never written over.
+    else later positions read, as with `token_shift`. A `copy` keeps what it holds, whatever becomes of this.
     """
 
     def __init__(self):
@@ -126,7 +126,8 @@ class BlockCache:
         """Forget all but the first `length` positions that were written."""
         if len(self.own) > length:
             self.own.crop(length)
-            self.handed_on = {name: x[:, :length] for name, x in self.handed_on.items()}
+        # Apart: where Ctrl-C broke a call off, more may have been handed on than was written.
+        self.handed_on = {name: x[:, :length] for name, x in self.handed_on.items()}
 
     @property
     def nbytes(self) -> int:

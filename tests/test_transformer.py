@@ -9,6 +9,7 @@ from torch.nn import functional
 from course_utils.attention import causal_mask, padding_mask
 from course_utils.transformer import (
     Block,
+    BlockCache,
     BlockConfig,
     Decoder,
     Encoder,
@@ -233,6 +234,14 @@ def test_an_unknown_part_is_refused(field, value, sentence):
 def test_ids_that_are_no_ids_are_refused(ids, sentence):
     with pytest.raises(ValueError, match=sentence):
         built().encode(ids, torch.ones(len(ids), dtype=torch.int64))
+
+
+def test_a_crop_forgets_what_a_broken_call_handed_on_but_did_not_write():
+    cache = BlockCache()
+    cache.own.extend(x(1, 2, 3, 4), x(1, 2, 3, 4))
+    cache.handed_on["attention"] = x(1, 5, 4)
+    cache.crop(3)
+    assert len(cache.own) == 3 and cache.handed_on["attention"].shape == (1, 3, 4)
 
 
 def test_heads_that_do_not_divide_are_refused_by_a_block_too():
