@@ -129,14 +129,14 @@ def chart(
     if against not in labels:
         raise ValueError(f"against is one of {', '.join(labels)}; {against!r} came")
     figure = Figure(figsize=(8.5, 4.8), layout="constrained")
-    axes, marks = figure.add_subplot(), {}
+    axes, marks = figure.add_subplot(), []
     for family, (colour, marker) in STYLES.items():
         for point in (p for p in comparable(points) if p.family == family):
             if (x := getattr(point, against)) is None:
                 continue
             face = colour if point.has_read_test == "no" else "none"
             axes.plot(x, point.bits_per_byte, marker, color=colour, markerfacecolor=face)
-            marks[point.name] = x, point.bits_per_byte
+            marks.append((point.name, (x, point.bits_per_byte)))
     for i, (name, bits) in enumerate(lines.items()):
         axes.axhline(bits, color="0.6", linestyle=":", linewidth=1)
         at = axes.get_yaxis_transform()
@@ -146,7 +146,7 @@ def chart(
         axes.text(0.01, high, name, transform=axes.get_yaxis_transform(), va="bottom", fontsize=8)
     if against == "context_bytes":  # a 1-gram looks at 0 bytes, for which a log scale has no place
         axes.set_xscale("symlog", linthresh=1)
-        axes.set_xlim(-0.5, 2 * max(x for x, _ in marks.values()))
+        axes.set_xlim(-0.5, 2 * max((x for _, (x, _) in marks), default=1))
     else:
         axes.set_xscale("log")
     axes.set(xlabel=labels[against], ylabel="bits per byte (lower is better)")
@@ -166,15 +166,18 @@ def chart(
     return Chart(figure, f"Bits per byte on The Tempest against {labels[against]}: {'; '.join(said)}.")
 
 
-def _write_names(axes, marks: dict[str, tuple[float, float]]) -> None:
+def _write_names(axes, marks: list[tuple[str, tuple[float, float]]]) -> None:
     """Each mark's name beside it, or farther off with a thin line, where it covers no other name or mark."""
     axes.figure.draw_without_rendering()  # from here on it is known where everything lies
-    centres = axes.transData.transform(list(marks.values()))
+    centres = [axes.transData.transform(place) for _, place in marks]
     taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in centres]
     taken += [text.get_window_extent() for text in axes.texts]
     places = [(side * (5 + 9 * k), up * (5 + 9 * k)) for k in range(9) for side in (1, -1) for up in (1, -1)]
-    for name, mark in sorted(marks.items(), key=lambda item: -item[1][1]):
+    for name, mark in sorted(marks, key=lambda item: -item[1][1]):
+        text = None
         for right, up in places:
+            if text:
+                text.remove()
             line = {"arrowstyle": "-", "color": "0.7", "linewidth": 0.6} if abs(up) > 5 else None
             text = axes.annotate(
                 name, mark, (right, up), textcoords="offset points", fontsize=8, arrowprops=line,
@@ -184,7 +187,6 @@ def _write_names(axes, marks: dict[str, tuple[float, float]]) -> None:
             box = Text.get_window_extent(text)
             if axes.bbox.containsx(box.x1) and axes.bbox.containsx(box.x0) and not box.count_overlaps(taken):
                 break
-            text.remove()
         taken.append(box)
 
 
