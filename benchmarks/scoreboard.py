@@ -86,7 +86,7 @@ def neural_points(corpus):
 def gpt_points(corpus):
     """The GPTs of chapter 8: the live one trains here, its seconds are those of the table of changes; the
     recorded one is scored again."""
-    model, run = gpt_recipe.run(gpt_recipe.LIVE)
+    model, run = gpt_recipe.run(gpt_recipe.LIVE, device="cpu")
     table = [
         row for row in csv.DictReader(gpt_recipe.ABLATION.open(encoding="utf-8")) if row["used"] == "yes"
     ]
@@ -102,7 +102,7 @@ def gpt_points(corpus):
 
 def smollm2_point(corpus, window=1024):
     """A published model, an upper bound: one way to cut the text into tokens is scored. 2e12 training tokens
-    (Allal et al. 2025) at 6 operations a token and weight."""
+    (Ben Allal et al. 2025) at 6 operations a token and weight."""
     model, tokenizer = pretrained.load("smollm2-135m"), pretrained.smollm2_tokenizer()
     tokens, n_bytes = tokenizer.encode(corpus.test).ids, len(corpus.test.encode())
     start = tokenizer.token_to_id("<|endoftext|>")

@@ -143,21 +143,24 @@ def flops_per_token(model: GPT) -> float:
     return 6.0 * weights + 12.0 * shape.n_layers * shape.d_model * shape.context
 
 
-def run(recipe: Recipe, seed: int = 0, **options) -> tuple[GPT, Run]:
-    """Train a recipe's model, on a GPU if there is one. `options` are those of `training.train`."""
-    model, config = build(recipe, seed).to(devices.pick()), replace(recipe.config, seed=seed)
+def run(recipe: Recipe, seed: int = 0, device: str = "auto", **options) -> tuple[GPT, Run]:
+    """Train a recipe's model, on a device as `devices.pick` names it. `options` are those of
+    `training.train`."""
+    model, config = build(recipe, seed).to(devices.pick(device)), replace(recipe.config, seed=seed)
     options = {"evaluate": validation_bits} | options
     return model, train(model, windows(recipe, seed), config, **options)
 
 
 def cost(model: GPT, run: Run) -> dict:
     """What a run took."""
+    device = model.embedding.weight.device
+    card = torch.cuda.get_device_name(device) if device.type == "cuda" else "no GPU"
     return {
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "bytes": run.tokens,
         "flops": flops_per_token(model) * run.tokens,
         "seconds": round(run.seconds, 1),
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, {devices.describe()['device']}",
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, {card}",
     }
 
 
