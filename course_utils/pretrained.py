@@ -17,7 +17,7 @@ SMOLLM2_SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Huggin
 def smollm2_tokenizer():
     """The tokenizer of SmolLM2, a `tokenizers.Tokenizer`: byte-level BPE in which each digit stands alone.
 
-    Allal et al., 2025, "SmolLM2"; tokens and merges as the asset `smollm2-tokenizer` has them.
+    Ben Allal et al., 2025, "SmolLM2"; tokens and merges as the asset `smollm2-tokenizer` has them.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
@@ -73,9 +73,9 @@ def load(name: str):
     `bert_tokenizer` writes. It was made by distilling a larger BERT (Wang et al., 2020) and trained on to
     compare sentences (Reimers & Gurevych, 2019).
 
-    "smollm2-135m" is SmolLM2-135M-Instruct, a `gpt.GPT` of 30 layers (Allal et al., 2025), from weights that
-    were rounded to 4 bits and are dequantised here. Its tokenizer is `smollm2_tokenizer`, and `smollm2_chat`
-    puts a conversation into its form.
+    "smollm2-135m" is SmolLM2-135M-Instruct, a `gpt.GPT` of 30 layers (Ben Allal et al., 2025), from weights
+    that were rounded to 4 bits and are dequantised here. Its tokenizer is `smollm2_tokenizer`, and
+    `smollm2_chat` puts a conversation into its form.
 
     Raises ValueError for another name.
     """
