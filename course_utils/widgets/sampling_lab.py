@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from course_utils.sampling import ALLOWED, PENALTIES, Sampler, kept, token_counts
-from course_utils.widgets.base import Widget, quoted, visible
+from course_utils.widgets.base import Widget, quoted, visible, whole_characters
 
 KEPT = 10_000  # characters of a prompt that are read
 NAMED = 2000  # of the likeliest tokens the names cross with the logits; of others when they are seen
@@ -353,13 +353,9 @@ def _likeliest(p: Distribution, n: int) -> list[int]:
 
 def _readable(prompt: str, cut: int) -> tuple[str, str]:
     """The prompt without what is too much or no text, and a notice of what was left out."""
-    notices = []
+    whole, notices = whole_characters(prompt[-KEPT:])
     if len(prompt) + cut > KEPT:
-        notices.append(f"{len(prompt) + cut:,} characters came; the last {KEPT:,} are read.")
-        prompt = prompt[-KEPT:]
-    whole = "".join(c for c in prompt if not 0xD800 <= ord(c) <= 0xDFFF)
-    if whole != prompt:
-        notices.append("Half a character (a lone surrogate) was left out: UTF-8 can't hold one.")
+        notices.insert(0, f"{len(prompt) + cut:,} characters came; the last {KEPT:,} are read.")
     return whole, " ".join(notices)
 
 
