@@ -128,18 +128,20 @@ def rotate(
     section 3.2.2). Pairs are (i, i + width / 2), as in Llama; the paper pairs neighbours, which is the same
     up to the order of the rows of the projections. Raises ValueError for an odd width.
     """
-    cos, sin = _rotation(x.shape[-2], x.shape[-1], start, base, x.device, x.dtype)  # (T, D / 2)
-    a, b = x.chunk(2, dim=-1)
-    return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
+    cos, sin = _rotation(x.shape[-2], x.shape[-1], start, base, x.device, x.dtype)  # (T, width)
+    partners = x.roll(x.shape[-1] // 2, dims=-1)
+    return torch.addcmul(x * cos, partners, sin)  # of a pair (a, b): a cos - b sin, and b cos + a sin
 
 
 @lru_cache(maxsize=8)  # every layer turns its queries and its keys by the same angles
 @torch.inference_mode(False)  # else what is kept could not be used in training
 def _rotation(
     t: int, width: int, start: int, base: float, device: torch.device, dtype: torch.dtype
-) -> tuple[Float[Tensor, "t width/2"], Float[Tensor, "t width/2"]]:
+) -> tuple[Float[Tensor, "t width"], Float[Tensor, "t width"]]:
+    """Cosine and sine for each number of a vector; the first of a pair has its sine with a minus."""
     angles = _angles(t, width, start, base)
-    return angles.cos().to(device, dtype), angles.sin().to(device, dtype)
+    cos, sin = angles.cos(), angles.sin()
+    return tuple(torch.cat(pair, dim=-1).to(device, dtype) for pair in ([cos, cos], [-sin, sin]))
 
 
 def _angles(t: int, width: int, start: int, base: float) -> Float[Tensor, "t width/2"]:
@@ -279,46 +281,68 @@ class MultiHeadAttention(nn.Module):
                 f"x has the shape (batch, time, {self.query.in_features}); {tuple(x.shape)} came"
             )
         _check_length(x.shape[1])
-        q = self._normed(self._heads(self.query(x)))  # (B, H, Tq, D)
-        k, v = self._keys_and_values(x, memory, cache)  # (B, kv heads, Tk, D)
-        if self.rotary_base is not None and memory is None:
-            q = rotate(q, k.shape[-2] - q.shape[-2], self.rotary_base)
-        shared = self.n_heads // self.n_kv_heads  # heads that read the same keys
-        written_out = return_weights or self.edit is not None
-        same_mask = mask is None or mask.ndim < 3 or mask.shape[-3] == 1
-        if q.shape[2] == 1 and same_mask and not written_out:
-            # To shared keys the single queries of these heads are several queries of one: nothing is copied.
-            grouped = q.unflatten(1, (self.n_kv_heads, shared)).squeeze(3)  # (B, kv heads, shared, D)
-            return self.output(fused_attention(grouped, k, v, mask).flatten(1)[:, None]), None
-        if shared > 1:
-            k, v = (x.repeat_interleave(shared, dim=1) for x in (k, v))
-        if written_out:
+        q, k, v = self._projected(x, memory, cache)
+        if return_weights or self.edit is not None:
+            k, v = (x.repeat_interleave(self.n_heads // self.n_kv_heads, dim=1) for x in (k, v))
             weights = attention_weights(q, k, mask)
             if self.edit is not None:
                 weights = self.edit(weights)
             gathered = weights @ v
         else:
-            gathered, weights = fused_attention(q, k, v, mask), None
+            gathered, weights = self._gathered(q, k, v, mask), None
         joined = gathered.transpose(1, 2).flatten(2)  # (B, Tq, d_model)
         return self.output(joined), weights if return_weights else None
+
+    def read(self, x: Float[Tensor, "batch time d_model"]) -> Float[Tensor, "batch time widths"]:
+        """Queries, keys and values of x side by side.
+
+        In training they come from one product: at the sizes of this course three take longer to start.
+        """
+        layers = self.query, self.key, self.value
+        if not self.training:
+            return torch.cat([layer(x) for layer in layers], dim=-1)
+        weight = torch.cat([layer.weight for layer in layers])
+        bias = None if self.query.bias is None else torch.cat([layer.bias for layer in layers])
+        return functional.linear(x, weight, bias)
+
+    def _projected(self, x, memory, cache) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries (B, H, Tq, D), and all keys and values that they may look at (B, kv heads, Tk, D)."""
+        if memory is None:
+            sizes = self.n_heads + self.n_kv_heads, self.n_kv_heads
+            qk, v = self._heads(self.read(x)).split(sizes, dim=1)
+            qk = self._normed(qk)
+            if self.rotary_base is not None:
+                qk = rotate(qk, 0 if cache is None else len(cache), self.rotary_base)
+            q, k = qk.split((self.n_heads, self.n_kv_heads), dim=1)
+        else:
+            q = self._normed(self._heads(self.query(x)))
+            if cache is not None and len(cache):
+                return q, cache.keys, cache.values
+            k, v = self._normed(self._heads(self.key(memory))), self._heads(self.value(memory))
+        if cache is None:
+            return q, k, v
+        cache.extend(k, v)
+        return q, cache.keys, cache.values
+
+    def _gathered(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+        """`fused_attention` of all heads. The queries of heads that share keys are as many more queries of
+        one head: so nothing is copied."""
+        groups, shared = self.n_kv_heads, self.n_heads // self.n_kv_heads
+        if shared == 1:
+            return fused_attention(q, k, v, mask)
+        if mask is not None:
+            _check_mask(mask, (*q.shape[:-1], k.shape[-2]))
+            of_each_head = mask.ndim > 2 and mask.shape[-3] > 1
+            mask = mask.unflatten(-3, (groups, shared)) if of_each_head else mask.unsqueeze(-3)
+            mask = mask.expand(*mask.shape[:-3], shared, q.shape[2], -1).flatten(-3, -2)
+        q = q.unflatten(1, (groups, shared)).flatten(2, 3)  # (B, kv heads, shared Tq, D)
+        return fused_attention(q, k, v, mask).unflatten(2, (shared, -1)).flatten(1, 2)
 
     def _heads(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (-1, self.query.out_features // self.n_heads)).transpose(1, 2)
 
     def _normed(self, x: Tensor) -> Tensor:
         return QK_NORMS[self.qk_norm](x, x.shape[-1:], eps=1e-5) if self.qk_norm else x
-
-    def _keys_and_values(self, x, memory, cache) -> tuple[Tensor, Tensor]:
-        if memory is not None and cache is not None and len(cache):
-            return cache.keys, cache.values
-        read = x if memory is None else memory
-        k, v = self._normed(self._heads(self.key(read))), self._heads(self.value(read))
-        if self.rotary_base is not None and memory is None:
-            k = rotate(k, 0 if cache is None else len(cache), self.rotary_base)
-        if cache is None:
-            return k, v
-        cache.extend(k, v)
-        return cache.keys, cache.values
 
 
 @contextmanager
@@ -345,13 +369,14 @@ def recorded(attentions: Sequence[MultiHeadAttention]) -> Iterator[dict[int, Ten
 def fused_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
     """The output of `scaled_dot_product_attention` by torch's kernel, which never stores the weights.
 
-    On a CPU that multiplies bfloat16, in bfloat16 and over few keys the products themselves are faster, above
-    all backward (`python3 course.py bench attention`): there they are written out.
+    On a CPU that multiplies bfloat16, in bfloat16 and over few keys the products themselves are faster
+    backward (`python3 course.py bench attention`): in training they are written out there.
     """
     _check_length(k.shape[-2])
     _check_mask(mask, (*q.shape[:-1], k.shape[-2]))
     on_cpu = q.device.type == "cpu"
-    if on_cpu and q.dtype == torch.bfloat16 and k.shape[-2] <= 256 and multiplies_bfloat16(q.device):
+    trains = q.requires_grad and q.dtype == torch.bfloat16
+    if on_cpu and trains and k.shape[-2] <= 256 and multiplies_bfloat16(q.device):
         scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
         if mask is not None:
             # Not -inf: a row of nothing else has gradients that are NaN.

@@ -153,6 +153,35 @@ def test_grouped_heads_are_many_heads_that_share_keys_and_values():
     close(grouped(x(3, 7, 32))[0], many(x(3, 7, 32))[0])
 
 
+@pytest.mark.parametrize("past", [0, 6])
+@pytest.mark.parametrize("of_each_head", [False, True])
+def test_grouped_heads_keep_their_masks(past, of_each_head):
+    model, cache, inputs = built("grouped"), KeyValueCache(), x(3, past + 4, 32)
+    mask = causal_mask(past + 4) & padding_mask([past + 4, past + 1, 2], past + 4)
+    if of_each_head:
+        mask = mask & (torch.rand(3, 4, past + 4, past + 4) < 0.7)
+    expected, _ = model(inputs, mask=mask, return_weights=True)
+    if past:
+        model(inputs[:, :past], mask=mask[..., :past, :past], cache=cache)
+    output, _ = model(inputs[:, past:], mask=mask[..., past:, :], cache=cache)
+    close(output, expected[:, past:])
+
+
+@EVERY_HEAD
+@pytest.mark.parametrize("bias", [True, False])
+def test_training_reads_with_one_product_and_gives_the_same(heads, bias):
+    model, inputs = built(heads, bias=bias, rotary_base=10_000.0), x(2, 7, 32)
+    results = []
+    for training in (True, False):
+        model.train(training)
+        model.zero_grad()
+        output, _ = model(inputs, mask=causal_mask(7))
+        output.square().sum().backward()
+        results.append([output, *(p.grad for p in model.parameters())])
+    for one, other in zip(*results, strict=True):
+        close(one, other, 1e-5)
+
+
 @EVERY_HEAD
 @pytest.mark.parametrize("rotary_base", [None, 10_000.0])
 def test_a_cache_gives_what_reading_at_once_gives(heads, rotary_base):
