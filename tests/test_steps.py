@@ -3,6 +3,8 @@
 import pytest
 import torch
 from test_gpt import SHAPES, built, ids_of
+from torch import nn
+from torch.nn import functional
 
 from course_utils import steps
 from course_utils.attention import recorded
@@ -10,7 +12,6 @@ from course_utils.checkpoints import load_into, save_model
 from course_utils.generation import generate
 from course_utils.gpt import GPT
 from course_utils.steps import lay_out_for_steps
-from course_utils.transformer import Block
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -24,7 +25,9 @@ def test_the_weights_are_the_same_numbers(model, tmp_path):
     ids, expected = ids_of(2, 9), model(ids_of(2, 9))
     save_model(tmp_path / "before.safetensors", model, {})
     lay_out_for_steps(model)
-    assert not model.decoder.blocks[0].attention.query.weight.is_contiguous()
+    attention = model.decoder.blocks[0].attention
+    after_the_query = attention.query.weight.data_ptr() + attention.query.weight.nbytes
+    assert attention.key.weight.data_ptr() == after_the_query
     torch.testing.assert_close(model(ids), expected, atol=1e-4, rtol=0)
     fresh = GPT(model.config)
     load_into(tmp_path / "before.safetensors", fresh)
@@ -34,17 +37,28 @@ def test_the_weights_are_the_same_numbers(model, tmp_path):
         assert torch.equal(one, other)
 
 
-def test_single_tokens_give_the_same_logits_in_another_way(model, monkeypatch):
+@pytest.mark.parametrize("at_once", [1, 3, 9])
+def test_few_tokens_give_the_same_logits_in_another_way(model, at_once, monkeypatch):
     ids, expected = ids_of(2, 20), model(ids_of(2, 20))
     lay_out_for_steps(model)
     caches = model.new_caches()
-    got = [model(ids[:, :11], caches)]
-    monkeypatch.delattr(Block, "forward")  # single tokens don't need it
-    got += [model(ids[:, t : t + 1], caches) for t in range(11, 20)]
+    got = [model(ids[:, :2], caches)]
+    monkeypatch.delattr(nn.Linear, "forward")  # nothing goes this way any more
+    got += [model(ids[:, t : t + at_once], caches) for t in range(2, 20, at_once)]
     torch.testing.assert_close(torch.cat(got, dim=1), expected, atol=1e-4, rtol=0)
 
 
-def test_what_is_asked_for_besides_goes_the_old_way(model):
+def test_few_rows_are_multiplied_the_other_way_round_and_many_are_not(model, monkeypatch):
+    lay_out_for_steps(model)
+    weight, read = model.embedding.weight, []
+    product = functional.linear
+    monkeypatch.setattr(functional, "linear", lambda x, w: read.append(x.shape) or product(x, w))
+    for rows in (1, 2, steps.FEW, steps.FEW + 1):
+        model.head(torch.randn(1, rows, weight.shape[1]))
+    assert read == [weight.shape] * 3 + [(1, steps.FEW + 1, weight.shape[1])]
+
+
+def test_it_serves_padding_and_looking_at_the_weights(model):
     """Weights that are looked at, and padding that must not be."""
     prompts = [[1], [5, 9, 40, 2, 7], [3, 3]]
     expected = [one.ids for one in generate(model, prompts, 12)]
