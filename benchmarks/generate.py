@@ -20,7 +20,7 @@ from course_utils.steps import lay_out_for_steps
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
 from test_gpt import as_llama
 
-ROUNDS, PROMPT, NEW, GUESSES = 3, 200, 100, 4
+ROUNDS, PROMPT, NEW, GUESSES = 5, 200, 100, 4
 
 
 def timed(action):
