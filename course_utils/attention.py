@@ -332,6 +332,7 @@ class MultiHeadAttention(nn.Module):
             return fused_attention(q, k, v, mask)
         if mask is not None:
             _check_mask(mask, (*q.shape[:-1], k.shape[-2]))
+            mask = torch.atleast_2d(mask)
             of_each_head = mask.ndim > 2 and mask.shape[-3] > 1
             mask = mask.unflatten(-3, (groups, shared)) if of_each_head else mask.unsqueeze(-3)
             mask = mask.expand(*mask.shape[:-3], shared, q.shape[2], -1).flatten(-3, -2)

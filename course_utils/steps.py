@@ -50,8 +50,8 @@ def _feed_forward(gate_and_up: Product, down: Product, x: Tensor) -> Tensor:
 def _in_rows(modules: Sequence[nn.Module]) -> Product:
     """x -> what the modules make of x, side by side. Their weights become views of one matrix W.
 
-    Few rows of x are multiplied as W x^T, and a single one twice over: the library that multiplies on most
-    CPUs then reads W from both cores, two to five times as fast as by x W^T.
+    Few rows of x are multiplied as W x^T, and a single one twice over: MKL, which multiplies on x86
+    processors, then reads W two to three times as fast as by x W^T.
     """
     rows = _joined(modules)
 

@@ -167,6 +167,11 @@ def test_grouped_heads_keep_their_masks(past, of_each_head):
     close(output, expected[:, past:])
 
 
+def test_grouped_heads_take_a_mask_of_the_keys_alone():
+    model, mask = built("grouped"), torch.tensor([True, False, True, True])
+    close(model(x(3, 4, 32), mask=mask)[0], model(x(3, 4, 32), mask=mask, return_weights=True)[0])
+
+
 @EVERY_HEAD
 @pytest.mark.parametrize("bias", [True, False])
 def test_training_reads_with_one_product_and_gives_the_same(heads, bias):
