@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import nbformat
-from playwright.sync_api import Browser, Locator, Page, Playwright
+from playwright.sync_api import Browser, Locator, Page, Playwright, TimeoutError
 
 from course_utils import browsers
 from course_utils.classroom.outputs import QUIET_THREADS
@@ -162,11 +162,21 @@ class Notebook:
         return self.lab.folder / self.name
 
     def open(self) -> "Notebook":
+        try:
+            self._visit()
+        except TimeoutError:
+            # Jupyter looks for free ports before the kernel takes them, and another program may be quicker.
+            if "Address already in use" not in (self.lab.folder / "server.log").read_text("utf-8"):
+                raise
+            self.lab.stop_kernels()
+            self._visit()
+        return self
+
+    def _visit(self) -> None:
         # `reset` drops the layout of an earlier visit; `doc` shows the notebook alone
         self.page.goto(f"{self.lab.url}/doc/tree/{self.name}?reset&token={self.lab.token}")
         self.page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=PATIENCE)
         self.page.get_by_text("| Idle").wait_for(timeout=PATIENCE)  # in the status bar
-        return self
 
     def run_all(self) -> None:
         self.page.evaluate(
