@@ -211,7 +211,8 @@ def _download(asset: Asset, scratch: Path, progress: Callable[[Asset, int], None
 
 def _largest_file(folder: Path) -> int:
     sizes = [0]
-    for file in folder.rglob("*"):
+    # os.walk passes over a folder that pip removes meanwhile; rglob raises
+    for file in (Path(parent, name) for parent, _, names in os.walk(folder) for name in names):
         with contextlib.suppress(OSError):  # pip may just have moved it
             sizes.append(file.stat().st_size)
     return max(sizes)
