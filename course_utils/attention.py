@@ -296,7 +296,8 @@ class MultiHeadAttention(nn.Module):
     def read(self, x: Float[Tensor, "batch time d_model"]) -> Float[Tensor, "batch time widths"]:
         """Queries, keys and values of x side by side.
 
-        In training they come from one product: at the sizes of this course three take longer to start.
+        In training they come from one product, for at the sizes of this course three take longer to start.
+        Otherwise x may be a single token, and joining the matrices would take longer than reading them.
         """
         layers = self.query, self.key, self.value
         if not self.training:

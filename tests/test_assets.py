@@ -465,3 +465,13 @@ def test_the_real_text_is_what_the_manifest_says(tmp_path, monkeypatch):
     assert len(plays) == 38
     assert sum(play.stat().st_size for play in plays) == assets.manifest()["shakespeare"].bytes
     assert assets.verify("shakespeare") == tmp_path / "shakespeare"
+
+
+def test_a_folder_that_pip_removes_while_a_download_is_measured_does_not_count(tmp_path, monkeypatch):
+    (tmp_path / "stays").write_bytes(b"12345")
+    (tmp_path / "gone").mkdir()
+    scandir = os.scandir
+    monkeypatch.setattr(
+        os, "scandir", lambda path: scandir(tmp_path / "0" if Path(path).name == "gone" else path)
+    )
+    assert assets._largest_file(tmp_path) == 5
