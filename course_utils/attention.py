@@ -128,17 +128,22 @@ def rotate(
     section 3.2.2). Pairs are (i, i + width / 2), as in Llama; the paper pairs neighbours, which is the same
     up to the order of the rows of the projections. Raises ValueError for an odd width.
     """
-    cos, sin = _rotation(x.shape[-2], x.shape[-1], start, base, x.device, x.dtype)  # (T, width)
+    return turned(x, *rotation(x.shape[-2], x.shape[-1], start, base, x.device, x.dtype))
+
+
+def turned(x: Float[Tensor, "... t width"], cos: Tensor, sin: Tensor) -> Float[Tensor, "... t width"]:
+    """x after a `rotation`: of a pair (a, b), a cos - b sin and b cos + a sin."""
     partners = x.roll(x.shape[-1] // 2, dims=-1)
-    return torch.addcmul(x * cos, partners, sin)  # of a pair (a, b): a cos - b sin, and b cos + a sin
+    return torch.addcmul(x * cos, partners, sin)
 
 
 @lru_cache(maxsize=8)  # every layer turns its queries and its keys by the same angles
 @torch.inference_mode(False)  # else what is kept could not be used in training
-def _rotation(
+def rotation(
     t: int, width: int, start: int, base: float, device: torch.device, dtype: torch.dtype
 ) -> tuple[Float[Tensor, "t width"], Float[Tensor, "t width"]]:
-    """Cosine and sine for each number of a vector; the first of a pair has its sine with a minus."""
+    """Cosine and sine for each number of the vectors at t positions from `start` on; the first of a pair has
+    its sine with a minus. Raises ValueError for an odd width."""
     angles = _angles(t, width, start, base)
     cos, sin = angles.cos(), angles.sin()
     return tuple(torch.cat(pair, dim=-1).to(device, dtype) for pair in ([cos, cos], [-sin, sin]))

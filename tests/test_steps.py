@@ -12,6 +12,7 @@ from course_utils.checkpoints import load_into, save_model
 from course_utils.generation import generate
 from course_utils.gpt import GPT
 from course_utils.steps import lay_out_for_steps
+from course_utils.transformer import Decoder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -46,6 +47,17 @@ def test_few_tokens_give_the_same_logits_in_another_way(model, at_once, monkeypa
     monkeypatch.delattr(nn.Linear, "forward")  # nothing goes this way any more
     got += [model(ids[:, t : t + at_once], caches) for t in range(2, 20, at_once)]
     torch.testing.assert_close(torch.cat(got, dim=1), expected, atol=1e-4, rtol=0)
+
+
+def test_a_single_token_goes_its_own_way_and_several_the_usual_one(monkeypatch):
+    model = lay_out_for_steps(built(SHAPES["Llama's"]).float())
+    ids, caches = ids_of(2, 9), model.new_caches()
+    expected = model(ids)
+    model(ids[:, :8], caches)
+    monkeypatch.delattr(Decoder, "forward")
+    torch.testing.assert_close(model(ids[:, 8:], caches), expected[:, 8:], atol=1e-4, rtol=0)
+    with pytest.raises(NotImplementedError):
+        model(ids)
 
 
 def test_few_rows_are_multiplied_the_other_way_round_and_many_are_not(model, monkeypatch):
