@@ -1,6 +1,10 @@
 """Our `generate` beside transformers', with the weights of SmolLM2-135M, one text at a time, in turns.
 
 python3 course.py bench generate
+OMP_WAIT_POLICY=ACTIVE GOMP_SPINCOUNT=300000 python3 course.py bench generate
+
+The second waits as torch does outside the course. The course's threads soon sleep when they wait, so that
+other programs get the cores; then each product has to wake one, and on a quiet machine that is slower.
 """
 
 import statistics
@@ -12,7 +16,7 @@ import torch
 import transformers
 
 from course_utils import corpora, pretrained
-from course_utils.devices import multiplies_bfloat16
+from course_utils.devices import describe, multiplies_bfloat16
 from course_utils.generation import generate
 from course_utils.speculation import LookupDraft, speculative_generate
 from course_utils.steps import lay_out_for_steps
@@ -90,10 +94,8 @@ def main():
     ids = pretrained.smollm2_tokenizer().encode(text[: 10 * PROMPT]).ids[:PROMPT]
     speed_of_memory = bandwidth()
     until_ready = min(timed(lambda: pretrained.load("smollm2-135m"))[0] for _ in range(ROUNDS))
-    threads = torch.get_num_threads()
-    print(
-        f"{PROMPT} tokens read, {NEW} written, batch 1, {threads} threads, median of {ROUNDS} rounds in turns"
-    )
+    print(f"{PROMPT} tokens read, {NEW} written, batch 1, median of {ROUNDS} rounds in turns")
+    print(f"threads: {describe()['threads']}")
     print(f"memory is read at {speed_of_memory:.1f} GB/s; SmolLM2 is ready after {until_ready:.2f} s")
     print(f"{'':28}{'first token, s':>16}{'tokens/s':>10}{'ratio':>8}{'of the bound':>14}")
     for dtype in (torch.float32, torch.bfloat16):
