@@ -9,7 +9,7 @@ import numpy as np
 
 from course_utils.checks.attention import rounded, softmax
 from course_utils.checks.engine import Check, Mistake
-from course_utils.checks.neural import WITHOUT
+from course_utils.checks.neural import WITHOUT, log_softmax
 
 IMPORTS = "import numpy as np"
 
@@ -28,11 +28,6 @@ def next_token_loss(logits: np.ndarray, ids: np.ndarray, padding: int) -> float:
     return float(nats[targets != padding].mean())
 
 
-def _log_softmax(logits, axis=2):
-    shifted = logits - logits.max(axis=axis, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
-
-
 def _unshifted_log_softmax(logits):
     return np.log(np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True))
 
@@ -45,7 +40,7 @@ def _mean_of_rows(nats, scored):
     return np.mean([row[which].mean() for row, which in zip(nats, scored, strict=True)])
 
 
-def _loss_with(predict=slice(None, -1), target=slice(1, None), log_p=_log_softmax, mean=_mean_of_all):
+def _loss_with(predict=slice(None, -1), target=slice(1, None), log_p=log_softmax, mean=_mean_of_all):
     """Vary `next_token_loss`: which positions predict which, the log softmax, how nats are averaged."""
 
     def answer(logits, ids, padding):
@@ -112,7 +107,7 @@ LOSS = Check(
         Mistake("Logit 1,000 gives NaN; subtract the max.", _loss_with(log_p=_unshifted_log_softmax)),
         Mistake(
             "Each position is one prediction: the softmax runs over the vocabulary, the last axis.",
-            _loss_with(log_p=lambda logits: _log_softmax(logits, axis=1)),
+            _loss_with(log_p=lambda logits: log_softmax(logits, axis=1)),
         ),
     ),
     hint="The logits at position t were computed from the ids up to t, so the id at t + 1 judges them: "

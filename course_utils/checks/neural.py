@@ -174,8 +174,8 @@ def bits_per_byte(logits: list[np.ndarray], targets: list[np.ndarray]) -> float:
     return float(nats / scored / math.log(2))
 
 
-def _log_softmax(batch, axis=1):
-    shifted = batch - batch.max(axis=axis, keepdims=True)
+def log_softmax(logits, axis=-1):
+    shifted = logits - logits.max(axis=axis, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))
 
 
@@ -224,26 +224,26 @@ BITS_PER_BYTE = Check(
             OVERFLOW,
             _scored_by(lambda batch: batch - np.log(np.exp(batch).sum(axis=1, keepdims=True)), _mean_bits),
         ),
-        Mistake("Divide by ln 2.", _scored_by(_log_softmax, lambda nats: np.mean(np.concatenate(nats)))),
+        Mistake("Divide by ln 2.", _scored_by(log_softmax, lambda nats: np.mean(np.concatenate(nats)))),
         Mistake(
             "The short last batch counts too much; sum, then divide.",
-            _scored_by(_log_softmax, lambda nats: np.mean([each.mean() for each in nats]) / math.log(2)),
+            _scored_by(log_softmax, lambda nats: np.mean([each.mean() for each in nats]) / math.log(2)),
         ),
         Mistake(
             "The minus is missing: bits are never below 0.",
-            _scored_by(_log_softmax, lambda nats: -_mean_bits(nats)),
+            _scored_by(log_softmax, lambda nats: -_mean_bits(nats)),
         ),
         Mistake(
             "Multiplying by ln 2 turns bits into nats; here it is the other way round.",
-            _scored_by(_log_softmax, lambda nats: np.mean(np.concatenate(nats)) * math.log(2)),
+            _scored_by(log_softmax, lambda nats: np.mean(np.concatenate(nats)) * math.log(2)),
         ),
         Mistake(
             "These are the bits of the whole text: divide by its bytes.",
-            _scored_by(_log_softmax, lambda nats: np.sum(np.concatenate(nats)) / math.log(2)),
+            _scored_by(log_softmax, lambda nats: np.sum(np.concatenate(nats)) / math.log(2)),
         ),
         Mistake(
             "Each row is one prediction: the softmax runs over the vocabulary, the last axis.",
-            _scored_by(lambda batch: _log_softmax(batch, axis=0), _mean_bits),
+            _scored_by(lambda batch: log_softmax(batch, axis=0), _mean_bits),
         ),
     ),
     hint="Add the nats of all batches up, count the bytes, and divide once, at the end. A row's log softmax "

@@ -63,6 +63,11 @@ def quoted(text: str) -> str:
     return f"“{visible(text).translate(SIGNS)}”"
 
 
+def plural(n: int, noun: str) -> str:
+    """1 token, 2,000 tokens."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
 def whole_characters(text: str) -> tuple[str, list[str]]:
     """The text without what no UTF-8 text can hold, and a notice if something was left out."""
     whole = "".join(c for c in text if not 0xD800 <= ord(c) <= 0xDFFF)

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from course_utils.sampling import ALLOWED, PENALTIES, Sampler, kept, token_counts
-from course_utils.widgets.base import Widget, quoted, visible, whole_characters
+from course_utils.widgets.base import Widget, plural, quoted, visible, whole_characters
 
 KEPT = 10_000  # characters of a prompt that are read
 NAMED = 2000  # of the likeliest tokens the names cross with the logits; of others when they are seen
@@ -266,7 +266,7 @@ class SamplingLab(Widget):
         before, after = self._now.before, self.taken.after
         sentence = f"After {quoted(_cut(self._now.prompt))}: {self._in_words(before)}."
         steps = [
-            f"{name} leaves {_plural(left, 'token')} with {_percent(share)}"
+            f"{name} leaves {plural(left, 'token')} with {_percent(share)}"
             if share < 1
             else f"{name} leaves all, with {of_bits:.2f} bits"
             for name, left, share, of_bits in self.taken.left
@@ -280,8 +280,8 @@ class SamplingLab(Widget):
             ids, times = np.unique(self.draws(), return_counts=True)
             most = int(times.argmax())
             sentence += (
-                f" {_plural(n, 'draw')} with seed {self.asked['seed']}: {quoted(self._tokens[ids[most]])} "
-                f"{_plural(times[most], 'time')}, {n * after[ids[most]]:,.1f} expected."
+                f" {plural(n, 'draw')} with seed {self.asked['seed']}: {quoted(self._tokens[ids[most]])} "
+                f"{plural(times[most], 'time')}, {n * after[ids[most]]:,.1f} expected."
             )
         return sentence
 
@@ -290,7 +290,7 @@ class SamplingLab(Widget):
         best = [i for i in _likeliest(p, 3) if p[i] > 0]
         said = [f"{quoted(self._tokens[i])} {_percent(p[i])}" for i in best]
         if others := np.count_nonzero(p) - len(best):
-            said.append(f"the other {_plural(others, 'token')} {_percent(1 - p[best].sum())}")
+            said.append(f"the other {plural(others, 'token')} {_percent(1 - p[best].sum())}")
         return f"{', '.join(said)}; entropy {bits(p):.2f} bits, perplexity {2 ** bits(p):,.1f}"
 
     def picture(self, figure: Figure) -> None:
@@ -357,10 +357,6 @@ def _readable(prompt: str, cut: int) -> tuple[str, str]:
     if len(prompt) + cut > KEPT:
         notices.insert(0, f"{len(prompt) + cut:,} characters came; the last {KEPT:,} are read.")
     return whole, " ".join(notices)
-
-
-def _plural(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def _percent(p: float) -> str:

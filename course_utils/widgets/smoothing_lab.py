@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from course_utils.counting import Table, count_ngrams, ending_ids
 from course_utils.ngrams import NGramModel
 from course_utils.tokenizers import ByteTokenizer
-from course_utils.widgets.base import Widget, quoted, readable, visible
+from course_utils.widgets.base import Widget, plural, quoted, readable, visible
 
 # the methods beside each other: what each is called, and the setting that a slider moves
 METHODS = {
@@ -152,13 +152,13 @@ class SmoothingLab(Widget):
         if not losers.any():
             return "nothing moved"
         taken, kept = -change[losers].sum(), change[winners].sum()
-        loser = _plural(losers.sum(), f"seen {unit}")
+        loser = plural(losers.sum(), f"seen {unit}")
         if taken < HARDLY:
             return f"under 0.001 moved, from {loser}"
-        gainers = _plural((~seen).sum(), "unseen one")
+        gainers = plural((~seen).sum(), "unseen one")
         if kept < HARDLY:
             return f"{taken:.3f} taken from {loser} and given to {gainers}"
-        others = _plural(winners.sum(), "other seen one")
+        others = plural(winners.sum(), "other seen one")
         return (
             f"{taken:.3f} taken from {loser}; {kept:.3f} of it given to {others}, "
             f"{taken - kept:.3f} to {gainers}"
@@ -201,9 +201,9 @@ class SmoothingLab(Widget):
         sentence = f"Order {self.asked['order']} after {quoted(''.join(used)) if used else 'no context'}"
         if total:
             best = int(self.counts.argmax())
-            followers = _plural(np.count_nonzero(self.counts), f"different {unit}")
+            followers = plural(np.count_nonzero(self.counts), f"different {unit}")
             sentence += (
-                f", counted {_plural(total, 'time')}, with {followers} next; maximum likelihood gives "
+                f", counted {plural(total, 'time')}, with {followers} next; maximum likelihood gives "
                 f"{quoted(self._tokens[best])} {100 * self.counts[best] / total:.1f} %"
             )
         else:
@@ -260,10 +260,6 @@ class SmoothingLab(Widget):
 
 def _by_row(p: Float[np.ndarray, " vocab"], rows: list[dict]) -> Float[np.ndarray, " rows"]:
     return np.array([p[row["ids"]].sum() for row in rows])
-
-
-def _plural(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def _sparse(counts: Counts, kneser_ney: Counts) -> dict:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from course_utils.beams import Beam, Step, beam_steps, extended, largest
-from course_utils.widgets.base import SIGNS, Widget, quoted, visible
+from course_utils.widgets.base import SIGNS, Widget, plural, quoted, visible
 
 CHILDREN = 5  # likeliest tokens that a node shows at first; all others share a row
 LONGEST = 20  # tokens that the search writes at most
@@ -141,7 +141,7 @@ class TokenTree(Widget):
             while len(self._steps) < self.asked["steps"] and not (self._steps and self._steps[-1].over):
                 self._steps.append(next(self._search))
         except Exception as error:
-            done = _plural(len(self._steps), "step")
+            done = plural(len(self._steps), "step")
             self._notices.append(f"The search stops after {done}: {_words(error)}")
             self._settings = None  # so that the next try begins anew
         self.asked["steps"] = min(self.asked["steps"], len(self._steps))
@@ -229,7 +229,7 @@ class TokenTree(Widget):
             yield {
                 "kind": "rest",
                 "path": node.ids,
-                "token": f"the other {_plural(others, 'token')}",
+                "token": f"the other {plural(others, 'token')}",
                 "p": mass,
                 "more": likeliest + CHILDREN,
                 "place": (siblings, siblings),
@@ -296,7 +296,7 @@ class TokenTree(Widget):
         if self.step:
             sentences += [
                 f"Beam search of width {self.asked['width']} with length penalty "
-                f"{self.asked['length_penalty']:g}, {_plural(self.asked['steps'], 'step')}: best so far "
+                f"{self.asked['length_penalty']:g}, {plural(self.asked['steps'], 'step')}: best so far "
                 f"{self._in_words('best')}; greedy {self._in_words('greedy')}.",
                 self._verdict(),
             ]
@@ -309,14 +309,14 @@ class TokenTree(Widget):
         row = self.rows[1]  # the likeliest, which an open node always shows
         if row["kind"] == "problem":
             return row["token"]
-        of_all = _plural(len(self._tokens), "token")
+        of_all = plural(len(self._tokens), "token")
         return f"the likeliest of {of_all} is {quoted(row['token'])}, {100 * row['p']:.1f} %"
 
     def _in_words(self, name: str) -> str:
         beam = self.texts[name]
         text, n = quoted(_tail(self._written(beam.ids))), len(beam.ids)
         mean = _number(beam.log_p / max(n, 1))
-        return f"{text}, {_plural(n, 'token')}, log p {_number(beam.log_p)} nats, {mean} a token"
+        return f"{text}, {plural(n, 'token')}, log p {_number(beam.log_p)} nats, {mean} a token"
 
     def _verdict(self) -> str:
         """Whether the search has found a likelier text than taking the likeliest token each time."""
@@ -348,13 +348,9 @@ class TokenTree(Widget):
                 axes.text(63, s="   ".join(marks), **look)
         look = {"fontsize": 8, "color": "#555555"}
         if len(self.rows) > IN_PICTURE:
-            axes.text(0, IN_PICTURE + 0.3, f"and {_plural(len(self.rows) - IN_PICTURE, 'more row')}", **look)
+            axes.text(0, IN_PICTURE + 0.3, f"and {plural(len(self.rows) - IN_PICTURE, 'more row')}", **look)
         for y, name in enumerate(self.texts, IN_PICTURE + 2):
             axes.text(0, y, f"{SHAPES.get(name, '▸')} {name}: {self._in_words(name)}", **look)
-
-
-def _plural(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'s' * (n != 1)}"
 
 
 def _number(x: float | None) -> str:

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from course_utils import bpe
 from course_utils.tokenizers import BPETokenizer
-from course_utils.widgets.base import SIGNS, Widget, quoted, text_of, visible, whole_characters
+from course_utils.widgets.base import SIGNS, Widget, plural, quoted, text_of, visible, whole_characters
 
 Token = tuple[int, bytes]  # an id, and the bytes that it stands for
 
@@ -122,13 +122,13 @@ class TokenizerBench(Widget):
         text, merges = self.asked["text"], self.asked["merges"]
         shown = text if len(text) <= 60 else text[:59] + "…"
         counts = [
-            f"{_plural(len(tokens), 'token')} by {name}"
-            + (f" with {_plural(merges, 'merge')}" if name == "own BPE" else "")
+            f"{plural(len(tokens), 'token')} by {name}"
+            + (f" with {plural(merges, 'merge')}" if name == "own BPE" else "")
             for name, tokens in self.tokens.items()
         ]
         sentence = (
-            f"{quoted(shown)} is {_plural(len(text), 'character')} and "
-            f"{_plural(len(text.encode()), 'byte')}: {', '.join(counts)}."
+            f"{quoted(shown)} is {plural(len(text), 'character')} and "
+            f"{plural(len(text.encode()), 'byte')}: {', '.join(counts)}."
         )
         if len(self._verses) > 1:
             first, *others = self._verses
@@ -152,7 +152,7 @@ class TokenizerBench(Widget):
             pieces = "|".join(visible(text_of(data)).translate(SIGNS) for _, data in tokens)
             pieces = pieces if len(pieces) <= 80 else pieces[:79] + "…"
             y = 0.9 - 0.28 * i
-            left.text(0, y, f"{name}: {_plural(len(tokens), 'token')}", color="#444444", fontsize=9)
+            left.text(0, y, f"{name}: {plural(len(tokens), 'token')}", color="#444444", fontsize=9)
             left.text(0, y - 0.12, pieces, family="monospace", fontsize=9)
         width = 0.8 / len(self.tokens)
         for i, (name, colour) in enumerate(zip(self.tokens, COLOURS, strict=False)):
@@ -167,10 +167,6 @@ class TokenizerBench(Widget):
         right.set_ylabel("tokens a verse,\nrelative to the first", fontsize=8)
         right.legend(frameon=False, fontsize=8)
         right.spines[["top", "right"]].set_visible(False)
-
-
-def _plural(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'s' * (n != 1)}"
 
 
 def byte_tokens(tokenizer) -> Callable[[str], list[Token]]:

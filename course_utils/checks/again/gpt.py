@@ -11,7 +11,6 @@ from course_utils.checks.gpt import (
     NOTHING_TO_HIDE,
     ROOT,
     SEES_ITSELF,
-    _log_softmax,
     _rotate,
     _unshifted_log_softmax,
     _windows_with,
@@ -21,7 +20,7 @@ from course_utils.checks.gpt import (
     scoring_windows,
     windows_inputs,
 )
-from course_utils.checks.neural import WITHOUT
+from course_utils.checks.neural import WITHOUT, log_softmax
 
 # 8.1
 
@@ -42,7 +41,7 @@ def bits_of_texts(logits: np.ndarray, ids: np.ndarray, padding: int) -> np.ndarr
 def _bits_with(
     predict=slice(None, -1),
     target=slice(1, None),
-    log_p=_log_softmax,
+    log_p=log_softmax,
     scored=lambda read, targets, padding: (read != padding) & (targets != padding),
     total=lambda bits, scored: bits.sum(axis=1),
 ):
@@ -108,7 +107,7 @@ BITS_OF_TEXTS = Check(
         Mistake("Logit 1,000 gives NaN; subtract the max.", _bits_with(log_p=_unshifted_log_softmax)),
         Mistake(
             "Each position is one prediction: the softmax runs over the vocabulary, the last axis.",
-            _bits_with(log_p=lambda logits: _log_softmax(logits, axis=1)),
+            _bits_with(log_p=lambda logits: log_softmax(logits, axis=1)),
         ),
     ),
     hint="As in 8.1, `logits[:, :-1]` stand against `ids[:, 1:]`. With padding on the left the last padding "
