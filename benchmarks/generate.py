@@ -1,13 +1,15 @@
 """Our `generate` beside transformers', with the weights of SmolLM2-135M, one text at a time, in turns.
 
 python3 course.py bench generate
-OMP_WAIT_POLICY=ACTIVE GOMP_SPINCOUNT=300000 python3 course.py bench generate
 
-The second waits as torch does outside the course. The course's threads soon sleep when they wait, so that
-other programs get the cores; then each product has to wake one, and on a quiet machine that is slower.
+Twice, in a process of its own each: with the course's threads, which soon sleep when they wait, so that other
+programs get the cores, and with torch's own, which spin. A thread that sleeps has to be woken for the next
+product: on a quiet machine that is slower.
 """
 
+import os
 import statistics
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -16,7 +18,7 @@ import torch
 import transformers
 
 from course_utils import corpora, pretrained
-from course_utils.devices import describe, multiplies_bfloat16
+from course_utils.devices import multiplies_bfloat16
 from course_utils.generation import generate
 from course_utils.speculation import LookupDraft, speculative_generate
 from course_utils.steps import lay_out_for_steps
@@ -25,6 +27,8 @@ sys.path.append(str(Path(__file__).parent.parent / "tests"))
 from test_gpt import as_llama
 
 ROUNDS, PROMPT, NEW, GUESSES = 5, 200, 100, 4
+COMPARE = "compare"  # what the processes are told
+WAITING = "OMP_WAIT_POLICY", "GOMP_SPINCOUNT"  # course.py sets them
 
 
 def timed(action):
@@ -88,14 +92,12 @@ def compare_texts(model, ids, ours, theirs):
     return f"the first {i} greedy tokens are the same; at the next the two logits are {gap:.3f} apart"
 
 
-def main():
+def compare():
     transformers.logging.set_verbosity_error()
     text = corpora.shakespeare().test
     ids = pretrained.smollm2_tokenizer().encode(text[: 10 * PROMPT]).ids[:PROMPT]
     speed_of_memory = bandwidth()
     until_ready = min(timed(lambda: pretrained.load("smollm2-135m"))[0] for _ in range(ROUNDS))
-    print(f"{PROMPT} tokens read, {NEW} written, batch 1, median of {ROUNDS} rounds in turns")
-    print(f"threads: {describe()['threads']}")
     print(f"memory is read at {speed_of_memory:.1f} GB/s; SmolLM2 is ready after {until_ready:.2f} s")
     print(f"{'':28}{'first token, s':>16}{'tokens/s':>10}{'ratio':>8}{'of the bound':>14}")
     for dtype in (torch.float32, torch.bfloat16):
@@ -125,5 +127,13 @@ def main():
                 print(f"  {name}: {compare_texts(model, ids, texts[name], texts['transformers'])}")
 
 
+def main():
+    print(f"{PROMPT} tokens read, {NEW} written, batch 1, median of {ROUNDS} rounds in turns")
+    spinning = {name: value for name, value in os.environ.items() if name not in WAITING}
+    for threads, environment in {"that soon sleep": os.environ, "that spin": spinning}.items():
+        print(f"\n{torch.get_num_threads()} threads {threads}", flush=True)
+        subprocess.run([sys.executable, "-P", __file__, COMPARE], env=environment, check=True)
+
+
 if __name__ == "__main__":
-    main()
+    compare() if sys.argv[1:] == [COMPARE] else main()
