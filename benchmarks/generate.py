@@ -18,6 +18,7 @@ import torch
 import transformers
 
 from course_utils import corpora, pretrained
+from course_utils.classroom.outputs import QUIET_THREADS
 from course_utils.devices import multiplies_bfloat16
 from course_utils.generation import generate
 from course_utils.speculation import LookupDraft, speculative_generate
@@ -28,7 +29,6 @@ from test_gpt import as_llama
 
 ROUNDS, PROMPT, NEW, GUESSES = 5, 200, 100, 4
 COMPARE = "compare"  # what the processes are told
-WAITING = "OMP_WAIT_POLICY", "GOMP_SPINCOUNT"  # course.py sets them
 
 
 def timed(action):
@@ -129,8 +129,8 @@ def compare():
 
 def main():
     print(f"{PROMPT} tokens read, {NEW} written, batch 1, median of {ROUNDS} rounds in turns")
-    spinning = {name: value for name, value in os.environ.items() if name not in WAITING}
-    for threads, environment in {"that soon sleep": os.environ, "that spin": spinning}.items():
+    spinning = {name: value for name, value in os.environ.items() if name not in QUIET_THREADS}
+    for threads, environment in {"that soon sleep": spinning | QUIET_THREADS, "that spin": spinning}.items():
         print(f"\n{torch.get_num_threads()} threads {threads}", flush=True)
         subprocess.run([sys.executable, "-P", __file__, COMPARE], env=environment, check=True)
 

@@ -70,20 +70,19 @@ def _one_token(decoder: Decoder) -> Callable[..., Tensor]:
 
     def forward(x, memory=None, memory_mask=None, caches=None, mask=None) -> Tensor:
         edited = any(attention.edit for attention in attentions)
-        if x.shape[1] > 1 or mask is not None or caches is None or edited:
+        if edited or x.shape[1] > 1 or mask is not None or caches is None:
             return Decoder.forward(decoder, x, memory, memory_mask, caches, mask)
         x = x[:, 0]  # (B, d_model)
         turn = rotation(1, width, len(caches[0].own), base, x.device, x.dtype)
-        for (attention_norm, read, output, feed_forward_norm, feed_forward), cache in zip(
-            parts, caches, strict=True
-        ):
+        for part, cache in zip(parts, caches, strict=True):
+            attention_norm, read, output, feed_forward_norm, feed_forward = part
             qkv = read(attention_norm(x)).view(len(x), -1, 1, width)  # (B, heads, 1, D)
             qk, v = qkv.split_with_sizes((heads + kv_heads, kv_heads), 1)
             q, k = turned(qk, *turn).split_with_sizes((heads, kv_heads), 1)
             cache.own.extend(k, v)
             q = q.view(len(x), kv_heads, -1, width)  # heads that share keys are more queries of one head
             gathered = functional.scaled_dot_product_attention(q, cache.own.keys, cache.own.values)
-            x = x + output(gathered.view(x.shape))
+            x = x + output(gathered.reshape(x.shape))
             x = x + feed_forward(feed_forward_norm(x))
         return decoder.norm(x)[:, None]
 

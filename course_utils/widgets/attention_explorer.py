@@ -20,7 +20,7 @@ from course_utils.widgets.attention_arrays import (
     row_entropy,
     without,
 )
-from course_utils.widgets.base import SIGNS, Widget, quoted, visible
+from course_utils.widgets.base import SIGNS, Widget, plural, quoted, visible
 
 WHOLE = 256  # up to so many tokens every layer crosses at the start; above, the layer in view
 SMALL = 48  # width of a small map that crosses in place of a layer
@@ -274,9 +274,7 @@ class AttentionExplorer(Widget):
         )
         rest = int(allowed.sum()) - len(best)
         if best and rest > 0:
-            looks += (
-                f", {rest} other key{'s' * (rest != 1)} {_percent(max(0.0, row.sum() - row[best].sum()))}"
-            )
+            looks += f", {plural(rest, 'other key')} {_percent(max(0.0, row.sum() - row[best].sum()))}"
         query = f"{quoted(_cut(attention.tokens[asked['query']]))} ({asked['query']})"
         sentence = (
             f"{where[0].upper()}{where[1:]} ({attention.mask_in_words}; {attention.scale_in_words}): "

@@ -12,7 +12,7 @@ from time import perf_counter
 
 from matplotlib.figure import Figure
 
-from course_utils.widgets.base import SIGNS, Widget, visible, whole_characters
+from course_utils.widgets.base import SIGNS, Widget, plural, visible, whole_characters
 from course_utils.widgets.writing import ENDED_BY, MOST, Ending, Message, Run, Settings, Writer
 
 PAUSE = 0.1  # seconds between two pictures of a text that grows
@@ -245,7 +245,7 @@ class CompletionBench(Widget):
         start = f"{visible(run.writer)} {'answers' if run.chat else 'continues'} {_quoted(run.prompt)}"
         if run.ending is None:
             return f"{start} {cache}: it is writing."
-        tokens = f"{run.tokens:,} token{'s' * (run.tokens != 1)}"
+        tokens = plural(run.tokens, "token")
         sentence = f"{start} {cache}: {_quoted(run.text)}, {tokens}, ended by {ENDED_BY[run.ending.reason]}."
         if run.ending.cached:
             by_formula = _megabytes(run.ending.cached * self._writers[run.writer].cache)

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from course_utils.widgets.base import Widget
+from course_utils.widgets.base import Widget, plural
 
 # a colour, a mark and the same mark in matplotlib for each curve: told apart without the colour too
 LOOKS = [
@@ -95,7 +95,7 @@ class GradientHorizon(Widget):
             f"a forget gate alone at bias {_signed(b)} ({kept:.2f} to the power of {k}): {beside(kept**k)}"
         )
         return (
-            f"The weight of a byte {k} step{'s' * (k != 1)} back, beside the last one's: "
+            f"The weight of a byte {plural(k, 'step')} back, beside the last one's: "
             f"{'; '.join([*weights, alone])}."
         )
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from course_utils.ngrams import NGramModel
 from course_utils.tokenizers import ByteTokenizer
-from course_utils.widgets.base import SIGNS, Widget, quoted, readable, visible
+from course_utils.widgets.base import SIGNS, Widget, plural, quoted, readable, visible
 from course_utils.widgets.provenance import Run, fewest_runs, longest_at, tracer
 
 TOP = 8  # next tokens that get a bar of their own; all others share one, with their number and sum
@@ -247,16 +247,13 @@ def _verdict(text: str, runs: list[Run], longest: Run | None) -> str:
     run = quoted(text[longest.start : longest.end])
     pieces = fewest_runs(runs)
     nowhere = sum(run is None for run in longest_at(runs, len(text)))
+    new = plural(nowhere, "character")
     return (
-        f"Longest run copied: {_characters(longest.length)}, from {visible(longest.title)}: {run}. "
-        f"The {_characters(len(text))} can be put together from {pieces} copied runs. What is new is how "
-        f"they are joined: no run of {longest.length + 1} or more characters is copied"
-        + (f", and {_characters(nowhere)} can be found nowhere in the training text." if nowhere else ".")
+        f"Longest run copied: {plural(longest.length, 'character')}, from {visible(longest.title)}: {run}. "
+        f"The {plural(len(text), 'character')} can be put together from {pieces} copied runs. What is new "
+        f"is how they are joined: no run of {longest.length + 1} or more characters is copied"
+        + (f", and {new} can be found nowhere in the training text." if nowhere else ".")
     )
-
-
-def _characters(n: int) -> str:
-    return f"{n:,} character{'s' * (n != 1)}"
 
 
 def from_models(

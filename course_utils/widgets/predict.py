@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from course_utils import progress
 from course_utils.progress import CHIPS
-from course_utils.widgets.base import Widget, visible
+from course_utils.widgets.base import Widget, plural, visible
 
 HALF_A_CHIP = 0.5  # what 0 chips count as in an average, which infinitely many bits would end for ever
 
@@ -58,8 +58,7 @@ def running_average(bets: list[Bet]) -> str:
         return ""
     n, own, uniform = len(bets), fmean(bet.bits for bet in bets), fmean(bet.uniform for bet in bets)
     return (
-        f"Your average over {n} prediction{'s' * (n > 1)}: {own:.2f} bits; "
-        f"uniform guessing: {uniform:.2f} bits."
+        f"Your average over {plural(n, 'prediction')}: {own:.2f} bits; uniform guessing: {uniform:.2f} bits."
     )
 
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from course_utils.plots import Chart
 from course_utils.training import Progress
-from course_utils.widgets.base import Widget, visible
+from course_utils.widgets.base import Widget, plural, visible
 
 PAUSE = 0.5  # seconds between two pictures
 POINTS = 150  # of the curve; each is the mean of as many steps as it takes
@@ -97,11 +97,10 @@ class TrainingView(Widget):
 
     def describe(self) -> str:
         n, steps = (self.latest.step if self.latest else 0), self._steps
-        of = f"{steps:,} step{'s' * (steps != 1)}"
+        of = plural(steps, "step")
         if not self.latest:
             return f"{self._title}: {of} to train, none done yet."
-        evaluations = len(self.evaluations)
-        times = f"evaluated {evaluations} time{'s' * (evaluations != 1)}"
+        times = f"evaluated {plural(len(self.evaluations), 'time')}"
         if self.latest.stopped:
             return f"{self._title}: stopped after step {n:,} of {steps:,}, {times}."
         if self._ended:
