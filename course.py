@@ -123,8 +123,8 @@ def main(argv):
 
 
 def hand_over(python, argv):
-    """Go on in course_utils.cli; -P keeps the current folder from shadowing installed modules."""
-    command = [str(python), "-P", "-m", "course_utils.cli", *argv]
+    """Go on in course_utils.commands.cli; -P keeps the current folder from shadowing installed modules."""
+    command = [str(python), "-P", "-m", "course_utils.commands.cli", *argv]
     environment = {**THREADS, **os.environ}
     if os.name != "nt":
         os.execve(command[0], command, environment)

@@ -13,8 +13,8 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-from course_utils.checkpoints import write_atomic
 from course_utils.classroom.outputs import CELL_SECONDS, QUIET_THREADS
+from course_utils.files import write_atomic
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 TABLE = re.compile(r"<!-- times -->\n(.*?)<!-- /times -->", re.DOTALL)

@@ -17,12 +17,13 @@ from pathlib import Path
 import torch
 import transformers
 
-from course_utils import corpora, pretrained
+from course_utils import pretrained
 from course_utils.classroom.outputs import QUIET_THREADS
+from course_utils.data import corpora
 from course_utils.devices import multiplies_bfloat16
 from course_utils.generation import generate
-from course_utils.speculation import LookupDraft, speculative_generate
-from course_utils.steps import lay_out_for_steps
+from course_utils.generation.fast_decode import lay_out_for_steps
+from course_utils.generation.speculation import LookupDraft, speculative_generate
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
 from test_gpt import as_llama

@@ -10,11 +10,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from course_utils import corpora
-from course_utils.batches import Streams
+from course_utils.data import corpora
 from course_utils.recurrent import RecurrentLM
 from course_utils.tokenizers import ByteTokenizer
 from course_utils.training import TrainConfig, recurrent_loss, train
+from course_utils.training.batches import Streams
 
 ROUNDS, STEPS = 5, 20
 # embedding, hidden, rows, chunk

@@ -12,7 +12,7 @@ import numpy as np
 from nltk.lm import MLE, KneserNeyInterpolated, Vocabulary
 from nltk.util import everygrams
 
-from course_utils import corpora
+from course_utils.data import corpora
 from course_utils.ngrams import NGramModel
 from course_utils.tokenizers import ByteTokenizer
 

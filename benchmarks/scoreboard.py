@@ -9,10 +9,13 @@ import platform
 import sys
 import time
 
-from course_utils import checkpoints, corpora, pretrained, scoreboard
+from course_utils import pretrained
+from course_utils.data import corpora
 from course_utils.gpt import log2_probs
+from course_utils.measuring import scoreboard
 from course_utils.ngrams import NGramModel
 from course_utils.tokenizers import ByteTokenizer, WordTokenizer
+from course_utils.training import checkpoints
 from course_utils.weights import gpt_recipe, lstm_recipe
 
 COMMAND = "python3 course.py bench scoreboard"

@@ -10,7 +10,7 @@ import time
 
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from course_utils import corpora
+from course_utils.data import corpora
 from course_utils.tokenizers import BPETokenizer
 
 SMALL, LARGE = 512, 2048  # lexibyte counts every pair anew after each merge: the small vocabulary is enough

@@ -19,8 +19,8 @@ from torch.nn import functional
 
 from course_utils.devices import multiplies_bfloat16, pick
 from course_utils.gpt import GPTConfig
-from course_utils.optimisers import Muon, adamw
 from course_utils.training import STEPS_A_LOOK, next_token_loss
+from course_utils.training.optimisers import Muon, adamw
 from course_utils.weights import gpt_recipe
 
 ROUNDS = 15

@@ -6,7 +6,7 @@ They are fetched on first use; where that can't be done, `assets.AssetError` say
 import json
 from functools import lru_cache
 
-from course_utils import assets
+from course_utils.data import assets
 from course_utils.tokenizers import ByteTokenizer, WordPieceTokenizer
 
 ROLES = ("system", "user", "assistant")
@@ -95,8 +95,8 @@ def _load_minilm():
 def _load_smollm2():
     from safetensors import safe_open
 
-    from course_utils.checkpoints import fill, without_first_weights
     from course_utils.gpt import GPT, GPTConfig
+    from course_utils.training.checkpoints import fill, without_first_weights
 
     with safe_open(assets.path("smollm2-135m"), "pt") as file:
         config = json.loads(file.metadata()["notes"])["config"]

@@ -25,7 +25,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from course_utils.attention import KeyValueCache, MultiHeadAttention, padding_mask, recorded
-from course_utils.phonemes import END, PAD, START
+from course_utils.tokenizers.symbols import END, PAD, START
 
 
 def padded(rows: Sequence[Sequence[int]]) -> tuple[Int[Tensor, "batch longest"], Int[Tensor, " batch"]]:

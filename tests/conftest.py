@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from course_utils import progress
+from course_utils.learner import progress
 
 
 @pytest.fixture

@@ -43,10 +43,15 @@ IPYKERNEL = "import sys; print('ipykernel', *sys.argv[1:])"
 
 def make_project(folder: Path) -> Path:
     """Lay the stand-in with the real course.py into `folder`."""
-    (folder / "course_utils").mkdir(parents=True)
+    (folder / "course_utils" / "commands").mkdir(parents=True)
     shutil.copy(Path(__file__).parent.parent / "course.py", folder)
     shutil.copy(__file__, folder)
-    texts = {"pyproject.toml": PYPROJECT, "course_utils/__init__.py": "", "course_utils/cli.py": CLI}
+    texts = {
+        "pyproject.toml": PYPROJECT,
+        "course_utils/__init__.py": "",
+        "course_utils/commands/__init__.py": "",
+        "course_utils/commands/cli.py": CLI,
+    }
     for name, text in {**texts, "ipykernel.py": IPYKERNEL}.items():
         (folder / name).write_text(text, encoding="utf-8")
     return folder

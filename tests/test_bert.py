@@ -4,8 +4,9 @@ import pytest
 import torch
 from test_attention import close
 
-from course_utils import assets, pretrained
+from course_utils import pretrained
 from course_utils.bert import from_published
+from course_utils.data import assets
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 transformers = pytest.importorskip("transformers")

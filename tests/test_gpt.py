@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch.nn import functional
 
-from course_utils.checkpoints import load_into, save_model
+from course_utils.generation.adapters import cache_bytes_per_token
 from course_utils.gpt import GPT, GPTConfig, bits_per_byte, log2_probs
 from course_utils.training import next_token_loss
-from course_utils.writers import cache_bytes_per_token
+from course_utils.training.checkpoints import load_into, save_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -12,7 +12,8 @@ from test_gpt import as_llama
 from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 
-from course_utils import assets, corpora, pretrained
+from course_utils import pretrained
+from course_utils.data import assets, corpora
 
 TEXT = "To be, or not to be: né 🦜 שלום\n\n\tif x:\n        return 3.14\r\n"
 

@@ -9,8 +9,8 @@ import torch
 from torch.nn import functional
 
 from course_utils import seq2seq
-from course_utils.phonemes import END, PAD, START
 from course_utils.seq2seq import GRUSeq2Seq, Pairs, pair_loss
+from course_utils.tokenizers.symbols import END, PAD, START
 from course_utils.training import TrainConfig, train
 
 pytestmark = pytest.mark.usefixtures("one_thread")

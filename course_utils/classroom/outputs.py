@@ -14,8 +14,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from course_utils.checkpoints import write_atomic
-from course_utils.report import MEASURED_VALUE
+from course_utils.files import write_atomic
+from course_utils.measuring.report import MEASURED_VALUE
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 # As course.py sets them, for kernels that start without it.

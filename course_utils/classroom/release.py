@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from course_utils.checkpoints import write_atomic
+from course_utils.files import write_atomic
 
 STUB = ("# YOUR CODE HERE", "raise NotImplementedError")
 _MARKER = re.compile(r"(\s*)#+\s*(BEGIN|END) SOLUTION\b", re.IGNORECASE)

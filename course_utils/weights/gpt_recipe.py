@@ -22,11 +22,13 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
-from course_utils import checkpoints, corpora, devices
-from course_utils.batches import Windows
+from course_utils import devices
+from course_utils.data import corpora
+from course_utils.files import write_atomic
 from course_utils.gpt import GPT, GPTConfig, bits_per_byte
 from course_utils.tokenizers import ByteTokenizer
-from course_utils.training import Run, TrainConfig, train
+from course_utils.training import Run, TrainConfig, checkpoints, train
+from course_utils.training.batches import Windows
 from course_utils.weights.lstm_recipe import log, show
 
 FOLDER = Path(__file__).parent
@@ -172,7 +174,7 @@ def record() -> dict:
     if done.stopped:
         sys.exit("stopped and kept: the same command goes on")
     took = cost(model, done)
-    checkpoints.write_atomic(LOG, log(done, RECORDED.rows * RECORDED.shape.context))
+    write_atomic(LOG, log(done, RECORDED.rows * RECORDED.shape.context))
     checkpoints.save_model(WEIGHTS, model, took | {"command": f"{COMMAND} recorded"}, half=True)
     model, plays = load(), corpora.shakespeare()  # what the chapter loads is scored
     return took | {
@@ -236,7 +238,7 @@ def main(name: str) -> None:
         writer = csv.DictWriter(table, rows[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        checkpoints.write_atomic(ABLATION, table.getvalue())
+        write_atomic(ABLATION, table.getvalue())
         return
     took = record() if name == "recorded" else cost(*run(RECIPES[name], report=show))
     for key, value in took.items():

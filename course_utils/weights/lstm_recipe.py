@@ -22,11 +22,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from course_utils import checkpoints, corpora
-from course_utils.batches import Streams
+from course_utils.data import corpora
+from course_utils.files import write_atomic
 from course_utils.recurrent import FeedForwardLM, RecurrentLM, bits_per_byte
 from course_utils.tokenizers import BPETokenizer, ByteTokenizer
-from course_utils.training import Progress, Run, TrainConfig, recurrent_loss, train
+from course_utils.training import Progress, Run, TrainConfig, checkpoints, recurrent_loss, train
+from course_utils.training.batches import Streams
 
 FOLDER = Path(__file__).parent
 WEIGHTS, LOG, SEEDS = FOLDER / "lstm.safetensors", FOLDER / "lstm_log.csv", FOLDER / "seeds.csv"
@@ -206,7 +207,7 @@ def train_once(name: str, seed: int = 0) -> dict:
         sys.exit("stopped and kept: the same command goes on" if checkpoint else "stopped")
     took = cost(name, seed, model, run)
     if name == "recorded":
-        checkpoints.write_atomic(LOG, log(run, recipe.rows * recipe.chunk))
+        write_atomic(LOG, log(run, recipe.rows * recipe.chunk))
         checkpoints.save_model(WEIGHTS, model, took | {"command": f"{COMMAND} {name}"}, half=True)
         model = load()  # what the chapter loads is scored
     return took | {
@@ -225,7 +226,7 @@ def main(name: str) -> None:
     writer = csv.DictWriter(table, rows[0], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    checkpoints.write_atomic(SEEDS, table.getvalue())
+    write_atomic(SEEDS, table.getvalue())
 
 
 if __name__ == "__main__":

@@ -28,10 +28,11 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from course_utils import checkpoints, phonemes
-from course_utils.phonemes import LETTERS, PHONEMES, Listing, Phonemes
+from course_utils.data import cmudict
+from course_utils.data.cmudict import LETTERS, PHONEMES, Listing, Phonemes
+from course_utils.files import write_atomic
 from course_utils.seq2seq import GRUSeq2Seq, Pairs, greedy, pair_loss
-from course_utils.training import Progress, TrainConfig, train
+from course_utils.training import Progress, TrainConfig, checkpoints, train
 from course_utils.transformer import BlockConfig, EncoderDecoder
 
 LOG = Path(__file__).parent / "phonemes_log.csv"
@@ -74,10 +75,10 @@ def errors(model: nn.Module, listing: Listing) -> tuple[float, float]:
     """Phoneme error rate on all words of a listing, and on its long ones."""
     said = say(model, list(listing))
     long = {word: sounds for word, sounds in said.items() if len(word) >= LONG}
-    return phonemes.phoneme_error_rate(said, listing), phonemes.phoneme_error_rate(long, listing)
+    return cmudict.phoneme_error_rate(said, listing), cmudict.phoneme_error_rate(long, listing)
 
 
-def train_one(name: str, seed: int, words: phonemes.Dictionary) -> tuple[nn.Module, list[list]]:
+def train_one(name: str, seed: int, words: cmudict.Dictionary) -> tuple[nn.Module, list[list]]:
     """Train one model: its running mean, and rows of the log, an evaluation each, the last on the test."""
     steps, rate, warmup = SETTINGS[name]
     config = TrainConfig(
@@ -151,12 +152,12 @@ def main() -> None:
     for seed in range(3):
         for name in MODELS:
             if (name, seed) not in done:
-                model, rows = train_one(name, seed, phonemes.dictionary())
+                model, rows = train_one(name, seed, cmudict.dictionary())
                 table += rows
                 if seed == 0:
                     notes = dict(zip(COLUMNS, map(str, rows[-1]), strict=True))
                     checkpoints.save_model(weights_file(name), model, notes, half=True)
-                checkpoints.write_atomic(LOG, "".join(",".join(map(str, row)) + "\n" for row in table))
+                write_atomic(LOG, "".join(",".join(map(str, row)) + "\n" for row in table))
 
 
 if __name__ == "__main__":

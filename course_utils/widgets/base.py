@@ -17,7 +17,8 @@ import matplotlib
 import traitlets
 from matplotlib.figure import Figure
 
-from course_utils.plots import picture_html, png
+from course_utils.measuring.plots import picture_html, png
+from course_utils.tokenizers import whole_characters
 
 HERE = Path(__file__).parent
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
@@ -66,13 +67,6 @@ def quoted(text: str) -> str:
 def plural(n: int, noun: str) -> str:
     """1 token, 2,000 tokens."""
     return f"{n:,} {noun}{'' if n == 1 else 's'}"
-
-
-def whole_characters(text: str) -> tuple[str, list[str]]:
-    """The text without what no UTF-8 text can hold, and a notice if something was left out."""
-    whole = "".join(c for c in text if not 0xD800 <= ord(c) <= 0xDFFF)
-    left_out = ["Half a character (a lone surrogate) was left out: UTF-8 can't hold one."] * (whole != text)
-    return whole, left_out
 
 
 def readable(context: str, cut: int = 0) -> tuple[str, str]:

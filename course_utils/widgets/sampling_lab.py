@@ -11,7 +11,8 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from course_utils.sampling import ALLOWED, PENALTIES, Sampler, kept, token_counts
-from course_utils.widgets.base import Widget, plural, quoted, visible, whole_characters
+from course_utils.tokenizers import whole_characters
+from course_utils.widgets.base import Widget, plural, quoted, visible
 
 KEPT = 10_000  # characters of a prompt that are read
 NAMED = 2000  # of the likeliest tokens the names cross with the logits; of others when they are seen

@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
-from course_utils.counting import Table, count_ngrams, ending_ids
 from course_utils.ngrams import NGramModel
+from course_utils.ngrams.counting import Table, count_ngrams, ending_ids
 from course_utils.tokenizers import ByteTokenizer
 from course_utils.widgets.base import Widget, plural, quoted, readable, visible
 

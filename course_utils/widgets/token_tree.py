@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from course_utils.beams import Beam, Step, beam_steps, extended, largest
+from course_utils.generation.beams import Beam, Step, beam_steps, extended, largest
 from course_utils.widgets.base import SIGNS, Widget, plural, quoted, visible
 
 CHILDREN = 5  # likeliest tokens that a node shows at first; all others share a row

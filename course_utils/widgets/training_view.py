@@ -6,7 +6,7 @@ import time
 import numpy as np
 from matplotlib.figure import Figure
 
-from course_utils.plots import Chart
+from course_utils.measuring.plots import Chart
 from course_utils.training import Progress
 from course_utils.widgets.base import Widget, plural, visible
 

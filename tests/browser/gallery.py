@@ -14,8 +14,8 @@ from course_utils import widgets
 FILE = "gallery/my_work/gallery.ipynb"  # the learner's progress is kept in a folder of this name
 
 SETUP = """\
-from course_utils import corpora
-from course_utils.counting import count_ngrams
+from course_utils.data import corpora
+from course_utils.ngrams.counting import count_ngrams
 from course_utils.ngrams import NGramModel
 from course_utils.tokenizers import ByteTokenizer
 corpus, encode = corpora.shakespeare(), ByteTokenizer().encode
@@ -115,11 +115,11 @@ SPECIMENS = {
         "(root, i) => root.querySelectorAll('[role=option]')[i].click()",
     ),
     "completion_bench": Specimen(
-        "from course_utils import writers\n"
+        "from course_utils.generation import adapters\n"
         "from course_utils.gpt import GPT, GPTConfig\n"
         "from course_utils.widgets.completion_bench import CompletionBench\n"
         "gpts = {name: GPT(GPTConfig(256, 64, 4, 4, width)) for name, width in [('a', 64), ('b', 128)]}\n"
-        "made = CompletionBench({name: writers.bytewise(gpt) for name, gpt in gpts.items()})\n"
+        "made = CompletionBench({name: adapters.bytewise(gpt) for name, gpt in gpts.items()})\n"
         "for cache in (True, False):\n"
         "    made.write('To be, or not to be', length=200, cache=cache)",
         "(root, i) => fill(root.querySelector('select'), ['b', 'a'][i % 2])",
@@ -130,7 +130,7 @@ SPECIMENS = {
     ),
     "gate_scope": Specimen(
         "from functools import partial\n"
-        "from course_utils.probing import followers\n"
+        "from course_utils.measuring.probing import followers\n"
         "from course_utils.recurrent import trace\n"
         "from course_utils.weights import lstm_recipe\n"
         "from course_utils.widgets.gate_scope import GateScope\n"
@@ -164,7 +164,7 @@ SPECIMENS = {
         f"(root, i) => fill(root.querySelector('textarea'), {WORDS})",
     ),
     "predict": Specimen(
-        "from course_utils.widgets.predict import predict\n"
+        "from course_utils.learner.predict import predict\n"
         'made = predict(f"bench.{i}", "Which?", ["this", "that", "another", "none"])',
         "(root) => fill(root.querySelector('input'), 10)",
         """(root) => {
@@ -183,7 +183,7 @@ SPECIMENS = {
         "(root, i) => fill(root.querySelector('[type=number]'), [0.5, -0.5][i % 2])",
     ),
     "quiz": Specimen(
-        'from course_utils.widgets.quiz import quiz\nmade = quiz("1")',
+        'from course_utils.learner.quiz import quiz\nmade = quiz("1")',
         "(root, i) => root.querySelectorAll('fieldset')[i].querySelector('input').click()",
         """(root, i) => {
           const question = root.querySelectorAll("fieldset")[i];
@@ -198,8 +198,8 @@ SPECIMENS = {
         "                   min_p=1e-7, typical=0.99, epsilon=1e-9, eta=1e-9"
     ),
     "shannon_game": Specimen(
-        "from course_utils.progress import Progress\n"
-        "from course_utils.widgets.shannon_game import shannon_game\n"
+        "from course_utils.learner.progress import Progress\n"
+        "from course_utils.learner.shannon_game import shannon_game\n"
         "made = shannon_game(models, Progress(), seed=i)",
         "(root) => fill(root.querySelector('.sg-input'), 'z')",
         '(root) => press(root, "I know this one")',

@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 import nbformat
 from playwright.sync_api import Browser, Locator, Page, Playwright, TimeoutError
 
-from course_utils import browsers
 from course_utils.classroom.outputs import QUIET_THREADS
+from course_utils.commands import browsers
 
 ROOT = Path(__file__).parents[2]
 ARTEFACTS = ROOT / "artefacts"

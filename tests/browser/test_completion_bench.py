@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 CELL = """\
 import os, time
 from course_utils.widgets.completion_bench import CompletionBench
-from course_utils.widgets.writing import Ending, Writer
+from course_utils.generation.writing import Ending, Writer
 
 def encode(prompt):
     text = prompt if isinstance(prompt, str) else "".join(message["content"] for message in prompt)

@@ -8,18 +8,18 @@ from harness import PATIENCE, notebook
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from playwright.sync_api import expect
 
-from course_utils.checks import CHECKS
-from course_utils.quizzes import questions
+from course_utils.learner.checks import CHECKS
+from course_utils.learner.quizzes import questions
 
 expect.set_options(timeout=PATIENCE)  # the machine may be busy; only a hang may reach it
 FILE = "frame/my_work/01_ngrams.ipynb"
 FAR = "many words\n\n" * 300  # JupyterLab keeps what is far from the screen out of the page
 OPTIONS = ["under 25 %", "25 to 50 %", "over 50 %", "all"]
 CELLS = [
-    "from course_utils.widgets.core_path import core_path\n"
-    "from course_utils.widgets.predict import predict\n"
-    "from course_utils.widgets.progress_page import progress_page\n"
-    "from course_utils.widgets.quiz import quiz, recall\n"
+    "from course_utils.learner.core_path import core_path\n"
+    "from course_utils.learner.predict import predict\n"
+    "from course_utils.learner.progress_page import progress_page\n"
+    "from course_utils.learner.quiz import quiz, recall\n"
     'core_path("1")',
     f'bet = predict("1.pairs", "Which share of the pairs is new?", {OPTIONS})\nbet',
     "",  # for the settlement, which Run All would make before the bet

@@ -6,9 +6,9 @@ from playwright.sync_api import expect
 
 GAME = """\
 import numpy as np
-from course_utils.progress import Progress
-from course_utils.widgets.passages import Passage, Text
-from course_utils.widgets.shannon_game import ShannonGame
+from course_utils.learner.progress import Progress
+from course_utils.learner.passages import Passage, Text
+from course_utils.learner.shannon_game import ShannonGame
 
 CONTEXT = "ALONSO\\nOld lord, I cannot blame thee,\\nWho am myself attach'd with weariness,\\n"
 HIDDEN = [

@@ -10,7 +10,7 @@ view = TrainingView({steps}, {title!r}, "bits of <b>it</b>", "byte")
 view"""
 TRAIN = """\
 import numpy as np
-from course_utils.batches import Streams
+from course_utils.training.batches import Streams
 from course_utils.recurrent import RecurrentLM
 from course_utils.training import TrainConfig, recurrent_loss, train
 tokens = np.random.default_rng(0).integers(0, 20, size=2000)

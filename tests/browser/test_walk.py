@@ -16,9 +16,9 @@ import pytest
 from harness import PATIENCE, ROOT, notebook, running_lab
 from playwright.sync_api import Locator, expect
 
-from course_utils.checks import CHECKS
 from course_utils.classroom import release
-from course_utils.quizzes import all_questions
+from course_utils.learner.checks import CHECKS
+from course_utils.learner.quizzes import all_questions
 
 expect.set_options(timeout=PATIENCE)  # the machine may be busy; only a hang may reach it
 CHAPTER = "01_ngrams.ipynb"

@@ -26,7 +26,7 @@ FAKE_WIDGET = """class Widget:
 """
 MEASURED = "measured('validation loss', 1.5, 1, 2, 'nats')"
 CELLS = {
-    "define": "import base64, os\nfrom course_utils.report import measured\n" + FAKE_WIDGET,
+    "define": "import base64, os\nfrom course_utils.measuring.report import measured\n" + FAKE_WIDGET,
     "number": "print(6 * 7)",
     "value": MEASURED,
     "verdict": MEASURED,

@@ -1,0 +1,1 @@
+"""What `course.py` calls, once everything is installed."""

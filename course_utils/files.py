@@ -1,0 +1,24 @@
+"""Files that are either whole or not there: a crash while writing leaves the old one."""
+
+import os
+import secrets
+from pathlib import Path
+
+
+def write_atomic(path: str | Path, content: bytes | str) -> None:
+    """Write `content` (text as UTF-8) to `path`: a reader, or a crash, finds the old file or the new one.
+
+    The bytes go to a temporary file in the same folder, reach the disk (fsync), and take the name at once
+    (`os.replace`). Raises OSError if the folder is missing, full or read-only; then the old file stands.
+    """
+    path = Path(path)
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)  # still there only if something above failed

@@ -1,0 +1,128 @@
+"""Questions with an explanation for every choice: a chapter's quiz, and three old questions at its start.
+
+The key stays in the kernel: the page, and so the notebook file, gets an explanation only with an answer.
+"""
+
+import textwrap
+
+from matplotlib.figure import Figure
+
+from course_utils.learner import chapters, checks, progress
+from course_utils.learner.predict import told
+from course_utils.learner.quizzes import Question, all_questions, questions
+from course_utils.widgets.base import Widget
+
+LOOKED_BACK = (1, 2, 5)  # chapters back: spaced out, as what is recalled after a longer time lasts longer
+
+
+def quiz(chapter: str) -> "Quiz":
+    """The five questions of a chapter, such as "1". Raises ValueError for a chapter without a quiz."""
+    return Quiz(f"Quiz of chapter {chapter}", {question.id: question for question in questions(chapter)})
+
+
+def recall(chapter: str) -> "Quiz":
+    """Three old questions: from the last chapter, two back and five back; two minutes.
+
+    Of each chapter, first come the questions that were missed in its quiz, then those never answered. An
+    exercise whose solution was read is named too. Raises ValueError if no chapter lies behind this one.
+    """
+    behind = [str(int(chapter) - back) for back in LOOKED_BACK if str(int(chapter) - back) in all_questions()]
+    if not behind:
+        raise ValueError(f"no quiz lies behind chapter {chapter!r}: there is nothing to recall yet")
+    asked = {}
+    for i in range(3):
+        question = next(q for q in _most_needed(behind[i % len(behind)]) if q not in asked.values())
+        asked[f"{question.id}, asked in {chapter}"] = question
+    due = checks.due()
+    note = (
+        f"Exercise {', '.join(check.variant_of for check in due)} waits for you in a variant: asked_again()."
+    )
+    return Quiz(f"Three old questions before chapter {chapter}", asked, note * bool(due))
+
+
+def _most_needed(chapter: str) -> list[Question]:
+    """A chapter's questions: the missed ones, then those never answered, then the others."""
+    store = progress.current()
+
+    def need(question: Question) -> int:
+        tried = store.answer(question.id)["choices"]
+        return 1 if not tried else 2 if tried[0] == question.right else 0
+
+    return sorted(questions(chapter), key=need)
+
+
+class Quiz(Widget):
+    """Some questions, each kept in the learner's progress under its key. See `quiz` and `recall`."""
+
+    def __init__(self, title: str, asked: dict[str, Question], note: str = ""):
+        super().__init__()
+        self.title, self.asked, self.note = title, asked, note
+        self.show()
+
+    def answer(self, number: int, choice: int) -> None:
+        """Answer question `number` with one of its choices, both counted from 0.
+
+        Raises ValueError for a question or a choice that isn't there.
+        """
+        if not 0 <= number < len(self.asked):
+            raise ValueError(f"question {number} came; there are 0 to {len(self.asked) - 1}")
+        key, question = list(self.asked.items())[number]
+        if not 0 <= choice < len(question.choices):
+            raise ValueError(f"choice {choice} came; there are 0 to {len(question.choices) - 1}")
+        store, chosen = progress.current(), question.choices[choice]
+        if question.right not in store.answer(key)["choices"]:
+            store.record_answer(key, chosen.text, chosen.right)
+        self.show()
+
+    # ---- what base.Widget asks for -------------------------------------------------------------
+
+    def handle(self, request: dict) -> None:
+        with told():
+            self.answer(request["question"], request["choice"])
+
+    def view(self) -> dict:
+        store = progress.current()
+        return {
+            "title": self.title,
+            "note": self.note,
+            "questions": [self._seen(q, store.answer(key)) for key, q in self.asked.items()],
+        }
+
+    def _seen(self, question: Question, answer: dict) -> dict:
+        """What the page may know of a question: of the key no more than was answered."""
+        tried = answer["choices"]
+        solved = question.right in tried
+        marks = ["" if c.text not in tried else "right" if c.right else "wrong" for c in question.choices]
+        missed = any(marks) and tried[0] != question.right
+        return {
+            "ask": question.ask,
+            "choices": [choice.text for choice in question.choices],
+            "marks": marks,
+            "whys": [c.why if c.text in tried or solved else "" for c in question.choices],
+            "solved": solved,
+            "again": self._where(question) if missed else None,
+        }
+
+    def _where(self, question: Question) -> dict:
+        place = chapters.section(question.chapter, question.section)
+        return {
+            "text": f"chapter {question.chapter}, {place.heading if place else f'“{question.section}”'}",
+            "file": place.file if place else "",
+            "cell": place.cell_id if place else "",
+        }
+
+    def describe(self) -> str:
+        store = progress.current()
+        tried = [(store.answer(key)["choices"], question) for key, question in self.asked.items()]
+        answered = sum(bool(choices) for choices, _ in tried)
+        at_once = sum(choices[:1] == [question.right] for choices, question in tried)
+        return (
+            f"{self.title}: {len(tried)} questions, {answered} answered, {at_once} right at the first try."
+            f"{f' {self.note}' if self.note else ''}"
+        )
+
+    def picture(self, figure: Figure) -> None:
+        questions = [f"{i}. {question.ask}" for i, question in enumerate(self.asked.values(), 1)]
+        text = "\n\n".join(textwrap.fill(line, 95) for line in [self.title, *questions])
+        figure.set_size_inches(7.6, 0.19 * (text.count("\n") + 2))
+        figure.text(0.01, 0.98, text, va="top", fontsize=9)

@@ -1,0 +1,333 @@
+"""Shannon's game: guess the next letter of an unseen passage, beside n-grams that read the same letters."""
+
+import contextlib
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from course_utils.learner import progress
+from course_utils.learner.passages import Passage, Text, course_texts
+from course_utils.measuring.entropy import (
+    Bounds,
+    Interval,
+    bootstrap_interval,
+    corrected_bounds,
+    make_monotone,
+    miller_madow,
+    rank_counts,
+)
+from course_utils.ngrams import NGramModel
+from course_utils.widgets.base import Widget
+
+ENOUGH = 100  # guessed characters; with fewer, chance alone puts bounds below the truth
+KEPT = "shannon game"  # its entry in the progress file
+
+
+@dataclass
+class Record:
+    """What was played of one passage: guesses each character took, wrong ones at the next, how many were
+    shown on request, and whether the player knew the passage."""
+
+    ranks: list[int] = field(default_factory=list)
+    wrong: str = ""
+    shown: int = 0
+    known: bool = False
+
+    def further_than(self, other: "Record") -> bool:
+        def how_far(record):
+            return record.known, len(record.ranks), len(record.wrong)
+
+        return how_far(self) > how_far(other)
+
+    def to_json(self) -> dict:
+        return {
+            "guesses": " ".join(map(str, self.ranks)),
+            "wrong": self.wrong,
+            "shown": self.shown,
+            "known": self.known,
+        }
+
+
+@dataclass(frozen=True)
+class Result:
+    """A player's place beside the models: an interval, bounds.lower to bounds.upper, in bits a character.
+
+    `interval` says how far chance may have moved either end (95 %). Both are None under 100 guessed
+    characters. `models` has the bits a character of each model on the same characters.
+    """
+
+    text: str
+    guessed: int
+    first_try: int
+    shown: int
+    discarded: int
+    bounds: Bounds | None
+    interval: Interval | None
+    models: dict[str, float]
+
+
+class ShannonGame(Widget):
+    """Guess the next character until it is right; the numbers of guesses bound the text's entropy.
+
+    texts: {name: Text}; the player chooses one, and the models play the same.
+    kept: where the guesses are kept; the default is the learner's progress file.
+    seed: which passages come first.
+
+    "Show me" lets the commonest untried characters be tried in the player's place, and each one counts: a
+    character that was given up is never cheaper than guessing on. "I know this one" takes all guesses of a
+    passage out of the statistics. Raises ValueError without a text, and for models' bits of another shape.
+    """
+
+    def __init__(self, texts: dict[str, Text], kept: progress.Progress | None = None, seed: int = 1):
+        super().__init__()
+        if not texts:
+            raise ValueError("the game needs {name: Text}, at least one; none came")
+        self._texts, self._kept, self._seed, self._bits = texts, kept or progress.current(), seed, {}
+        self._records: dict[str, dict[str, Record]] = {}
+        self.text = next(iter(texts))
+        self._change(self._read)
+        if self._unread:
+            self.notice = (
+                f"Left out of the progress file: {_number(self._unread, 'passage')} cut short or edited."
+            )
+        self._choose_passage()
+        self.show()
+
+    # ---- the play ------------------------------------------------------------------------------
+
+    def handle(self, request: dict) -> None:
+        """text, passage: what is played; ranks, wrong, shown, known: how far; go: "next" or a text, or ""."""
+        name, go = request["text"], request["go"]
+        passage = self._texts[name].passage(request["passage"]) if name in self._texts else None
+        if passage:
+            guesses = " ".join(map(str, request["ranks"]))
+            record = _understood({**request, "guesses": guesses}, passage, self._texts[name].alphabet)
+            if record is None:
+                raise ValueError(f"{request} is no game on “{passage.context[:20]}…”: run this cell again")
+            if record != Record():
+                self._change(lambda state: self._keep(state, name, passage.key, record))
+        if go in self._texts:
+            self.text = go
+        if go:
+            self._choose_passage()
+
+    def _change(self, note: Callable[[dict], None]) -> None:
+        """Change the kept state; what it prints, if the file can't be written, belongs into the widget."""
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            self._kept.change(note)
+        self.notice = said.getvalue().strip()
+
+    def _keep(self, state: dict, name: str, key: str, record: Record) -> None:
+        """Another game on the same file may have come further in this passage: the furthest stays."""
+        self._read(state)
+        records = self._records[name]
+        if key not in records or record.further_than(records[key]):
+            records[key] = record
+            for level in (KEPT, name):
+                if not isinstance(state.get(level), dict):  # not there yet, or edited
+                    state[level] = {}
+                state = state[level]
+            state[key] = record.to_json()
+
+    def _read(self, state: dict) -> None:
+        """Take what the progress file holds of this game, and count what can't be understood."""
+        self._unread = 0
+        games = state.get(KEPT)
+        for name, text in self._texts.items():
+            entries = games.get(name) if isinstance(games, dict) else None
+            entries = entries if isinstance(entries, dict) else {}
+            played = [p for p in text.passages if p.key in entries]
+            found = {p.key: _understood(entries[p.key], p, text.alphabet) for p in played}
+            self._records[name] = {key: record for key, record in found.items() if record}
+            self._unread += len(found) - len(self._records[name])
+
+    def _choose_passage(self) -> None:
+        """The passage that was begun, else the next that was played on no text; None when all were."""
+        passages = self._texts[self.text].passages
+        in_order = [passages[i] for i in np.random.default_rng(self._seed).permutation(len(passages))]
+        records = self._records[self.text]
+        begun = [p for p in in_order if p.key in records and self._is_open(p)]
+        fresh = [p for p in in_order if not any(p.key in played for played in self._records.values())]
+        self.passage = next(iter(begun + fresh), None)
+
+    def _is_open(self, passage: Passage) -> bool:
+        record = self._records[self.text][passage.key]
+        return not record.known and len(record.ranks) < len(passage.hidden)
+
+    def _model_bits(self, passage: Passage) -> Float[np.ndarray, "models hidden"]:
+        text = self._texts[self.text]
+        if (self.text, passage.key) not in self._bits:
+            bits = np.asarray(text.model_bits(passage.context, passage.hidden), dtype=np.float32)
+            if bits.shape != (len(text.models), len(passage.hidden)):
+                raise ValueError(
+                    f"model_bits gives one number for each of {len(text.models)} models and each of "
+                    f"{len(passage.hidden)} hidden characters; an array of shape {bits.shape} came"
+                )
+            self._bits[self.text, passage.key] = bits
+        return self._bits[self.text, passage.key]
+
+    # ---- the numbers ---------------------------------------------------------------------------
+
+    def _counted(self) -> list[tuple[Passage, Record]]:
+        records = self._records[self.text]
+        return [
+            (p, records[p.key])
+            for p in self._texts[self.text].passages
+            if p.key in records and not records[p.key].known and records[p.key].ranks
+        ]
+
+    def _ranks(self) -> list[int]:
+        return [rank for _, record in self._counted() for rank in record.ranks]
+
+    def _model_sums(self, without: Passage | None = None) -> Float[np.ndarray, " models"]:
+        """Bits of each model for all characters that were guessed."""
+        sums = np.zeros(len(self._texts[self.text].models))
+        for passage, record in self._counted():
+            if passage != without:
+                sums += self._model_bits(passage)[:, : len(record.ranks)].sum(axis=1, dtype=np.float64)
+        return sums
+
+    def result(self) -> Result:
+        """The player's point for the scoreboard, of the text that is being played."""
+        records, ranks, names = self._records[self.text], self._ranks(), self._texts[self.text].models
+        enough = len(ranks) >= ENOUGH
+        return Result(
+            text=self.text,
+            guessed=len(ranks),
+            first_try=ranks.count(1),
+            shown=sum(record.shown for _, record in self._counted()),
+            discarded=sum(record.known for record in records.values()),
+            bounds=corrected_bounds(ranks) if enough else None,
+            interval=bootstrap_interval(ranks, np.random.default_rng(0)) if enough else None,
+            models=dict(zip(names, (self._model_sums() / len(ranks)).tolist(), strict=True)) if ranks else {},
+        )
+
+    # ---- what is seen --------------------------------------------------------------------------
+
+    def show(self, *answers) -> None:
+        self._result = self.result()  # the bootstrap runs once for the view and the sentence
+        super().show(*answers)
+
+    def view(self) -> dict:
+        text, result, passage = self._texts[self.text], self._result, self.passage
+        record = self._records[self.text].get(passage.key, Record()) if passage else Record()
+        ranks = self._ranks()
+        counts = rank_counts(ranks) if ranks else np.zeros(0)
+        return {
+            "texts": list(self._texts),
+            "text": self.text,
+            "alphabet": text.alphabet,
+            "enough": ENOUGH,
+            "passage": {
+                "key": passage.key,
+                "place": passage.place,
+                "context": passage.context,
+                "hidden": passage.hidden,
+            }
+            if passage
+            else None,
+            "ranks": record.ranks,
+            "wrong": record.wrong,
+            "shownHere": record.shown,
+            "models": text.models,
+            "bits": self._model_bits(passage).tobytes() if passage else b"",  # float32, model by model
+            "before": {"n": len(ranks) - len(record.ranks), "sums": self._model_sums(passage).tolist()},
+            "human": {
+                "n": result.guessed,
+                "bounds": result.bounds,
+                "interval": result.interval,
+                "added": miller_madow(counts),
+                "pooled": make_monotone(counts).pooled,
+            }
+            if result.bounds
+            else None,
+            "counts": counts.astype(int).tolist(),
+            "notice": self.notice,
+        }
+
+    def describe(self) -> str:
+        result = self._result
+        sentence = f"{_number(result.guessed, 'character')} guessed, {result.first_try} at the first try"
+        if result.bounds:
+            (lower, upper), (low, high) = result.bounds, result.interval
+            sentence += (
+                f"; between {lower:.2f} ({low[0]:.2f} to {low[1]:.2f}) and {upper:.2f} "
+                f"({high[0]:.2f} to {high[1]:.2f}) bits a character, with 95 % intervals"
+            )
+        else:
+            sentence += f"; too few for bounds: {result.guessed} of {ENOUGH}"
+        if result.models:
+            best = min(result.models, key=result.models.get)
+            sentence += (
+                f"; best on the same characters is the {best} with {result.models[best]:.2f} bits each"
+            )
+        if result.shown:
+            sentence += f"; {result.shown} shown on request"
+        if result.discarded:
+            sentence += f"; {_number(result.discarded, 'passage')} discarded"
+        return sentence + "."
+
+    def picture(self, figure: Figure) -> None:
+        result = self._result
+        axes = figure.add_subplot()
+        names = [*self._texts[self.text].models, "you"]
+        for y, name in enumerate(names[:-1]):
+            if name in result.models:
+                axes.plot(result.models[name], y, "o", color="#0072b2")
+                axes.annotate(
+                    f"{result.models[name]:.2f}",
+                    (result.models[name], y),
+                    (8, -3),
+                    textcoords="offset points",
+                )
+        if result.bounds:
+            (lower, upper), (low, high) = result.bounds, result.interval
+            axes.plot([low[0], high[1]], [len(names) - 1] * 2, color="#e69f00", linewidth=1)
+            axes.plot(
+                [lower, upper], [len(names) - 1] * 2, color="#e69f00", linewidth=8, solid_capstyle="butt"
+            )
+            axes.annotate(f"{lower:.2f} to {upper:.2f}", (upper, len(names) - 1.25), ha="center")
+        else:
+            axes.text(0.1, len(names) - 1, f"too few: {result.guessed} of {ENOUGH}", va="center")
+        axes.set(yticks=range(len(names)), yticklabels=names, xlim=(0, 6), ylim=(len(names) - 0.5, -0.5))
+        axes.set_xlabel(f"bits a character on the {result.guessed} characters that were guessed")
+        axes.set_title(f"Shannon's game. {self.text}", loc="left", fontsize=11)
+        axes.spines[["top", "right"]].set_visible(False)
+
+
+def _number(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
+def _understood(entry, passage: Passage, alphabet: str) -> Record | None:
+    """A passage's entry in the progress file, or None if it can't be one."""
+    try:
+        ranks = [int(rank) for rank in entry["guesses"].split()]
+        record = Record(ranks, str(entry["wrong"]), int(entry["shown"]), entry["known"] is True)
+    except (TypeError, KeyError, ValueError, AttributeError):
+        return None
+    tried = set(record.wrong)
+    is_right = (
+        len(ranks) <= len(passage.hidden)
+        and all(1 <= rank <= len(alphabet) for rank in ranks)
+        and tried <= set(alphabet)
+        and len(tried) == len(record.wrong)
+        and passage.hidden[len(ranks) : len(ranks) + 1] not in tried
+        and 0 <= record.shown <= len(ranks)
+    )
+    return record if is_right else None
+
+
+def shannon_game(
+    models: dict[int, NGramModel] | None = None, kept: progress.Progress | None = None, seed: int = 1
+) -> ShannonGame:
+    """The game on The Tempest.
+
+    models: {order: fitted byte model} that play on the scoreboard's bytes; by default 1- to 7-grams are
+    fitted. Those of the 27-letter text are fitted when the player first chooses it.
+    """
+    return ShannonGame(course_texts(models), kept, seed)

@@ -1,0 +1,200 @@
+"""One held-out text, one chart, in bits per byte: every model of the course gets a point here.
+
+The protocol. The text is The Tempest as `corpora.shakespeare()` gives it, and its sha256 travels with every
+point. Every byte is scored exactly once: minus log2 p of the whole play, over its bytes. Everything is tuned
+on Twelfth Night; The Tempest is scored once a point.
+"""
+
+import bz2
+import gzip
+import json
+import lzma
+from dataclasses import asdict, dataclass
+from importlib import resources
+
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
+
+from course_utils.data.corpora import Corpus
+from course_utils.files import write_atomic
+from course_utils.measuring.plots import Chart
+
+RECORDED = resources.files("course_utils.measuring") / "scoreboard.json"
+# Okabe-Ito colours with a marker each, so that colour never carries a meaning alone
+STYLES = {
+    "n-gram": ("#0072B2", "o"),
+    "word n-gram": ("#E69F00", "s"),
+    "recurrent": ("#009E73", "^"),
+    "transformer": ("#CC79A7", "D"),
+    "instruct, 4 bits": ("#D55E00", "*"),
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One model's score, and what one must know to compare it.
+
+    bits_per_byte on the whole test text; train_bytes of text read; parameters (for n-grams: stored entries);
+    megabytes in memory; train_seconds on the named machine; train_flops (None: it counts, nothing is
+    multiplied); context in bytes (None: no fixed limit); weights as stored; has_read_test "no" or
+    "probably"; how "live" or "recorded"; command that measures it again. Bytes and seconds of training are
+    None where they were not published.
+    """
+
+    name: str
+    family: str
+    bits_per_byte: float
+    train_bytes: int | None
+    parameters: int
+    megabytes: float
+    train_seconds: float | None
+    train_flops: float | None
+    context_bytes: int | None
+    weights: str
+    has_read_test: str
+    how: str
+    machine: str
+    command: str
+    test_sha256: str
+
+    def __post_init__(self):
+        if self.has_read_test not in ("no", "probably"):
+            raise ValueError(f"has_read_test is 'no' or 'probably'; {self.has_read_test!r} came")
+        if self.how not in ("live", "recorded"):
+            raise ValueError(f"how is 'live' or 'recorded'; {self.how!r} came")
+        if not self.bits_per_byte > 0:
+            raise ValueError(f"bits_per_byte is above 0; {self.bits_per_byte} came")
+        if self.family not in STYLES:
+            raise ValueError(f"family is one of {', '.join(STYLES)}; {self.family!r} came")
+
+
+def recorded() -> tuple[list[Point], dict[str, float]]:
+    """The points that the course ships, and the compressors' bits per byte by name."""
+    stored = json.loads(RECORDED.read_text("utf-8"))
+    return [Point(**point) for point in stored["points"]], stored["compressors"]
+
+
+def record(points: list[Point], compressors: dict[str, float]) -> None:
+    """Store points and lines as the recorded ones (`course.py bench scoreboard --write`)."""
+    stored = {"points": [asdict(point) for point in points], "compressors": compressors}
+    write_atomic(RECORDED, json.dumps(stored, indent=1) + "\n")
+
+
+def compressors(corpus: Corpus) -> dict[str, float]:
+    """Bits per byte of gzip, bz2 and xz primed with the training text: how many bytes the test text adds
+    to the compressed file when it is appended to the training text."""
+    train, test = corpus.train_text.encode(), corpus.test.encode()
+    tools = {
+        "gzip": lambda data: gzip.compress(data, 9, mtime=0),
+        "bz2": lambda data: bz2.compress(data, 9),
+        "xz": lambda data: lzma.compress(data, preset=9),
+    }
+    return {
+        name: 8 * (len(tool(train + test)) - len(tool(train))) / len(test) for name, tool in tools.items()
+    }
+
+
+def comparable(points: list[Point]) -> list[Point]:
+    """The same points, or ValueError if they were not all scored on the same bytes."""
+    hashes = {point.test_sha256 for point in points}
+    if len(hashes) > 1:
+        raise ValueError(f"points scored on {len(hashes)} different texts can't stand on one chart")
+    return points
+
+
+def best(points: list[Point]) -> Point:
+    """The lowest of those that have not read the test text."""
+    unread = [point for point in points if point.has_read_test == "no"]
+    return min(unread, key=lambda point: point.bits_per_byte)
+
+
+def chart(
+    points: list[Point],
+    lines: dict[str, float],
+    against: str = "context_bytes",
+    intervals: dict[str, tuple[float, float]] | None = None,
+) -> Chart:
+    """Bits per byte of each point against one of its numbers: "context_bytes", "train_seconds",
+    "train_bytes" or "parameters". Compressors are horizontal lines; filled marks have not read the test text.
+    What is known within bounds only, as a person's entropy is, comes as `intervals` and is drawn as a band.
+    """
+    intervals = intervals or {}
+    labels = {
+        "context_bytes": "context the model looks at (bytes)",
+        "train_seconds": "seconds of training",
+        "train_bytes": "bytes of text read in training",
+        "parameters": "stored numbers (n-gram entries, weights)",
+    }
+    if against not in labels:
+        raise ValueError(f"against is one of {', '.join(labels)}; {against!r} came")
+    figure = Figure(figsize=(8.5, 4.8), layout="constrained")
+    axes, marks = figure.add_subplot(), []
+    for family, (colour, marker) in STYLES.items():
+        for point in (p for p in comparable(points) if p.family == family):
+            if (x := getattr(point, against)) is None:
+                continue
+            face = colour if point.has_read_test == "no" else "none"
+            axes.plot(x, point.bits_per_byte, marker, color=colour, markerfacecolor=face)
+            marks.append((point.name, (x, point.bits_per_byte)))
+    for i, (name, bits) in enumerate(lines.items()):
+        axes.axhline(bits, color="0.6", linestyle=":", linewidth=1)
+        at = axes.get_yaxis_transform()
+        axes.text(0.01 + 0.06 * i, bits, name, transform=at, va="bottom", fontsize=8)
+    for name, (low, high) in intervals.items():
+        axes.axhspan(low, high, facecolor="none", edgecolor="0.4", hatch="///", linewidth=0.5)
+        axes.text(0.01, high, name, transform=axes.get_yaxis_transform(), va="bottom", fontsize=8)
+    if against == "context_bytes":  # a 1-gram looks at 0 bytes, for which a log scale has no place
+        axes.set_xscale("symlog", linthresh=1)
+        axes.set_xlim(-0.5, 2 * max((x for _, (x, _) in marks), default=1))
+    else:
+        axes.set_xscale("log")
+    axes.set(xlabel=labels[against], ylabel="bits per byte (lower is better)")
+    axes.set_title(f"The Tempest, {points[0].test_sha256[:12]}", fontsize=9, loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    _write_names(axes, marks)
+    first = best(points)
+    unread = [point for point in points if point.has_read_test == "no"]
+    said = [f"best of {len(unread)} models is {first.name} with {first.bits_per_byte:.3f}"]
+    said += [
+        f"{point.name}, which has probably read it, {point.bits_per_byte:.3f}"
+        for point in points
+        if point.has_read_test != "no"
+    ]
+    said += [f"{name} {bits:.3f}" for name, bits in lines.items()]
+    said += [f"{name} between {low:.2f} and {high:.2f}" for name, (low, high) in intervals.items()]
+    return Chart(figure, f"Bits per byte on The Tempest against {labels[against]}: {'; '.join(said)}.")
+
+
+def _write_names(axes, marks: list[tuple[str, tuple[float, float]]]) -> None:
+    """Each mark's name beside it, or farther off with a thin line, where it covers no other name or mark."""
+    axes.figure.draw_without_rendering()  # from here on it is known where everything lies
+    centres = [axes.transData.transform(place) for _, place in marks]
+    taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in centres]
+    taken += [text.get_window_extent() for text in axes.texts]
+    places = [(side * (5 + 9 * k), up * (5 + 9 * k)) for k in range(9) for side in (1, -1) for up in (1, -1)]
+    for name, mark in sorted(marks, key=lambda item: -item[1][1]):
+        text = None
+        for right, up in places:
+            if text:
+                text.remove()
+            line = {"arrowstyle": "-", "color": "0.7", "linewidth": 0.6} if abs(up) > 5 else None
+            text = axes.annotate(
+                name, mark, (right, up), textcoords="offset points", fontsize=8, arrowprops=line,
+                ha="left" if right > 0 else "right", va="bottom" if up > 0 else "top",
+            )  # fmt: skip
+            text.get_window_extent()  # puts it in its place; that box holds the line too, the next does not
+            box = Text.get_window_extent(text)
+            if axes.bbox.containsx(box.x1) and axes.bbox.containsx(box.x0) and not box.count_overlaps(taken):
+                break
+        taken.append(box)
+
+
+def table(points: list[Point]) -> str:
+    """The points as lines of text, best last."""
+    rows = [f"{'model':34}{'bits/byte':>10}{'entries':>12}{'has read it':>13}"]
+    for point in sorted(comparable(points), key=lambda point: -point.bits_per_byte):
+        rows.append(
+            f"{point.name:34}{point.bits_per_byte:10.3f}{point.parameters:12,}{point.has_read_test:>13}"
+        )
+    return "\n".join(rows)

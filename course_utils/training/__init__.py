@@ -1,0 +1,275 @@
+"""The one training loop of the course.
+
+    model = RecurrentLM(256, 32, 256)
+    batches = Streams(tokens, 256, batch_size=32, context=64)
+    run = train(model, batches, TrainConfig(steps=1000, learning_rate=3e-3), loss=recurrent_loss)
+
+Each step reads a batch, asks how wrong the model is, and moves every weight a little against its gradient.
+The rest makes such a run safe to leave alone: a fixed schedule, checkpoints from which it goes on as if
+nothing had happened, Ctrl-C that keeps what was learnt, and a stop at the first loss that is no number.
+
+Sources: Loshchilov & Hutter 2017, 2019 (cosine schedule, AdamW); Pascanu, Mikolov & Bengio 2013 (clipping).
+"""
+
+import contextlib
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from course_utils import devices
+from course_utils.training import checkpoints
+from course_utils.training.batches import Streams, Windows
+from course_utils.training.optimisers import Muon, adamw
+
+OPTIMISERS = {
+    "adamw": lambda model, config: adamw(model, config.weight_decay),
+    "muon": lambda model, config: Muon(model, config.weight_decay, config.momentum),
+}
+# Python only tells a GPU what to compute, and runs ahead of it. To look at a number, it has to wait until the
+# GPU has caught up, and then the GPU waits for Python: so the losses of some steps are read at once.
+STEPS_A_LOOK = {"cuda": 16}
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long and how boldly to train.
+
+    The learning rate rises evenly over `warmup_steps` and falls along half a cosine to `final_share` of its
+    peak at the last step. The model is evaluated and saved every `evaluate_every` steps. precision "mixed"
+    multiplies in bfloat16 and keeps the weights in float32, if the device has instructions for it: else it is
+    "float32". optimiser is "adamw" or "muon", which has a momentum. Raises ValueError for settings that can't
+    train.
+    """
+
+    steps: int
+    learning_rate: float
+    warmup_steps: int = 100
+    final_share: float = 0.1
+    weight_decay: float = 0.1
+    clip: float = 1.0
+    evaluate_every: int = 500
+    seed: int = 0
+    precision: str = "float32"
+    optimiser: str = "adamw"
+    momentum: float = 0.9
+
+    def __post_init__(self):
+        if self.steps < 1 or self.evaluate_every < 1 or self.warmup_steps < 0:
+            came = f"{self.steps}, {self.evaluate_every} and {self.warmup_steps} came"
+            raise ValueError(f"steps and evaluate_every are 1 or more, warmup_steps 0 or more; {came}")
+        if not 0 < self.learning_rate <= 1:
+            raise ValueError(
+                f"learning_rate is above 0 and at most 1; {self.learning_rate} came (with 0 nothing is "
+                "learnt; 1e-4 to 1e-2 is usual)"
+            )
+        if self.precision not in ("float32", "mixed"):
+            raise ValueError(f"precision is 'float32' or 'mixed'; {self.precision!r} came")
+        if self.optimiser not in OPTIMISERS:
+            raise ValueError(f"optimiser is one of {', '.join(OPTIMISERS)}; {self.optimiser!r} came")
+
+
+@dataclass
+class Run:
+    """What a run did so far. `losses` in nats, one a step; `evaluations` as [step, seconds, value]."""
+
+    losses: list[float] = field(default_factory=list)
+    evaluations: list[list[float]] = field(default_factory=list)
+    seconds: float = 0.0
+    tokens: int = 0
+    stopped: bool = False  # by Ctrl-C, before the last step
+
+    @property
+    def step(self) -> int:
+        return len(self.losses)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What `report` is told after each step; `value` is the latest evaluation, after the step `evaluated`,
+    and None before the first."""
+
+    step: int
+    steps: int
+    loss: float
+    value: float | None
+    learning_rate: float
+    tokens_per_second: float
+    seconds_left: float
+    stopped: bool = False  # by Ctrl-C: this step is the last
+    evaluated: int = 0
+
+
+class Diverged(ArithmeticError):
+    """The loss stopped being a number; the model holds the last weights whose loss was one."""
+
+
+def next_token_loss(model: nn.Module, batch: tuple[Tensor, ...], state: None) -> tuple[Tensor, None]:
+    """Mean nats a token of a model that keeps nothing from batch to batch: `model(ids)` gives the logits."""
+    inputs, targets = batch
+    return functional.cross_entropy(model(inputs).flatten(0, 1), targets.flatten()), None
+
+
+def recurrent_loss(
+    model: nn.Module, batch: tuple[Tensor, ...], state: Tensor | None, emptied: float = 0.02
+) -> tuple[Tensor, Tensor]:
+    """Mean nats a token of a model that reads on. The state keeps its value and drops its history: that is
+    truncated back-propagation through time.
+
+    Before each chunk a row's state is emptied with the chance `emptied`. Without it all states are as old as
+    the run, the model gets used to that age, and on a new text it is lost.
+    """
+    inputs, targets = batch
+    if state is not None:
+        lost = torch.rand(len(inputs), 1) < emptied  # (B, 1); the state's last axes are batch and width
+        state = state.masked_fill(lost.to(state.device), 0)
+    logits, state = model(inputs, state)
+    return functional.cross_entropy(logits.flatten(0, 1), targets.flatten()), state.detach()
+
+
+def learning_rate(config: TrainConfig, step: int) -> float:
+    """The learning rate of a step, counted from 0: it needs no other memory, so there is nothing to save."""
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    done = (step - config.warmup_steps) / max(config.steps - 1 - config.warmup_steps, 1)
+    cosine = (1 + math.cos(math.pi * min(done, 1.0))) / 2
+    return config.learning_rate * (config.final_share + (1 - config.final_share) * cosine)
+
+
+def train(
+    model: nn.Module,
+    batches: Streams | Windows,
+    config: TrainConfig,
+    *,
+    loss: Callable = next_token_loss,
+    evaluate: Callable[[nn.Module], float] | None = None,
+    report: Callable[[Progress], None] | None = None,
+    checkpoint: str | Path | None = None,
+) -> Run:
+    """Train `model` in place for `config.steps` steps, on the device that it is on.
+
+    `loss(model, batch, state)` gives the loss in nats and the state for the next batch; batches may be any
+    object with the methods of `Streams`. If the file
+    `checkpoint` is there, the run goes on from it, on the same CPU and number of threads bit by bit as if it
+    had never stopped; a finished run is only loaded. Ctrl-C ends the run after the current step and keeps it.
+    On a GPU, `report` hears of every `STEPS_A_LOOK`th step. Raises Diverged at the first loss or gradient
+    that is no finite number; ValueError for another run's or a damaged checkpoint; MemoryError when the GPU
+    is full.
+    """
+    try:
+        with _note_ctrl_c() as interrupted:
+            return _run(model, batches, config, loss, evaluate, report, checkpoint, interrupted)
+    except torch.OutOfMemoryError:
+        pass  # out of this block first: through its traceback the error holds every tensor of the step
+    units = {"batch_size": "rows", "context": "tokens"}
+    sizes = [f"{getattr(batches, name)} {unit}" for name, unit in units.items() if hasattr(batches, name)]
+    batch, free = " of ".join(["the batch", *sizes]), ""
+    model.zero_grad()  # the model keeps its gradients, and they would not count as free
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+        free = f", of which {torch.cuda.mem_get_info()[0] / 2**30:.1f} GiB are free now"
+    raise MemoryError(f"{batch} did not fit into the GPU's memory{free}: take a smaller batch_size")
+
+
+def _run(model, batches, config, loss, evaluate, report, checkpoint, interrupted) -> Run:
+    device = next(model.parameters()).device
+    optimiser = OPTIMISERS[config.optimiser](model, config)
+    run, state = Run(), None
+    torch.manual_seed(config.seed)  # for dropout and emptied states
+    if checkpoint and Path(checkpoint).exists():
+        past, state = checkpoints.restore_run(checkpoint, model, optimiser, batches, asdict(config))
+        run = Run(**past | {"stopped": False})
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    finite = [parameter.detach().clone() for parameter in parameters]
+    mixed = config.precision == "mixed" and devices.multiplies_bfloat16(device)
+    unread, steps_a_look = [], STEPS_A_LOOK.get(device.type, 1)
+    first_step, first_tokens, before, start = run.step, run.tokens, run.seconds, time.perf_counter()
+    model.train()
+    while run.step < config.steps and not run.stopped:
+        step = run.step + len(unread)
+        rate = learning_rate(config, step)
+        for group in optimiser.param_groups:
+            group["lr"] = rate * group.get("share", 1)
+        batch = tuple(x.to(device, non_blocking=device.type == "cuda") for x in batches.next())
+        with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
+            mean, state = loss(model, batch, state)
+        optimiser.zero_grad()
+        mean.backward()
+        norm = nn.utils.clip_grad_norm_(parameters, config.clip)
+        unread.append(torch.stack([mean.detach(), norm]))
+        due = (step + 1) % config.evaluate_every == 0 or step + 1 == config.steps
+        look = due or interrupted.is_set() or len(unread) == steps_a_look
+        if look:
+            losses, norms = torch.stack(unread, dim=1).tolist()
+            unread.clear()
+            if not math.isfinite(losses[-1]):
+                _copy(finite, parameters)
+            _check(losses, norms, run.step, config)
+            _copy(parameters, finite)
+        optimiser.step()
+        run.tokens += batch[-1].numel()
+        if not look:
+            continue
+
+        run.losses += losses
+        run.seconds = before + time.perf_counter() - start
+        run.stopped = interrupted.is_set() and run.step < config.steps
+        if evaluate and due:
+            run.evaluations.append([run.step, run.seconds, _evaluate(model, evaluate)])
+        if checkpoint and (due or run.stopped):
+            checkpoints.save_run(checkpoint, model, optimiser, batches, state, asdict(config), asdict(run))
+        if report:
+            seconds = run.seconds - before
+            left = seconds / (run.step - first_step) * (config.steps - run.step)
+            evaluated, _, latest = run.evaluations[-1] if run.evaluations else (0, 0.0, None)
+            speed = (run.tokens - first_tokens) / seconds
+            seen = run.step, config.steps, losses[-1], latest, rate, speed, left, run.stopped, evaluated
+            report(Progress(*seen))
+    return run
+
+
+def _check(losses: list[float], norms: list[float], first_step: int, config: TrainConfig) -> None:
+    """Raise Diverged at the first of these steps whose loss or gradient is no finite number."""
+    for step, (nats, norm) in enumerate(zip(losses, norms, strict=True), first_step):
+        if not math.isfinite(nats + norm):
+            raise Diverged(
+                f"step {step + 1}: the loss is {nats} and the length of its gradient {norm}, at the learning "
+                f"rate {learning_rate(config, step):.3g}; the model has its last finite weights back. Try a "
+                "learning rate 10 times lower, or a longer warm-up."
+            )
+
+
+def _evaluate(model: nn.Module, evaluate: Callable[[nn.Module], float]) -> float:
+    model.eval()
+    with torch.no_grad():
+        value = float(evaluate(model))
+    model.train()
+    return value
+
+
+def _copy(source: list[Tensor], target: list[Tensor]) -> None:
+    with torch.no_grad():
+        for one, other in zip(source, target, strict=True):
+            other.copy_(one)
+
+
+@contextlib.contextmanager
+def _note_ctrl_c():
+    """Turn Ctrl-C into a note that the loop reads between two steps; so a save is never broken off, however
+    often the keys are pressed."""
+    interrupted = threading.Event()
+    if threading.current_thread() is not threading.main_thread():  # only there signals can be caught
+        yield interrupted
+        return
+    before = signal.signal(signal.SIGINT, lambda number, frame: interrupted.set())
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,99 @@
+"""The extracts on small files made here; the manifest's hashes hold the real ones."""
+
+import json
+import sqlite3
+from contextlib import closing
+
+import gguf
+import numpy as np
+import pytest
+from safetensors.numpy import load
+
+from course_utils.data import extracts
+
+
+def test_verses_of_all_languages_stand_at_the_same_places(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "bible.db")) as bible, bible:
+        bible.execute("CREATE TABLE bible (bbName, bNumber, cNumber, vNumber, vText)")
+        for name in ("x", *extracts.TRANSLATIONS.values()):
+            for place in [(42, 10, 2), (42, 5, 2), (42, 5, 1), (42, 11, 1), (41, 5, 1)]:
+                text = f" {name}:\n\t{place[1]}\u00ad.{place[2]}"
+                bible.execute("INSERT INTO bible VALUES (?, ?, ?, ?, ?)", (name, *place, text))
+    verses = json.loads(extracts.parallel_verses(tmp_path / "bible.db"))
+    assert verses["French, 1910"] == ["l: 5.1", "l: 5.2", "l: 10.2"]
+    assert verses.keys() == extracts.TRANSLATIONS.keys()
+
+
+def test_the_tokenizer_without_the_weights(tmp_path):
+    writer = gguf.GGUFWriter(tmp_path / "model.gguf", "llama")
+    writer.add_token_list(["<|end|>", "a", "Ġ", "Ġa"])
+    writer.add_token_types([3, 1, 1, 1])
+    writer.add_token_merges(["Ġ a"])
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    assert json.loads(extracts.gguf_tokenizer(tmp_path / "model.gguf")) == {
+        "tokens": ["<|end|>", "a", "Ġ", "Ġa"],
+        "merges": [["Ġ", "a"]],
+        "special": ["<|end|>"],
+    }
+
+
+def interleaved(weight, heads):
+    """The rows of a query or key matrix as GGUF has them: the two that turn together are neighbours."""
+    halves = weight.reshape(heads, 2, -1, weight.shape[1])
+    return np.stack([halves[:, 0], halves[:, 1]], axis=2).reshape(weight.shape)
+
+
+def test_weights_come_out_as_the_gpt_has_them(tmp_path):
+    from course_utils.gpt import GPT, GPTConfig
+
+    model = GPT(GPTConfig(40, 16, 2, n_heads=4, n_kv_heads=2, d_model=64, d_ff=96, rotary_base=500.0))
+    expected = {name: p.detach().half().numpy() for name, p in model.named_parameters()}
+    writer = gguf.GGUFWriter(tmp_path / "model.gguf", "llama")
+    writer.add_vocab_size(40)
+    writer.add_context_length(16)
+    writer.add_block_count(2)
+    writer.add_head_count(4)
+    writer.add_head_count_kv(2)
+    writer.add_embedding_length(64)
+    writer.add_feed_forward_length(96)
+    writer.add_rope_freq_base(500.0)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_chat_template("{{ messages }}")
+    parts = {place: name for name, place in extracts.PARTS.items()}
+    for name, weight in expected.items():
+        for place in sorted(parts, key=len, reverse=True):
+            name = name.replace(place, parts[place])
+        heads = {"attn_q": 4, "attn_k": 2}.get(name.split(".")[-2])
+        writer.add_tensor(name, interleaved(weight, heads) if heads else weight)
+    quantised = gguf.quants.quantize(
+        expected["decoder.blocks.0.feed_forward.up.weight"].astype(np.float32), gguf.GGMLQuantizationType.Q8_0
+    )
+    writer.tensors[0]["blk.0.ffn_up.weight"] = gguf.gguf_writer.TensorInfo(
+        (96, 64), gguf.GGMLQuantizationType.Q8_0, quantised.nbytes, quantised
+    )
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+    content = extracts.gguf_weights(tmp_path / "model.gguf")
+    assert content == extracts.gguf_weights(tmp_path / "model.gguf")
+    got = load(content)
+    assert got.keys() == expected.keys()
+    for name, weight in got.items():
+        tolerance = 1e-3 if name == "decoder.blocks.0.feed_forward.up.weight" else 0
+        np.testing.assert_allclose(weight, expected[name], atol=tolerance, rtol=0)
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    notes = json.loads(header["__metadata__"]["notes"])
+    assert GPTConfig(**notes["config"]) == model.config
+    assert notes["chat_template"] == "{{ messages }}"
+
+
+@pytest.mark.parametrize("extract", [extracts.gguf_tokenizer, extracts.gguf_weights])
+def test_a_file_that_is_something_else_is_no_model(extract, tmp_path):
+    (tmp_path / "model.gguf").write_bytes(b"<html>Please log in</html>" * 9)
+    with pytest.raises(ValueError):
+        extract(tmp_path / "model.gguf")

@@ -1,0 +1,90 @@
+"""The recorded points belong to the text that the course scores, and can be measured again."""
+
+from dataclasses import asdict, replace
+from itertools import combinations
+
+import pytest
+from matplotlib.text import Text
+
+from course_utils.data import corpora
+from course_utils.measuring import scoreboard
+from course_utils.ngrams import NGramModel
+from course_utils.tokenizers import ByteTokenizer
+
+
+def test_recorded_points_are_of_this_text():
+    points, lines = scoreboard.recorded()
+    assert {p.test_sha256 for p in points} == {corpora.shakespeare().test_sha256}
+    assert set(lines) == {"gzip", "bz2", "xz"}
+
+
+@pytest.mark.parametrize("order", [1, 3, 7])
+def test_a_recorded_point_is_what_one_measures(order):
+    corpus, tokenizer = corpora.shakespeare(), ByteTokenizer()
+    model = NGramModel(order).fit([tokenizer.encode(play) for play in corpus.train.values()], 256)
+    (point,) = [p for p in scoreboard.recorded()[0] if p.name == f"{order}-gram"]
+    assert model.bits_per_byte(tokenizer.encode(corpus.test)) == pytest.approx(point.bits_per_byte, abs=1e-4)
+    assert sum(model.entries) == point.parameters
+
+
+def test_the_compressors_lines_are_what_one_measures():
+    measured = scoreboard.compressors(corpora.shakespeare())
+    for name, bits in scoreboard.recorded()[1].items():
+        assert measured[name] == pytest.approx(bits, abs=0.02)  # zlib builds differ by some bytes
+
+
+def test_the_best_n_gram_is_where_the_course_says():
+    points = {p.name: p.bits_per_byte for p in scoreboard.recorded()[0] if p.family == "n-gram"}
+    assert points["7-gram"] <= 2.30
+    assert points["7-gram"] == min(points.values())
+
+
+def test_points_on_different_texts_are_refused():
+    points, _ = scoreboard.recorded()
+    other = replace(points[0], test_sha256="0" * 64)
+    with pytest.raises(ValueError, match="2 different texts"):
+        scoreboard.chart([points[1], other], {})
+    with pytest.raises(ValueError, match="2 different texts"):
+        scoreboard.table([points[1], other])
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"has_read_test": "maybe"}, "'no' or 'probably'"),
+        ({"how": "guessed"}, "'live' or 'recorded'"),
+        ({"bits_per_byte": float("nan")}, "above 0"),
+        ({"family": "oracle"}, "family is one of"),
+    ],
+)
+def test_a_point_says_what_it_is(change, message):
+    point = scoreboard.recorded()[0][0]
+    with pytest.raises(ValueError, match=message):
+        scoreboard.Point(**asdict(point) | change)
+
+
+@pytest.mark.parametrize("against", ["context_bytes", "parameters", "train_seconds"])
+def test_no_name_on_the_chart_covers_another_or_leaves_it(against):
+    chart = scoreboard.chart(*scoreboard.recorded(), against)
+    chart.figure.draw_without_rendering()
+    axes = chart.figure.axes[0]
+    boxes = [Text.get_window_extent(text) for text in axes.texts]
+    named = {p.name for p in scoreboard.recorded()[0] if getattr(p, against) is not None}
+    assert named <= {text.get_text() for text in axes.texts}
+    assert not any(box.overlaps(other) for box, other in combinations(boxes, 2))
+    assert all(axes.bbox.containsx(x) for box in boxes for x in (box.x0, box.x1))
+
+
+def test_the_chart_has_a_mark_for_each_point_and_a_line_for_each_compressor():
+    points, lines = scoreboard.recorded()
+    chart = scoreboard.chart(points, lines, "parameters")
+    assert "best of 16 models is GPT, recorded with 2.050; SmolLM2" in repr(chart)
+    assert "which has probably read it, 1.638; gzip 3.2" in repr(chart)
+    axes = chart.figure.axes[0]
+    texts = [text.get_text() for text in axes.texts]
+    assert set(texts) == {p.name for p in points} | set(lines)
+    with_person = scoreboard.chart(points, {}, intervals={"you": (0.9, 1.8)})
+    assert repr(with_person).endswith("you between 0.90 and 1.80.")
+    assert "you" in [text.get_text() for text in with_person.figure.axes[0].texts]
+    with pytest.raises(ValueError, match="against is one of"):
+        scoreboard.chart(points, lines, "luck")

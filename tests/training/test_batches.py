@@ -1,0 +1,81 @@
+"""Batches read what they should, in an order that can be continued."""
+
+import numpy as np
+import pytest
+import torch
+
+from course_utils.training.batches import Streams, Windows
+
+TEXT = np.arange(100) % 50
+
+
+@pytest.mark.parametrize("kind", [Streams, Windows])
+def test_targets_are_the_inputs_one_token_on(kind):
+    batches = kind(TEXT, 50, batch_size=3, context=7)
+    for _ in range(20):
+        inputs, targets = batches.next()
+        assert inputs.shape == targets.shape == (3, 7) and inputs.dtype == torch.int64
+        assert torch.equal(targets, (inputs + 1) % 50)
+
+
+def test_each_row_of_a_stream_reads_on_where_it_stopped():
+    batches = Streams(TEXT, 50, batch_size=3, context=7)
+    rows = torch.cat([batches.next()[0] for _ in range(30)], dim=1)
+    for row, start in enumerate((0, 33, 66)):
+        assert np.array_equal(rows[row], TEXT[(start + np.arange(210)) % 100])
+
+
+def test_windows_reach_both_ends_of_the_text_and_nothing_beyond():
+    text = np.arange(12)
+    batches = Windows(text, 12, batch_size=2, context=5)
+    firsts = {int(first) for _ in range(60) for first in batches.next()[0][:, 0]}
+    assert firsts == set(range(7))  # the last window is 6 to 10, and predicts 11
+
+
+@pytest.mark.parametrize("kind", [Streams, Windows])
+def test_a_restored_place_gives_the_same_batches(kind):
+    batches = kind(TEXT, 50, batch_size=3, context=7)
+    for _ in range(5):
+        batches.next()
+    place = batches.state()
+    expected = [batches.next()[0] for _ in range(5)]
+    other = kind(TEXT, 50, batch_size=3, context=7)
+    other.restore(place)
+    assert all(torch.equal(other.next()[0], inputs) for inputs in expected)
+
+
+@pytest.mark.parametrize("kind", [Streams, Windows])
+def test_a_place_in_another_text_is_refused(kind):
+    place = kind(TEXT, 50, batch_size=3, context=7).state()
+    for other in (kind(TEXT[:90], 50, 3, 7), kind(TEXT, 50, 2, 7), kind(TEXT, 50, 3, 8)):
+        with pytest.raises(ValueError, match="the run to resume read a text of 100 tokens"):
+            other.restore(place)
+
+
+def test_tokens_may_stay_on_disk(tmp_path):
+    np.save(tmp_path / "tokens.npy", TEXT.astype(np.uint16))
+    mapped = np.load(tmp_path / "tokens.npy", mmap_mode="r")
+    from_disk, from_memory = Streams(mapped, 50, 3, 7), Streams(TEXT, 50, 3, 7)
+    assert all(torch.equal(from_disk.next()[0], from_memory.next()[0]) for _ in range(20))
+
+
+@pytest.mark.parametrize("kind", [Streams, Windows])
+@pytest.mark.parametrize(
+    "tokens, batch_size, context, sentence",
+    [
+        (TEXT, 15, 7, "larger than the text, which has 100 tokens"),
+        (TEXT, 1, 100, "larger than the text"),
+        (TEXT[:0], 1, 1, "larger than the text"),
+        (TEXT, 0, 7, "are 1 or more"),
+        (TEXT, 3, 0, "are 1 or more"),
+        (TEXT + 1, 3, 7, "tokens lie between 0 and 49; 1 to 50 came"),
+        (TEXT - 1, 3, 7, "tokens lie between 0 and 49; -1 to 48 came"),
+        (TEXT * 1.0, 3, 7, "1-D array of whole numbers"),
+        (TEXT[:, None], 3, 7, "1-D array of whole numbers"),
+        ("to be", 3, 7, "1-D array of whole numbers"),
+        (torch.arange(50), 3, 7, "1-D array of whole numbers"),
+    ],
+)
+def test_bad_input(kind, tokens, batch_size, context, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        kind(tokens, 50, batch_size, context)
