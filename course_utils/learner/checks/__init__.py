@@ -1,56 +1,45 @@
 """What the exercises must do: `check("1.1", ngram_counts)` says at once how an answer fares.
 
 Help comes as a ladder: a wrong answer gets its mistake and the smallest input that shows it, the second one
-also a hint, the third a worked neighbour. Then `help_me("1.1")` shows the solution and marks it as seen, and
+also a hint, the third a worked example. Then `help_me("1.1")` shows the solution and marks it as seen, and
 `asked_again()` in a later chapter asks a variant.
 """
 
+import importlib
 import inspect
+import pkgutil
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
-from course_utils.learner import progress
-from course_utils.learner.checks import (
-    again,
-    attention,
-    bits,
-    bpe,
-    generation,
-    gpt,
-    heads,
-    neural,
-    ngrams,
-    recurrent,
-    sampling,
-    smoothing,
-    start,
-    tokenizers,
-    transformer,
-)
+from course_utils.learner import exercises, progress
 from course_utils.learner.checks.engine import Check
 from course_utils.learner.checks.verdict import Help, Verdict
 
-CHECKS: dict[str, Check] = {
-    check.id: check
-    for module in (
-        start,
-        ngrams,
-        smoothing,
-        neural,
-        recurrent,
-        tokenizers,
-        bpe,
-        bits,
-        attention,
-        heads,
-        transformer,
-        gpt,
-        sampling,
-        generation,
-        again,
-    )
-    for check in module.CHECKS
-}
+
+def discover() -> dict[str, Check]:
+    """The checks of all modules in `exercises`: originals before variants, in the order of their numbers."""
+    found = {}
+    names = [f"{exercises.__name__}.{module.name}" for module in pkgutil.iter_modules(exercises.__path__)]
+    names += [  # those not yet written as slips
+        f"{__name__}.{file.parent.name + '.' if file.parent.name == 'again' else ''}{file.stem}"
+        for file in Path(__file__).parent.rglob("*.py")
+        if "\nCHECKS = (" in file.read_text("utf-8") and file.stem != "__init__"
+    ]
+    for name in names:
+        for check in vars(importlib.import_module(name)).values():
+            if isinstance(check, Check) and check.reference.__module__ == name:
+                if check.id in found:
+                    raise ValueError(f"Two exercises have the id {check.id!r}; the second stands in {name}.")
+                found[check.id] = check
+    numbers = {id: [int(number) for number in re.findall(r"\d+", id)] for id in found}
+    return {
+        id: found[id] for id in sorted(found, key=lambda id: (found[id].variant_of is not None, numbers[id]))
+    }
+
+
+CHECKS = discover()
 
 
 def find(exercise_id: str) -> Check:
@@ -71,12 +60,12 @@ def check(exercise_id: str, answer: Callable) -> Verdict:
     store.record(exercise_id, verdict.status)
     if verdict.status in ("passed", "not yet"):
         return verdict
-    steps = (_hint(exercise), _neighbour(exercise))
+    steps = (_hint(exercise), _worked_example(exercise))
     return replace(verdict, help=steps[: max(store.attempts(exercise_id) - 1, 0)])
 
 
 def help_me(exercise_id: str) -> Help:
-    """Show the next step of help: the hint, then a worked neighbour, then the solution.
+    """Show the next step of help: the hint, then a worked example, then the solution.
 
     Wrong answers have climbed the same ladder. Who reads the solution before an answer has passed meets a
     variant of the exercise in a later chapter. Raises ValueError for an unknown id.
@@ -85,7 +74,7 @@ def help_me(exercise_id: str) -> Help:
     if not store.passed(exercise_id):
         store.record(exercise_id, "helped")
         if (tries := store.attempts(exercise_id)) <= 3:
-            return Help(_hint(exercise) if tries == 2 else _neighbour(exercise))
+            return Help(_hint(exercise) if tries == 2 else _worked_example(exercise))
     store.record(exercise_id, "seen")
     return Help(
         f"**A solution of {exercise_id}.** Others are as good. Read it, close it, and write your own.\n\n"
@@ -118,8 +107,8 @@ def _hint(exercise: Check) -> str:
     return f"**Hint.** {exercise.hint}"
 
 
-def _neighbour(exercise: Check) -> str:
+def _worked_example(exercise: Check) -> str:
     return (
-        f"**A neighbour, worked.** {exercise.neighbour}\n\n"
+        f"**A worked example.** {exercise.worked_example}\n\n"
         f'If it still does not come, `help_me("{exercise.id}")` shows a solution.'
     )

@@ -3,7 +3,7 @@
 import re
 from itertools import pairwise
 
-from course_utils.learner.checks.engine import Check, Mistake
+from course_utils.learner.checks.old import Check, Mistake
 from course_utils.learner.checks.tokenizers import WITHOUT, merge, pair_counts, some_words
 
 # 3.4

@@ -1,27 +1,24 @@
 """The check engine. The idea: a check is data.
 
-A `Check` holds seeded inputs, a reference, and known wrong answers, each a function with the sentence that
-it earns. `Check.run` calls an answer on the inputs and recognises a mistake by its outputs: they equal those
-of a known wrong answer on all inputs. The same data serve a chapter, a grader (which observes elsewhere and
-calls `Check.judge`), and the mutation tests.
+A `Check` holds seeded inputs, a reference, and known wrong answers, each with the sentence that it earns.
+`Check.run` calls an answer on the inputs and recognises a mistake by its outputs: they equal those of a known
+wrong answer on all inputs. The same data serve a chapter, a grader (which observes elsewhere and calls
+`Check.judge`), and the mutation tests.
 """
 
-import builtins
-import contextlib
-import copy
+import ast
 import inspect
-import linecache
-import os
 import re
 import sys
-import textwrap
-import traceback
-import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache, partial
+from pathlib import Path
 
 import numpy as np
 
+from course_utils.learner.checks.observing import Outcome, observe
+from course_utils.learner.checks.slips import Mistake, Slip, read, source_of
 from course_utils.learner.checks.values import difference, plain, show, size, what
 from course_utils.learner.checks.verdict import Verdict
 
@@ -31,66 +28,78 @@ FORGETFUL = (
 )
 
 
-@dataclass(frozen=True)
-class Mistake:
-    """A known wrong answer and the sentence that it earns."""
-
-    sentence: str
-    answer: Callable
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What one call of an answer did: the value that it returned, or how it failed."""
-
-    value: object = None  # plain data
-    error: str = ""  # "ValueError: math domain error"
-    line: str = ""  # "line 3: counts[gram] += 1"
-    changed: int | None = None  # position of an argument that the call changed
-
-    @property
-    def blank(self) -> bool:
-        nothing = not self.error and (self.value is None or self.value is ...)
-        return nothing or self.error.startswith("NotImplementedError")
-
-
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Check:
-    """An exercise and what its answer must do.
+    """An exercise and what its answer must do. `exercise` makes one of its reference, which it stands for.
 
     `inputs(generator, case)` gives the tuple of arguments of one case, from a seeded NumPy generator; small
     cases come first. `reference` has the name, the parameters and the docstring that the learner's function
-    shall have, and its source is the solution. `without` names the modules that a graded answer may not use.
-    `difficulty` counts the dots, 1 to 3; `imports` is what the solution's source needs before it.
-    `variant_of` names the exercise that this one asks again, of those who saw its solution.
+    shall have, and its source is the solution. `dots`, 1 to 3, say how hard it is. `forbidden_modules` names
+    what a graded answer may not use. `variant_of` names the exercise that this one asks again, of those who
+    saw its solution. Hint and worked example stand in the Markdown file beside the reference's module.
     """
 
     id: str
     title: str
-    difficulty: int
-    minutes: int
     reference: Callable
+    dots: int
+    minutes: int
     inputs: Callable[[np.random.Generator, int], tuple]
-    mistakes: tuple[Mistake, ...]
-    hint: str
-    neighbour: str
     points: int = 1
-    imports: str = ""
-    without: tuple[str, ...] = ()
+    forbidden_modules: tuple[str, ...] = ()
     tolerance: float = 1e-9
     number_of_cases: int = 30
     variant_of: str | None = None
+    mistakes: list[Mistake | Slip] = field(default_factory=list)
+
+    def __call__(self, *arguments):
+        return self.reference(*arguments)
+
+    def slips(self, text: str) -> None:
+        """Add known wrong answers, written as module `slips` says. Raises ValueError for what is no slip."""
+        try:
+            self.mistakes += read(text, self.reference)
+        except ValueError as error:
+            raise ValueError(f"Exercise {self.id}: {error}") from error
+
+    def variant(self, title: str, **options) -> Callable[[Callable], "Check"]:
+        """Make the function below the variant of this exercise; it differs in what `options` say."""
+        same = ("dots", "minutes", "inputs", "points", "forbidden_modules", "tolerance", "number_of_cases")
+        options = {name: getattr(self, name) for name in same} | options
+        return partial(Check, f"{self.id} again", title, variant_of=self.id, **options)
 
     @property
     def heading(self) -> str:
         """The heading of the exercise: "Exercise 1.1 · ●○○ · 5 min"."""
-        return f"Exercise {self.id} · {'●' * self.difficulty:○<3} · {self.minutes} min"
+        return f"Exercise {self.id} · {'●' * self.dots:○<3} · {self.minutes} min"
+
+    @property
+    def imports(self) -> str:
+        """Those imports of the reference's module that the reference needs, a line each."""
+        used = {node.id for node in ast.walk(ast.parse(self._source)) if isinstance(node, ast.Name)}
+        lines = []
+        for node in ast.parse(inspect.getsource(sys.modules[self.reference.__module__])).body:
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                node.names = [alias for alias in node.names if (alias.asname or alias.name) in used]
+                lines += [ast.unparse(node)] if node.names else []
+        return "\n".join(lines)
 
     @property
     def solution(self) -> str:
         """The source of the solution, as a cell would hold it."""
-        source = textwrap.dedent(inspect.getsource(self.reference))
-        return f"{self.imports}\n\n\n{source}" if self.imports else source
+        return f"{self.imports}\n\n\n{self._source}" if self.imports else self._source
+
+    @property
+    def _source(self) -> str:
+        return source_of(self.reference)
+
+    @property
+    def hint(self) -> str:
+        return _help(inspect.getfile(self.reference))[self.id][0]
+
+    @property
+    def worked_example(self) -> str:
+        return _help(inspect.getfile(self.reference))[self.id][1]
 
     def cases(self, seed: int = 0) -> list[tuple]:
         """Return the arguments of every case; equal seeds give equal cases."""
@@ -100,32 +109,34 @@ class Check:
         """Call `answer` on every case and judge it. Never raises, but for a KeyboardInterrupt."""
         name = self.reference.__name__
         if not callable(answer):
-            came = what(plain(answer))
+            got = what(plain(answer))
             sentence = (
-                f"Give the function itself, without a call: check({self.id!r}, {name}). This was {came}."
+                f"Give the function itself, without a call: check({self.id!r}, {name}). This was {got}."
             )
             return Verdict(self.id, self.title, "not yet", sentence)
         cases = self.cases()
         outcomes = [observe(answer, case) for case in cases]
         again = observe(answer, cases[-1])
-        if not self._agree(outcomes[-1], again):
+        if not self.agree(outcomes[-1], again):
             facts = (
                 ("Input", self._call(cases[-1])),
                 ("First time", outcomes[-1].error or show(outcomes[-1].value)),
                 ("Second time", again.error or show(again.value)),
             )
             return Verdict(self.id, self.title, "mistake", FORGETFUL, facts)
-        return self.judge(outcomes)
+        return self._judge(cases, outcomes)
 
     def judge(self, outcomes: Sequence[Outcome], seed: int = 0) -> Verdict:
         """Reach the verdict from what an answer did on `cases(seed)`."""
+        return self._judge(self.cases(seed), outcomes)
+
+    def _judge(self, cases: list[tuple], outcomes: Sequence[Outcome]) -> Verdict:
         if all(outcome.blank for outcome in outcomes):
             sentence = "Write your answer in the cell above, run it, then run this cell again."
             return Verdict(self.id, self.title, "not yet", sentence)
-        cases = self.cases(seed)
         references = [observe(self.reference, case) for case in cases]
         differing = [
-            i for i, pair in enumerate(zip(references, outcomes, strict=True)) if not self._agree(*pair)
+            i for i, pair in enumerate(zip(references, outcomes, strict=True)) if not self.agree(*pair)
         ]
         changing = [i for i, outcome in enumerate(outcomes) if outcome.changed is not None]
         if not differing and not changing:
@@ -144,7 +155,7 @@ class Check:
         facts.append(("Expected", show(references[i].value)))
 
         for mistake in self.mistakes:
-            if all(map(self._agree, (observe(mistake.answer, case) for case in cases), outcomes)):
+            if all(map(self.agree, (observe(mistake.answer, case) for case in cases), outcomes)):
                 return Verdict(self.id, self.title, "mistake", mistake.sentence, tuple(facts))
         if outcomes[i].error:
             return Verdict(self.id, self.title, "error", "", tuple(facts))
@@ -152,7 +163,8 @@ class Check:
         sentence = self._changed(outcomes[changing[0]]) if changing else ""
         return Verdict(self.id, self.title, "wrong", sentence, tuple(facts))
 
-    def _agree(self, one: Outcome, other: Outcome) -> bool:
+    def agree(self, one: Outcome, other: Outcome) -> bool:
+        """Say whether two outcomes are the same error, or values that are equal within the tolerance."""
         if one.error or other.error:
             return one.error.partition(":")[0] == other.error.partition(":")[0]
         return difference(one.value, other.value, self.tolerance) is None
@@ -165,56 +177,14 @@ class Check:
         return f"Your function changes its argument `{name}`, which belongs to the caller: work on a copy."
 
 
-def observe(answer: Callable, arguments: tuple) -> Outcome:
-    """Call `answer` on copies of `arguments` and note what it did; what it prints goes nowhere."""
-    copies = copy.deepcopy(arguments)
-    with _quiet():
-        try:
-            value = plain(answer(*copies))
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # SystemExit too: a check never ends the learner's kernel
-            return Outcome(error=_message(error), line=_line(error))
-    pairs = enumerate(zip(map(plain, arguments), map(plain, copies), strict=True))
-    return Outcome(value, changed=next((i for i, pair in pairs if difference(*pair, tolerance=0.0)), None))
+def exercise(id: str, title: str, **options) -> Callable[[Callable], Check]:
+    """Make the function below the reference of an exercise; `options` are fields of `Check`."""
+    return partial(Check, id, title, **options)
 
 
-@contextlib.contextmanager
-def _quiet():
-    """Silence prints and warnings, and let `input()` and `breakpoint()` fail at once instead of waiting."""
-
-    def refuse(*_, **__):
-        raise RuntimeError("input() and breakpoint() can't be used in a check, where nobody answers them")
-
-    waiting = builtins.input, sys.breakpointhook
-    builtins.input = sys.breakpointhook = refuse
-    try:
-        with (
-            open(os.devnull, "w", encoding="utf-8") as nowhere,
-            contextlib.redirect_stdout(nowhere),
-            contextlib.redirect_stderr(nowhere),
-            warnings.catch_warnings(),
-            np.errstate(all="ignore"),
-        ):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        builtins.input, sys.breakpointhook = waiting
-
-
-def _message(error: BaseException) -> str:
-    """Write type and message in one line, without addresses, which differ from run to run."""
-    text = " ".join(traceback.format_exception_only(error)[-1].split())
-    text = re.sub(r" at 0x[0-9a-fA-F]+", "", text)
-    return text if len(text) <= 400 else f"{text[:400]} …"
-
-
-def _line(error: BaseException) -> str:
-    """Find the last line of the answer's own file that the error passed through."""
-    frames = list(traceback.walk_tb(error.__traceback__))[1:]  # the first frame is `observe`
-    if not frames:  # raised by the call itself, such as for a wrong number of parameters
-        return ""
-    file = frames[0][0].f_code.co_filename
-    number = [number for frame, number in frames if frame.f_code.co_filename == file][-1]
-    source = linecache.getline(file, number).strip()
-    return f"line {number}: {source}" if source else f"line {number}"
+@cache
+def _help(module: str) -> dict[str, tuple[str, str]]:
+    """The hints and worked examples beside a module, by the id of their exercise."""
+    _, *sections = re.split(r"^## (.+)\n", Path(module).with_suffix(".md").read_text("utf-8"), flags=re.M)
+    pairs = zip(sections[::2], sections[1::2], strict=True)
+    return {id: tuple(part.strip() for part in text.split("### Worked example\n")) for id, text in pairs}

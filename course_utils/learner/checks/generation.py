@@ -5,8 +5,8 @@ They are written out in NumPy; `course_utils.generation` has both on whole texts
 
 import numpy as np
 
-from course_utils.learner.checks.engine import Check, Mistake
 from course_utils.learner.checks.neural import WITHOUT
+from course_utils.learner.checks.old import Check, Mistake
 from course_utils.learner.checks.sampling import IMPORTS, different_shares
 
 # 9.4

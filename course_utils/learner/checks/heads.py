@@ -3,8 +3,8 @@
 import numpy as np
 
 from course_utils.learner.checks.attention import IMPORTS, rounded, softmax
-from course_utils.learner.checks.engine import Check, Mistake
 from course_utils.learner.checks.neural import WITHOUT
+from course_utils.learner.checks.old import Check, Mistake
 
 # 4.4
 

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from course_utils.learner.checks.engine import Check, Mistake
+from course_utils.learner.checks.old import Check, Mistake
 
 WORDS = ["to", "be", "or", "not", "the", "king", "and", "queen", "your", "highness", "have", "mercy"]
 

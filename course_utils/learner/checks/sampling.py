@@ -7,8 +7,8 @@ Those on whole texts, 9.4 and 9.5, are in `generation`. All are written out in N
 import numpy as np
 
 from course_utils.learner.checks.attention import softmax
-from course_utils.learner.checks.engine import Check, Mistake
 from course_utils.learner.checks.neural import WITHOUT
+from course_utils.learner.checks.old import Check, Mistake
 
 IMPORTS = "import numpy as np"
 

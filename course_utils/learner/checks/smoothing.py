@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from course_utils.learner.checks.engine import Check, Mistake
 from course_utils.learner.checks.ngrams import WORDS
+from course_utils.learner.checks.old import Check, Mistake
 
 # 1.4
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from course_utils.learner.checks.engine import Check, Mistake
+from course_utils.learner.checks.old import Check, Mistake
 
 # 0.1
 

@@ -8,7 +8,7 @@ from itertools import chain, pairwise
 
 import numpy as np
 
-from course_utils.learner.checks.engine import Check, Mistake
+from course_utils.learner.checks.old import Check, Mistake
 
 WITHOUT = ("course_utils", "tokenizers")
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from course_utils.learner.checks.attention import IMPORTS, rounded
-from course_utils.learner.checks.engine import Check, Mistake
 from course_utils.learner.checks.neural import WITHOUT
+from course_utils.learner.checks.old import Check, Mistake
 
 # 5.1
 

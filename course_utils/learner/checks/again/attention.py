@@ -12,8 +12,8 @@ from course_utils.learner.checks.attention import (
     scores_inputs,
     softmax,
 )
-from course_utils.learner.checks.engine import Check, Mistake
 from course_utils.learner.checks.neural import WITHOUT
+from course_utils.learner.checks.old import Check, Mistake
 
 # 4.1
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from course_utils.learner.checks.bits import _bits, _of_scored, bits_per_byte, loss_inputs
 from course_utils.learner.checks.bpe import ENCODE, TRAIN, encode, encode_inputs, train, train_inputs
-from course_utils.learner.checks.engine import Check, Mistake
+from course_utils.learner.checks.old import Check, Mistake
 from course_utils.learner.checks.tokenizers import WITHOUT, merge
 
 # 3.4

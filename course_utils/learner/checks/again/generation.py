@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from course_utils.learner.checks.engine import Check, Mistake
 from course_utils.learner.checks.generation import (
     GOES_ON,
     _best_of_each,
@@ -11,6 +10,7 @@ from course_utils.learner.checks.generation import (
     beam_step,
 )
 from course_utils.learner.checks.neural import WITHOUT
+from course_utils.learner.checks.old import Check, Mistake
 from course_utils.learner.checks.sampling import IMPORTS, different_shares
 
 # 9.4

@@ -3,7 +3,6 @@
 import numpy as np
 
 from course_utils.learner.checks.attention import IMPORTS, rounded
-from course_utils.learner.checks.engine import Check, Mistake
 from course_utils.learner.checks.heads import (
     OVERFLOW,
     attention,
@@ -15,6 +14,7 @@ from course_utils.learner.checks.heads import (
     split_heads,
 )
 from course_utils.learner.checks.neural import WITHOUT
+from course_utils.learner.checks.old import Check, Mistake
 
 # 4.4
 

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 
-from course_utils.learner.checks.engine import Check, Mistake
 from course_utils.learner.checks.neural import (
     OVERFLOW,
     WITHOUT,
@@ -15,6 +14,7 @@ from course_utils.learner.checks.neural import (
     windows,
     windows_inputs,
 )
+from course_utils.learner.checks.old import Check, Mistake
 
 # 2.1
 

@@ -4,7 +4,6 @@ import math
 from collections import Counter
 from dataclasses import replace
 
-from course_utils.learner.checks.engine import Check, Mistake
 from course_utils.learner.checks.ngrams import (
     NGRAM_COUNTS,
     PERPLEXITY,
@@ -14,6 +13,7 @@ from course_utils.learner.checks.ngrams import (
     perplexity,
     perplexity_inputs,
 )
+from course_utils.learner.checks.old import Check, Mistake
 
 # 1.1
 

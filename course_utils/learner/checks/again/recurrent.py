@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from course_utils.learner.checks.engine import Check, Mistake
 from course_utils.learner.checks.neural import WITHOUT
+from course_utils.learner.checks.old import Check, Mistake
 from course_utils.learner.checks.recurrent import (
     GROWS,
     chunk_gradients,

@@ -5,8 +5,8 @@ import math
 import numpy as np
 
 from course_utils.learner.checks.attention import softmax
-from course_utils.learner.checks.engine import Check, Mistake
 from course_utils.learner.checks.neural import WITHOUT
+from course_utils.learner.checks.old import Check, Mistake
 from course_utils.learner.checks.sampling import (
     IMPORTS,
     REACHES,

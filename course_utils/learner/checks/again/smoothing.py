@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from course_utils.learner.checks.engine import Check, Mistake
+from course_utils.learner.checks.old import Check, Mistake
 from course_utils.learner.checks.smoothing import (
     absolute_discount,
     continuation,

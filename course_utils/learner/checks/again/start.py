@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from course_utils.learner.checks.engine import Check, Mistake
+from course_utils.learner.checks.old import Check, Mistake
 from course_utils.learner.checks.start import BITS, PARAMETERS, bits, linear_parameters
 
 # 0.1

@@ -2,7 +2,7 @@
 
 from itertools import chain
 
-from course_utils.learner.checks.engine import Check, Mistake
+from course_utils.learner.checks.old import Check, Mistake
 from course_utils.learner.checks.tokenizers import (
     WITHOUT,
     byte_counts,

@@ -1,0 +1,87 @@
+"""One call of an answer: what it returned, or how it failed, without harm to the caller."""
+
+import builtins
+import contextlib
+import copy
+import linecache
+import os
+import re
+import sys
+import traceback
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from course_utils.learner.checks.values import difference, plain
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one call of an answer did: the value that it returned, or how it failed."""
+
+    value: object = None  # plain data
+    error: str = ""  # "ValueError: math domain error"
+    line: str = ""  # "line 3: counts[gram] += 1"
+    changed: int | None = None  # position of an argument that the call changed
+
+    @property
+    def blank(self) -> bool:
+        nothing = not self.error and (self.value is None or self.value is ...)
+        return nothing or self.error.startswith("NotImplementedError")
+
+
+def observe(answer: Callable, arguments: tuple) -> Outcome:
+    """Call `answer` on copies of `arguments` and note what it did; what it prints goes nowhere."""
+    copies = copy.deepcopy(arguments)
+    with _quiet():
+        try:
+            value = plain(answer(*copies))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # SystemExit too: a check never ends the learner's kernel
+            return Outcome(error=_message(error), line=_line(error))
+    pairs = enumerate(zip(map(plain, arguments), map(plain, copies), strict=True))
+    return Outcome(value, changed=next((i for i, pair in pairs if difference(*pair, tolerance=0.0)), None))
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Silence prints and warnings, and let `input()` and `breakpoint()` fail at once instead of waiting."""
+
+    def refuse(*_, **__):
+        raise RuntimeError("input() and breakpoint() can't be used in a check, where nobody answers them")
+
+    waiting = builtins.input, sys.breakpointhook
+    builtins.input = sys.breakpointhook = refuse
+    try:
+        with (
+            open(os.devnull, "w", encoding="utf-8") as nowhere,
+            contextlib.redirect_stdout(nowhere),
+            contextlib.redirect_stderr(nowhere),
+            warnings.catch_warnings(),
+            np.errstate(all="ignore"),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        builtins.input, sys.breakpointhook = waiting
+
+
+def _message(error: BaseException) -> str:
+    """Write type and message in one line, without addresses, which differ from run to run."""
+    text = " ".join(traceback.format_exception_only(error)[-1].split())
+    text = re.sub(r" at 0x[0-9a-fA-F]+", "", text)
+    return text if len(text) <= 400 else f"{text[:400]} …"
+
+
+def _line(error: BaseException) -> str:
+    """Find the last line of the answer's own file that the error passed through."""
+    frames = list(traceback.walk_tb(error.__traceback__))[1:]  # the first frame is `observe`
+    if not frames:  # raised by the call itself, such as for a wrong number of parameters
+        return ""
+    file = frames[0][0].f_code.co_filename
+    number = [number for frame, number in frames if frame.f_code.co_filename == file][-1]
+    source = linecache.getline(file, number).strip()
+    return f"line {number}: {source}" if source else f"line {number}"
