@@ -11,7 +11,8 @@ from typing import NamedTuple
 from course_utils.learner import chapters, progress
 from course_utils.learner.chapters import Place
 from course_utils.learner.checks import CHECKS
-from course_utils.learner.predict import counted
+from course_utils.learner.predict import scored_bets
+from course_utils.learner.progress import Snapshot
 
 BOX = (
     "border:1px solid var(--jp-border-color1);border-radius:8px;padding:8px 16px;"
@@ -29,9 +30,9 @@ class Stop(NamedTuple):
 
 def core_path(chapter: str) -> "CorePath":
     """The core path of a chapter, such as "1", as the notebook in the current folder marks it."""
-    store, stops = progress.current(), stops_of(chapter)
-    done = {stop.exercise for stop in stops if store.passed(stop.exercise) or store.seen(stop.exercise)}
-    return CorePath(chapter, tuple(stops), frozenset(done), tuple(found_last()))
+    snapshot, stops = progress.current().read(), stops_of(chapter)
+    done = {stop.exercise for stop in stops if snapshot.passed(stop.exercise) or snapshot.seen(stop.exercise)}
+    return CorePath(chapter, tuple(stops), frozenset(done), tuple(found_last(snapshot)))
 
 
 def stops_of(chapter: str) -> list[Stop]:
@@ -52,15 +53,16 @@ def stops_of(chapter: str) -> list[Stop]:
     return list(stops.values())
 
 
-def found_last() -> list[str]:
-    """What the learner found last: a settled prediction and a passed exercise, a sentence each."""
+def found_last(snapshot: Snapshot) -> list[str]:
+    """What the learner found last, a sentence each: a settled prediction, a passed exercise; and what went
+    wrong with the progress file."""
     lines = []
-    if bets := counted():
+    if bets := scored_bets(snapshot):
         question, result, bits, _ = bets[-1]
         lines.append(f"Last prediction: {question} “{result}”, for {bits:.2f} bits.")
-    if (passed := progress.current().last_passed()) in CHECKS:
+    if (passed := snapshot.last_passed()) in CHECKS:
         lines.append(f"Last exercise passed: {passed}, {CHECKS[passed].title}.")
-    return lines
+    return [*lines, snapshot.problem] if snapshot.problem else lines
 
 
 @dataclass(frozen=True)

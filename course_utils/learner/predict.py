@@ -5,10 +5,7 @@ are trained (I. J. Good, "Rational Decisions", 1952, proposed it for forecasts).
 likely as things are pays least in the long run.
 """
 
-import contextlib
-import io
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 from statistics import fmean
@@ -17,7 +14,7 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from course_utils.learner import progress
-from course_utils.learner.progress import CHIPS
+from course_utils.learner.progress import CHIPS, NO_BET, Snapshot
 from course_utils.widgets.base import Widget, plural, visible
 
 HALF_A_CHIP = 0.5  # what 0 chips count as in an average, which infinitely many bits would end for ever
@@ -37,10 +34,10 @@ class Bet(NamedTuple):
     uniform: float
 
 
-def counted() -> list[Bet]:
+def scored_bets(snapshot: Snapshot) -> list[Bet]:
     """The settled predictions that count, in the order in which they were placed."""
-    kept = progress.current().predictions().values()
-    settled = [bet for bet in kept if bet["counts"] and bet["result"] is not None]
+    bets = snapshot.predictions().values()
+    settled = [bet for bet in bets if bet["counts"] and bet["result"] is not None]
     return [
         Bet(
             bet["question"],
@@ -60,15 +57,6 @@ def running_average(bets: list[Bet]) -> str:
     return (
         f"Your average over {plural(n, 'prediction')}: {own:.2f} bits; uniform guessing: {uniform:.2f} bits."
     )
-
-
-@contextlib.contextmanager
-def told() -> Iterator[None]:
-    """Turn what the progress file prints into a ValueError: nobody sees a print from under a widget."""
-    with contextlib.redirect_stdout(io.StringIO()) as said:
-        yield
-    if said.getvalue():
-        raise ValueError(said.getvalue().strip())
 
 
 @dataclass(frozen=True)
@@ -106,9 +94,10 @@ class Predict(Widget):
         super().__init__()
         if not 2 <= len(set(options)) == len(options) <= CHIPS:
             raise ValueError(
-                f"{list(options)} came; a prediction needs 2 to {CHIPS} options, no two of them alike"
+                f"a prediction needs 2 to {CHIPS} options, no two of them alike; got {list(options)}"
             )
         self.id, self.question, self.options = id, visible(question), list(map(visible, options))
+        self._snapshot = progress.current().read()
         self.show()
 
     # ---- what happens to it --------------------------------------------------------------------
@@ -118,14 +107,7 @@ class Predict(Widget):
 
         Raises ValueError for chips that are not whole, below 0, or don't sum to 100.
         """
-        if len(chips) != len(self.options) or not all(type(n) is int and n >= 0 for n in chips):
-            raise ValueError(
-                f"{chips} came; give one whole number of chips, 0 or more, for each of "
-                f"{', '.join(map(_name, self.options))}"
-            )
-        if sum(chips) != CHIPS:
-            raise ValueError(f"{sum(chips)} chips lie on the options; a bet is of {CHIPS}, no more, no fewer")
-        progress.current().place(self.id, self.question, dict(zip(self.options, chips, strict=True)))
+        self.handle({"chips": chips})
         self.show()
 
     def settle(self, option: str) -> Settled:
@@ -136,17 +118,31 @@ class Predict(Widget):
         """
         option = visible(option)
         if option not in self.options:
-            raise ValueError(f"{option!r} came; the options are {', '.join(map(_name, self.options))}")
-        progress.current().settle(self.id, self.question, option, self.options)
+            raise ValueError(f"the options are {', '.join(map(_name, self.options))}; got {option!r}")
+        with progress.current().change() as change:
+            change.settle(self.id, self.question, option, self.options)
+        self._snapshot = change
         self.show()
         bits = cost(self._bet["chips"][option]) if self._placed else math.log2(len(self.options))
-        return Settled(bits, math.log2(len(self.options)), self._verdict())
+        return Settled(bits, math.log2(len(self.options)), f"{self._verdict()} {change.problem}".strip())
 
     # ---- what base.Widget asks for -------------------------------------------------------------
 
     def handle(self, request: dict) -> None:
-        with told():
-            self.place(request["chips"])
+        chips = request["chips"]
+        if len(chips) != len(self.options) or not all(type(n) is int and n >= 0 for n in chips):
+            raise ValueError(
+                f"give one whole number of chips, 0 or more, for each of "
+                f"{', '.join(map(_name, self.options))}; got {chips}"
+            )
+        if sum(chips) != CHIPS:
+            raise ValueError(f"a bet is of {CHIPS} chips, no more, no fewer; got {sum(chips)}")
+        with progress.current().change() as change:
+            change.place(self.id, self.question, dict(zip(self.options, chips, strict=True)))
+        self._snapshot = change
+
+    def show(self, request_id: str = "", problem: str = "") -> None:
+        super().show(request_id, problem or self._snapshot.problem)
 
     def view(self) -> dict:
         bet = self._bet
@@ -190,9 +186,9 @@ class Predict(Widget):
     @property
     def _bet(self) -> dict:
         """What is kept of this prediction, unless the chapter has changed its options since."""
-        bet = progress.current().prediction(self.id)
+        bet = self._snapshot.prediction(self.id)
         known = bet["chips"] is None or bet["chips"].keys() == set(self.options)
-        return bet if known and bet["result"] in (None, *self.options) else progress.OPEN
+        return bet if known and bet["result"] in (None, *self.options) else NO_BET
 
     @property
     def _placed(self) -> bool:
@@ -216,7 +212,7 @@ class Predict(Widget):
         said += f" Uniform guessing: {guessing}."
         if not bet["counts"]:
             return f"{said} You bet after the result was shown, so it doesn't count."
-        return f"{said} {running_average(counted())}"
+        return f"{said} {running_average(scored_bets(self._snapshot))}"
 
 
 def uniform(options: int) -> list[int]:

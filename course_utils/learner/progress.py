@@ -14,164 +14,202 @@ question holds the choices in the order in which they were tried. Outside `my_wo
 that running a chapter elsewhere leaves no trace and always starts afresh.
 """
 
+import copy
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Iterator, Set
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+from filelock import FileLock
 
 from course_utils.files import write_atomic
 
 VERSION = 1
+LONGEST_CHANGE = 5  # seconds that a kernel waits for another to finish writing
 CHIPS = 100  # that a prediction spreads over its options
-FRESH = {"tries": 0, "passed": False, "seen": False}
-OPEN = {"question": "", "chips": None, "placed": None, "result": None, "counts": False}
+UNTRIED = {"tries": 0, "passed": False, "seen": False}
+NO_BET = {"question": "", "chips": None, "placed": None, "result": None, "counts": False}
+UNANSWERED = {"choices": [], "right": False}
 
 
-class Progress:
-    """The learner's progress, kept in `file`, or in memory only if that is None.
+@dataclass
+class Snapshot:
+    """What the learner had done when the file was read.
 
-    A file that can't be read or written is told of in one printed sentence; then memory stands in for it.
+    problem: a sentence for the learner if the file could not be read or written, else "".
     """
 
-    def __init__(self, file: Path | None = None):
-        self.file = file
-        self._state, _ = _understand({})
-        self.reread()
+    state: dict
+    problem: str = ""
 
     def attempts(self, exercise_id: str) -> int:
         """How many times the exercise was answered wrongly, or help was asked for."""
-        return self._entry(exercise_id)["tries"]
+        return self._exercise(exercise_id)["tries"]
 
     def passed(self, exercise_id: str) -> bool:
         """Whether an answer to the exercise has ever passed."""
-        return self._entry(exercise_id)["passed"]
+        return self._exercise(exercise_id)["passed"]
 
     def seen(self, exercise_id: str) -> bool:
         """Whether the solution was shown before an answer passed."""
-        return self._entry(exercise_id)["seen"]
-
-    def record(self, exercise_id: str, status: str) -> None:
-        """Note a verdict's status, or "helped" (a step of help was shown), or "seen" (the solution was)."""
-
-        def note(state: dict) -> None:
-            entry = state["exercises"].setdefault(exercise_id, dict(FRESH))
-            if status == "passed":
-                if not entry["passed"]:
-                    state["last passed"] = exercise_id
-                entry["passed"] = True
-            elif status == "seen":
-                entry["seen"] = not entry["passed"] or entry["seen"]
-            else:  # the first step of help that is asked for is the hint, which the second wrong answer gets
-                entry["tries"] = max(entry["tries"] + 1, 2 if status == "helped" else 0)
-
-        if status != "not yet":
-            self.change(note)
+        return self._exercise(exercise_id)["seen"]
 
     def last_passed(self) -> str | None:
         """Which exercise passed for the first time last."""
-        return self._state.get("last passed")
+        return self.state.get("last passed")
 
     def predictions(self) -> dict[str, dict]:
         """All predictions by id, in the order in which they were first placed or settled."""
-        return {key: dict(entry) for key, entry in self._state.get("predictions", {}).items()}
+        return self.state.get("predictions", {})
 
     def prediction(self, prediction_id: str) -> dict:
         """One prediction: "question", "chips" by option, when "placed", "result", whether it "counts"."""
-        return {**OPEN, **self.predictions().get(prediction_id, {})}
+        return self.predictions().get(prediction_id, NO_BET)
+
+    def answer(self, question_id: str) -> dict:
+        """The "choices" tried at a question, in their order, and whether the last one is "right"."""
+        return self.state.get("answers", {}).get(question_id, UNANSWERED)
+
+    def _exercise(self, exercise_id: str) -> dict:
+        return self.state["exercises"].get(exercise_id, UNTRIED)
+
+
+class Change(Snapshot):
+    """A snapshot that will be written back: see `ProgressFile.change`."""
+
+    def record(self, exercise_id: str, status: str) -> None:
+        """Note a verdict's status, or "helped" (a step of help was shown), or "seen" (the solution was)."""
+        if status == "not yet":
+            return
+        entry = self.state["exercises"].setdefault(exercise_id, dict(UNTRIED))
+        if status == "passed":
+            if not entry["passed"]:
+                self.state["last passed"] = exercise_id
+            entry["passed"] = True
+        elif status == "seen":
+            entry["seen"] = not entry["passed"] or entry["seen"]
+        else:  # the first step of help that is asked for is the hint, which the second wrong answer gets
+            entry["tries"] = max(entry["tries"] + 1, 2 if status == "helped" else 0)
 
     def place(self, prediction_id: str, question: str, chips: dict[str, int]) -> None:
         """Lock a prediction's chips, which sum to 100; what was placed before stays. One placed after the
         result was shown is kept too, but doesn't count."""
-
-        def note(state: dict) -> None:
-            entry = state.setdefault("predictions", {}).setdefault(prediction_id, dict(OPEN))
-            if entry["chips"] and entry["chips"].keys() != chips.keys():
-                entry |= OPEN  # the chapter changed its options since
-            if entry["placed"] is None:
-                now = datetime.now().isoformat(timespec="seconds")
-                entry |= {"question": question, "chips": chips, "placed": now}
-                entry["counts"] = entry["result"] is None
-
-        self.change(note)
+        entry = self._prediction_on(chips.keys(), prediction_id)
+        if entry["placed"] is None:
+            now = datetime.now().isoformat(timespec="seconds")
+            entry |= {"question": question, "chips": chips, "placed": now, "counts": entry["result"] is None}
 
     def settle(self, prediction_id: str, question: str, result: str, options: list[str]) -> None:
         """Note which of the options came true; a bet on other options, of an older chapter, is dropped."""
+        self._prediction_on(set(options), prediction_id).update(question=question, result=result)
 
-        def note(state: dict) -> None:
-            entry = state.setdefault("predictions", {}).setdefault(prediction_id, dict(OPEN))
-            if entry["chips"] and entry["chips"].keys() != set(options):
-                entry |= OPEN
-            entry |= {"question": question, "result": result}
-
-        self.change(note)
-
-    def answer(self, question_id: str) -> dict:
-        """The "choices" tried at a question, in their order, and whether the last one is "right"."""
-        return self._state.get("answers", {}).get(question_id, {"choices": [], "right": False})
+    def _prediction_on(self, options: Set[str], prediction_id: str) -> dict:
+        """The entry of a prediction, fresh if the chapter has changed its options since the bet."""
+        entry = self.state.setdefault("predictions", {}).setdefault(prediction_id, dict(NO_BET))
+        if entry["chips"] and entry["chips"].keys() != options:
+            entry |= NO_BET
+        return entry
 
     def record_answer(self, question_id: str, choice: str, right: bool) -> None:
         """Note a choice at a question, unless it was tried before."""
+        entry = self.state.setdefault("answers", {}).setdefault(question_id, copy.deepcopy(UNANSWERED))
+        if choice not in entry["choices"]:
+            entry["choices"].append(choice)
+            entry["right"] = right
 
-        def note(state: dict) -> None:
-            entry = state.setdefault("answers", {}).setdefault(question_id, {"choices": [], "right": False})
-            if choice not in entry["choices"]:
-                entry["choices"].append(choice)
-                entry["right"] = right
 
-        self.change(note)
+class ProgressFile:
+    """The learner's progress in `path`, or in memory only if that is None.
 
-    def change(self, note: Callable[[dict], None]) -> None:
-        """Let `note` change the whole state, as it is in the file now, and write it."""
-        self.reread()
-        note(self._state)
-        if self.file is None:
+    A file that can't be read or written is a snapshot's `problem`, once; then memory stands in for the file.
+    Several kernels may share a file: each waits while another changes it, and reads what the others wrote.
+    """
+
+    def __init__(self, path: Path | None = None):
+        self.path = path
+        self._state, _ = _validated({})
+
+    def read(self) -> Snapshot:
+        """Read the file. A damaged one is moved aside, and what was right in it goes on in a new one."""
+        with self._locked():
+            return Snapshot(*self._read())
+
+    @contextmanager
+    def change(self) -> Iterator[Change]:
+        """Read the file, and write it when the block ends; a block that raises changes nothing.
+
+        A problem of writing stands in the change's `problem` after the block.
+        """
+        with self._locked():
+            before, problem = self._read()
+            change = Change(copy.deepcopy(before), problem)
+            yield change
+            if change.state != before:
+                change.problem = f"{change.problem} {self._write(change.state)}".strip()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep other kernels out. Where no lock can be had, reading and writing go on, and tell why."""
+        if self.path is None:
+            yield
             return
+        lock = FileLock(self.path.with_suffix(".lock"))
+        with suppress(OSError, NotImplementedError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=LONGEST_CHANGE)
         try:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(self.file, json.dumps(self._state, indent=1, ensure_ascii=False) + "\n")
-        except OSError as error:
-            self._go_on_in_memory(f"can't be written ({error.strerror})")
+            yield
+        finally:
+            lock.release()
 
-    def _entry(self, exercise_id: str) -> dict:
-        return self._state["exercises"].get(exercise_id, FRESH)
-
-    def reread(self) -> None:
-        """Take the file's state, for another chapter's kernel may have written it; sort out a damaged one."""
-        if self.file is None:
-            return
+    def _read(self) -> tuple[dict, str]:
+        """The state, from the file or else from memory, and what went wrong."""
+        if self.path is None:
+            return self._state, ""
         try:
-            text = self.file.read_text(encoding="utf-8")
-            state, sound = _understand(json.loads(text))
+            found = json.loads(self.path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            return
+            return self._state, ""
         except OSError as error:
-            return self._go_on_in_memory(f"can't be read ({error.strerror})")
+            return self._state, self._leave_file(f"can't be read ({error.strerror})")
         except (ValueError, RecursionError):  # no UTF-8, no JSON, or nested without end
-            state, sound = _understand(None)
-        self._state = state
-        if not sound:
-            self._set_aside()
+            found = None
+        self._state, is_sound = _validated(found)
+        return self._state, "" if is_sound else self._move_aside()
 
-    def _set_aside(self) -> None:
+    def _write(self, state: dict) -> str:
+        """Keep the state, in the file if there is one; what went wrong."""
+        self._state = state
+        if self.path is None:
+            return ""
+        try:
+            write_atomic(self.path, json.dumps(state, indent=1, ensure_ascii=False) + "\n")
+        except OSError as error:
+            return self._leave_file(f"can't be written ({error.strerror})")
+        return ""
+
+    def _move_aside(self) -> str:
         number = 1
-        while (damaged := self.file.with_name(f"progress.damaged-{number}.json")).exists():
+        while (damaged := self.path.with_name(f"progress.damaged-{number}.json")).exists():
             number += 1
         try:
-            os.replace(self.file, damaged)
+            os.replace(self.path, damaged)
         except OSError as error:
-            return self._go_on_in_memory(f"is damaged and can't be moved ({error.strerror})")
-        print(
+            return self._leave_file(f"is damaged and can't be moved ({error.strerror})")
+        return (
             f"Your progress file was cut short or edited: it is kept as {damaged.name}, "
-            "and a new one goes on with what could be read."
-        )
+            f"and a new one goes on with what could be read. {self._write(self._state)}"
+        ).strip()
 
-    def _go_on_in_memory(self, why: str) -> None:
-        print(f"{self.file} {why}: your progress is kept only until this kernel stops.")
-        self.file = None
+    def _leave_file(self, why: str) -> str:
+        path, self.path = self.path, None
+        return f"{path} {why}: your progress is kept only until this kernel stops."
 
 
-def _understand(found) -> tuple[dict, bool]:
+def _validated(found) -> tuple[dict, bool]:
     """Return what is right in a state that was read, brought up to date, and whether all of it was."""
     state = found if isinstance(found, dict) else {}
     version, last = state.get("version", VERSION), state.get("last passed")
@@ -191,7 +229,7 @@ def _understand(found) -> tuple[dict, bool]:
 
 
 def _is_exercise(entry: dict) -> bool:
-    return all(type(entry[key]) is type(usual) and entry[key] >= 0 for key, usual in FRESH.items())
+    return all(type(entry[key]) is type(usual) and entry[key] >= 0 for key, usual in UNTRIED.items())
 
 
 def _is_prediction(entry: dict) -> bool:
@@ -221,9 +259,9 @@ def _is_answer(entry: dict) -> bool:
 
 
 PARTS = {
-    "exercises": (FRESH, _is_exercise),
-    "predictions": (OPEN, _is_prediction),
-    "answers": ({"choices": [], "right": False}, _is_answer),
+    "exercises": (UNTRIED, _is_exercise),
+    "predictions": (NO_BET, _is_prediction),
+    "answers": (UNANSWERED, _is_answer),
 }
 
 
@@ -238,14 +276,12 @@ def work_folder() -> Path | None:
     return next((folder for folder in (here, *here.parents) if folder.name == "my_work"), None)
 
 
-_opened: dict[Path | None, Progress] = {}
+_opened: dict[Path | None, ProgressFile] = {}
 
 
-def current() -> Progress:
-    """Return the progress kept in the learner's `my_work` now, or in memory where there is none."""
+def current() -> ProgressFile:
+    """Return the progress file in the learner's `my_work`, or one in memory where there is none."""
     work = work_folder()
-    if work in _opened:
-        _opened[work].reread()
-    else:
-        _opened[work] = Progress(work and work / ".course" / "progress.json")
+    if work not in _opened:
+        _opened[work] = ProgressFile(work and work / ".course" / "progress.json")
     return _opened[work]

@@ -7,7 +7,7 @@ from course_utils.learner import chapters, progress
 from course_utils.learner.checks import CHECKS
 from course_utils.learner.checks.engine import Check
 from course_utils.learner.core_path import BOX
-from course_utils.learner.predict import Bet, counted, running_average
+from course_utils.learner.predict import Bet, running_average, scored_bets
 from course_utils.learner.quizzes import all_questions
 from course_utils.measuring import scoreboard
 from course_utils.measuring.scoreboard import Point
@@ -18,24 +18,25 @@ SIGNS = {"passed": "✓", "seen": "◐", "open": "○"}
 
 def progress_page() -> "ProgressPage":
     """All that was done so far in the chapters of the current folder, from the files in `my_work`."""
-    store, work, here = progress.current(), progress.work_folder(), chapters.numbers()
+    snapshot, work, here = progress.current().read(), progress.work_folder(), chapters.numbers()
 
     def state(exercise: str) -> str:
-        return "passed" if store.passed(exercise) else "seen" if store.seen(exercise) else "open"
+        return "passed" if snapshot.passed(exercise) else "seen" if snapshot.seen(exercise) else "open"
 
     def right_at_once(chapter: str) -> int:
-        return sum(store.answer(q.id)["choices"][:1] == [q.right] for q in all_questions()[chapter])
+        return sum(snapshot.answer(q.id)["choices"][:1] == [q.right] for q in all_questions()[chapter])
 
     def is_asked(check: Check) -> bool:
-        return not check.variant_of or store.seen(check.variant_of) or store.passed(check.id)
+        return not check.variant_of or snapshot.seen(check.variant_of) or snapshot.passed(check.id)
 
     asked = [check.id for check in CHECKS.values() if check.id.partition(".")[0] in here and is_asked(check)]
     return ProgressPage(
         exercises={exercise: state(exercise) for exercise in asked},
         quizzes={c: (right_at_once(c), len(all_questions()[c])) for c in here if c in all_questions()},
-        bets=counted(),
+        bets=scored_bets(snapshot),
         points=sorted(scoreboard.recorded()[0], key=lambda point: point.bits_per_byte),
         my_llm=sorted(path.name for path in (work / "my_llm").glob("[!.]*")) if work else [],
+        problem=snapshot.problem,
     )
 
 
@@ -45,7 +46,8 @@ class ProgressPage:
 
     exercises: "passed", "seen" or "open" by id; quizzes: how many questions were right at the first try, of
     how many, by chapter; bets: the predictions that count; points: the scoreboard, best first; my_llm: the
-    names of the files that the learner's own language model is made of.
+    names of the files that the learner's own language model is made of; problem: what went wrong with the
+    progress file, if anything did.
     """
 
     exercises: dict[str, str]
@@ -53,6 +55,7 @@ class ProgressPage:
     bets: list[Bet]
     points: list[Point]
     my_llm: list[str]
+    problem: str = ""
 
     def __repr__(self) -> str:
         states = list(self.exercises.values())
@@ -63,8 +66,8 @@ class ProgressPage:
             f"Exercises: {states.count('passed')} of {len(states)} passed, {states.count('seen')} seen. "
             f"Quizzes: {right} of {asked} questions right at the first try. {self._predictions()} "
             f"Scoreboard: {len(self.points)} models; of those that have not read the play the best is "
-            f"{best.name} with {best.bits_per_byte:.3f} bits per byte. {self._my_llm()}"
-        )
+            f"{best.name} with {best.bits_per_byte:.3f} bits per byte. {self._my_llm()} {self.problem}"
+        ).strip()
 
     def _repr_html_(self) -> str:
         done = [[chapter, self._exercises(chapter), self._quiz(chapter)] for chapter in self._chapters()]
@@ -85,7 +88,7 @@ class ProgressPage:
             + f"<p>{escape(self._predictions())}</p>"
             + _table("Bits by prediction", ("", "prediction", "you", "", "uniform", ""), bits)
             + _table("Scoreboard, on The Tempest", ("model", "bits per byte", "of 8"), board)
-            + f"<p>{escape(self._my_llm())}</p></div>"
+            + f"<p>{escape(self._my_llm())}</p><p>{escape(self.problem)}</p></div>"
         )
 
     def _chapters(self) -> list[str]:

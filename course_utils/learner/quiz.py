@@ -8,7 +8,7 @@ import textwrap
 from matplotlib.figure import Figure
 
 from course_utils.learner import chapters, checks, progress
-from course_utils.learner.predict import told
+from course_utils.learner.progress import Snapshot
 from course_utils.learner.quizzes import Question, all_questions, questions
 from course_utils.widgets.base import Widget
 
@@ -17,7 +17,8 @@ LOOKED_BACK = (1, 2, 5)  # chapters back: spaced out, as what is recalled after 
 
 def quiz(chapter: str) -> "Quiz":
     """The five questions of a chapter, such as "1". Raises ValueError for a chapter without a quiz."""
-    return Quiz(f"Quiz of chapter {chapter}", {question.id: question for question in questions(chapter)})
+    asked = {question.id: question for question in questions(chapter)}
+    return Quiz(f"Quiz of chapter {chapter}", asked, progress.current().read())
 
 
 def recall(chapter: str) -> "Quiz":
@@ -29,23 +30,23 @@ def recall(chapter: str) -> "Quiz":
     behind = [str(int(chapter) - back) for back in LOOKED_BACK if str(int(chapter) - back) in all_questions()]
     if not behind:
         raise ValueError(f"no quiz lies behind chapter {chapter!r}: there is nothing to recall yet")
-    asked = {}
+    snapshot, asked = progress.current().read(), {}
     for i in range(3):
-        question = next(q for q in _most_needed(behind[i % len(behind)]) if q not in asked.values())
+        needed = _most_needed(behind[i % len(behind)], snapshot)
+        question = next(q for q in needed if q not in asked.values())
         asked[f"{question.id}, asked in {chapter}"] = question
-    due = checks.due()
+    due = checks.due(snapshot)
     note = (
         f"Exercise {', '.join(check.variant_of for check in due)} waits for you in a variant: asked_again()."
     )
-    return Quiz(f"Three old questions before chapter {chapter}", asked, note * bool(due))
+    return Quiz(f"Three old questions before chapter {chapter}", asked, snapshot, note * bool(due))
 
 
-def _most_needed(chapter: str) -> list[Question]:
+def _most_needed(chapter: str, snapshot: Snapshot) -> list[Question]:
     """A chapter's questions: the missed ones, then those never answered, then the others."""
-    store = progress.current()
 
     def need(question: Question) -> int:
-        tried = store.answer(question.id)["choices"]
+        tried = snapshot.answer(question.id)["choices"]
         return 1 if not tried else 2 if tried[0] == question.right else 0
 
     return sorted(questions(chapter), key=need)
@@ -54,9 +55,9 @@ def _most_needed(chapter: str) -> list[Question]:
 class Quiz(Widget):
     """Some questions, each kept in the learner's progress under its key. See `quiz` and `recall`."""
 
-    def __init__(self, title: str, asked: dict[str, Question], note: str = ""):
+    def __init__(self, title: str, asked: dict[str, Question], snapshot: Snapshot, note: str = ""):
         super().__init__()
-        self.title, self.asked, self.note = title, asked, note
+        self.title, self.asked, self._snapshot, self.note = title, asked, snapshot, note
         self.show()
 
     def answer(self, number: int, choice: int) -> None:
@@ -64,28 +65,32 @@ class Quiz(Widget):
 
         Raises ValueError for a question or a choice that isn't there.
         """
-        if not 0 <= number < len(self.asked):
-            raise ValueError(f"question {number} came; there are 0 to {len(self.asked) - 1}")
-        key, question = list(self.asked.items())[number]
-        if not 0 <= choice < len(question.choices):
-            raise ValueError(f"choice {choice} came; there are 0 to {len(question.choices) - 1}")
-        store, chosen = progress.current(), question.choices[choice]
-        if question.right not in store.answer(key)["choices"]:
-            store.record_answer(key, chosen.text, chosen.right)
+        self.handle({"question": number, "choice": choice})
         self.show()
 
     # ---- what base.Widget asks for -------------------------------------------------------------
 
     def handle(self, request: dict) -> None:
-        with told():
-            self.answer(request["question"], request["choice"])
+        number, choice = request["question"], request["choice"]
+        if not 0 <= number < len(self.asked):
+            raise ValueError(f"there are questions 0 to {len(self.asked) - 1}; got {number}")
+        key, question = list(self.asked.items())[number]
+        if not 0 <= choice < len(question.choices):
+            raise ValueError(f"there are choices 0 to {len(question.choices) - 1}; got {choice}")
+        chosen = question.choices[choice]
+        with progress.current().change() as change:
+            if question.right not in change.answer(key)["choices"]:
+                change.record_answer(key, chosen.text, chosen.right)
+        self._snapshot = change
+
+    def show(self, request_id: str = "", problem: str = "") -> None:
+        super().show(request_id, problem or self._snapshot.problem)
 
     def view(self) -> dict:
-        store = progress.current()
         return {
             "title": self.title,
             "note": self.note,
-            "questions": [self._seen(q, store.answer(key)) for key, q in self.asked.items()],
+            "questions": [self._seen(q, self._snapshot.answer(key)) for key, q in self.asked.items()],
         }
 
     def _seen(self, question: Question, answer: dict) -> dict:
@@ -112,8 +117,7 @@ class Quiz(Widget):
         }
 
     def describe(self) -> str:
-        store = progress.current()
-        tried = [(store.answer(key)["choices"], question) for key, question in self.asked.items()]
+        tried = [(self._snapshot.answer(key)["choices"], question) for key, question in self.asked.items()]
         answered = sum(bool(choices) for choices, _ in tried)
         at_once = sum(choices[:1] == [question.right] for choices, question in tried)
         return (

@@ -1,8 +1,5 @@
 """Shannon's game: guess the next letter of an unseen passage, beside n-grams that read the same letters."""
 
-import contextlib
-import io
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +8,7 @@ from matplotlib.figure import Figure
 
 from course_utils.learner import progress
 from course_utils.learner.passages import Passage, Text, course_texts
+from course_utils.learner.progress import Change, ProgressFile, Snapshot
 from course_utils.measuring.entropy import (
     Bounds,
     Interval,
@@ -21,10 +19,10 @@ from course_utils.measuring.entropy import (
     rank_counts,
 )
 from course_utils.ngrams import NGramModel
-from course_utils.widgets.base import Widget
+from course_utils.widgets.base import Widget, plural
 
 ENOUGH = 100  # guessed characters; with fewer, chance alone puts bounds below the truth
-KEPT = "shannon game"  # its entry in the progress file
+ENTRY = "shannon game"  # in the progress file
 
 
 @dataclass
@@ -37,11 +35,28 @@ class Record:
     shown: int = 0
     known: bool = False
 
-    def further_than(self, other: "Record") -> bool:
-        def how_far(record):
-            return record.known, len(record.ranks), len(record.wrong)
+    @property
+    def how_far(self) -> tuple[bool, int, int]:
+        return self.known, len(self.ranks), len(self.wrong)
 
-        return how_far(self) > how_far(other)
+    @classmethod
+    def from_json(cls, entry, passage: Passage, alphabet: str) -> "Record | None":
+        """A passage's entry in the progress file, or None if it can't be one."""
+        try:
+            ranks = [int(rank) for rank in entry["guesses"].split()]
+            record = cls(ranks, str(entry["wrong"]), int(entry["shown"]), entry["known"] is True)
+        except (TypeError, KeyError, ValueError, AttributeError):
+            return None
+        tried = set(record.wrong)
+        is_right = (
+            len(ranks) <= len(passage.hidden)
+            and all(1 <= rank <= len(alphabet) for rank in ranks)
+            and tried <= set(alphabet)
+            and len(tried) == len(record.wrong)
+            and passage.hidden[len(ranks) : len(ranks) + 1] not in tried
+            and 0 <= record.shown <= len(ranks)
+        )
+        return record if is_right else None
 
     def to_json(self) -> dict:
         return {
@@ -74,7 +89,7 @@ class ShannonGame(Widget):
     """Guess the next character until it is right; the numbers of guesses bound the text's entropy.
 
     texts: {name: Text}; the player chooses one, and the models play the same.
-    kept: where the guesses are kept; the default is the learner's progress file.
+    file: where the guesses are kept; the default is the learner's progress file.
     seed: which passages come first.
 
     "Show me" lets the commonest untried characters be tried in the player's place, and each one counts: a
@@ -82,18 +97,17 @@ class ShannonGame(Widget):
     passage out of the statistics. Raises ValueError without a text, and for models' bits of another shape.
     """
 
-    def __init__(self, texts: dict[str, Text], kept: progress.Progress | None = None, seed: int = 1):
+    def __init__(self, texts: dict[str, Text], file: ProgressFile | None = None, seed: int = 1):
         super().__init__()
         if not texts:
-            raise ValueError("the game needs {name: Text}, at least one; none came")
-        self._texts, self._kept, self._seed, self._bits = texts, kept or progress.current(), seed, {}
+            raise ValueError("the game needs {name: Text}, at least one text; got none")
+        self._texts, self._file, self._seed, self._bits = texts, file or progress.current(), seed, {}
         self._records: dict[str, dict[str, Record]] = {}
         self.text = next(iter(texts))
-        self._change(self._read)
-        if self._unread:
-            self.notice = (
-                f"Left out of the progress file: {_number(self._unread, 'passage')} cut short or edited."
-            )
+        snapshot = self._file.read()
+        unread = self._take(snapshot)
+        left_out = f"Left out of the progress file: {plural(unread, 'passage')} cut short or edited."
+        self.notice = f"{snapshot.problem} {left_out * bool(unread)}".strip()
         self._choose_passage()
         self.show()
 
@@ -105,45 +119,43 @@ class ShannonGame(Widget):
         passage = self._texts[name].passage(request["passage"]) if name in self._texts else None
         if passage:
             guesses = " ".join(map(str, request["ranks"]))
-            record = _understood({**request, "guesses": guesses}, passage, self._texts[name].alphabet)
+            record = Record.from_json({**request, "guesses": guesses}, passage, self._texts[name].alphabet)
             if record is None:
                 raise ValueError(f"{request} is no game on “{passage.context[:20]}…”: run this cell again")
             if record != Record():
-                self._change(lambda state: self._keep(state, name, passage.key, record))
+                with self._file.change() as change:
+                    self._keep(change, name, passage.key, record)
+                self.notice = change.problem
         if go in self._texts:
             self.text = go
         if go:
             self._choose_passage()
 
-    def _change(self, note: Callable[[dict], None]) -> None:
-        """Change the kept state; what it prints, if the file can't be written, belongs into the widget."""
-        with contextlib.redirect_stdout(io.StringIO()) as said:
-            self._kept.change(note)
-        self.notice = said.getvalue().strip()
-
-    def _keep(self, state: dict, name: str, key: str, record: Record) -> None:
+    def _keep(self, change: Change, name: str, key: str, record: Record) -> None:
         """Another game on the same file may have come further in this passage: the furthest stays."""
-        self._read(state)
+        self._take(change)
         records = self._records[name]
-        if key not in records or record.further_than(records[key]):
+        if key not in records or record.how_far > records[key].how_far:
             records[key] = record
-            for level in (KEPT, name):
-                if not isinstance(state.get(level), dict):  # not there yet, or edited
-                    state[level] = {}
-                state = state[level]
-            state[key] = record.to_json()
+            entries = change.state
+            for level in (ENTRY, name):
+                if not isinstance(entries.get(level), dict):  # not there yet, or edited
+                    entries[level] = {}
+                entries = entries[level]
+            entries[key] = record.to_json()
 
-    def _read(self, state: dict) -> None:
-        """Take what the progress file holds of this game, and count what can't be understood."""
-        self._unread = 0
-        games = state.get(KEPT)
+    def _take(self, snapshot: Snapshot) -> int:
+        """Take what the progress file holds of this game; how many passages of it can't be read."""
+        unread = 0
+        games = snapshot.state.get(ENTRY)
         for name, text in self._texts.items():
             entries = games.get(name) if isinstance(games, dict) else None
             entries = entries if isinstance(entries, dict) else {}
             played = [p for p in text.passages if p.key in entries]
-            found = {p.key: _understood(entries[p.key], p, text.alphabet) for p in played}
+            found = {p.key: Record.from_json(entries[p.key], p, text.alphabet) for p in played}
             self._records[name] = {key: record for key, record in found.items() if record}
-            self._unread += len(found) - len(self._records[name])
+            unread += len(found) - len(self._records[name])
+        return unread
 
     def _choose_passage(self) -> None:
         """The passage that was begun, else the next that was played on no text; None when all were."""
@@ -164,8 +176,8 @@ class ShannonGame(Widget):
             bits = np.asarray(text.model_bits(passage.context, passage.hidden), dtype=np.float32)
             if bits.shape != (len(text.models), len(passage.hidden)):
                 raise ValueError(
-                    f"model_bits gives one number for each of {len(text.models)} models and each of "
-                    f"{len(passage.hidden)} hidden characters; an array of shape {bits.shape} came"
+                    f"model_bits must give one number for each of {len(text.models)} models and each of "
+                    f"{len(passage.hidden)} hidden characters; got an array of shape {bits.shape}"
                 )
             self._bits[self.text, passage.key] = bits
         return self._bits[self.text, passage.key]
@@ -251,7 +263,7 @@ class ShannonGame(Widget):
 
     def describe(self) -> str:
         result = self._result
-        sentence = f"{_number(result.guessed, 'character')} guessed, {result.first_try} at the first try"
+        sentence = f"{plural(result.guessed, 'character')} guessed, {result.first_try} at the first try"
         if result.bounds:
             (lower, upper), (low, high) = result.bounds, result.interval
             sentence += (
@@ -268,7 +280,7 @@ class ShannonGame(Widget):
         if result.shown:
             sentence += f"; {result.shown} shown on request"
         if result.discarded:
-            sentence += f"; {_number(result.discarded, 'passage')} discarded"
+            sentence += f"; {plural(result.discarded, 'passage')} discarded"
         return sentence + "."
 
     def picture(self, figure: Figure) -> None:
@@ -299,35 +311,12 @@ class ShannonGame(Widget):
         axes.spines[["top", "right"]].set_visible(False)
 
 
-def _number(n: int, what: str) -> str:
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"
-
-
-def _understood(entry, passage: Passage, alphabet: str) -> Record | None:
-    """A passage's entry in the progress file, or None if it can't be one."""
-    try:
-        ranks = [int(rank) for rank in entry["guesses"].split()]
-        record = Record(ranks, str(entry["wrong"]), int(entry["shown"]), entry["known"] is True)
-    except (TypeError, KeyError, ValueError, AttributeError):
-        return None
-    tried = set(record.wrong)
-    is_right = (
-        len(ranks) <= len(passage.hidden)
-        and all(1 <= rank <= len(alphabet) for rank in ranks)
-        and tried <= set(alphabet)
-        and len(tried) == len(record.wrong)
-        and passage.hidden[len(ranks) : len(ranks) + 1] not in tried
-        and 0 <= record.shown <= len(ranks)
-    )
-    return record if is_right else None
-
-
 def shannon_game(
-    models: dict[int, NGramModel] | None = None, kept: progress.Progress | None = None, seed: int = 1
+    models: dict[int, NGramModel] | None = None, file: ProgressFile | None = None, seed: int = 1
 ) -> ShannonGame:
     """The game on The Tempest.
 
     models: {order: fitted byte model} that play on the scoreboard's bytes; by default 1- to 7-grams are
     fitted. Those of the 27-letter text are fitted when the player first chooses it.
     """
-    return ShannonGame(course_texts(models), kept, seed)
+    return ShannonGame(course_texts(models), file, seed)

@@ -198,9 +198,9 @@ SPECIMENS = {
         "                   min_p=1e-7, typical=0.99, epsilon=1e-9, eta=1e-9"
     ),
     "shannon_game": Specimen(
-        "from course_utils.learner.progress import Progress\n"
+        "from course_utils.learner.progress import ProgressFile\n"
         "from course_utils.learner.shannon_game import shannon_game\n"
-        "made = shannon_game(models, Progress(), seed=i)",
+        "made = shannon_game(models, ProgressFile(), seed=i)",
         "(root) => fill(root.querySelector('.sg-input'), 'z')",
         '(root) => press(root, "I know this one")',
     ),

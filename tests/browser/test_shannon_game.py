@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 
 GAME = """\
 import numpy as np
-from course_utils.learner.progress import Progress
+from course_utils.learner.progress import ProgressFile
 from course_utils.learner.passages import Passage, Text
 from course_utils.learner.shannon_game import ShannonGame
 
@@ -29,7 +29,7 @@ def game():
         return Text(passages, alphabet, [f"{n}-gram" for n in range(1, 8)], bits)
     texts = {"Every character": text(str, ALPHABET)}
     texts["27 letters"] = text(letters, " etoahnsrildumywfcgpbvkxqjz")
-    return ShannonGame(texts, Progress(), seed=3)
+    return ShannonGame(texts, ProgressFile(), seed=3)
 """
 
 

@@ -441,27 +441,27 @@ def test_ladder():
     assert all(verdict.sentence == "The last n-gram is missing." for verdict in (first, second, third))
     assert COUNTS.hint in repr(second) and COUNTS.worked_example in repr(third)
     assert "<pre" in third._repr_html_()
-    assert not progress.current().seen("1.1")
+    assert not progress.current().read().seen("1.1")
     assert COUNTS.solution in repr(help_me("1.1"))
-    assert progress.current().seen("1.1")
+    assert progress.current().read().seen("1.1")
     assert check("1.1", COUNTS.reference).help == ()
 
 
 def test_help_without_a_try_climbs_the_same_ladder():
     assert COUNTS.hint in help_me("1.1").text
     assert COUNTS.worked_example in help_me("1.1").text
-    assert not progress.current().seen("1.1")
+    assert not progress.current().read().seen("1.1")
     assert COUNTS.solution in help_me("1.1")._repr_markdown_()
-    assert progress.current().seen("1.1")
+    assert progress.current().read().seen("1.1")
 
 
 def test_blank_cells_do_not_climb_and_solutions_after_passing_are_not_held_against_one():
     for _ in range(5):
         check("1.1", lambda texts, n: None)
-    assert progress.current().attempts("1.1") == 0
+    assert progress.current().read().attempts("1.1") == 0
     check("1.1", COUNTS.reference)
     assert COUNTS.solution in help_me("1.1").text
-    assert not progress.current().seen("1.1")
+    assert not progress.current().read().seen("1.1")
 
 
 def test_a_solution_that_was_seen_is_asked_again_until_the_variant_passes():

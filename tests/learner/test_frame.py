@@ -69,8 +69,9 @@ def test_a_fresh_core_path(chapter):
     ],
 )
 def test_minutes_left_and_where_to_go_on(chapter, done, left, next_one):
-    for exercise in done:
-        progress.current().record(exercise, "passed")
+    with progress.current().change() as change:
+        for exercise in done:
+            change.record(exercise, "passed")
     path = core_path("1")
     assert path.minutes_left == left and (path.next and path.next.exercise) == next_one
     assert f"{len(done)} of 3 exercises done, about {left} of 37" in repr(path)
@@ -78,7 +79,8 @@ def test_minutes_left_and_where_to_go_on(chapter, done, left, next_one):
 
 
 def test_a_seen_solution_counts_as_done(chapter):
-    progress.current().record("1.1", "seen")
+    with progress.current().change() as change:
+        change.record("1.1", "seen")
     assert core_path("1").next.exercise == "1.2"
 
 
@@ -86,7 +88,8 @@ def test_what_was_found_last(chapter):
     bet = predict("1.a", "How many <b>?", ["few", "many"])
     bet.place([75, 25])
     bet.settle("many")
-    progress.current().record("1.1", "passed")
+    with progress.current().change() as change:
+        change.record("1.1", "passed")
     assert repr(core_path("1")).endswith(
         "Last prediction: How many <b>? “many”, for 2.00 bits. Last exercise passed: 1.1, n-gram counts."
     )
@@ -192,9 +195,9 @@ def test_a_page_without_chapters():
 
 def test_what_was_done_is_on_the_page(both_chapters, monkeypatch, tmp_path):
     monkeypatch.setenv("COURSE_WORK", str(tmp_path / "my_work"))
-    store = progress.current()
-    store.record("1.1", "passed")
-    store.record("1.2", "seen")
+    with progress.current().change() as change:
+        change.record("1.1", "passed")
+        change.record("1.2", "seen")
     quiz("0").answer(0, [choice.right for choice in questions("0")[0].choices].index(True))
     for id, chips, result in [("1.a", [50, 50], "a"), ("1.b", [25, 75], "a")]:
         bet = predict(id, f"Question <{id}>?", ["a", "b"])

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from course_utils.learner import progress
-from course_utils.learner.predict import cost, counted, predict, running_average, uniform
+from course_utils.learner.predict import cost, predict, running_average, scored_bets, uniform
 
 pytestmark = pytest.mark.usefixtures("in_memory")
 
@@ -21,6 +21,10 @@ def work(monkeypatch, tmp_path):
 
 def ask(id="1.pairs", options=OPTIONS):
     return predict(id, "How many pairs are new?", options)
+
+
+def counted():
+    return scored_bets(progress.current().read())
 
 
 def restart():
@@ -138,8 +142,8 @@ def test_two_widgets_of_one_prediction_are_one_bet():
 @pytest.mark.parametrize(
     ("chips", "says"),
     [
-        ([25, 25, 25, 24], "99 chips lie on the options"),
-        ([100, 100, 0, 0], "200 chips"),
+        ([25, 25, 25, 24], "a bet is of 100 chips, no more, no fewer; got 99"),
+        ([100, 100, 0, 0], "got 200"),
         ([110, -10, 0, 0], "one whole number of chips, 0 or more"),
         ([50, 50], "one whole number"),
         ([33.3, 33.3, 33.4, 0], "one whole number"),
@@ -162,7 +166,7 @@ def test_options_that_make_no_prediction_are_refused(options):
 
 
 def test_an_unknown_result_is_refused():
-    with pytest.raises(ValueError, match=r"'most' came; the options are “under 25 %”"):
+    with pytest.raises(ValueError, match=r"the options are “under 25 %”.*; got 'most'"):
         ask().settle("most")
 
 

@@ -2,12 +2,21 @@
 
 import errno
 import json
+import threading
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from course_utils.learner import progress
-from course_utils.learner.checks import CHECKS, check
-from course_utils.learner.progress import Progress
+from course_utils.learner.checks import CHECKS, asked_again, check, help_me
+from course_utils.learner.core_path import core_path
+from course_utils.learner.passages import Passage, Text
+from course_utils.learner.predict import predict
+from course_utils.learner.progress import ProgressFile
+from course_utils.learner.progress_page import progress_page
+from course_utils.learner.quiz import quiz, recall
+from course_utils.learner.shannon_game import ShannonGame
 
 WRONG = CHECKS["1.1"].mistakes[0].answer
 
@@ -33,22 +42,28 @@ def nothing_open(monkeypatch, tmp_path):
     monkeypatch.setattr(progress, "_opened", {})
 
 
+def record(file, exercise, *statuses):
+    """Note them one by one; the problem that the last change met."""
+    for status in statuses:
+        with file.change() as change:
+            change.record(exercise, status)
+    return change.problem
+
+
 def write(file, content):
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
 
 
 def test_what_is_recorded_is_there_again(file):
-    store = Progress(file)
-    for status in ("not yet", "mistake", "wrong", "error", "seen", "passed"):
-        store.record("1.1", status)
-    again = Progress(file)
+    record(ProgressFile(file), "1.1", "not yet", "mistake", "wrong", "error", "seen", "passed")
+    again = ProgressFile(file).read()
     assert (again.attempts("1.1"), again.passed("1.1"), again.seen("1.1")) == (3, True, True)
     assert (again.attempts("1.2"), again.passed("1.2"), again.seen("1.2")) == (0, False, False)
 
 
 def test_a_person_can_read_it(file):
-    Progress(file).record("1.1", "wrong")
+    record(ProgressFile(file), "1.1", "wrong")
     assert file.read_text(encoding="utf-8").splitlines() == [
         "{",
         ' "version": 1,',
@@ -64,28 +79,64 @@ def test_a_person_can_read_it(file):
 
 
 def test_two_kernels_add_up(file):
-    one, other = Progress(file), Progress(file)
-    one.record("1.1", "wrong")
-    other.record("0.1", "passed")
-    one.record("1.1", "wrong")
-    assert Progress(file).attempts("1.1") == 2 and Progress(file).passed("0.1")
+    one, other = ProgressFile(file), ProgressFile(file)
+    record(one, "1.1", "wrong")
+    record(other, "0.1", "passed")
+    record(one, "1.1", "wrong")
+    both = ProgressFile(file).read()
+    assert both.attempts("1.1") == 2 and both.passed("0.1")
+
+
+def test_a_kernel_waits_while_another_changes_the_file(file):
+    one, other = ProgressFile(file), ProgressFile(file)
+    with one.change() as change:
+        change.record("1.1", "wrong")
+        waiting = threading.Thread(target=record, args=(other, "1.1", "wrong"))
+        waiting.start()
+        waiting.join(0.3)  # time enough to write, were there no lock
+    waiting.join()
+    assert ProgressFile(file).read().attempts("1.1") == 2
+
+
+def test_without_a_lock_all_goes_on(file, monkeypatch):
+    def fail(*_, **__):
+        raise NotImplementedError("this file system has no locks")
+
+    monkeypatch.setattr(progress.FileLock, "acquire", fail)
+    assert record(ProgressFile(file), "1.1", "wrong") == "" and ProgressFile(file).read().attempts("1.1") == 1
+
+
+def test_a_change_that_fails_changes_nothing(file):
+    for store in (ProgressFile(file), ProgressFile()):
+        record(store, "1.1", "wrong")
+        with pytest.raises(ZeroDivisionError), store.change() as change:
+            change.record("1.1", "wrong")
+            change.record_answer("0.bits", "8 bits", 1 / 0)
+        assert store.read().attempts("1.1") == 1
+
+
+def test_a_snapshot_stays_as_it_was(file):
+    for store in (ProgressFile(file), ProgressFile()):
+        before = store.read()
+        record(store, "1.1", "wrong")
+        assert before.attempts("1.1") == 0
 
 
 def test_other_parts_of_the_file_are_kept(file):
     write(file, {"version": 7, "exercises": {}, "later": [1]})
-    Progress(file).record("1.1", "passed")
+    record(ProgressFile(file), "1.1", "passed")
     state = json.loads(file.read_text(encoding="utf-8"))
     assert (state["version"], state["later"]) == (7, [1])
 
 
-def test_an_older_file_is_brought_up_to_date(file, capsys):
+def test_an_older_file_is_brought_up_to_date(file):
     write(file, {"exercises": {"1.1": {"passed": True}}})
-    store = Progress(file)
-    assert store.passed("1.1") and store.attempts("1.1") == 0
-    store.record("1.1", "wrong")
+    store = ProgressFile(file)
+    before = store.read()
+    assert before.passed("1.1") and before.attempts("1.1") == 0 and before.problem == ""
+    assert record(store, "1.1", "wrong") == ""
     state = json.loads(file.read_text(encoding="utf-8"))
     assert state == {"version": 1, "exercises": {"1.1": {"tries": 1, "passed": True, "seen": False}}}
-    assert capsys.readouterr().out == ""
 
 
 GOOD = {"tries": 2, "passed": True, "seen": False}
@@ -142,27 +193,28 @@ BET = {
     ],
     ids=repr,
 )
-def test_a_damaged_file_is_set_aside(file, content, capsys):
+def test_a_damaged_file_is_set_aside(file, content):
     write(file, content)
     damaged = file.read_bytes()
-    store = Progress(file)
-    said = capsys.readouterr().out
-    assert said.count("\n") == 1 and "progress.damaged-1.json" in said
+    store = ProgressFile(file)
+    found = store.read()
+    assert "it is kept as progress.damaged-1.json" in found.problem and "\n" not in found.problem
     assert file.with_name("progress.damaged-1.json").read_bytes() == damaged
-    assert store.attempts("1.1") == 0
-    assert store.passed("1.2") == (b"1.2" in damaged)  # what is right in it goes on
-    assert store.predictions() == {} and store.last_passed() is None
-    assert store.answer("0.bits") == {"choices": [], "right": False}
-    store.record("1.1", "wrong")
-    assert Progress(file).attempts("1.1") == 1 and capsys.readouterr().out == ""
+    for whole in (found, ProgressFile(file).read()):  # what is right in it goes on, in every kernel
+        assert whole.attempts("1.1") == 0
+        assert whole.passed("1.2") == (b"1.2" in damaged)
+        assert whole.predictions() == {} and whole.last_passed() is None
+        assert whole.answer("0.bits") == {"choices": [], "right": False}
+    assert record(store, "1.1", "wrong") == ""
+    again = ProgressFile(file).read()
+    assert again.attempts("1.1") == 1 and again.problem == ""
 
     write(file, b"{")
-    Progress(file)
-    assert "progress.damaged-2.json" in capsys.readouterr().out
+    assert "progress.damaged-2.json" in ProgressFile(file).read().problem
     assert file.with_name("progress.damaged-1.json").read_bytes() == damaged
 
 
-def test_one_damaged_part_costs_no_other(file, capsys):
+def test_one_damaged_part_costs_no_other(file):
     write(
         file,
         {
@@ -173,78 +225,77 @@ def test_one_damaged_part_costs_no_other(file, capsys):
             "later": [1],
         },
     )
-    store = Progress(file)
-    assert capsys.readouterr().out.count("\n") == 1
-    assert store.passed("1.1") and store.predictions() == {"1.a": BET}
-    assert store.answer("0.bits")["right"] and store.answer("0.model")["choices"] == []
-    store.record("1.2", "wrong")
+    store = ProgressFile(file)
+    found = store.read()
+    assert "progress.damaged-1.json" in found.problem
+    assert found.passed("1.1") and found.predictions() == {"1.a": BET}
+    assert found.answer("0.bits")["right"] and found.answer("0.model")["choices"] == []
+    record(store, "1.2", "wrong")
     assert json.loads(file.read_text(encoding="utf-8"))["later"] == [1]
 
 
 def test_predictions_and_answers_are_there_again(file):
-    store = Progress(file)
-    store.place("1.a", "Which?", {"a": 60, "b": 40})
-    store.place("1.a", "Which?", {"a": 0, "b": 100})
-    store.settle("1.a", "Which?", "a", ["a", "b"])
-    store.record_answer("0.bits", "8 bits", False)
-    store.record_answer("0.bits", "8 bits", False)
-    store.record_answer("0.bits", "3 bits", True)
-    again = Progress(file)
+    with ProgressFile(file).change() as change:
+        change.place("1.a", "Which?", {"a": 60, "b": 40})
+        change.place("1.a", "Which?", {"a": 0, "b": 100})
+        change.settle("1.a", "Which?", "a", ["a", "b"])
+        change.record_answer("0.bits", "8 bits", False)
+        change.record_answer("0.bits", "8 bits", False)
+        change.record_answer("0.bits", "3 bits", True)
+    again = ProgressFile(file).read()
     assert again.prediction("1.a") | {"placed": BET["placed"]} == BET
     assert again.answer("0.bits") == {"choices": ["8 bits", "3 bits"], "right": True}
-    assert again.prediction("1.b") == progress.OPEN
+    assert again.prediction("1.b") == progress.NO_BET
 
 
 def test_the_exercise_passed_last_is_one_that_had_not_passed_before(file):
-    store = Progress(file)
     for exercise in ("1.2", "1.1", "1.2"):
-        store.record(exercise, "passed")
-    assert Progress(file).last_passed() == "1.1"
+        record(ProgressFile(file), exercise, "passed")
+    assert ProgressFile(file).read().last_passed() == "1.1"
 
 
 def test_another_kernels_work_is_seen(tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_WORK", str(tmp_path / "my_work"))
-    here, there = progress.current(), Progress(tmp_path / "my_work" / ".course" / "progress.json")
-    there.place("1.a", "Which?", {"a": 60, "b": 40})
-    assert progress.current() is here and here.prediction("1.a")["chips"] == {"a": 60, "b": 40}
+    here, there = progress.current(), ProgressFile(tmp_path / "my_work" / ".course" / "progress.json")
+    with there.change() as change:
+        change.place("1.a", "Which?", {"a": 60, "b": 40})
+    assert progress.current() is here and here.read().prediction("1.a")["chips"] == {"a": 60, "b": 40}
 
 
-def test_a_read_only_disk_is_told_of_once(file, full_disk, capsys):
-    store = Progress(file)
-    for _ in range(3):
-        store.record("1.1", "wrong")
-    assert store.attempts("1.1") == 3
-    said = capsys.readouterr().out
-    assert said.count("\n") == 1 and "Read-only file system" in said and "until this kernel stops" in said
+def test_a_read_only_disk_is_told_of_once(file, full_disk):
+    store = ProgressFile(file)
+    problem = record(store, "1.1", "wrong")
+    assert "Read-only file system" in problem and "until this kernel stops" in problem
+    assert record(store, "1.1", "wrong", "wrong") == "" and store.read().attempts("1.1") == 3
 
 
-def test_a_damaged_file_on_a_read_only_disk(file, full_disk, capsys):
+def test_a_damaged_file_on_a_read_only_disk(file, full_disk):
     write(file, b"{")
-    Progress(file).record("1.1", "wrong")
-    assert capsys.readouterr().out.count("\n") == 1
-    assert file.read_bytes() == b"{"
+    store = ProgressFile(file)
+    assert "is damaged and can't be moved (Read-only file system)" in record(store, "1.1", "wrong")
+    assert file.read_bytes() == b"{" and store.read().attempts("1.1") == 1
 
 
-def test_a_folder_in_its_place(file, capsys):
+def test_a_folder_in_its_place(file):
     file.mkdir(parents=True)
-    store = Progress(file)
-    store.record("1.1", "wrong")
-    assert store.attempts("1.1") == 1 and capsys.readouterr().out.count("\n") == 1
+    store = ProgressFile(file)
+    assert "can't be read" in record(store, "1.1", "wrong")
+    assert store.read().attempts("1.1") == 1 and store.read().problem == ""
 
 
 def test_where_it_lies(tmp_path, monkeypatch):
-    assert progress.current().file is None
+    assert progress.current().path is None
     inside = tmp_path / "my_work" / "deeper"
     inside.mkdir(parents=True)
     monkeypatch.chdir(inside)
-    assert progress.current().file == tmp_path / "my_work" / ".course" / "progress.json"
+    assert progress.current().path == tmp_path / "my_work" / ".course" / "progress.json"
     monkeypatch.setenv("COURSE_WORK", str(tmp_path / "elsewhere"))
-    assert progress.current().file == tmp_path / "elsewhere" / ".course" / "progress.json"
+    assert progress.current().path == tmp_path / "elsewhere" / ".course" / "progress.json"
 
 
 def test_outside_my_work_nothing_is_written(tmp_path):
     check("1.1", WRONG)
-    assert progress.current().attempts("1.1") == 1
+    assert progress.current().read().attempts("1.1") == 1
     assert list(tmp_path.iterdir()) == []
 
 
@@ -255,3 +306,87 @@ def test_a_new_kernel_goes_on_where_the_old_one_was(tmp_path, monkeypatch):
         progress._opened.clear()
         helps.append(len(check("1.1", WRONG).help))
     assert helps == [0, 1, 2]
+
+
+# ---- requests: what a learner does, and what each costs ---------------------------------------------------
+
+
+def game():
+    return ShannonGame(
+        {"t": Text([Passage("key", "", "x" * 60, "aba")], "ab", [], lambda *_: np.zeros((0, 3)))}
+    )
+
+
+def click(widget, **request):
+    """What a click in the page does."""
+    widget._answer(widget, {"id": "v/0"} | request, [])
+    return widget
+
+
+def guess(widget):
+    return click(widget, text="t", passage="key", ranks=[1], wrong="", shown=0, known=False, go="")
+
+
+# what makes something, and what is then done with it: both are requests
+REQUESTS = {
+    "check": (lambda: None, lambda _: check("1.1", WRONG)),
+    "help": (lambda: None, lambda _: help_me("1.1")),
+    "variants": (lambda: None, lambda _: asked_again()),
+    "core path": (lambda: None, lambda _: core_path("1")),
+    "progress page": (lambda: None, lambda _: progress_page()),
+    "recall": (lambda: None, lambda _: recall("1")),
+    "quiz": (lambda: None, lambda _: quiz("1")),
+    "answer": (lambda: quiz("1"), lambda made: click(made, question=0, choice=0)),
+    "bet": (lambda: None, lambda _: predict("1.a", "Which?", ["a", "b"])),
+    "place": (lambda: predict("1.a", "Which?", ["a", "b"]), lambda made: click(made, chips=[60, 40])),
+    "settle": (lambda: predict("1.a", "Which?", ["a", "b"]), lambda made: made.settle("a")),
+    "game": (lambda: None, lambda _: game()),
+    "guess": (game, guess),
+}
+WRITING = {"check", "help", "answer", "place", "settle", "guess"}
+
+
+@pytest.fixture
+def work(monkeypatch, tmp_path):
+    monkeypatch.setenv("COURSE_WORK", str(tmp_path / "my_work"))
+    record(progress.current(), "1.2", "wrong")
+    return tmp_path / "my_work" / ".course" / "progress.json"
+
+
+def shown(made):
+    """All that a learner sees of it."""
+    return repr(made) + str(getattr(made, "shown", ""))
+
+
+@pytest.mark.parametrize("request_", REQUESTS)
+def test_a_request_reads_the_file_once_and_writes_it_at_most_once(request_, work, monkeypatch):
+    before, act = REQUESTS[request_]
+    made, reads, writes = before(), [], []
+    read, write = Path.read_text, progress.write_atomic
+    monkeypatch.setattr(
+        Path, "read_text", lambda path, *args, **named: reads.append(path) or read(path, *args, **named)
+    )
+    monkeypatch.setattr(progress, "write_atomic", lambda *file: writes.append(file) or write(*file))
+    shown(act(made))
+    assert reads.count(work) == 1 and len(writes) == (request_ in WRITING)
+
+
+@pytest.mark.parametrize("request_", REQUESTS)
+def test_a_problem_reaches_the_learner(request_, work, capsys):
+    before, act = REQUESTS[request_]
+    made = before()
+    work.write_text("{")
+    assert "it is kept as progress.damaged-1.json" in shown(act(made))
+    assert capsys.readouterr().out == "" and "damaged" not in shown(act(made))
+
+
+@pytest.mark.parametrize("request_", ["answer", "place", "settle", "guess"])
+def test_a_click_is_drawn_once(request_, work):
+    before, act = REQUESTS[request_]
+    made, drawn = before(), []
+    made.observe(drawn.append, "shown")
+    calls = []
+    view = made.view
+    object.__setattr__(made, "view", lambda: calls.append(1) or view())
+    act(made)
+    assert len(calls) == len(drawn) == 1

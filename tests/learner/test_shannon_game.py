@@ -19,8 +19,8 @@ from course_utils.learner.passages import (
     course_texts,
     cut,
 )
-from course_utils.learner.progress import Progress
-from course_utils.learner.shannon_game import KEPT, ShannonGame, shannon_game
+from course_utils.learner.progress import ProgressFile
+from course_utils.learner.shannon_game import ENTRY, ShannonGame, shannon_game
 from course_utils.measuring.entropy import ALPHABET_27, bootstrap_interval, corrected_bounds, letters_27
 from course_utils.ngrams import NGramModel
 from course_utils.tokenizers import ByteTokenizer
@@ -48,7 +48,7 @@ def small_texts():
 
 @pytest.fixture
 def game():
-    return ShannonGame(small_texts(), Progress())
+    return ShannonGame(small_texts(), ProgressFile())
 
 
 def play(game, ranks, **more):
@@ -129,10 +129,10 @@ def test_what_is_no_passage_is_refused():
         Text(PASSAGES, "ab", [], flat_bits)
     with pytest.raises(ValueError, match="at least one passage"):
         Text([], "ab", [], flat_bits)
-    with pytest.raises(ValueError, match="at least one; none came"):
-        ShannonGame({}, Progress())
-    with pytest.raises(ValueError, match=r"2 models and each of 60 .*shape \(1, 2\)"):
-        ShannonGame({"one": Text(PASSAGES, "abc", ["a", "b"], lambda *_: [[1, 2]])}, Progress())
+    with pytest.raises(ValueError, match="at least one text; got none"):
+        ShannonGame({}, ProgressFile())
+    with pytest.raises(ValueError, match=r"2 models and each of 60 .*got an array of shape \(1, 2\)"):
+        ShannonGame({"one": Text(PASSAGES, "abc", ["a", "b"], lambda *_: [[1, 2]])}, ProgressFile())
 
 
 # ---- counting -------------------------------------------------------------------------------------
@@ -237,11 +237,11 @@ def test_what_is_no_game_is_refused_and_changes_nothing(game, wrong):
 
 def test_a_restart_loses_nothing(tmp_path):
     file = tmp_path / "progress.json"
-    game = ShannonGame(small_texts(), Progress(file))
+    game = ShannonGame(small_texts(), ProgressFile(file))
     play(game, [1, 2, 1], wrong="c" if game.passage.hidden[3] != "c" else "b", shown=1)
-    kept = json.loads(file.read_text("utf-8"))[KEPT]["small"][game.passage.key]
+    kept = json.loads(file.read_text("utf-8"))[ENTRY]["small"][game.passage.key]
     assert kept["guesses"] == "1 2 1"  # a line for a person to read
-    again = ShannonGame(small_texts(), Progress(file))
+    again = ShannonGame(small_texts(), ProgressFile(file))
     assert again.passage == game.passage
     for name in ("ranks", "wrong", "shownHere", "sentence"):
         assert again.shown[name] == game.shown[name]
@@ -257,11 +257,11 @@ def test_without_a_work_folder_it_is_kept_in_memory(tmp_path, monkeypatch):
 
 def test_the_furthest_of_two_games_on_one_file_stays(tmp_path):
     file = tmp_path / "progress.json"
-    one, two = (ShannonGame(small_texts(), Progress(file)) for _ in range(2))
+    one, two = (ShannonGame(small_texts(), ProgressFile(file)) for _ in range(2))
     play(one, [1, 2, 3])
     shown = play(two, [2])
     assert shown["ranks"] == [1, 2, 3]
-    assert json.loads(file.read_text("utf-8"))[KEPT]["small"][one.passage.key]["guesses"] == "1 2 3"
+    assert json.loads(file.read_text("utf-8"))[ENTRY]["small"][one.passage.key]["guesses"] == "1 2 3"
 
 
 @pytest.mark.parametrize(
@@ -269,17 +269,18 @@ def test_the_furthest_of_two_games_on_one_file_stays(tmp_path):
 )
 def test_an_edited_file_costs_only_what_was_edited(tmp_path, damaged):
     file = tmp_path / "progress.json"
-    file.write_text(json.dumps({"version": 1, "exercises": {}, KEPT: damaged}))
-    game = ShannonGame(small_texts(), Progress(file))
+    file.write_text(json.dumps({"version": 1, "exercises": {}, ENTRY: damaged}))
+    game = ShannonGame(small_texts(), ProgressFile(file))
     is_passage = bool(damaged) and damaged["small"] != 3
     assert ("1 passage cut short or edited" in game.shown["notice"]) == is_passage
     play(game, [1, 1])
-    assert ShannonGame(small_texts(), Progress(file)).result().guessed == 2
+    assert ShannonGame(small_texts(), ProgressFile(file)).result().guessed == 2
 
 
 def test_a_disk_that_cannot_be_written_is_told_in_the_widget(tmp_path, capsys):
     folder = tmp_path / "my_work"
-    game = ShannonGame(small_texts(), Progress(folder / "progress.json"))
+    game = ShannonGame(small_texts(), ProgressFile(folder / "progress.json"))
+    play(game, [1])
     shutil.rmtree(folder)
     folder.write_text("a file where the folder was")
     shown = play(game, [1, 1])
@@ -305,7 +306,7 @@ def test_the_picture(game, guesses):
 
 def test_the_courses_own_game():
     """Fits 1- to 7-grams as the chapter does: the guesses a rank needs exist, and sizes hold."""
-    game = shannon_game(kept=Progress())
+    game = shannon_game(file=ProgressFile())
     assert game.text == SCOREBOARD
     bits = np.frombuffer(game.shown["bits"], dtype=np.float32).reshape(7, 50)
     assert 4 < bits[0].mean() < 6 and bits[6].mean() < bits[0].mean() - 1

@@ -16,6 +16,7 @@ from pathlib import Path
 from course_utils.learner import exercises, progress
 from course_utils.learner.checks.engine import Check
 from course_utils.learner.checks.verdict import Help, Verdict
+from course_utils.learner.progress import Snapshot
 
 
 def discover() -> dict[str, Check]:
@@ -56,12 +57,13 @@ def check(exercise_id: str, answer: Callable) -> Verdict:
     """
     exercise = find(exercise_id)
     verdict = exercise.run(answer)
-    store = progress.current()
-    store.record(exercise_id, verdict.status)
+    with progress.current().change() as change:
+        change.record(exercise_id, verdict.status)
+    verdict = replace(verdict, sentence=f"{verdict.sentence} {change.problem}".strip())
     if verdict.status in ("passed", "not yet"):
         return verdict
     steps = (_hint(exercise), _worked_example(exercise))
-    return replace(verdict, help=steps[: max(store.attempts(exercise_id) - 1, 0)])
+    return replace(verdict, help=steps[: max(change.attempts(exercise_id) - 1, 0)])
 
 
 def help_me(exercise_id: str) -> Help:
@@ -70,28 +72,33 @@ def help_me(exercise_id: str) -> Help:
     Wrong answers have climbed the same ladder. Who reads the solution before an answer has passed meets a
     variant of the exercise in a later chapter. Raises ValueError for an unknown id.
     """
-    exercise, store = find(exercise_id), progress.current()
-    if not store.passed(exercise_id):
-        store.record(exercise_id, "helped")
-        if (tries := store.attempts(exercise_id)) <= 3:
-            return Help(_hint(exercise) if tries == 2 else _worked_example(exercise))
-    store.record(exercise_id, "seen")
-    return Help(
-        f"**A solution of {exercise_id}.** Others are as good. Read it, close it, and write your own.\n\n"
-        f"```python\n{exercise.solution}```"
-    )
+    exercise = find(exercise_id)
+    with progress.current().change() as change:
+        if not change.passed(exercise_id):
+            change.record(exercise_id, "helped")
+        tries = change.attempts(exercise_id)
+        if change.passed(exercise_id) or tries > 3:
+            change.record(exercise_id, "seen")
+            step = (
+                f"**A solution of {exercise_id}.** Others are as good. Read it, close it, and write your own."
+                f"\n\n```python\n{exercise.solution}```"
+            )
+        else:
+            step = _hint(exercise) if tries == 2 else _worked_example(exercise)
+    return Help(f"{step}\n\n{change.problem}".strip())
 
 
 def asked_again() -> Help:
     """Ask the variants of the exercises whose solutions were seen, until each has passed."""
-    return Help("\n\n".join(map(_question, due())) or "Nothing is left to ask again.")
+    snapshot = progress.current().read()
+    questions = "\n\n".join(map(_question, due(snapshot))) or "Nothing is left to ask again."
+    return Help(f"{questions}\n\n{snapshot.problem}".strip())
 
 
-def due() -> list[Check]:
+def due(snapshot: Snapshot) -> list[Check]:
     """Find the variants that wait: their exercise's solution was seen, and they have not passed yet."""
-    store = progress.current()
     variants = [check for check in CHECKS.values() if check.variant_of]
-    return [check for check in variants if store.seen(check.variant_of) and not store.passed(check.id)]
+    return [check for check in variants if snapshot.seen(check.variant_of) and not snapshot.passed(check.id)]
 
 
 def _question(variant: Check) -> str:
