@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 
 from course_utils.learner import progress
 from course_utils.learner.progress import CHIPS, NO_BET, Snapshot
-from course_utils.widgets.base import Widget, plural, visible
+from course_utils.widgets.base import Widget
+from course_utils.widgets.words import plural, visible
 
 HALF_A_CHIP = 0.5  # what 0 chips count as in an average, which infinitely many bits would end for ever
 

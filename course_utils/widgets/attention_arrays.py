@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from course_utils.widgets.base import quoted
+from course_utils.widgets.words import quoted
 
 LONGEST = 512  # tokens on a side
 FULL, MASKED = 254, 255  # the byte of weight 1, and the byte of a key that may not be attended to

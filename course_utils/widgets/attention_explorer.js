@@ -9,7 +9,6 @@ const HOWS = { ablate: "ablate (all weights 0)", uniform: "force to uniform", di
 const RENORMALISE = "divide the others by what is left";
 
 const asBytes = (data) => data && new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-const range = (n) => Array.from({ length: n }, (_, i) => i);
 const strongest = (row) => row.reduce((best, w, i) => (w > (row[best] || 0) ? i : best), 0);
 
 function render({ model, el }) {
@@ -48,13 +47,13 @@ function render({ model, el }) {
   const sentence = sentencePart({ query: (query) => ask({ query }), key: moveTo,
     hover: (query) => hover(query === null ? null : { query, key: null }) });
   const grid = gridPart({
-    move: (down, right) => chooseHead(clamp(state.head + right, now().n_heads), clamp(state.layer + down, now().layers.length)),
+    move: (down, right) => chooseHead(within(state.head + right, now().n_heads), within(state.layer + down, now().layers.length)),
     pick: (head, layer) => chooseHead(head, layer, true), toggle: () => chooseHead(state.head, state.layer, true) });
   const entropies = element("div", { class: "ae-entropies", role: "listbox", "aria-multiselectable": "true" });
   const allHeads = element("div", {}, heading("All heads: a row a layer, a column a head"), grid.root,
     heading("Entropy of this row in bits, by head of the layer"), entropies);
   const map = mapPart({
-    move: (down, right) => (down ? ask({ query: clamp(state.query + down, now().tokens.length) }) : moveTo(clamp(keyInFocus() + right, nKeys()))),
+    move: (down, right) => (down ? ask({ query: within(state.query + down, now().tokens.length) }) : moveTo(within(keyInFocus() + right, nKeys()))),
     pick: (at) => { ask({ query: at.query }); moveTo(at.key); }, hover });
   const mapTitle = heading();
   const caption = element("p", { class: "ae-caption" });

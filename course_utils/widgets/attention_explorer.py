@@ -20,7 +20,8 @@ from course_utils.widgets.attention_arrays import (
     row_entropy,
     without,
 )
-from course_utils.widgets.base import SIGNS, Widget, plural, quoted, visible
+from course_utils.widgets.base import Widget
+from course_utils.widgets.words import SIGNS, plural, quoted, visible
 
 WHOLE = 256  # up to so many tokens every layer crosses at the start; above, the layer in view
 SMALL = 48  # width of a small map that crosses in place of a layer

@@ -8,7 +8,7 @@ const LONG = 64; // the lines of a longer text stand close, and it scrolls
 const WINDOW = 32; // queries and keys of the heat map when zoomed in
 const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
-const clamp = (at, n) => Math.min(Math.max(at, 0), n - 1);
+const within = (at, n) => clamp(at, 0, n - 1);
 const inSigns = (text) => visible(text).map((node) => node.textContent).join(""); // one node, not one a sign
 const pixels = (box) => Object.fromEntries(Object.entries(box).map(([name, value]) => [name, `${value}px`]));
 
@@ -25,17 +25,6 @@ function picture(bytes, width, height) {
   for (let i = 0; i < bytes.length; i++) colours[i] = COLOURS[bytes[i]];
   canvas.getContext("2d").putImageData(image, 0, 0);
   return canvas;
-}
-
-/** A canvas made so large and empty, to draw on in CSS pixels. */
-function sheet(canvas, width, height) {
-  const ratio = window.devicePixelRatio || 1;
-  canvas.width = Math.ceil(width * ratio);
-  canvas.height = Math.ceil(height * ratio);
-  Object.assign(canvas.style, pixels({ width, height }));
-  const context = canvas.getContext("2d");
-  context.scale(ratio, ratio);
-  return context;
 }
 
 /** Fine diagonal lines: what is masked. */
@@ -157,8 +146,8 @@ function gridPart(on) {
     event.preventDefault();
     on.toggle();
   });
-  canvas.addEventListener("click", (event) => on.pick(clamp(Math.floor(event.offsetX / step), size.n_heads),
-    clamp(Math.floor(event.offsetY / step), size.n_layers)));
+  canvas.addEventListener("click", (event) => on.pick(within(Math.floor(event.offsetX / step), size.n_heads),
+    within(Math.floor(event.offsetY / step), size.n_layers)));
 
   /**
    * maps: of each layer a picture with its heads below each other, `rows` high and `columns` wide each
@@ -230,8 +219,8 @@ function mapPart(on) {
   let part = null; // what is in view: cells of `cell` pixels, from query q0 and key k0 on
 
   arrowKeys(canvas, on.move);
-  const under = (event) => ({ query: part.q0 + clamp(Math.floor(event.offsetY / part.cell), part.nq),
-    key: part.k0 + clamp(Math.floor(event.offsetX / part.cell), part.nk) });
+  const under = (event) => ({ query: part.q0 + within(Math.floor(event.offsetY / part.cell), part.nq),
+    key: part.k0 + within(Math.floor(event.offsetX / part.cell), part.nk) });
   canvas.addEventListener("pointermove", (event) => { if (event.pointerType !== "touch") on.hover(under(event)); });
   canvas.addEventListener("pointerleave", () => on.hover(null));
   canvas.addEventListener("click", (event) => on.pick(under(event)));

@@ -1,11 +1,12 @@
-"""The base of every widget: one front-end module, one sentence, one picture.
+"""The base of every widget: its state, one front-end module, one sentence, one picture.
 
 A widget is three things to its readers: a live view (drawn by the `.js` file beside the `.py` file),
 a sentence with its numbers (`describe`), and a picture that stays in the notebook when no kernel runs
 (`picture`). Screen readers, tests, nbval and `repr` all use the sentence.
 
-The way of a click: JavaScript sends a request (a dict) → `handle(request)` changes the widget → `show()`
-puts `view()` and the sentence into the one synchronised trait, `shown` → JavaScript draws it.
+The way of a click: JavaScript sends a request (a dict) → `handle` reads it by the declared state, or refuses
+it → `compute` finds what follows → `show` puts the state, `view()` and the sentence into the synchronised
+trait `shown` → JavaScript draws it. What never changes crosses once, in the trait `fixed`.
 """
 
 import sys
@@ -18,9 +19,11 @@ import traitlets
 from matplotlib.figure import Figure
 
 from course_utils.measuring.plots import picture_html, png
-from course_utils.tokenizers import whole_characters
+from course_utils.widgets.state import After, Spec, Text, merged
+from course_utils.widgets.words import ISOLATES, error_in_words, visible
 
 HERE = Path(__file__).parent
+KIT = tuple(f"kit/{name}" for name in ("dom", "canvas", "keys", "kernel", "frame", "fields"))
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 KEPT = 200  # characters of the context that are kept: far more than any order looks at
 
@@ -32,76 +35,27 @@ def _beside(module: str, suffix: str) -> str:
     return path.read_text(encoding="utf-8") if path and path.exists() else ""
 
 
-def visible(text: str) -> str:
-    """Text that any browser can receive: a byte that is no UTF-8 on its own becomes ‹C3›.
-
-    Python decodes such a byte to a lone surrogate (`errors="surrogateescape"`), which JSON on its way to
-    the browser can't carry; the other lone surrogates become ‹D83D› by the same rule.
-    """
-    return "".join(
-        f"‹{ord(c) - 0xDC00 if 0xDC80 <= ord(c) <= 0xDCFF else ord(c):X}›"
-        if 0xD800 <= ord(c) <= 0xDFFF
-        else c
-        for c in text
-    )
-
-
-def text_of(data: bytes) -> str:
-    """The bytes of a token as text; a byte that is no whole character becomes ‹C3›."""
-    return visible(data.decode("utf-8", "surrogateescape"))
-
-
-# blanks and control characters, which a reader can't see (and HTML can't hold: NUL becomes �)
-SIGNS = {code: f"‹{code:02X}›" for code in [*range(32), 127]} | {
-    ord(" "): "·",
-    ord("\n"): "⏎",
-    ord("\t"): "⇥",
-}
-
-
-def quoted(text: str) -> str:
-    """Text for a sentence, in quotes, with a sign for each blank and control character."""
-    return f"“{visible(text).translate(SIGNS)}”"
-
-
-def plural(n: int, noun: str) -> str:
-    """1 token, 2,000 tokens."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
-
-
 def readable(context: str, cut: int = 0) -> tuple[str, str]:
     """The context without what no model can read, and a notice of what was left out."""
-    notices = []
-    if len(context) + cut > KEPT:
-        notices.append(
-            f"{len(context) + cut:,} characters came; the last {KEPT} are used, and no order looks at more."
-        )
-        context = context[-KEPT:]
-    whole, left_out = whole_characters(context)
-    return whole, " ".join(notices + left_out)
-
-
-def last_bytes(text: str, cut: int, n: int) -> tuple[str, str]:
-    """The last n bytes of a text, in whole characters, and a notice of what was left out; `cut` characters
-    before the text did not come along."""
-    whole, notices = whole_characters(text)
-    kept = whole.encode()[-n:].decode(errors="ignore")  # half a character may stand at the start
-    if cut or kept != whole:
-        came = f"{len(text) + cut:,} characters came"
-        notices.insert(0, f"{came}; the last {len(kept)} are read, as if nothing stood before them.")
-    return kept, " ".join(notices)
+    text, notices = Text(KEPT, why=", and no order looks at more").cropped("context", context, cut)
+    return text, " ".join(notices)
 
 
 class Widget(anywidget.AnyWidget):
-    """Subclass it in a module with a `.js` file of the same name beside it, and write the four methods.
+    """Subclass it in a module with a `.js` file of the same name beside it.
 
-    The `.js` file ends in `export default { render }`; what `base.js` defines is in its scope (`frame`,
-    `chooser`, `element`, `visible`, ...). A `.css` file beside it is optional. `scripts` names further `.js`
-    files of this folder that come before its own.
+    The constructor checks what it is given, keeps it in attributes, and declares the state in its last line:
+
+        super().__init__(order=Choice([2, 3, 4]), text=Text(200, start="To be"))
+
+    `self.state` has the values now, `self.found` what `compute` found for them. The `.js` file ends in
+    `export default { render }`; the files of `kit/` are in its scope. A `.css` file beside it is optional.
+    `scripts` names further `.js` files of this folder that come before its own, such as "kit/strip".
     """
 
     scripts: tuple[str, ...] = ()
 
+    fixed = traitlets.Dict().tag(sync=True)
     shown = traitlets.Dict().tag(sync=True)
 
     def __init_subclass__(cls, **kwargs):
@@ -112,15 +66,44 @@ class Widget(anywidget.AnyWidget):
         # One ES module made of all files. An import in the browser would need a URL, and there is none
         # that holds in JupyterLab, in VS Code and offline alike.
         if script := _beside(cls.__module__, ".js"):
-            before = [(HERE / f"{name}.js").read_text(encoding="utf-8") for name in ("base", *cls.scripts)]
+            before = [(HERE / f"{name}.js").read_text(encoding="utf-8") for name in KIT + cls.scripts]
             cls._esm = "\n".join([*before, script])
-            cls._css = (HERE / "base.css").read_text(encoding="utf-8") + _beside(cls.__module__, ".css")
+            cls._css = (HERE / "kit/kit.css").read_text(encoding="utf-8") + _beside(cls.__module__, ".css")
 
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
+    def __init__(self, **specs: Spec | After):
+        self._specs, self.found = specs, None
+        if type(self).handle is not Widget.handle and not isinstance(next(iter(specs.values()), None), Spec):
+            # keeps its own state yet, and shows it itself
+            self.state, self._text_notices = {}, {}
+            super().__init__(fixed={"specs": {}}, **specs)
+            self.on_msg(self._answer)
+            return
+        self.state, self._text_notices = merged(specs, {}, {})
+        self.found = self.compute(self.state)
+        # all that is large crosses in the message that opens the widget
+        fixed = self.constants() | {"specs": {name: spec.for_page() for name, spec in specs.items()}}
+        super().__init__(fixed=fixed, shown=self._message())
         self.on_msg(self._answer)
 
     # ---- what a subclass writes ----------------------------------------------------------------
+
+    def compute(self, state: dict):
+        """What follows from a state that is allowed. It may still refuse it by a ValueError, whose sentence
+        the learner sees, and settle what the specs can't say by changing `state`; it changes nothing else,
+        so that a refusal leaves the widget as it was."""
+        return None
+
+    def constants(self) -> dict:
+        """What JavaScript needs and never changes."""
+        return {}
+
+    def view(self) -> dict:
+        """What JavaScript needs beside the state: numbers, strings, lists, dicts, and bytes for arrays."""
+        return {}
+
+    def notices(self) -> list[str]:
+        """What else the learner should know of what was asked, in sentences."""
+        return []
 
     def describe(self) -> str:
         """One sentence that says with numbers what the widget shows."""
@@ -130,29 +113,44 @@ class Widget(anywidget.AnyWidget):
         """Draw on an empty figure what the widget shows, for the reader who has no kernel."""
         raise NotImplementedError
 
-    def view(self) -> dict:
-        """What JavaScript needs to draw: numbers, strings, lists, dicts, and bytes for arrays."""
-        raise NotImplementedError
+    # ---- what it gets --------------------------------------------------------------------------
 
     def handle(self, request: dict) -> None:
-        """Change the widget as the learner asked. A ValueError's sentence is shown to the learner."""
-        raise NotImplementedError
+        """Change the state as asked; what the request does not name stays.
 
-    # ---- what it gets --------------------------------------------------------------------------
+        Raises ValueError for what is not allowed, and then nothing has changed.
+        """
+        state, notices = merged(self._specs, self.state, request)
+        found = self.compute(state)
+        self.state, self.found, self._text_notices = state, found, self._text_notices | notices
 
     def show(self, request_id: str = "", problem: str = "") -> None:
         """Send what is to be seen to every view of this widget."""
-        self.shown = {**self.view(), "sentence": self.describe(), "answers": request_id, "problem": problem}
+        self.shown = self._message(request_id, problem)
+
+    def _message(self, request_id: str = "", problem: str = "") -> dict:
+        notices = [notice for some in self._text_notices.values() for notice in some] + self.notices()
+        return {
+            "notice": " ".join(notices),
+            **self.state,
+            **self.view(),
+            "sentence": self.describe(),
+            "answers": request_id,
+            "problem": problem,
+        }
 
     def _answer(self, _widget, request: dict, _buffers) -> None:
-        problem = ""
+        request_id, problem = "", ""
+        if isinstance(request, dict):
+            request_id = request.get("id", "")
+            request = {name: value for name, value in request.items() if name != "id"}
         try:
             self.handle(request)
         except Exception as error:
             # Any error, not only ValueError: the callables may be a learner's own code, and an answer
             # must go out, or the view would wait for it for ever.
-            problem = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        self.show(request.get("id", ""), visible(problem))
+            problem = error_in_words(error)
+        self.show(request_id if isinstance(request_id, str) and request_id.isascii() else "", problem)
 
     def __repr__(self) -> str:
         return self.describe()
@@ -164,6 +162,8 @@ class Widget(anywidget.AnyWidget):
         with matplotlib.rc_context({"text.parse_math": False}), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             self.picture(figure)
+            for text in figure.findobj(matplotlib.text.Text):  # matplotlib would draw a box for an isolate
+                text.set_text(text.get_text().translate(dict.fromkeys(map(ord, ISOLATES))))
             return png(figure)
 
     def _repr_mimebundle_(self, **_) -> dict:

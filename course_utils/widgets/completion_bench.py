@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 
 from course_utils.generation.writing import ENDED_BY, MOST, Ending, Message, Run, Settings, Writer
 from course_utils.tokenizers import whole_characters
-from course_utils.widgets.base import SIGNS, Widget, plural, visible
+from course_utils.widgets.base import Widget
+from course_utils.widgets.words import SIGNS, plural, visible
 
 PAUSE = 0.1  # seconds between two pictures of a text that grows
 KEPT = 8000  # characters of a prompt

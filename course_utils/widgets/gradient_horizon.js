@@ -16,8 +16,8 @@ function beside(share) {
 
 const ofTheLast = (share) => `${beside(share)} ${share > 0 && share <= 1 ? "of" : "times"} the last byte’s`;
 
-const signed = (b) => String(b).replace("-", "−");
-const power = (e) => (e === 0 ? ["1"] : ["10", element("sup", {}, signed(e))]);
+const minus = (b) => String(b).replace("-", "−");
+const power = (e) => (e === 0 ? ["1"] : ["10", element("sup", {}, minus(e))]);
 
 function scientific(x) {
   if (x === 0) return ["0"];
@@ -134,7 +134,7 @@ function render({ model, el }) {
     const kept = sigmoid(b);
     dashed[0].textContent = `σ(b)ᵏ = ${kept.toFixed(2)} to the power of ${k}`;
     dashed[1].textContent = ofTheLast(product(b, k));
-    keeps.textContent = `b = ${signed(b)}: the gate stands at σ(b) = ${kept.toFixed(3)}, so a gradient halves every ` +
+    keeps.textContent = `b = ${minus(b)}: the gate stands at σ(b) = ${kept.toFixed(3)}, so a gradient halves every ` +
       `${(Math.log(0.5) / Math.log(kept)).toFixed(1)} steps.`;
   }
 
@@ -142,7 +142,7 @@ function render({ model, el }) {
     const every = [...new Set([0, 1, 2, 3, 5, 10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 1000, state.distance, last])]
       .filter((k) => k <= last).sort((a, b) => a - b);
     return [{ caption: "Weight of a byte k steps back, beside the last byte’s",
-      head: ["k", ...names, `σ(${signed(state.bias)})ᵏ`],
+      head: ["k", ...names, `σ(${minus(state.bias)})ᵏ`],
       rows: every.map((k) => [String(k), ...[...names.map((_, i) => weight(i, k)), product(state.bias, k)].map((share) =>
         share === 0 ? "0" : share.toPrecision(3))]) }];
   }

@@ -4,7 +4,8 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from course_utils.widgets.base import Widget, plural
+from course_utils.widgets.base import Widget
+from course_utils.widgets.words import plural
 
 # a colour, a mark and the same mark in matplotlib for each curve: told apart without the colour too
 LOOKS = [

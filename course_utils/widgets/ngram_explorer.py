@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 
 from course_utils.ngrams import NGramModel
 from course_utils.tokenizers import ByteTokenizer
-from course_utils.widgets.base import SIGNS, Widget, plural, quoted, readable, visible
+from course_utils.widgets.base import Widget, readable
 from course_utils.widgets.provenance import Run, fewest_runs, longest_at, tracer
+from course_utils.widgets.words import SIGNS, plural, quoted, visible
 
 TOP = 8  # next tokens that get a bar of their own; all others share one, with their number and sum
 LONGEST_SAMPLE = 1000

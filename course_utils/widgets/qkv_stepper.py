@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from matplotlib.figure import Figure
 
-from course_utils.widgets.base import Widget, quoted, visible
+from course_utils.widgets.base import Widget
+from course_utils.widgets.words import quoted, visible
 
 # each step, and the matrices that it makes
 STEPS = {

@@ -3,7 +3,6 @@
 
 const ROWS = 20; // tokens with a bar of their own
 
-const plural = (n, noun) => `${grouped(n)} ${noun}${n === 1 ? "" : "s"}`;
 const left = ({ lo, hi }) => hi - lo;
 const bits = (race) => entropy(race) / Math.LN2;
 

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 
 from course_utils.sampling import ALLOWED, PENALTIES, Sampler, kept, token_counts
 from course_utils.tokenizers import whole_characters
-from course_utils.widgets.base import Widget, plural, quoted, visible
+from course_utils.widgets.base import Widget
+from course_utils.widgets.words import plural, quoted, visible
 
 KEPT = 10_000  # characters of a prompt that are read
 NAMED = 2000  # of the likeliest tokens the names cross with the logits; of others when they are seen

@@ -59,7 +59,6 @@ const SETTINGS = {
 const KEPT = 1000; // characters that are sent at most; no order looks at more than the last few
 const SPAN = 1; // bits from the bottom to the top of the curves: what lies higher leaves the picture
 const three = (p) => p.toFixed(3);
-const plural = (n, noun) => `${grouped(n)} ${noun}${n === 1 ? "" : "s"}`;
 const HARDLY = 0.0005; // less would be written 0.000
 
 function render({ model, el }) {

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from course_utils.ngrams import NGramModel
 from course_utils.ngrams.counting import Table, count_ngrams, ending_ids
 from course_utils.tokenizers import ByteTokenizer
-from course_utils.widgets.base import Widget, plural, quoted, readable, visible
+from course_utils.widgets.base import Widget, readable
+from course_utils.widgets.words import plural, quoted, visible
 
 # the methods beside each other: what each is called, and the setting that a slider moves
 METHODS = {

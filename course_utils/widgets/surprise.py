@@ -6,12 +6,12 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from course_utils.widgets.base import SIGNS, Widget, last_bytes, quoted, text_of
+from course_utils.widgets.strips import PICTURED, TextStrips, label_bytes, pieces
+from course_utils.widgets.words import quoted, text_of
 
-KEPT = 240  # bytes of a text that are read: with a token before it, they fit into 256
-MOST = 8.0  # bits a byte at the end of the colour scale: what guessing among 256 bytes costs
-PICTURED = 60  # bytes in a line of the static picture
-READERS = 4  # strips that can be told apart
+MAX_BYTES = 240  # of a text: with a token before it, they fit into 256
+MAX_BITS = 8.0  # a byte, at the end of the colour scale: what guessing among 256 bytes costs
+MAX_READERS = 4  # strips that can be told apart
 
 
 class Piece(NamedTuple):
@@ -24,7 +24,7 @@ class Piece(NamedTuple):
     p: float
 
 
-class SurpriseLine(Widget):
+class SurpriseLine(TextStrips):
     """Type a text and see, byte by byte, which of several models had expected it.
 
         SurpriseLine({"bytes": read_bytes, "words": read_words}, {"a line": "To be, or not to be"})
@@ -37,99 +37,76 @@ class SurpriseLine(Widget):
     Raises ValueError for no reader, or more than four.
     """
 
-    scripts = ("byte_lines",)
-
     def __init__(self, readers: dict[str, Callable[[str], list[Piece]]], examples: dict[str, str]):
-        super().__init__()
-        if not 1 <= len(readers) <= READERS:
-            raise ValueError(f"1 to {READERS} readers can be told apart; {len(readers)} came")
-        self._readers, self._examples = readers, examples
-        self.text, self.found = None, {}
-        self.handle({"text": next(iter(examples.values()))})
-        self.show()
+        if not 1 <= len(readers) <= MAX_READERS:
+            raise ValueError(f"1 to {MAX_READERS} readers can be told apart; got {len(readers)}")
+        self._readers = readers
+        super().__init__(examples, MAX_BYTES, lambda text: len(text.encode()))
 
-    def handle(self, request: dict) -> None:
-        """text: what is read; focus: the byte in focus. cut: characters that did not come along."""
-        text, notice = self.text, ""
-        if "text" in request:
-            text, notice = last_bytes(request["text"], request.get("cut", 0), KEPT)
-        found = self.found if text == self.text else self._read(text)
-        focus, n = request.get("focus", 0), len(text.encode())
-        if focus not in range(max(n, 1)):
-            raise ValueError(f"focus is a byte of the text, from 0 to {max(n - 1, 0)}; {focus!r} came")
-        self.text, self.found, self.focus, self.notice = text, found, focus, notice
-
-    def _read(self, text: str) -> dict[str, list[Piece]]:
+    def compute(self, state: dict) -> dict[str, list[Piece]]:
+        text = state["text"]
+        if text == self.state["text"] and self.found is not None:
+            return self.found
         found = {name: read(text) if text else [] for name, read in self._readers.items()}
-        for name, pieces in found.items():
-            if (came := b"".join(piece.data for piece in pieces)) != text.encode():
-                raise ValueError(f"{name} read other bytes than the text's: {came[:40]!r} came")
+        for name, tokens in found.items():
+            if (got := b"".join(piece.data for piece in tokens)) != text.encode():
+                raise ValueError(f"{name} read other bytes than the text's: got {got[:40]!r}")
         return found
 
     def _in_focus(self, name: str) -> Piece:
         """The token of a reader that has the byte in focus."""
         ends = np.cumsum([len(piece.data) for piece in self.found[name]])
-        return self.found[name][int(np.searchsorted(ends, self.focus, side="right"))]
+        return self.found[name][int(np.searchsorted(ends, self.state["focus"], side="right"))]
 
     # ---- what is seen ------------------------------------------------------------------------------
 
+    def constants(self) -> dict:
+        return super().constants() | {"max_bits": MAX_BITS}
+
     def view(self) -> dict:
         return {
-            "text": self.text,
-            "focus": self.focus,
-            "notice": self.notice,
-            "examples": self._examples,
-            "most": MOST,
-            "pieces": [[c, len(c.encode())] for c in self.text],
+            "pieces": pieces(self.state["text"]),
             "readers": {
                 name: [
                     [len(data), text_of(data), float(bits), text_of(guess), float(p)]
-                    for data, bits, guess, p in pieces
+                    for data, bits, guess, p in tokens
                 ]
-                for name, pieces in self.found.items()
+                for name, tokens in self.found.items()
             },
         }
 
     def describe(self) -> str:
-        n = len(self.text.encode())
+        n = len(self.state["text"].encode())
         if not n:
             return "No text: nothing to be surprised at."
-        totals = {name: sum(piece.bits for piece in pieces) for name, pieces in self.found.items()}
+        totals = {name: sum(piece.bits for piece in tokens) for name, tokens in self.found.items()}
         whole = [f"{name} {bits / n:.2f} ({bits:.1f} bits in all)" for name, bits in totals.items()]
         here = [
             f"{name} pays {piece.bits:.1f} bits for {quoted(text_of(piece.data))} (likeliest was "
             f"{quoted(text_of(piece.guess))}, {100 * piece.p:.0f} %)"
             for name, piece in ((name, self._in_focus(name)) for name in self.found)
         ]
-        return f"Bits a byte over {n} bytes: {', '.join(whole)}. At byte {self.focus}: {'; '.join(here)}."
+        focus = self.state["focus"]
+        return f"Bits a byte over {n} bytes: {', '.join(whole)}. At byte {focus}: {'; '.join(here)}."
 
     def picture(self, figure: Figure) -> None:
-        data = self.text.encode()
-        starts = range(0, max(len(data), 1), PICTURED)
-        figure.set_size_inches(7.6, 0.6 + 0.42 * len(starts) * (1 + 0.35 * len(self.found)))
+        text, names = self.state["text"], [name[:24] for name in self.found]
+        starts = range(0, max(len(text.encode()), 1), PICTURED)
+        figure.set_size_inches(7.6, 0.6 + 0.42 * len(starts) * (1 + 0.35 * len(names)))
         rows = figure.subplots(len(starts), 1, squeeze=False)[:, 0]
         bits = np.array(
             [
-                np.repeat([p.bits / len(p.data) for p in found], [len(p.data) for p in found])
-                for found in self.found.values()
+                np.repeat([p.bits / len(p.data) for p in tokens], [len(p.data) for p in tokens])
+                for tokens in self.found.values()
             ]
         )  # (readers, bytes)
-        signs = [sign for c in self.text for sign in (_sign(c), *[""] * (len(c.encode()) - 1))]
+        characters = [c for c, width in pieces(text) for c in (c, *[""] * (width - 1))]
         for axes, start in zip(rows, starts, strict=True):
-            strip = np.full((len(self.found), PICTURED), np.nan)
+            strip = np.full((len(names), PICTURED), np.nan)
             here = bits[:, start : start + PICTURED]
             strip[:, : here.shape[1]] = here
-            axes.imshow(strip, cmap="cividis", vmin=0, vmax=MOST, aspect="auto")
-            axes.set_xticks(
-                range(here.shape[1]), signs[start : start + PICTURED], family="monospace", fontsize=8
-            )
-            axes.set_yticks(range(len(self.found)), [name[:24] for name in self.found], fontsize=7)
-            axes.tick_params(length=0, labeltop=True, labelbottom=False)
+            axes.imshow(strip, cmap="cividis", vmin=0, vmax=MAX_BITS, aspect="auto")
+            label_bytes(axes, characters[start : start + PICTURED], names)
+            axes.tick_params(labeltop=True, labelbottom=False)
             axes.spines[:].set_visible(False)
-        rows[0].set_title(f"Bits a byte: dark 0, yellow {MOST:.0f} and more", loc="left", fontsize=9)
-
-
-def _sign(c: str) -> str:
-    """One column's worth of a character: what can't be read in one becomes a dot."""
-    sign = c.translate(SIGNS)
-    return sign if len(sign) == 1 else "."
+        rows[0].set_title(f"Bits a byte: dark 0, yellow {MAX_BITS:.0f} and more", loc="left", fontsize=9)

@@ -9,7 +9,8 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from course_utils.generation.beams import Beam, Step, beam_steps, extended, largest
-from course_utils.widgets.base import SIGNS, Widget, plural, quoted, visible
+from course_utils.widgets.base import Widget
+from course_utils.widgets.words import SIGNS, plural, quoted, visible
 
 CHILDREN = 5  # likeliest tokens that a node shows at first; all others share a row
 LONGEST = 20  # tokens that the search writes at most

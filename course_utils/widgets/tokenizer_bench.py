@@ -5,7 +5,8 @@ from collections.abc import Callable
 from matplotlib.figure import Figure
 
 from course_utils.tokenizers import BPETokenizer, bpe, whole_characters
-from course_utils.widgets.base import SIGNS, Widget, plural, quoted, text_of, visible
+from course_utils.widgets.base import Widget
+from course_utils.widgets.words import SIGNS, plural, quoted, text_of, visible
 
 Token = tuple[int, bytes]  # an id, and the bytes that it stands for
 

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 
 from course_utils.measuring.plots import Chart
 from course_utils.training import Progress
-from course_utils.widgets.base import Widget, plural, visible
+from course_utils.widgets.base import Widget
+from course_utils.widgets.words import plural, visible
 
 PAUSE = 0.5  # seconds between two pictures
 POINTS = 150  # of the curve; each is the mean of as many steps as it takes
@@ -34,13 +35,12 @@ class TrainingView(Widget):
     def __init__(
         self, steps: int, title: str = "The model", evaluated: str = "evaluation", unit: str = "token"
     ):
-        super().__init__()
         if steps < 1:
             raise ValueError(f"a run has 1 or more steps; {steps} came")
         self._steps = steps
         self._title, self._evaluated, self._unit = map(visible, (title, evaluated, unit))
         self._begin()
-        self.show()
+        super().__init__()
 
     def _begin(self) -> None:
         self.latest: Progress | None = None

@@ -85,7 +85,7 @@ def test_the_gates_and_what_comes_of_them_are_those_of_the_model(opened, read):
     widget = begin(opened, cell=11)
     gates, cells, shows, probabilities = read(list(b"\nto be"))
     i, f, g, o = gates[5, 11]
-    expect(widget.locator(".gs-heading").nth(1)).to_have_text("Cell 11 after byte 5 of 5, e")
+    expect(widget.locator(".cw-heading").nth(1)).to_have_text("Cell 11 after byte 5 of 5, e")
     said = numbers(" ".join(widget.locator(".gs-gates b").all_inner_texts()))
     np.testing.assert_allclose(said, [i, f, g, o], atol=0.00501)
     holds, shown = widget.locator(".gs-sums b").all_inner_texts()
@@ -127,10 +127,10 @@ def test_the_pointer_picks_a_byte_and_a_cell(opened):
     opened.page.mouse.move(box["x"] + 2.5 * column, box["y"] + 1.5 * strip)
     opened.page.mouse.down()
     opened.page.mouse.move(box["x"] + 3.5 * column, box["y"] + 1.5 * strip)
-    expect(widget.locator(".gs-heading").nth(1)).to_have_text("Cell 11 after byte 3 of 5, ·")
+    expect(widget.locator(".cw-heading").nth(1)).to_have_text("Cell 11 after byte 3 of 5, ·")
     opened.page.mouse.up()
     expect(sentence(widget)).to_contain_text("After byte 3 of 5, “·”: cell 11 (vowel) has")
-    expect(widget.locator(".gs-column").first).to_be_visible()
+    expect(widget.locator(".cw-column").first).to_be_visible()
 
 
 def test_the_walk_ends_where_the_text_does(opened):
@@ -164,7 +164,7 @@ def test_hostile_texts(opened, text, says):
     assert widget.evaluate("(node) => node.querySelectorAll('*').length") < 2000
     widget.get_by_role("button", name="Hide table").click()
     if len(text) == 10_000:
-        expect(widget.locator(".gs-quiet").first).to_contain_text("10,000 characters came; the last 300")
+        expect(widget.locator(".cw-notice").first).to_contain_text("Got 10,000 characters; the last 300")
 
 
 def test_half_a_character_is_left_out_with_notice(opened):
@@ -173,7 +173,7 @@ def test_half_a_character_is_left_out_with_notice(opened):
         "(area) => { area.value = 'to \\ud83d'; area.dispatchEvent(new Event('input')); }"
     )
     opened.settled(widget)
-    expect(widget.locator(".gs-quiet").first).to_contain_text("lone surrogate")
+    expect(widget.locator(".cw-notice").first).to_contain_text("lone surrogate")
 
 
 def test_two_on_a_page_are_independent(opened):
@@ -224,7 +224,7 @@ def test_keyboard_alone_then_touch(browser, lab):
         press("Control+a")
         opened.page.keyboard.type("to be")
         opened.settled(widget)
-        opened.tab_to(".gs-strips")
+        opened.tab_to(".cw-strips")
         for key in ("ArrowLeft", "ArrowLeft", "ArrowRight", "ArrowDown"):
             press(key)
         expect(sentence(widget)).to_contain_text("After byte 4 of 5, “b”: cell 11")

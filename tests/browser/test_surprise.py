@@ -92,7 +92,7 @@ def test_hostile_texts(opened, text, says):
     assert widget.evaluate("(node) => node.querySelectorAll('*').length") < 2000
     widget.get_by_role("button", name="Hide table").click()
     if len(text) == 10_000:
-        expect(widget.locator(".su-quiet").first).to_contain_text("10,000 characters came; the last 240")
+        expect(widget.locator(".cw-notice").first).to_contain_text("Got 10,000 characters; the last 240")
 
 
 def test_two_on_a_page_are_independent(opened):
@@ -141,7 +141,7 @@ def test_keyboard_alone_then_touch(browser, lab):
         press("Control+a")
         opened.page.keyboard.type("to be")
         opened.settled(widget)
-        opened.tab_to(".su-strips")
+        opened.tab_to(".cw-strips")
         for key in ("ArrowRight", "ArrowRight", "ArrowLeft"):
             press(key)
         expect(sentence(widget)).to_contain_text("At byte 1: bytes pays 8.0 bits for “o”")

@@ -9,9 +9,10 @@ from matplotlib.figure import Figure
 
 from course_utils.ngrams import NGramModel
 from course_utils.tokenizers import ByteTokenizer
-from course_utils.widgets.base import KEPT, WIDGET_VIEW, Widget, visible
+from course_utils.widgets.base import KEPT, WIDGET_VIEW, Widget
 from course_utils.widgets.ngram_explorer import TOP, NGramExplorer, from_models
 from course_utils.widgets.provenance import Run, fewest_runs, longest_at, tracer
+from course_utils.widgets.words import visible
 
 TEXTS = {"First": "to be or not to be, that is the question", "Second": "the rest is silence — or is it?"}
 HOSTILE = [
@@ -191,9 +192,9 @@ def test_a_request_that_is_not_offered_is_refused_in_a_sentence(explorer, reques
 
 def test_a_very_long_context_is_cropped_with_notice(explorer):
     shown = answer(explorer, context="x" * 9_990 + "not to be ")
-    assert "10,000 characters came" in shown["notice"] and str(KEPT) in shown["notice"]
+    assert "Got 10,000 characters" in shown["notice"] and str(KEPT) in shown["notice"]
     assert shown["context"].endswith("not to be ") and len(shown["context"]) == KEPT
-    assert "1,200 characters came" in answer(explorer, context="a" * 200, cut=1000)["notice"]
+    assert "Got 1,200 characters" in answer(explorer, context="a" * 200, cut=1000)["notice"]
 
 
 def test_an_empty_context_and_half_a_character_are_no_error(explorer):

@@ -10,7 +10,7 @@ import torch
 
 from course_utils.recurrent import RecurrentLM, trace
 from course_utils.widgets.base import WIDGET_VIEW
-from course_utils.widgets.gate_scope import KEPT, TOP, GateScope
+from course_utils.widgets.gate_scope import MAX_BYTES, TOP, GateScope
 
 CELLS = {3: ("place in the line", 0.81), 11: ("vowel", -0.4), 0: ("place in the word", 0.5)}
 
@@ -81,7 +81,7 @@ def test_a_text_is_read_once_however_the_focus_moves(model):
     for focus in range(6):
         answer(scope, text="to be", focus=focus, cell=0)
     answer(scope, text="to be,")
-    assert read == [6, 7] and scope.asked == {"text": "to be,", "cell": 0, "focus": 6}
+    assert read == [6, 7] and scope.state == {"text": "to be,", "focus": 6, "cell": 0}
 
 
 @pytest.mark.parametrize(
@@ -90,30 +90,30 @@ def test_a_text_is_read_once_however_the_focus_moves(model):
 )
 def test_hostile_texts_give_numbers_or_a_message(scope, text):
     shown = answer(scope, text=text)
-    assert shown["problem"] == "" and len(shown["ids"]) <= KEPT + 1
+    assert shown["problem"] == "" and len(shown["ids"]) <= MAX_BYTES + 1
     plain = {name: value for name, value in shown.items() if not isinstance(value, bytes)}
     size = len(json.dumps(plain).encode("utf-8")) + sum(
         len(value) for value in shown.values() if isinstance(value, bytes)
     )
     assert size < 100_000
-    assert ("characters came; the last 300 are read" in shown["notice"]) == (text == "x" * 10_000)
-    assert ("5,000 characters came; the last 75 are read" in shown["notice"]) == (text == "🦜" * 5000)
+    assert ("characters; the last 300 are read" in shown["notice"]) == (text == "x" * 10_000)
+    assert ("Got 5,000 characters; the last 75 are read" in shown["notice"]) == (text == "🦜" * 5000)
     assert ("lone surrogate" in shown["notice"]) == ("\ud83d" in text)
     bundle = scope._repr_mimebundle_()
     assert "<script" not in bundle["text/html"] and len(json.dumps(bundle)) < 200_000
 
 
 def test_characters_that_did_not_come_along_are_counted(scope):
-    assert "1,000,300 characters came" in answer(scope, text="x" * 300, cut=1_000_000)["notice"]
+    assert "Got 1,000,300 characters" in answer(scope, text="x" * 300, cut=1_000_000)["notice"]
 
 
 @pytest.mark.parametrize(
     "request_, message",
     [
-        ({"cell": 4}, "cell is one of 3, 11, 0; 4 came"),
-        ({"focus": 6}, "focus is from 0 to the 5 bytes of the text; 6 came"),
-        ({"focus": -1}, "focus is from 0 to the 5 bytes of the text; -1 came"),
-        ({"focus": "end"}, "focus is from 0"),
+        ({"cell": 4}, "cell is one of 3, 11, 0; got 4"),
+        ({"focus": 6}, "focus is a whole number from 0 to 5; got 6"),
+        ({"focus": -1}, "focus is a whole number from 0 to 5; got -1"),
+        ({"focus": "end"}, "focus is a whole number from 0 to 5; got 'end'"),
     ],
 )
 def test_what_is_not_offered_is_refused_in_a_sentence(scope, request_, message):
@@ -132,9 +132,9 @@ def test_a_reader_that_fails_says_so_and_the_scope_goes_on(scope):
 def test_cells_that_can_not_be_watched_are_refused(model):
     read, examples = partial(trace, model), {"a": "b"}
     for cells, message in [
-        ({}, "1 to 8 cells; 0 came"),
-        (dict.fromkeys(range(9), ("x", 0.0)), "1 to 8 cells; 9 came"),
-        ({16: ("x", 0.0)}, "numbered from 0 to 15; 16 came"),
+        ({}, "1 to 8 cells; got 0"),
+        (dict.fromkeys(range(9), ("x", 0.0)), "1 to 8 cells; got 9"),
+        ({16: ("x", 0.0)}, "numbered from 0 to 15; got 16"),
     ]:
         with pytest.raises(ValueError, match=message):
             GateScope(read, cells, examples)

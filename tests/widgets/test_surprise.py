@@ -6,7 +6,7 @@ import re
 import pytest
 
 from course_utils.widgets.base import WIDGET_VIEW
-from course_utils.widgets.surprise import KEPT, Piece, SurpriseLine
+from course_utils.widgets.surprise import MAX_BYTES, Piece, SurpriseLine
 
 
 def every(size):
@@ -72,9 +72,9 @@ def test_a_text_is_read_once_however_the_focus_moves():
 )
 def test_hostile_texts_give_numbers_or_a_message(line, text):
     shown = answer(line, text=text)
-    assert shown["problem"] == "" and sum(width for _, width in shown["pieces"]) <= KEPT
-    assert ("characters came; the last 240 are read" in shown["notice"]) == (text == "x" * 10_000)
-    assert ("5,000 characters came; the last 60 are read" in shown["notice"]) == (text == "🦜" * 5000)
+    assert shown["problem"] == "" and sum(width for _, width in shown["pieces"]) <= MAX_BYTES
+    assert ("characters; the last 240 are read" in shown["notice"]) == (text == "x" * 10_000)
+    assert ("Got 5,000 characters; the last 60 are read" in shown["notice"]) == (text == "🦜" * 5000)
     assert ("lone surrogate" in shown["notice"]) == ("\ud83d" in text)
     bundle = line._repr_mimebundle_()
     assert "<script" not in bundle["text/html"] and len(json.dumps(bundle)) < 200_000
@@ -85,7 +85,7 @@ def test_hostile_texts_give_numbers_or_a_message(line, text):
 def test_a_byte_that_is_not_there_is_refused_in_a_sentence(line, focus):
     before = answer(line, text="to be?", focus=2)
     shown = answer(line, text="to be?", focus=focus)
-    assert f"from 0 to 5; {focus!r} came" in shown["problem"] and shown["focus"] == before["focus"]
+    assert f"from 0 to 5; got {focus!r}" in shown["problem"] and shown["focus"] == before["focus"]
 
 
 def test_a_reader_that_fails_or_reads_another_text_says_so(line):
@@ -93,13 +93,13 @@ def test_a_reader_that_fails_or_reads_another_text_says_so(line):
     assert "ZeroDivisionError" in answer(line, text="new")["problem"]
     line._readers["bytes"] = lambda text: every(1)(text + "!")
     shown = answer(line, text="new")
-    assert "bytes read other bytes than the text's: b'new!' came" in shown["problem"]
+    assert "bytes read other bytes than the text's: got b'new!'" in shown["problem"]
     assert shown["text"] == "to be?"
 
 
 def test_readers_that_can_not_be_told_apart_are_refused():
     for readers in ({}, dict.fromkeys("abcde", every(1))):
-        with pytest.raises(ValueError, match=f"1 to 4 readers can be told apart; {len(readers)} came"):
+        with pytest.raises(ValueError, match=f"1 to 4 readers can be told apart; got {len(readers)}"):
             SurpriseLine(readers, {"a": "b"})
 
 

@@ -1,0 +1,70 @@
+// The fields of a form. A field for an entry of the state is given the view, the name of the entry, and
+// `ask(changes)`, which a change of it calls; it follows the state.
+
+const heading = (...words) => element("h4", { class: "cw-heading" }, ...words);
+const quiet = (...words) => element("p", { class: "cw-quiet" }, ...words);
+const line = (...nodes) => element("div", { class: "cw-line" }, ...nodes);
+const button = (text, onclick, attributes = {}) => element("button", { type: "button", onclick, ...attributes }, text);
+
+/** A control with its name above it; `kind` "cw-wide" takes the width that is left. */
+const field = (name, control, kind = "") =>
+  element("label", { class: `cw-field ${kind}` }, element("span", {}, ...[name].flat()), control);
+
+/** A button that has nothing to do now; `disabled` would take the keyboard from under the hand. */
+const setIdle = (button, idle) => button.setAttribute("aria-disabled", String(idle));
+
+/** A text of several lines. */
+function textArea(view, name, ask = view.ask, attributes = {}) {
+  const area = element("textarea", { class: "cw-text", rows: 2, spellcheck: "false", dir: "auto",
+    oninput: () => ask({ [name]: area.value }), ...attributes });
+  view.follow(name, (text) => { area.value = text; });
+  return area;
+}
+
+/** Buttons with texts to try, { what it is: text }. */
+const exampleButtons = (examples, use) => Object.entries(examples).map(([name, text]) => button(name, () => use(text)));
+
+/** One of the options, { value: name } or [value, ...]; without any, those that Python declared. */
+function select(view, name, ask = view.ask, options = view.fixed.specs[name].options) {
+  const named = Array.isArray(options) ? options.map((value) => [value, String(value)]) : Object.entries(options);
+  const values = named.map(([value]) => value);
+  const box = element("select", { onchange: () => ask({ [name]: values[box.selectedIndex] }) },
+    ...named.map(([, text]) => element("option", {}, text)));
+  view.follow(name, (value) => { box.selectedIndex = values.findIndex((one) => String(one) === String(value)); });
+  return box;
+}
+
+/**
+ * A slider over the options that Python declared, or from its min to its max by `step`. `moved(changes)` is
+ * called while the hand holds it, `ask` when it lets go; without `moved`, `ask` is called at each step.
+ * say(value): in words, for a screen reader.
+ */
+function slider(view, name, { label, say = String, step = 1, moved = null, ask = view.ask }) {
+  const { options, min, max } = view.fixed.specs[name];
+  const value = () => (options ? options[input.value] : Number(input.value));
+  const input = element("input", { type: "range", class: "cw-slider", "aria-label": label,
+    ...(options ? { min: 0, max: options.length - 1, step: 1 } : { min, max, step }),
+    oninput: () => (moved ?? ask)({ [name]: value() }), onchange: () => moved && ask({ [name]: value() }) });
+  view.follow(name, (now) => {
+    input.value = options ? options.indexOf(now) : now;
+    input.setAttribute("aria-valuetext", say(now));
+  });
+  return input;
+}
+
+/** A number to type, from the least to the most that Python declared. What is not allowed is not asked for. */
+function numberField(view, name, ask = view.ask, attributes = {}) {
+  const { min, max } = view.fixed.specs[name];
+  const input = element("input", { type: "number", class: "cw-number", min, max, step: 1,
+    oninput: () => { if (input.value !== "" && input.checkValidity()) ask({ [name]: Number(input.value) }); },
+    onchange: () => { if (!input.checkValidity()) input.value = view.state[name]; }, ...attributes });
+  // not while it is typed: “1.” would become “1”
+  view.follow(name, (now) => { if (input.value === "" || Number(input.value) !== now) input.value = now; });
+  return input;
+}
+
+/** A box to tick, with its name. */
+function tickBox(name, onchange, ...before) {
+  const input = element("input", { type: "checkbox", onchange: () => onchange(input.checked) });
+  return { input, label: element("label", { class: "cw-box" }, input, ...before, name) };
+}

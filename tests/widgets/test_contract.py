@@ -1,0 +1,319 @@
+"""What every widget owes to a request, whatever comes: 1,000 random ones to the kernel side of each."""
+
+import faulthandler
+import json
+import random
+import re
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from course_utils import learner, widgets
+from course_utils.generation.writing import Ending, Writer
+from course_utils.learner.passages import Passage, Text
+from course_utils.learner.predict import predict
+from course_utils.learner.progress import Progress
+from course_utils.learner.quiz import quiz
+from course_utils.learner.shannon_game import ShannonGame
+from course_utils.ngrams import NGramModel
+from course_utils.recurrent import RecurrentLM, trace
+from course_utils.tokenizers import BPETokenizer
+from course_utils.training import Progress as TrainingProgress
+from course_utils.widgets import smoothing_lab
+from course_utils.widgets.attention_explorer import AttentionExplorer
+from course_utils.widgets.base import Widget
+from course_utils.widgets.completion_bench import CompletionBench
+from course_utils.widgets.gate_scope import GateScope
+from course_utils.widgets.gradient_horizon import GradientHorizon
+from course_utils.widgets.ngram_explorer import from_models
+from course_utils.widgets.qkv_stepper import QKVStepper, attention_steps
+from course_utils.widgets.sampling_lab import SamplingLab
+from course_utils.widgets.surprise import Piece, SurpriseLine
+from course_utils.widgets.token_tree import TokenTree
+from course_utils.widgets.tokenizer_bench import TokenizerBench, byte_tokens
+from course_utils.widgets.training_view import TrainingView
+
+N = 1000
+HANG = 60  # seconds for one request: only a hang may reach it
+TEXTS = {"First": "to be or not to be, that is the question\n" * 5, "Second": "the rest is silence"}
+
+
+def byte_ids(text: str) -> list[int]:
+    return list(text.encode())
+
+
+def attention_explorer():
+    raw = np.tril(np.random.default_rng(0).exponential(size=(2, 3, 4, 4))).astype(np.float32)
+    return AttentionExplorer(
+        ["The", " cat", " sat", "."], raw / raw.sum(-1, keepdims=True), mask=np.tri(4, dtype=bool),
+        predict=lambda edits: [("mat", 0.8 * 0.5 ** len(edits)), ("rug", 0.1)],
+    )  # fmt: skip
+
+
+def completion_bench():
+    def write(ids, settings, report):
+        for _ in range(min(settings.length, 3)):
+            report("ab")
+        return Ending("length")
+
+    writers = {name: Writer(lambda prompt: [1, 2], write, 8, 1, 1, chats=name == "b") for name in "ab"}
+    return CompletionBench(writers, "To be,")
+
+
+def gate_scope():
+    torch.manual_seed(0)
+    cells = {3: ("place in the line", 0.8), 11: ("vowel", -0.4)}
+    return GateScope(partial(trace, RecurrentLM(256, 8, 16)), cells, {"a question": "to be"})
+
+
+def gradient_horizon():
+    return GradientHorizon({"RNN": [0.5**k for k in range(30)], "LSTM": [0.9**k for k in range(30)]})
+
+
+def ngram_explorer():
+    ids = [byte_ids(text) for text in TEXTS.values()]
+    models = {n: NGramModel(n, "mle").fit(ids, 256) for n in (1, 2, 3)}
+    return from_models({"one": models, "two": models}, TEXTS, order=2, n=20)
+
+
+def qkv_stepper():
+    rng = np.random.default_rng(0)
+    numbers = [rng.normal(size=size).round(1) for size in [(3, 4), (4, 2), (4, 2), (4, 2)]]
+    return QKVStepper(["a", "rose", "is"], *numbers, yours=attention_steps)
+
+
+def sampling_lab():
+    logits = np.linspace(3, -3, 12, dtype=np.float32)
+    return SamplingLab(
+        lambda prompt: logits[:: 1 if len(prompt) % 2 else -1], [f" t{i}" for i in range(12)],
+        ["Once upon", "The cat sat on"], encode=lambda prompt: [1, 1, 7],
+    )  # fmt: skip
+
+
+def shannon_game():
+    passages = [Passage(f"key {i}", f"Act {i}", "what was read before: " * 3, "abba" * 15) for i in range(3)]
+    text = Text(passages, "abc\n", ["fair"], lambda context, hidden: [np.full(len(hidden), 2.0)])
+    return ShannonGame({"small": text, "other": text}, Progress())
+
+
+def surprise():
+    def read(size, text):
+        data = text.encode()
+        pieces = [data[at : at + size] for at in range(0, len(data), size)]
+        return [Piece(piece, float(i), b"e", 0.125) for i, piece in enumerate(pieces)]
+
+    readers = {"bytes": partial(read, 1), "threes": partial(read, 3)}
+    return SurpriseLine(readers, {"a question": "to be?"})
+
+
+def token_tree():
+    logits = np.random.default_rng(0).normal(size=(5, 12))
+    table = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    return TokenTree(lambda ids: table[sum(ids) % 5], [f" t{i}" for i in range(12)], "To be", end_ids=[3])
+
+
+def tokenizer_bench():
+    own = BPETokenizer.train(TEXTS["First"], 256 + 20)
+    verses = {"English": ["to be or not"], "French": ["être ou ne pas être"]}
+    return TokenizerBench(own.merges, {"fast": byte_tokens(own.fast())}, verses, {"line": "to be or not"})
+
+
+def training_view():
+    view = TrainingView(10)
+    view(TrainingProgress(1, 10, 2.0, None, 1e-3, 100.0, 1.0))
+    return view
+
+
+EDITS = [{"layer": 0, "head": 1, "how": "uniform"}, {"layer": 1, "head": 0, "how": "swap", "with": 2}]
+WRITE = {
+    **{"do": "write", "writer": "b", "chat": True, "prompt": "to be", "system": "you", "temperature": 0.5},
+    **{"top_p": 1, "length": 3, "seed": 1, "stop": "x", "cache": False},
+}
+VALUES = {"temperature": 0.5, "top_p": 0.9, "top_k": 5, "min_p": 0.1, "typical": 0.5, "epsilon": 0.01}
+VALUES |= {"eta": 0.01, "repetition_penalty": 1.1, "frequency_penalty": 0.5}
+STEPS = [{"name": name, "value": value, "on": True} for name, value in VALUES.items()]
+REST = {"shown": 1, "known": False}
+SEARCH = {"width": 2, "length_penalty": 0.5}
+
+# those that keep their own state yet
+NOT_YET = {
+    "attention_explorer",
+    "completion_bench",
+    "gradient_horizon",
+    "ngram_explorer",
+    "predict",
+    "qkv_stepper",
+    "quiz",
+    "sampling_lab",
+    "shannon_game",
+    "smoothing_lab",
+    "token_tree",
+    "tokenizer_bench",
+}
+# what makes each widget, cheaply; and requests that it grants, of which the random ones are made
+SPECIMENS: dict[str, tuple[Callable[[], Widget], list[dict]]] = {
+    "attention_explorer": (
+        attention_explorer,
+        [
+            {
+                **{"attention": "", "layer": 1, "head": 2, "chosen": [0, 2], "combine": "mean", "query": 1},
+                **{"hide": ["delimiters “.”"], "renormalise": True, "edits": EDITS},
+            },
+            {
+                **{"attention": "", "layer": 0, "head": 0, "chosen": [0], "combine": "one", "query": 3},
+                **{"hide": [], "renormalise": False, "edits": EDITS[:1]},
+            },
+        ],
+    ),
+    "completion_bench": (completion_bench, [WRITE, {"do": "stop"}, {"do": "new"}]),
+    "gate_scope": (gate_scope, [{"text": "be", "cell": 11, "focus": 1, "cut": 0}, {"cell": 3, "focus": 2}]),
+    "gradient_horizon": (gradient_horizon, [{"distance": 3, "curves": ["LSTM"], "bias": 0.5}]),
+    "ngram_explorer": (
+        ngram_explorer,
+        [{"context": "not to ", "order": 3, "n": 30, "seed": 2, "model": "two", "cut": 0}],
+    ),
+    "predict": (
+        lambda: predict("fuzz.1", "Which?", ["this", "that", "none"]),
+        [{"chips": [20, 30, 50]}, {"chips": [100, 0, 0]}],
+    ),
+    "qkv_stepper": (qkv_stepper, [{"x": [[1, 0.5, 0, -1]] * 3, "step": 3, "cell": ["scaled", 1, 0]}]),
+    "quiz": (lambda: quiz("1"), [{"question": 1, "choice": 2}]),
+    "sampling_lab": (
+        sampling_lab,
+        [{"prompt": "The cat", "cut": 0, "n": 10, "seed": 3, "names": [1, 5], "steps": STEPS}],
+    ),
+    "shannon_game": (
+        shannon_game,
+        [
+            {"text": "small", "passage": "key 1", "ranks": [1, 2, 1], "wrong": "c", **REST, "go": ""},
+            {"text": "small", "passage": "", "ranks": [], "wrong": "", **REST, "go": "other"},
+        ],
+    ),
+    "smoothing_lab": (
+        lambda: smoothing_lab.from_text(TEXTS, "the question is to rest", examples={"rare": "t th"}),
+        [{"context": "to b", "order": 2, "methods": ["absolute", "add_k"], "k": 0.5, "discount": 0.5}],
+    ),
+    "surprise": (surprise, [{"text": "né 🦜", "focus": 3, "cut": 0}]),
+    "token_tree": (
+        token_tree,
+        [
+            {"wanted": [[[], 5], [[1, 2], 10]], "chosen": [1, 2], "at": "rest", **SEARCH, "steps": 3},
+            {"wanted": [[[], 5]], "chosen": [3], "at": "node", **SEARCH, "steps": 0},
+        ],
+    ),
+    "tokenizer_bench": (tokenizer_bench, [{"text": "not to be", "merges": 5}]),
+    "training_view": (training_view, [{}, {"step": 3}]),
+}
+
+JUNK = [
+    *[None, True, False, 0, -1, 1, 2, 3, 7, 2**31, 2**32, 2**63, 10**400, -(10**400), 0.0, -0.0, 0.5, 1.5],
+    *[1e300, -1e300, 5e-324, float("nan"), float("inf"), float("-inf"), "", "0", "nan", "one", "text"],
+    *["x" * 30_000, "\0\n\t", "to \ud83d", "\udcc3", "שלום", "🦜" * 3000, "</script>", "\u202e", "edits"],
+    *[[], [[]], [None], [0], [[0, 1], 5], ["x"], [float("nan")], list(range(2000)), [{}], [{"how": "swap"}]],
+    *[{}, {"a": 1}, {"name": "top_p"}, {"length": 3}],
+]
+
+
+def damaged(value, rng: random.Random):
+    """The same with something wrong in it, somewhere: it may still be right."""
+    inside = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else []
+    if not len(inside) or rng.random() < 0.3:
+        return rng.choice(JUNK)
+    place = rng.choice(list(inside))
+    whole = dict(value) if isinstance(value, dict) else list(value)
+    if rng.random() < 0.15:
+        del whole[place]
+    elif rng.random() < 0.1 and isinstance(whole, dict):
+        whole[rng.choice(["colour", "", "id", "self", "__class__"])] = rng.choice(JUNK)
+    elif rng.random() < 0.1 and isinstance(whole, list):
+        whole.insert(place, rng.choice(JUNK))
+    else:
+        whole[place] = damaged(whole[place], rng)
+    return whole
+
+
+def random_request(asks: list[dict], rng: random.Random):
+    """One of the requests that are granted, or part of one, with up to three things wrong; or junk."""
+    if rng.random() < 0.02:
+        return rng.choice(JUNK)
+    request = dict(rng.choice(asks))
+    if rng.random() < 0.3:
+        request = {name: value for name, value in request.items() if rng.random() < 0.6}
+    for _ in range(rng.choice([0, 1, 1, 1, 2, 3])):
+        if isinstance(request, dict) and request:
+            name = rng.choice(list(request))
+            request[name] = damaged(request[name], rng) if rng.random() < 0.9 else rng.choice(JUNK)
+        if rng.random() < 0.05:
+            request = damaged(request, rng)
+    return request
+
+
+def as_json(value) -> str:
+    """Strictly, with what bytes there are."""
+
+    def in_hex(data):
+        assert isinstance(data, bytes), f"{type(data).__name__} is not JSON"
+        return data.hex()
+
+    return json.dumps(value, default=in_hex, allow_nan=False, ensure_ascii=False)
+
+
+def seen(widget: Widget) -> str:
+    """All that can be seen of a widget, apart from what its last answer said."""
+    everything = {"view": widget.view(), "state": widget.state, "sentence": widget.describe()}
+    return as_json(everything | {"fixed": widget.fixed})
+
+
+@pytest.mark.parametrize("name", sorted(SPECIMENS.keys() - NOT_YET))
+def test_whatever_is_asked_gets_a_sentence_and_what_is_refused_changes_nothing(name, in_memory):
+    make, asks = SPECIMENS[name]
+    widget, rng = make(), random.Random(name)
+    granted = refused = 0
+    for i in range(N):
+        request, before = random_request(asks, rng), seen(widget)
+        asked = request | {"id": f"me/{i}"} if isinstance(request, dict) and "id" not in request else request
+        faulthandler.dump_traceback_later(HANG, exit=True)
+        widget._answer(widget, asked, [])
+        settle(widget)
+        faulthandler.cancel_dump_traceback_later()
+        shown, after = widget.shown, seen(widget)
+        as_json(shown).encode("utf-8")  # no lone surrogate is left
+        assert shown["sentence"] == widget.describe()
+        if asked is not request:
+            assert shown["answers"] == f"me/{i}"
+        if problem := shown["problem"]:
+            refused += 1
+            assert after == before, f"refused, and yet changed: {request}"
+            is_sentence = " " in problem and not re.match(r"\w*(Error|Exception)\b", problem)
+            assert is_sentence, f"{problem}: {request}"
+        else:
+            granted += 1
+    assert granted > 50 or (name == "training_view" and refused > 50)
+
+
+def settle(widget: Widget) -> None:
+    """Wait for what a request has begun."""
+    for thread in threading.enumerate():
+        if thread.name == "a text is written":
+            thread.join(HANG)
+
+
+def test_every_widget_has_a_specimen():
+    folders = [Path(widgets.__file__).parent, Path(learner.__file__).parent]
+    scripts = [path for folder in folders for path in folder.glob("*.js")]
+    fronts = {path.stem for path in scripts if "export default" in path.read_text(encoding="utf-8")}
+    assert fronts == SPECIMENS.keys()
+
+
+def test_the_front_ends_have_no_address(in_memory):
+    for name, (make, _) in SPECIMENS.items():
+        widget = make()
+        address = re.search(
+            r"https?:|//[a-z]+\.|\bimport\b|innerHTML|@import|url\(", widget._esm + widget._css
+        )
+        assert not address, f"{name}: {address}"
