@@ -17,7 +17,7 @@ from course_utils import learner, widgets
 from course_utils.generation.writing import Ending, Writer
 from course_utils.learner.passages import Passage, Text
 from course_utils.learner.predict import predict
-from course_utils.learner.progress import Progress
+from course_utils.learner.progress import ProgressFile
 from course_utils.learner.quiz import quiz
 from course_utils.learner.shannon_game import ShannonGame
 from course_utils.ngrams import NGramModel
@@ -98,7 +98,7 @@ def sampling_lab():
 def shannon_game():
     passages = [Passage(f"key {i}", f"Act {i}", "what was read before: " * 3, "abba" * 15) for i in range(3)]
     text = Text(passages, "abc\n", ["fair"], lambda context, hidden: [np.full(len(hidden), 2.0)])
-    return ShannonGame({"small": text, "other": text}, Progress())
+    return ShannonGame({"small": text, "other": text}, ProgressFile())
 
 
 def surprise():
