@@ -19,7 +19,8 @@ from course_utils.measuring.entropy import (
     rank_counts,
 )
 from course_utils.ngrams import NGramModel
-from course_utils.widgets.base import Widget, plural
+from course_utils.widgets.base import Widget
+from course_utils.widgets.words import plural
 
 ENOUGH = 100  # guessed characters; with fewer, chance alone puts bounds below the truth
 ENTRY = "shannon game"  # in the progress file
