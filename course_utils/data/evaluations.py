@@ -1,7 +1,7 @@
 """What BERT is asked, fixed before any model of the course was trained: everyday sentences and searches.
 
-The queries describe places of the plays in today's words; a play's own words are mostly avoided, since those a
-search engine would find by counting.
+The queries describe places of the plays in today's words; a play's own words are mostly avoided, since those
+could be found by counting.
 """
 
 import json

@@ -1,0 +1,203 @@
+"""The BERT of chapter 6: MiniLM's body and a masked-word head of our own, trained on film reviews.
+
+    OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=2 python -m course_utils.weights.bert_recipe recorded
+
+No package ships a BERT that fills gaps. MiniLM is a good body without a head: it was trained to compare
+sentences. Its embeddings and three lower layers stay as they are, its three upper layers and the head are
+trained; bert.safetensors (float16) has those alone, and `load` puts them on the package's weights.
+
+The run also writes bert_log.csv. Ctrl-C keeps what it has in build/, and the same command goes on from there.
+All settings were chosen on the validation reviews; the test reviews are scored once, at the end.
+"""
+
+import csv
+import functools
+import io
+import math
+import platform
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Int
+
+from course_utils import devices, pretrained
+from course_utils.bert import BertConfig, BertForMaskedLM
+from course_utils.bert.masking import masked_loss
+from course_utils.bert.scores import Gaps, GapScore, gaps, score
+from course_utils.bert.texts import MaskedTexts, fill_mask
+from course_utils.data.evaluations import everyday_sentences
+from course_utils.data.reviews import reviews
+from course_utils.files import write_atomic
+from course_utils.training import Progress, Run, TrainConfig, checkpoints, train
+
+FOLDER = Path(__file__).parent
+WEIGHTS, LOG = FOLDER / "bert.safetensors", FOLDER / "bert_log.csv"
+COMMAND = "python -m course_utils.weights.bert_recipe"
+MINILM = BertConfig(d_model=384, n_layers=6, n_heads=12, d_ff=1536)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How many of MiniLM's layers stay as they are (None: nothing is taken from it), the share of tokens that
+    are masked, tokens a batch, and how it trains: at a steady rate, and then at a falling one."""
+
+    frozen: int | None
+    rate: float
+    tokens: int
+    steady: TrainConfig
+    falling: TrainConfig
+
+
+STEADY = TrainConfig(
+    steps=20_000,
+    learning_rate=0.01,
+    warmup_steps=150,
+    final_share=1.0,
+    weight_decay=0.01,
+    evaluate_every=250,
+    precision="mixed",
+    optimiser="muon",
+    momentum=0.95,
+)
+FALLING = replace(STEADY, steps=1500, warmup_steps=20, final_share=0.02)
+RECORDED = Recipe(3, 0.2, 2048, STEADY, FALLING)
+RECIPES = {"recorded": RECORDED, "scratch": replace(RECORDED, frozen=None)}
+
+
+def build(recipe: Recipe, seed: int = 0) -> BertForMaskedLM:
+    """The model of a recipe before training: MiniLM's body, or a random one, under a new head.
+
+    The head's first layer starts as the identity, so that what it compares with the embeddings is at first
+    what MiniLM's last layer says.
+    """
+    torch.manual_seed(seed)
+    model = BertForMaskedLM(MINILM)
+    if recipe.frozen is not None:
+        model.bert = pretrained.load("minilm")
+        torch.nn.init.eye_(model.head.dense.weight)
+        model.bert.requires_grad_(False)
+        for block in model.bert.encoder.blocks[recipe.frozen :]:
+            block.requires_grad_(True)
+    return model
+
+
+def load() -> BertForMaskedLM:
+    """The recorded model, trained. Raises ValueError if its file is damaged."""
+    model = build(RECORDED)
+    checkpoints.load_into(WEIGHTS, _trained(model))
+    return model.requires_grad_(True).eval()
+
+
+def _trained(model: BertForMaskedLM) -> torch.nn.Module:
+    """The parts of the recorded model that are not the package's."""
+    return torch.nn.ModuleDict({"blocks": model.bert.encoder.blocks[RECORDED.frozen :], "head": model.head})
+
+
+@functools.lru_cache(maxsize=3)
+def encoded(part: str) -> list[Int[np.ndarray, " tokens"]]:
+    """The reviews of "train", "validation" or "test" as ids, by the library that writes our ids in a tenth of
+    the time."""
+    from tokenizers import BertWordPieceTokenizer
+
+    ids = pretrained.bert_tokenizer().ids
+    fast = BertWordPieceTokenizer(ids, lowercase=True)
+    texts = [review.text for review in getattr(reviews(), part)]
+    return [np.array(text.ids) for text in fast.encode_batch(texts, add_special_tokens=False)]
+
+
+@functools.lru_cache(maxsize=3)
+def held_out(part: str, rows: int | None = None) -> Gaps:
+    """The gaps of "validation" or "test" that every model here is asked; all rows if None."""
+    return gaps(encoded(part), pretrained.bert_tokenizer(), rows=rows)
+
+
+def scored(model: BertForMaskedLM, part: str, rows: int | None = None) -> GapScore:
+    """How the model fills the gaps of the held-out reviews."""
+    with torch.autocast("cpu", torch.bfloat16, enabled=devices.multiplies_bfloat16(torch.device("cpu"))):
+        return score(
+            lambda inputs, lengths, chosen: model(inputs, lengths, chosen=chosen), held_out(part, rows)
+        )
+
+
+def sentences_right(model: BertForMaskedLM) -> int:
+    """In how many of the everyday sentences an accepted word is among the first five."""
+    tokenizer = pretrained.bert_tokenizer()
+    return sum(
+        any(guess.token in cloze.accepted for guess in fill_mask(model, tokenizer, cloze.sentence)[0])
+        for cloze in everyday_sentences()
+    )
+
+
+def run(name: str, folder: Path, seed: int = 0) -> tuple[BertForMaskedLM, list[Run]]:
+    """Train a recipe's model; an evaluation is the mean nats of a gap in 512 rows of validation reviews."""
+    recipe = RECIPES[name]
+    model = build(recipe, seed)
+    tokenizer, runs = pretrained.bert_tokenizer(), []
+
+    def validation_nats(model: BertForMaskedLM) -> float:
+        found = scored(model, "validation", 512)
+        print(f"validation: {found}, {sentences_right(model)} of 20 sentences", flush=True)
+        return math.log(found.perplexity)
+
+    for stage, config in enumerate([recipe.steady, recipe.falling]):
+        config = replace(config, seed=2 * seed + stage)
+        batches = MaskedTexts(encoded("train"), tokenizer, recipe.tokens, rate=recipe.rate, seed=config.seed)
+        kept = folder / f"bert_{name}_{stage}.safetensors"
+        options = {"evaluate": validation_nats, "report": show, "checkpoint": kept}
+        runs.append(train(model, batches, config, loss=masked_loss, **options))
+        if runs[-1].stopped:
+            sys.exit("stopped and kept: the same command goes on")
+    return model, runs
+
+
+def show(progress: Progress) -> None:
+    """Print a line every 50 steps."""
+    if progress.step % 50 == 0:
+        print(
+            f"{progress.step:,} of {progress.steps:,}: {progress.loss:.3f} nats, "
+            f"{progress.tokens_per_second:,.0f} tokens/s, {progress.seconds_left / 60:.0f} min left",
+            flush=True,
+        )
+
+
+def log(runs: list[Run]) -> str:
+    """Both stages as CSV, a row an evaluation: step, seconds, tokens read (about), nats a gap in training
+    (the mean since the row before) and in validation."""
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["stage", "step", "seconds", "tokens", "train_nats", "validation_nats"])
+    for stage, run in zip(("steady", "falling"), runs, strict=True):
+        before = 0
+        for step, seconds, nats in run.evaluations:
+            train_nats = sum(run.losses[before:step]) / (step - before)
+            tokens = round(run.tokens * step / run.step)
+            writer.writerow([stage, step, f"{seconds:.1f}", tokens, f"{train_nats:.4f}", f"{nats:.4f}"])
+            before = step
+    return table.getvalue()
+
+
+def record(name: str, folder: Path) -> dict:
+    """Train a recipe's model with its log; "recorded" is saved and scored on the test reviews."""
+    folder.mkdir(exist_ok=True, parents=True)
+    model, runs = run(name, folder)
+    took = {
+        "trained": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "tokens": sum(run.tokens for run in runs),
+        "seconds": round(sum(run.seconds for run in runs), 1),
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, no GPU",
+    }
+    write_atomic(LOG if name == "recorded" else LOG.with_name(f"bert_{name}_log.csv"), log(runs))
+    if name == "recorded":
+        checkpoints.save_model(WEIGHTS, _trained(model), took | {"command": f"{COMMAND} {name}"}, half=True)
+        model = load()  # what the chapter loads is scored
+    return took | {"sentences": sentences_right(model), "test": scored(model, "test")}
+
+
+if __name__ == "__main__":
+    if not 2 <= len(sys.argv) <= 3 or sys.argv[1] not in RECIPES:
+        sys.exit(f"name the recipe, and a folder for its checkpoint: {COMMAND} {'|'.join(RECIPES)} [build]")
+    for key, value in record(sys.argv[1], Path(*sys.argv[2:] or ["build"])).items():
+        print(f"{key}: {value}")
