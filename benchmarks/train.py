@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from course_utils.devices import multiplies_bfloat16, pick
 from course_utils.gpt import GPTConfig
-from course_utils.training import STEPS_A_LOOK, next_token_loss
+from course_utils.training import SYNC_EVERY, next_token_loss
 from course_utils.training.optimisers import Muon, adamw
 from course_utils.weights import gpt_recipe
 
@@ -141,7 +141,7 @@ def steppers(rows, shape):
 
 
 def speed():
-    at_once = STEPS_A_LOOK.get(DEVICE.type, 1)
+    sync_every = SYNC_EVERY.get(DEVICE.type, 1)
     peaks = {dtype: peak(dtype) for dtype in (torch.float32, torch.bfloat16)}
     print("; ".join(f"{dtype}: {best:.0f} GFLOP/s in a large product" for dtype, best in peaks.items()))
     for name, (rows, shape) in SETTINGS.items():
@@ -152,10 +152,10 @@ def speed():
         for _ in range(ROUNDS):
             for key, step in steps.items():
                 start = time.perf_counter()
-                for _ in range(at_once):
+                for _ in range(sync_every):
                     nats = step()
                 nats.item()  # waits for a GPU, as training does
-                seconds[key].append((time.perf_counter() - start) / at_once)
+                seconds[key].append((time.perf_counter() - start) / sync_every)
         flops = gpt_recipe.flops_per_token(gpt_recipe.GPT(shape))
         print(f"\n{name}: median of {ROUNDS} steps in turns; MFU is the share of that speed")
         print(f"{'':44}{'tokens/s':>10}{'ratio':>8}{'MFU':>6}")

@@ -35,7 +35,7 @@ OPTIMISERS = {
 }
 # Python only tells a GPU what to compute, and runs ahead of it. To look at a number, it has to wait until the
 # GPU has caught up, and then the GPU waits for Python: so the losses of some steps are read at once.
-STEPS_A_LOOK = {"cuda": 16}
+SYNC_EVERY = {"cuda": 16}  # steps, by device
 
 
 @dataclass(frozen=True)
@@ -63,17 +63,19 @@ class TrainConfig:
 
     def __post_init__(self):
         if self.steps < 1 or self.evaluate_every < 1 or self.warmup_steps < 0:
-            came = f"{self.steps}, {self.evaluate_every} and {self.warmup_steps} came"
-            raise ValueError(f"steps and evaluate_every are 1 or more, warmup_steps 0 or more; {came}")
+            raise ValueError(
+                "steps and evaluate_every must be at least 1, warmup_steps at least 0; got "
+                f"{self.steps}, {self.evaluate_every} and {self.warmup_steps}"
+            )
         if not 0 < self.learning_rate <= 1:
             raise ValueError(
-                f"learning_rate is above 0 and at most 1; {self.learning_rate} came (with 0 nothing is "
-                "learnt; 1e-4 to 1e-2 is usual)"
+                f"learning_rate must be above 0 and at most 1; got {self.learning_rate} (1e-4 to 1e-2 is "
+                "usual, and 0 learns nothing)"
             )
         if self.precision not in ("float32", "mixed"):
-            raise ValueError(f"precision is 'float32' or 'mixed'; {self.precision!r} came")
+            raise ValueError(f"precision must be 'float32' or 'mixed'; got {self.precision!r}")
         if self.optimiser not in OPTIMISERS:
-            raise ValueError(f"optimiser is one of {', '.join(OPTIMISERS)}; {self.optimiser!r} came")
+            raise ValueError(f"optimiser must be one of {', '.join(OPTIMISERS)}; got {self.optimiser!r}")
 
 
 @dataclass
@@ -92,9 +94,9 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Progress:
-    """What `report` is told after each step; `value` is the latest evaluation, after the step `evaluated`,
-    and None before the first."""
+class StepReport:
+    """What `report` gets after each step. `loss` is in nats; `value` is the latest evaluation, made after the
+    step `evaluated`, and None before the first."""
 
     step: int
     steps: int
@@ -118,18 +120,18 @@ def next_token_loss(model: nn.Module, batch: tuple[Tensor, ...], state: None) ->
 
 
 def recurrent_loss(
-    model: nn.Module, batch: tuple[Tensor, ...], state: Tensor | None, emptied: float = 0.02
+    model: nn.Module, batch: tuple[Tensor, ...], state: Tensor | None, reset_probability: float = 0.02
 ) -> tuple[Tensor, Tensor]:
     """Mean nats a token of a model that reads on. The state keeps its value and drops its history: that is
     truncated back-propagation through time.
 
-    Before each chunk a row's state is emptied with the chance `emptied`. Without it all states are as old as
-    the run, the model gets used to that age, and on a new text it is lost.
+    Before each chunk a row's state is set to zero with `reset_probability`. Without it all states are as old
+    as the run, the model gets used to that age, and on a new text it is lost.
     """
     inputs, targets = batch
     if state is not None:
-        lost = torch.rand(len(inputs), 1) < emptied  # (B, 1); the state's last axes are batch and width
-        state = state.masked_fill(lost.to(state.device), 0)
+        reset = torch.rand(len(inputs), 1) < reset_probability  # (B, 1); the state ends in batch and width
+        state = state.masked_fill(reset.to(state.device), 0)
     logits, state = model(inputs, state)
     return functional.cross_entropy(logits.flatten(0, 1), targets.flatten()), state.detach()
 
@@ -150,18 +152,17 @@ def train(
     *,
     loss: Callable = next_token_loss,
     evaluate: Callable[[nn.Module], float] | None = None,
-    report: Callable[[Progress], None] | None = None,
+    report: Callable[[StepReport], None] | None = None,
     checkpoint: str | Path | None = None,
 ) -> Run:
     """Train `model` in place for `config.steps` steps, on the device that it is on.
 
     `loss(model, batch, state)` gives the loss in nats and the state for the next batch; batches may be any
-    object with the methods of `Streams`. If the file
-    `checkpoint` is there, the run goes on from it, on the same CPU and number of threads bit by bit as if it
-    had never stopped; a finished run is only loaded. Ctrl-C ends the run after the current step and keeps it.
-    On a GPU, `report` hears of every `STEPS_A_LOOK`th step. Raises Diverged at the first loss or gradient
-    that is no finite number; ValueError for another run's or a damaged checkpoint; MemoryError when the GPU
-    is full.
+    object with the methods of `Streams`. If the file `checkpoint` exists, the run goes on from it, bit by bit
+    as if it had never stopped (on the same CPU and number of threads); a finished run is only loaded. Ctrl-C
+    ends the run after the current step and keeps it. On a GPU, `report` is called every `SYNC_EVERY` steps.
+    Raises Diverged at the first loss or gradient that is no finite number; ValueError for another run's or a
+    damaged checkpoint; MemoryError when the GPU is full.
     """
     try:
         with _note_ctrl_c() as interrupted:
@@ -182,14 +183,14 @@ def _run(model, batches, config, loss, evaluate, report, checkpoint, interrupted
     device = next(model.parameters()).device
     optimiser = OPTIMISERS[config.optimiser](model, config)
     run, state = Run(), None
-    torch.manual_seed(config.seed)  # for dropout and emptied states
+    torch.manual_seed(config.seed)  # for dropout and reset states
     if checkpoint and Path(checkpoint).exists():
         past, state = checkpoints.restore_run(checkpoint, model, optimiser, batches, asdict(config))
         run = Run(**past | {"stopped": False})
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     finite = [parameter.detach().clone() for parameter in parameters]
     mixed = config.precision == "mixed" and devices.multiplies_bfloat16(device)
-    unread, steps_a_look = [], STEPS_A_LOOK.get(device.type, 1)
+    unread, sync_every = [], SYNC_EVERY.get(device.type, 1)
     first_step, first_tokens, before, start = run.step, run.tokens, run.seconds, time.perf_counter()
     model.train()
     while run.step < config.steps and not run.stopped:
@@ -205,8 +206,8 @@ def _run(model, batches, config, loss, evaluate, report, checkpoint, interrupted
         norm = nn.utils.clip_grad_norm_(parameters, config.clip)
         unread.append(torch.stack([mean.detach(), norm]))
         due = (step + 1) % config.evaluate_every == 0 or step + 1 == config.steps
-        look = due or interrupted.is_set() or len(unread) == steps_a_look
-        if look:
+        sync = due or interrupted.is_set() or len(unread) == sync_every
+        if sync:
             losses, norms = torch.stack(unread, dim=1).tolist()
             unread.clear()
             if not math.isfinite(losses[-1]):
@@ -215,7 +216,7 @@ def _run(model, batches, config, loss, evaluate, report, checkpoint, interrupted
             _copy(parameters, finite)
         optimiser.step()
         run.tokens += batch[-1].numel()
-        if not look:
+        if not sync:
             continue
 
         run.losses += losses
@@ -230,8 +231,11 @@ def _run(model, batches, config, loss, evaluate, report, checkpoint, interrupted
             left = seconds / (run.step - first_step) * (config.steps - run.step)
             evaluated, _, latest = run.evaluations[-1] if run.evaluations else (0, 0.0, None)
             speed = (run.tokens - first_tokens) / seconds
-            seen = run.step, config.steps, losses[-1], latest, rate, speed, left, run.stopped, evaluated
-            report(Progress(*seen))
+            report(
+                StepReport(
+                    run.step, config.steps, losses[-1], latest, rate, speed, left, run.stopped, evaluated
+                )
+            )
     return run
 
 
@@ -240,7 +244,7 @@ def _check(losses: list[float], norms: list[float], first_step: int, config: Tra
     for step, (nats, norm) in enumerate(zip(losses, norms, strict=True), first_step):
         if not math.isfinite(nats + norm):
             raise Diverged(
-                f"step {step + 1}: the loss is {nats} and the length of its gradient {norm}, at the learning "
+                f"step {step + 1}: the loss is {nats} and the norm of its gradient {norm}, at the learning "
                 f"rate {learning_rate(config, step):.3g}; the model has its last finite weights back. Try a "
                 "learning rate 10 times lower, or a longer warm-up."
             )

@@ -2,7 +2,7 @@
 
 Both kinds give `(inputs, targets)`, each (batch, time), the targets one token further on. `state()` says
 where the next batch begins, and `restore(state)` goes there, so that a resumed run reads what it would have
-read. The tokens may be any 1-D array of whole numbers, also one that stays on disk: `np.load(file,
+read. The tokens may be any 1-D array of integers, also one that stays on disk: `np.load(file,
 mmap_mode="r")`.
 """
 
@@ -17,11 +17,9 @@ Batch = tuple[Int[Tensor, "batch time"], Int[Tensor, "batch time"]]
 class _Text:
     def __init__(self, tokens: Int[np.ndarray, " tokens"], vocab_size: int, batch_size: int, context: int):
         if not isinstance(tokens, np.ndarray) or tokens.ndim != 1 or tokens.dtype.kind not in "iu":
-            raise ValueError(
-                "tokens are a 1-D array of whole numbers: encode the text with a tokenizer first"
-            )
+            raise ValueError("tokens must be a 1-D array of integers: encode the text with a tokenizer first")
         if batch_size < 1 or context < 1:
-            raise ValueError(f"batch_size and context are 1 or more; {batch_size} and {context} came")
+            raise ValueError(f"batch_size and context must be at least 1; got {batch_size} and {context}")
         if len(tokens) <= context or len(tokens) < batch_size * context:
             raise ValueError(
                 f"a batch of {batch_size} rows of {context} tokens and one to predict is larger than the "
@@ -29,7 +27,7 @@ class _Text:
             )
         if tokens.min() < 0 or tokens.max() >= vocab_size:  # here: a GPU would say it late and unclearly
             raise ValueError(
-                f"tokens lie between 0 and {vocab_size - 1}; {tokens.min()} to {tokens.max()} came"
+                f"tokens must be between 0 and {vocab_size - 1}; got {tokens.min()} to {tokens.max()}"
             )
         self.tokens, self.batch_size, self.context = tokens, batch_size, context
 
@@ -42,11 +40,11 @@ class _Text:
         return {"text_batch_context": torch.tensor([len(self.tokens), self.batch_size, self.context])}
 
     def _check(self, state: dict[str, Tensor]) -> None:
-        came, ours = state["text_batch_context"].tolist(), self._shape()["text_batch_context"].tolist()
-        if came != ours:
+        theirs, ours = state["text_batch_context"].tolist(), self._shape()["text_batch_context"].tolist()
+        if theirs != ours:
             raise ValueError(
                 "the run to resume read a text of {} tokens in batches of {} x {}; this one has {} tokens in "
-                "batches of {} x {}".format(*came, *ours)
+                "batches of {} x {}".format(*theirs, *ours)
             )
 
 
@@ -55,7 +53,7 @@ class Streams(_Text):
 
     The text is a ring. The rows start evenly spaced on it and all move on by `context` tokens a batch, so row
     i comes in time to what row i + 1 has read, and its state always belongs to the text before it. Raises
-    ValueError if the batch is larger than the text or a token lies outside the vocabulary.
+    ValueError if the batch is larger than the text or a token is outside the vocabulary.
     """
 
     def __init__(self, tokens: Int[np.ndarray, " tokens"], vocab_size: int, batch_size: int, context: int):
@@ -80,7 +78,7 @@ class Streams(_Text):
 class Windows(_Text):
     """Windows from random places, drawn by a generator of their own: for models without a state.
 
-    Raises ValueError if the batch is larger than the text or a token lies outside the vocabulary.
+    Raises ValueError if the batch is larger than the text or a token is outside the vocabulary.
     """
 
     def __init__(

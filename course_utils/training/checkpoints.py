@@ -116,13 +116,13 @@ def fill(model: "Module", tensors: dict[str, "Tensor"], source: str) -> None:
 
     ours = model_tensors(model)
     shapes = {name: list(tensor.shape) for name, tensor in ours.items()}
-    came = {name: list(tensor.shape) for name, tensor in tensors.items()}
-    if came != shapes:
-        name = next(name for name in [*shapes, *came] if came.get(name) != shapes.get(name))
+    found = {name: list(tensor.shape) for name, tensor in tensors.items()}
+    if found != shapes:
+        name = next(name for name in [*shapes, *found] if found.get(name) != shapes.get(name))
         raise ValueError(
-            f"{source} holds another model's weights: {name} has the shape {came.get(name, 'missing')} there "
-            f"and {shapes.get(name, 'missing')} in this {type(model).__name__}; build the model that was "
-            "saved, or take another file"
+            f"{source} holds another model's weights: {name} has the shape {found.get(name, 'missing')} "
+            f"there and {shapes.get(name, 'missing')} in this {type(model).__name__}; build the model that "
+            "was saved, or take another file"
         )
     with torch.no_grad():
         for name, tensor in ours.items():
@@ -172,9 +172,9 @@ def restore_run(
             "build that model, or name another checkpoint"
         )
     for setting, value in config.items():
-        if (came := notes["config"].get(setting)) != value:
+        if (saved := notes["config"].get(setting)) != value:
             raise ValueError(
-                f"{name} holds a run with {setting}={came}, and {setting}={value} came: ask for the same, or "
+                f"{name} holds a run with {setting}={saved}, not {setting}={value}: ask for the same, or "
                 "name another checkpoint"
             )
 

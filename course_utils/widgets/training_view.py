@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from course_utils.measuring.plots import Chart
-from course_utils.training import Progress
+from course_utils.training import StepReport
 from course_utils.widgets.base import Widget
 from course_utils.widgets.words import plural, visible
 
@@ -27,7 +27,7 @@ class TrainingView(Widget):
     steps: how many the run has. title: what is trained. evaluated: what the run's `evaluate` measures, in the
         unit that it has. unit: what one token is.
 
-    The losses come in nats, as `training.Progress` has them, and are shown in bits. The sentence says nothing
+    The losses come in nats, as `StepReport` has them, and are shown in bits. The sentence says nothing
     that differs from machine to machine: it stands where the notebook tests compare. Raises ValueError for
     fewer steps than 1.
     """
@@ -43,12 +43,12 @@ class TrainingView(Widget):
         super().__init__()
 
     def _begin(self) -> None:
-        self.latest: Progress | None = None
+        self.latest: StepReport | None = None
         self.losses: list[tuple[int, float]] = []  # step, bits a token
         self.evaluations: list[tuple[int, float]] = []
         self._shown_at = -math.inf
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, progress: StepReport) -> None:
         """Note a step; draw it, but at most twice a second, or a quick step would wait for the picture."""
         if self.latest and progress.step <= self.latest.step:
             self._begin()  # another run

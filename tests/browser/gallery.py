@@ -258,13 +258,13 @@ SPECIMENS = {
     ),
     "training_view": Specimen(
         "import math\n"
-        "from course_utils.training import Progress\n"
+        "from course_utils.training import StepReport\n"
         "from course_utils.widgets.training_view import TrainingView\n"
         'made = TrainingView(8000, "An LSTM", "Twelfth Night, bits a byte", "byte")\n'
         "for step in range(1, 8001):\n"
         "    bits = 2 + 6 * math.exp(-step / 500)\n"
         "    seen = step, 8000, bits * math.log(2), 2.5 - step // 200 / 100, 1e-3, 30_000.0, 1.0\n"
-        "    made(Progress(*seen, evaluated=step // 200 * 200))",
+        "    made(StepReport(*seen, evaluated=step // 200 * 200))",
         '(root) => press(root, "Show as table")',
     ),
 }

@@ -12,6 +12,7 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
+from course_utils import files
 from course_utils.training import checkpoints
 from course_utils.training.checkpoints import (
     load,
@@ -19,36 +20,11 @@ from course_utils.training.checkpoints import (
     save,
     save_model,
     without_first_weights,
-    write_atomic,
 )
 
 KILLS = 100 if os.environ.get("COURSE_FULL") else 10
 FORKS = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system can't fork")
 TENSORS = {"weight": torch.arange(6.0).reshape(2, 3), "step": torch.tensor(7), "empty": torch.zeros(0)}
-
-
-def test_bytes_and_text_arrive_as_they_are(tmp_path):
-    path = tmp_path / "file"
-    write_atomic(path, b"\x00\r\n")
-    assert path.read_bytes() == b"\x00\r\n"
-    write_atomic(path, "π\n")
-    assert path.read_bytes() == "π\n".encode()
-    assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_a_failed_save_leaves_the_old_file_and_nothing_else(step, tmp_path, monkeypatch):
-    path = tmp_path / "file"
-    write_atomic(path, "old")
-
-    def fail(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, step, fail)
-    with pytest.raises(OSError, match="No space left"):
-        write_atomic(path, "new")
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 # Tensors
@@ -247,11 +223,11 @@ def test_a_save_killed_at_each_step(place, kept, tmp_path, monkeypatch):
     def killed_save():
         with monkeypatch.context() as patch:
             if place == "unlink":
-                patch.setattr(checkpoints.Path, "unlink", kill)
+                patch.setattr(files.Path, "unlink", kill)
             elif place == "half written":
-                patch.setattr(checkpoints.os, "fsync", lambda file: (os.ftruncate(file, 5000), kill()))
+                patch.setattr(files.os, "fsync", lambda file: (os.ftruncate(file, 5000), kill()))
             else:
-                patch.setattr(checkpoints.os, place, kill)
+                patch.setattr(files.os, place, kill)
             save_step(path, 1)
 
     child = in_a_child(killed_save)

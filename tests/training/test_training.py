@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from course_utils import devices, training
+from course_utils import devices, files, training
 from course_utils.gpt import GPT, GPTConfig
 from course_utils.recurrent import RecurrentLM
 from course_utils.training import (
@@ -115,23 +115,23 @@ def test_the_state_is_carried_its_history_is_not():
 
     def loss(model, batch, state):
         states.append(state)
-        return recurrent_loss(model, batch, state, emptied=0.0)
+        return recurrent_loss(model, batch, state, reset_probability=0.0)
 
     run(lstm, loss=loss)
     assert states[0] is None
     assert all(state.abs().max() > 0 and not state.requires_grad for state in states[1:])
 
 
-def test_some_states_are_emptied_before_a_chunk():
+def test_some_states_are_reset_before_a_chunk():
     model, seen = lstm()[0], []
     model.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[1]))
     batch = torch.zeros(500, 2, dtype=torch.int64), torch.zeros(500, 2, dtype=torch.int64)
-    recurrent_loss(model, batch, torch.ones(2, 1, 500, 16), emptied=0.2)
+    recurrent_loss(model, batch, torch.ones(2, 1, 500, 16), reset_probability=0.2)
     rows = seen[0].transpose(1, 2).reshape(2, 500, 16)
-    emptied = (rows[0] == 0).all(-1)
-    assert 60 < emptied.sum() < 140
-    assert torch.equal(rows[1][emptied], torch.zeros_like(rows[1][emptied]))
-    assert (rows[:, ~emptied] == 1).all()
+    reset = (rows[0] == 0).all(-1)
+    assert 60 < reset.sum() < 140
+    assert torch.equal(rows[1][reset], torch.zeros_like(rows[1][reset]))
+    assert (rows[:, ~reset] == 1).all()
 
 
 def test_the_learning_rate_rises_then_falls_along_a_cosine():
@@ -196,14 +196,14 @@ def test_evaluation_on_schedule_without_gradients_or_dropout():
 
 
 def test_report():
-    told = []
-    _, done = run(bigram, evaluate=lambda model: 1.5, report=told.append)
-    assert [(p.step, p.loss) for p in told] == list(enumerate(done.losses, start=1))
-    assert [p.value for p in told] == [None] * 4 + [1.5] * 16
-    assert {p.steps for p in told} == {20}
-    assert [p.learning_rate for p in told] == [learning_rate(CONFIG, step) for step in range(20)]
-    assert all(p.tokens_per_second > 0 for p in told)
-    assert all(p.seconds_left > 0 for p in told[:-1]) and told[-1].seconds_left == 0
+    reports = []
+    _, done = run(bigram, evaluate=lambda model: 1.5, report=reports.append)
+    assert [(p.step, p.loss) for p in reports] == list(enumerate(done.losses, start=1))
+    assert [p.value for p in reports] == [None] * 4 + [1.5] * 16
+    assert {p.steps for p in reports} == {20}
+    assert [p.learning_rate for p in reports] == [learning_rate(CONFIG, step) for step in range(20)]
+    assert all(p.tokens_per_second > 0 for p in reports)
+    assert all(p.seconds_left > 0 for p in reports[:-1]) and reports[-1].seconds_left == 0
 
 
 def test_it_says_nothing_of_its_own(capfd, tmp_path):
@@ -217,16 +217,16 @@ def test_it_says_nothing_of_its_own(capfd, tmp_path):
 @pytest.mark.parametrize(
     "setting, value, sentence",
     [
-        ("learning_rate", 0, "above 0 and at most 1; 0 came"),
+        ("learning_rate", 0, "above 0 and at most 1; got 0"),
         ("learning_rate", -1e-3, "above 0"),
-        ("learning_rate", 1e30, "at most 1; 1e"),
-        ("learning_rate", math.nan, "nan came"),
-        ("learning_rate", math.inf, "inf came"),
-        ("steps", 0, "steps and evaluate_every are 1 or more"),
-        ("evaluate_every", 0, "steps and evaluate_every are 1 or more"),
-        ("warmup_steps", -1, "warmup_steps 0 or more"),
-        ("optimiser", "sgd", "optimiser is one of adamw, muon; 'sgd' came"),
-        ("precision", "float16", "precision is 'float32' or 'mixed'; 'float16' came"),
+        ("learning_rate", 1e30, "at most 1; got 1e"),
+        ("learning_rate", math.nan, "got nan"),
+        ("learning_rate", math.inf, "got inf"),
+        ("steps", 0, "steps and evaluate_every must be at least 1"),
+        ("evaluate_every", 0, "steps and evaluate_every must be at least 1"),
+        ("warmup_steps", -1, "warmup_steps at least 0; got"),
+        ("optimiser", "sgd", "optimiser must be one of adamw, muon; got 'sgd'"),
+        ("precision", "float16", "precision must be 'float32' or 'mixed'; got 'float16'"),
     ],
 )
 def test_settings_that_cannot_train(setting, value, sentence):
@@ -259,7 +259,7 @@ def test_a_gradient_that_is_no_number_stops_the_run_too():
         value, state = next_token_loss(model, batch, state)
         return value + (0 * model.head.weight.sum()).sqrt() if len(seen) == 3 else value, state
 
-    with pytest.raises(Diverged, match=r"step 3: the loss is \d.* the length of its gradient nan"):
+    with pytest.raises(Diverged, match=r"step 3: the loss is \d.* the norm of its gradient nan"):
         train(model, batches, CONFIG, loss=loss)
     assert same(weights(model), seen[2])
 
@@ -268,8 +268,8 @@ def test_a_gradient_that_is_no_number_stops_the_run_too():
 
 
 @pytest.fixture
-def looks_of_six(monkeypatch):
-    monkeypatch.setitem(training.STEPS_A_LOOK, "cpu", 6)
+def sync_every_six(monkeypatch):
+    monkeypatch.setitem(training.SYNC_EVERY, "cpu", 6)
 
 
 class NumbersRead(TorchDispatchMode):
@@ -284,20 +284,20 @@ class NumbersRead(TorchDispatchMode):
 
 
 @KINDS
-def test_a_run_that_looks_seldom_is_the_same_run(make, looks_of_six, monkeypatch):
-    told = []
+def test_a_run_that_syncs_seldom_is_the_same_run(make, sync_every_six, monkeypatch):
+    reported = []
     config = replace(CONFIG, optimiser="muon", evaluate_every=9)
     with NumbersRead() as read:
-        model, seldom = run(make, config, evaluate=lambda model: 0, report=lambda p: told.append(p.step))
-    assert told == [6, 9, 15, 18, 20] and [e[0] for e in seldom.evaluations] == [9, 18, 20]
+        model, seldom = run(make, config, evaluate=lambda model: 0, report=lambda p: reported.append(p.step))
+    assert reported == [6, 9, 15, 18, 20] and [e[0] for e in seldom.evaluations] == [9, 18, 20]
     assert not read.count
-    monkeypatch.delitem(training.STEPS_A_LOOK, "cpu")
+    monkeypatch.delitem(training.SYNC_EVERY, "cpu")
     other, often = run(make, config)
     assert seldom.losses == often.losses and seldom.tokens == often.tokens
     assert same(weights(model), weights(other))
 
 
-def test_a_run_that_looks_seldom_names_the_step_too_and_goes_back_further(looks_of_six):
+def test_a_run_that_syncs_seldom_names_the_step_too_and_goes_back_further(sync_every_six):
     model, batches, _ = bigram()
     seen = []
 
@@ -308,10 +308,10 @@ def test_a_run_that_looks_seldom_names_the_step_too_and_goes_back_further(looks_
 
     with pytest.raises(Diverged, match=r"step 9: the loss is nan"):
         train(model, batches, replace(CONFIG, evaluate_every=50), loss=loss)
-    assert len(seen) == 12 and same(weights(model), seen[5])  # those of step 6, of the last good look
+    assert len(seen) == 12 and same(weights(model), seen[5])  # those of step 6, of the last good sync
 
 
-def test_ctrl_c_is_heard_between_two_looks(looks_of_six):
+def test_ctrl_c_is_noticed_between_two_syncs(sync_every_six):
     def loss(model, batch, state):
         if model.embedding.weight.grad is not None:  # in the second step
             signal.raise_signal(signal.SIGINT)
@@ -383,12 +383,12 @@ def ctrl_c_is_heard():
 @pytest.mark.usefixtures("ctrl_c_is_heard")
 @pytest.mark.parametrize("presses_in_save", [0, 2])
 def test_ctrl_c_stops_and_keeps_however_often_it_is_pressed(presses_in_save, tmp_path, monkeypatch):
-    path, fsync = tmp_path / "run.safetensors", checkpoints.os.fsync
+    path, fsync = tmp_path / "run.safetensors", files.os.fsync
 
-    told = []
+    stopped_by = []
 
     def press(progress):
-        told.append(progress.stopped)
+        stopped_by.append(progress.stopped)
         if progress.step == 7:
             signal.raise_signal(signal.SIGINT)
 
@@ -397,10 +397,10 @@ def test_ctrl_c_stops_and_keeps_however_often_it_is_pressed(presses_in_save, tmp
             signal.raise_signal(signal.SIGINT)
         fsync(file)
 
-    monkeypatch.setattr(checkpoints.os, "fsync", fsync_while_pressed)
+    monkeypatch.setattr(files.os, "fsync", fsync_while_pressed)
     config = replace(CONFIG, evaluate_every=50)
     model, stopped = run(lstm, config, report=press, checkpoint=path)
-    assert stopped.stopped and stopped.step == 8 and told == [False] * 7 + [True]
+    assert stopped.stopped and stopped.step == 8 and stopped_by == [False] * 7 + [True]
     saved = checkpoints.load(path)[0]
     assert all(torch.equal(saved[f"model.{name}"], tensor) for name, tensor in weights(model).items())
     with pytest.raises(KeyboardInterrupt):  # afterwards Ctrl-C is what it was
@@ -498,7 +498,7 @@ def test_another_run_is_refused(tmp_path):
                 lambda other=other: (other, bigram()[1], next_token_loss),
                 checkpoint=tmp_path / "gpt.safetensors",
             )
-    with pytest.raises(ValueError, match=r"a run with learning_rate=0\.01, and learning_rate=0\.02 came"):
+    with pytest.raises(ValueError, match=r"a run with learning_rate=0\.01, not learning_rate=0\.02"):
         run(lstm, replace(CONFIG, learning_rate=0.02), checkpoint=path)
     model, _, loss = lstm()
     with pytest.raises(ValueError, match="the run to resume read a text of 820 tokens"):
@@ -531,17 +531,17 @@ def test_on_a_gpu_it_learns_and_resumes(make, tmp_path):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
-def test_on_a_gpu_no_step_waits_between_two_looks():
+def test_on_a_gpu_no_step_waits_between_two_syncs():
     model = GPT(GPTConfig(vocab_size=64, context=8, n_layers=1, n_heads=2, d_model=16)).to("cuda")
 
     def loss(model, batch, state):
-        place = step[0] % training.STEPS_A_LOOK["cuda"]
-        between = 0 < place < training.STEPS_A_LOOK["cuda"] - 1  # at the first, tables are filled
+        place = step[0] % training.SYNC_EVERY["cuda"]
+        between = 0 < place < training.SYNC_EVERY["cuda"] - 1  # at the first, tables are filled
         torch.cuda.set_sync_debug_mode("error" if between else "default")
         step[0] += 1
         return next_token_loss(model, batch, state)
 
-    step, steps = [0], 3 * training.STEPS_A_LOOK["cuda"]
+    step, steps = [0], 3 * training.SYNC_EVERY["cuda"]
     config = replace(CONFIG, steps=steps, evaluate_every=steps, optimiser="muon", precision="mixed")
     try:
         done = train(model, Windows(TEXT, 64, 4, 8), config, loss=loss)

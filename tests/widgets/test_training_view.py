@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from course_utils.recurrent import RecurrentLM
-from course_utils.training import Progress, TrainConfig, recurrent_loss, train
+from course_utils.training import StepReport, TrainConfig, recurrent_loss, train
 from course_utils.training.batches import Streams
 from course_utils.widgets import training_view
 from course_utils.widgets.base import WIDGET_VIEW
@@ -26,7 +26,7 @@ def clock(monkeypatch):
 
 
 def progress(step, steps=100, bits=3.0, value=None, **more):
-    return Progress(step, steps, bits * math.log(2), value, 1e-3, 1234.5, 8.0, **more)
+    return StepReport(step, steps, bits * math.log(2), value, 1e-3, 1234.5, 8.0, **more)
 
 
 def drawings(view):
