@@ -10,11 +10,8 @@ bfloat16, and writes gpt_ablation.csv: from the plain recipe to the fast one cha
 not help. All settings were chosen on Twelfth Night; the recorded run scores The Tempest once, at its end.
 """
 
-import csv
 import functools
-import io
 import math
-import platform
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,12 +21,11 @@ from torch.nn import functional
 
 from course_utils import devices
 from course_utils.data import corpora
-from course_utils.files import write_atomic
 from course_utils.gpt import GPT, GPTConfig, bits_per_byte
 from course_utils.tokenizers import ByteTokenizer
 from course_utils.training import Run, TrainConfig, checkpoints, train
 from course_utils.training.batches import Windows
-from course_utils.weights.lstm_recipe import log, show
+from course_utils.weights import recording
 
 FOLDER = Path(__file__).parent
 WEIGHTS, LOG, ABLATION = (FOLDER / f"gpt{end}" for end in (".safetensors", "_log.csv", "_ablation.csv"))
@@ -155,26 +151,16 @@ def run(recipe: Recipe, seed: int = 0, device: str = "auto", **options) -> tuple
 
 def cost(model: GPT, run: Run) -> dict:
     """What a run took."""
-    device = model.embedding.weight.device
-    card = torch.cuda.get_device_name(device) if device.type == "cuda" else "no GPU"
-    return {
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "bytes": run.tokens,
-        "flops": flops_per_token(model) * run.tokens,
-        "seconds": round(run.seconds, 1),
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, {card}",
-    }
+    return recording.cost(model, run, run.tokens, flops_per_token(model) * run.tokens)
 
 
 def record() -> dict:
     """Train the recorded model, save it with its log, and score it."""
-    checkpoint = Path("build") / "gpt_run.safetensors"
-    checkpoint.parent.mkdir(exist_ok=True)
-    model, done = run(RECORDED, report=show, checkpoint=checkpoint)
+    model, done = run(RECORDED, report=recording.show, checkpoint=recording.checkpoint("gpt"))
     if done.stopped:
         sys.exit("stopped and kept: the same command goes on")
     took = cost(model, done)
-    write_atomic(LOG, log(done, RECORDED.rows * RECORDED.shape.context))
+    recording.write_table(LOG, recording.log(done, RECORDED.rows * RECORDED.shape.context))
     checkpoints.save_model(WEIGHTS, model, took | {"command": f"{COMMAND} recorded"}, half=True)
     model, plays = load(), corpora.shakespeare()  # what the chapter loads is scored
     return took | {
@@ -234,13 +220,9 @@ def ablation() -> list[dict]:
 
 def main(name: str) -> None:
     if name == "ablation":
-        table, rows = io.StringIO(), ablation()
-        writer = csv.DictWriter(table, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_atomic(ABLATION, table.getvalue())
+        recording.write_table(ABLATION, ablation())
         return
-    took = record() if name == "recorded" else cost(*run(RECIPES[name], report=show))
+    took = record() if name == "recorded" else cost(*run(RECIPES[name], report=recording.show))
     for key, value in took.items():
         print(f"{key}: {value}")
 

@@ -10,11 +10,8 @@ writes seeds.csv; the name of one, such as "live", trains it once. All settings 
 a run scores The Tempest once, at its end.
 """
 
-import csv
 import functools
-import io
 import math
-import platform
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,11 +20,11 @@ import torch
 from torch import nn
 
 from course_utils.data import corpora
-from course_utils.files import write_atomic
 from course_utils.recurrent import FeedForwardLM, RecurrentLM, bits_per_byte
 from course_utils.tokenizers import BPETokenizer, ByteTokenizer
-from course_utils.training import Progress, Run, TrainConfig, checkpoints, recurrent_loss, train
+from course_utils.training import Run, TrainConfig, checkpoints, recurrent_loss, train
 from course_utils.training.batches import Streams
+from course_utils.weights import recording
 
 FOLDER = Path(__file__).parent
 WEIGHTS, LOG, SEEDS = FOLDER / "lstm.safetensors", FOLDER / "lstm_log.csv", FOLDER / "seeds.csv"
@@ -143,46 +140,14 @@ def train_flops(model: nn.Module, tokens: int) -> float:
 
     2 forward and twice that backward (Kaplan et al. 2020, section 2.1).
     """
-    weights = sum(parameter.numel() for parameter in model.parameters()) - model.embedding.weight.numel()
-    return 6.0 * weights * tokens
-
-
-def log(run: Run, bytes_a_step: int) -> str:
-    """A run as CSV, a row an evaluation: step, seconds, bytes read, bits per byte in training (the mean since
-    the row before) and in validation."""
-    table, before = io.StringIO(), 0
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["step", "seconds", "bytes", "train_bits", "validation_bits"])
-    for step, seconds, value in run.evaluations:
-        train_bits = sum(run.losses[before:step]) / (step - before) / math.log(2)
-        writer.writerow([step, f"{seconds:.1f}", step * bytes_a_step, f"{train_bits:.4f}", f"{value:.4f}"])
-        before = step
-    return table.getvalue()
-
-
-def show(progress: Progress) -> None:
-    """Print a line every 50 steps."""
-    if progress.step % 50 == 0 or progress.step == progress.steps:
-        validation = "" if progress.value is None else f", validation {progress.value:.3f}"
-        print(
-            f"{progress.step:,} of {progress.steps:,}: {progress.loss / math.log(2):.3f} bits{validation}, "
-            f"{progress.tokens_per_second:,.0f} tokens/s, {progress.seconds_left:.0f} s left",
-            flush=True,
-        )
+    return 6.0 * (recording.n_parameters(model) - model.embedding.weight.numel()) * tokens
 
 
 def cost(name: str, seed: int, model: nn.Module, run: Run) -> dict:
     """What a run took."""
     bytes_a_token = len(corpora.shakespeare().train_text.encode()) / len(streams(name).tokens)
-    return {
-        "name": name,
-        "seed": seed,
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "bytes": round(run.tokens * bytes_a_token),
-        "flops": train_flops(model, run.tokens),
-        "seconds": round(run.seconds, 1),
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, no GPU",
-    }
+    n_bytes, flops = round(run.tokens * bytes_a_token), train_flops(model, run.tokens)
+    return {"name": name, "seed": seed} | recording.cost(model, run, n_bytes, flops)
 
 
 def train_once(name: str, seed: int = 0) -> dict:
@@ -190,24 +155,22 @@ def train_once(name: str, seed: int = 0) -> dict:
 
     The recorded model is also saved, with the log of its run.
     """
-    recipe, model, checkpoint = RECIPES[name], build(name, seed), None
-    if name == "recorded":
-        checkpoint = Path("build") / "lstm_run.safetensors"
-        checkpoint.parent.mkdir(exist_ok=True)
+    recipe, model = RECIPES[name], build(name, seed)
+    checkpoint = recording.checkpoint("lstm") if name == "recorded" else None
     run = train(
         model,
         streams(name),
         replace(recipe.config, seed=seed),
         loss=recurrent_loss,
         evaluate=validation_bits,
-        report=show,
+        report=recording.show,
         checkpoint=checkpoint,
     )
     if run.stopped:
         sys.exit("stopped and kept: the same command goes on" if checkpoint else "stopped")
     took = cost(name, seed, model, run)
     if name == "recorded":
-        write_atomic(LOG, log(run, recipe.rows * recipe.chunk))
+        recording.write_table(LOG, recording.log(run, recipe.rows * recipe.chunk))
         checkpoints.save_model(WEIGHTS, model, took | {"command": f"{COMMAND} {name}"}, half=True)
         model = load()  # what the chapter loads is scored
     return took | {
@@ -222,11 +185,7 @@ def main(name: str) -> None:
             print(f"{key}: {value}")
         return
     rows = [train_once(name, seed) for name in RECIPES if name != "recorded" for seed in range(3)]
-    table = io.StringIO()
-    writer = csv.DictWriter(table, rows[0], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomic(SEEDS, table.getvalue())
+    recording.write_table(SEEDS, rows)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ What was tried, for 75 seconds of one core each, and the error on validation wor
     transformer, pre-norm, rate 0.006: 1 layer of 92 .128 .153, 3 layers of 52 .145 .182
 """
 
-import csv
 import time
 from pathlib import Path
 
@@ -30,10 +29,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from course_utils.data import cmudict
 from course_utils.data.cmudict import LETTERS, PHONEMES, Listing, Phonemes
-from course_utils.files import write_atomic
 from course_utils.seq2seq import GRUSeq2Seq, Pairs, greedy, pair_loss
-from course_utils.training import Progress, TrainConfig, checkpoints, train
+from course_utils.training import StepReport, TrainConfig, checkpoints, train
 from course_utils.transformer import BlockConfig, EncoderDecoder
+from course_utils.weights import recording
 
 LOG = Path(__file__).parent / "phonemes_log.csv"
 BATCH, EVERY = 128, 500  # words a batch; steps from one evaluation to the next
@@ -50,7 +49,6 @@ SETTINGS = {
     "GRU with attention": (5000, 5e-3, 100),
     "transformer": (4000, 6e-3, 300),
 }
-COLUMNS = ["model", "seed", "parameters", "step", "cpu_seconds", "split", "error", "error_long"]
 
 
 def build(name: str, seed: int = 0) -> nn.Module:
@@ -78,7 +76,7 @@ def errors(model: nn.Module, listing: Listing) -> tuple[float, float]:
     return cmudict.phoneme_error_rate(said, listing), cmudict.phoneme_error_rate(long, listing)
 
 
-def train_one(name: str, seed: int, words: cmudict.Dictionary) -> tuple[nn.Module, list[list]]:
+def train_one(name: str, seed: int, words: cmudict.Dictionary) -> tuple[nn.Module, list[dict]]:
     """Train one model: its running mean, and rows of the log, an evaluation each, the last on the test."""
     steps, rate, warmup = SETTINGS[name]
     config = TrainConfig(
@@ -87,27 +85,29 @@ def train_one(name: str, seed: int, words: cmudict.Dictionary) -> tuple[nn.Modul
     some = dict(list(words.validation.items())[::3])  # enough to see a curve
     batches, model = pairs(words.train, seed=seed), build(name, seed)
     mean = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.995))
-    parameters = sum(parameter.numel() for parameter in model.parameters())
+    parameters = recording.n_parameters(model)
     rows, scoring, start = [], 0.0, time.process_time()
 
-    def row(split: str, seconds: float, listing: Listing) -> None:
-        found = [f"{error:.4f}" for error in errors(mean.module, listing)]
-        step = min((len(rows) + 1) * EVERY, steps)
-        rows.append([name, seed, parameters, step, f"{seconds:.1f}", split, *found])
-        print(*rows[-1], flush=True)
+    def score(split: str, seconds: float, listing: Listing) -> float:
+        error, error_long = errors(mean.module, listing)
+        row = {"model": name, "seed": seed, "parameters": parameters}
+        row |= {"step": min((len(rows) + 1) * EVERY, steps), "cpu_seconds": f"{seconds:.1f}", "split": split}
+        rows.append(row | {"error": f"{error:.4f}", "error_long": f"{error_long:.4f}"})
+        print(*rows[-1].values(), flush=True)
+        return error
 
     def evaluate(_: nn.Module) -> float:
         nonlocal scoring
         now = time.process_time()
-        row("validation", now - start - scoring, some)
+        error = score("validation", now - start - scoring, some)
         scoring += time.process_time() - now  # scoring is not training
-        return float(rows[-1][-2])
+        return error
 
-    def average(_: Progress) -> None:
+    def average(_: StepReport) -> None:
         mean.update_parameters(model)
 
     train(model, batches, config, loss=pair_loss, evaluate=evaluate, report=average)
-    row("test", float(rows[-1][4]), words.test)
+    score("test", float(rows[-1]["cpu_seconds"]), words.test)
     return mean.module, rows
 
 
@@ -124,9 +124,8 @@ def load(name: str) -> nn.Module:
 
 def recorded(split: str = "validation") -> dict[tuple[str, int], dict[str, np.ndarray]]:
     """The log: for each model and seed the columns "step", "cpu_seconds", "error" and "error_long"."""
-    rows = list(csv.DictReader(LOG.read_text("utf-8").splitlines()))
     columns = {}
-    for row in rows:
+    for row in recording.read_table(LOG):
         if row["split"] == split:
             run = columns.setdefault((row["model"], int(row["seed"])), {})
             for name in ("step", "cpu_seconds", "error", "error_long"):
@@ -135,8 +134,8 @@ def recorded(split: str = "validation") -> dict[tuple[str, int], dict[str, np.nd
 
 
 def errors_at(by: str, place: float, error: str = "error") -> dict[str, list[float]]:
-    """The validation error of each model, a number a seed, when "step" or "cpu_seconds" had come to a place:
-    between two evaluations on the straight line, and NaN outside of the training."""
+    """The validation error of each model, a number a seed, when "step" or "cpu_seconds" had reached a place:
+    on the straight line between two evaluations, and NaN outside the training."""
     found = {}
     for (model, _), run in recorded().items():
         value = np.interp(place, run[by], run[error], left=np.nan, right=np.nan)
@@ -147,17 +146,17 @@ def errors_at(by: str, place: float, error: str = "error") -> dict[str, list[flo
 def main() -> None:
     """Train what the log doesn't hold yet, seed by seed: one that is whole compares all models."""
     torch.set_num_threads(1)  # so that CPU seconds are seconds of one core
-    table = list(csv.reader(LOG.open(encoding="utf-8"))) if LOG.exists() else [COLUMNS]
-    done = {(name, int(seed)) for name, seed, *_ in table[1:]}
+    table = recording.read_table(LOG) if LOG.exists() else []
+    done = {(row["model"], int(row["seed"])) for row in table}
     for seed in range(3):
         for name in MODELS:
             if (name, seed) not in done:
                 model, rows = train_one(name, seed, cmudict.dictionary())
                 table += rows
                 if seed == 0:
-                    notes = dict(zip(COLUMNS, map(str, rows[-1]), strict=True))
+                    notes = {column: str(value) for column, value in rows[-1].items()}
                     checkpoints.save_model(weights_file(name), model, notes, half=True)
-                write_atomic(LOG, "".join(",".join(map(str, row)) + "\n" for row in table))
+                recording.write_table(LOG, table)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """The recipes of GPT and what they ship; the runs themselves take minutes, their logs are shipped."""
 
-import csv
 import itertools
 import math
 import os
@@ -12,20 +11,12 @@ import torch
 from course_utils.data import corpora
 from course_utils.gpt import GPT
 from course_utils.measuring import scoreboard
-from course_utils.weights import gpt_recipe
+from course_utils.weights import gpt_recipe, recording
 
 ON_THE_BOARD = {point.name: point for point in scoreboard.recorded()[0]}
 FULL = pytest.mark.skipif(
     not os.environ.get("COURSE_FULL"), reason="minutes of computing; `course.py test --full` runs it"
 )
-
-
-def rows(path):
-    return list(csv.DictReader(path.open(encoding="utf-8")))
-
-
-def size(model):
-    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def test_each_row_of_the_table_makes_one_change_and_the_last_is_the_live_recipe():
@@ -56,16 +47,22 @@ def test_equal_seeds_build_equal_models_and_read_the_same_windows():
     one, other, third = (gpt_recipe.build("live", seed).embedding.weight for seed in (0, 0, 1))
     assert one.equal(other) and not one.equal(third)
     one, other, third = (gpt_recipe.windows("live", seed).next()[0] for seed in (0, 0, 1))
-    assert one.equal(other) and not one.equal(third) and one.shape == (32, 64)
+    assert (
+        one.equal(other)
+        and not one.equal(third)
+        and one.shape == (gpt_recipe.LIVE.rows, gpt_recipe.LIVE.shape.context)
+    )
 
 
 def test_a_run_says_what_it_took():
     short = replace(gpt_recipe.LIVE, config=replace(gpt_recipe.LIVE.config, steps=2, warmup_steps=1))
     model, run = gpt_recipe.run(short, seed=1, evaluate=None)
     took = gpt_recipe.cost(model, run)
-    assert took["bytes"] == 2 * 32 * 64 and took["parameters"] == size(model)
+    assert took["bytes"] == 2 * short.rows * short.shape.context and took[
+        "parameters"
+    ] == recording.n_parameters(model)
     # 6 a weight that multiplies, and for each layer, position and number of a vector 12
-    multiplying = size(model) - size(model.ngrams)
+    multiplying = recording.n_parameters(model) - recording.n_parameters(model.ngrams)
     assert took["flops"] == took["bytes"] * (6 * multiplying + 12 * 1 * 128 * 64)
 
 
@@ -76,13 +73,13 @@ def test_the_validation_loss_of_a_fresh_model_is_near_that_of_chance():
 
 
 def test_the_shipped_weights_are_those_of_the_log_and_the_board():
-    model, log, point = gpt_recipe.load(), rows(gpt_recipe.LOG), ON_THE_BOARD["GPT, recorded"]
+    model, log, point = gpt_recipe.load(), recording.read_table(gpt_recipe.LOG), ON_THE_BOARD["GPT, recorded"]
     with torch.no_grad():
         bits = gpt_recipe.validation_bits(model)
     assert bits == pytest.approx(float(log[-1]["validation_bits"]), abs=0.002)  # they are rounded to 16 bits
     recipe = gpt_recipe.RECORDED
     assert int(log[-1]["bytes"]) == recipe.config.steps * recipe.rows * recipe.shape.context
-    assert (point.parameters, point.train_bytes) == (size(model), int(log[-1]["bytes"]))
+    assert (point.parameters, point.train_bytes) == (recording.n_parameters(model), int(log[-1]["bytes"]))
     own = [p for p in ON_THE_BOARD.values() if p.has_read_test == "no"]
     assert point.bits_per_byte == min(p.bits_per_byte for p in own)
 
@@ -96,12 +93,14 @@ def test_the_shipped_weights_score_what_the_board_says():
 @FULL
 def test_the_live_recipe_reaches_the_plain_ones_loss():
     _, run = gpt_recipe.run(gpt_recipe.LIVE, seed=3)
-    plain = next(row for row in rows(gpt_recipe.ABLATION) if row["change"] == "the plain recipe")
+    plain = next(
+        row for row in recording.read_table(gpt_recipe.ABLATION) if row["change"] == "the plain recipe"
+    )
     assert run.evaluations[-1][2] * math.log(2) < float(plain["validation_nats"]) + 0.02
 
 
 def test_the_table_of_changes_is_that_of_the_recipes():
-    table = rows(gpt_recipe.ABLATION)
+    table = recording.read_table(gpt_recipe.ABLATION)
     assert list(dict.fromkeys(row["change"] for row in table)) == [
         *gpt_recipe.STEPS_TO_LIVE,
         *gpt_recipe.LEFT_OUT,

@@ -1,8 +1,5 @@
-"""The recipes of the shipped weights; the runs themselves take minutes, their logs are shipped."""
+"""The recipes of chapter 2 and what they ship; the runs themselves take minutes, their logs are shipped."""
 
-import csv
-import io
-import math
 import os
 from dataclasses import replace
 
@@ -10,15 +7,15 @@ import pytest
 
 from course_utils.data import corpora
 from course_utils.measuring import scoreboard
-from course_utils.training import Run, recurrent_loss, train
-from course_utils.weights import lstm_recipe
+from course_utils.training import recurrent_loss, train
+from course_utils.weights import lstm_recipe, recording
 
 ON_THE_BOARD = {point.name: point for point in scoreboard.recorded()[0]}
 
 
 def test_the_live_model_is_small_enough_to_train_in_a_lesson():
     model = lstm_recipe.build("live")
-    assert sum(parameter.numel() for parameter in model.parameters()) <= 360_000
+    assert recording.n_parameters(model) <= 360_000
 
 
 @pytest.mark.skipif(
@@ -37,7 +34,7 @@ def test_the_shipped_weights_score_what_the_board_says():
     bits = lstm_recipe.bits(model, corpora.shakespeare().test)
     assert bits == pytest.approx(point.bits_per_byte, abs=0.001)
     assert bits < min(p.bits_per_byte for p in ON_THE_BOARD.values() if p.family == "n-gram")
-    assert point.parameters == sum(parameter.numel() for parameter in model.parameters())
+    assert point.parameters == recording.n_parameters(model)
 
 
 def test_other_weights_would_not_score_that():
@@ -52,16 +49,18 @@ def test_a_run_says_what_it_took_and_what_it_scores(monkeypatch):
     corpus = corpora.shakespeare()
     assert (run["name"], run["seed"], run[corpora.TEST]) == ("bpe", 3, len(corpus.test))
     assert run[corpora.VALIDATION] == pytest.approx(len(corpus.validation) / 64, abs=1e-4)
-    assert 1.8 < run["bytes"] / (2 * 32 * 32) < 2.0  # what a token of this vocabulary stands for
+    assert (
+        1.8 < run["bytes"] / (2 * short.rows * short.chunk) < 2.0
+    )  # what a token of this vocabulary stands for
 
 
 def test_the_runs_of_three_seeds_are_those_of_the_recipes():
-    runs = list(csv.DictReader(lstm_recipe.SEEDS.open(encoding="utf-8")))
+    runs = recording.read_table(lstm_recipe.SEEDS)
     compared = [name for name in lstm_recipe.RECIPES if name != "recorded"]
     assert [(run["name"], run["seed"]) for run in runs] == [(n, s) for n in compared for s in "012"]
     for run in runs:
         model = lstm_recipe.build(run["name"])
-        assert int(run["parameters"]) == sum(parameter.numel() for parameter in model.parameters())
+        assert int(run["parameters"]) == recording.n_parameters(model)
         recipe = lstm_recipe.RECIPES[run["name"]]
         tokens = recipe.rows * recipe.chunk * recipe.config.steps
         assert float(run["flops"]) == lstm_recipe.train_flops(model, tokens)
@@ -70,28 +69,6 @@ def test_the_runs_of_three_seeds_are_those_of_the_recipes():
 def test_equal_seeds_build_equal_models():
     one, other, third = (lstm_recipe.build("live", seed).head.weight for seed in (0, 0, 1))
     assert one.equal(other) and not one.equal(third)
-
-
-def test_a_log_says_how_far_the_run_was_after_so_many_bytes():
-    nats = [math.log(2) * bits for bits in (4.0, 2.0, 3.0, 1.0)]
-    run = Run(losses=nats, evaluations=[[2, 10.0, 2.5], [4, 20.25, 2.25]])
-    rows = list(csv.DictReader(io.StringIO(lstm_recipe.log(run, 100))))
-    assert rows == [
-        {
-            "step": "2",
-            "seconds": "10.0",
-            "bytes": "200",
-            "train_bits": "3.0000",
-            "validation_bits": "2.5000",
-        },
-        {
-            "step": "4",
-            "seconds": "20.2",
-            "bytes": "400",
-            "train_bits": "2.0000",
-            "validation_bits": "2.2500",
-        },
-    ]
 
 
 @pytest.mark.parametrize("name", lstm_recipe.RECIPES)

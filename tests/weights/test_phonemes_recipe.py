@@ -4,18 +4,14 @@ import numpy as np
 import pytest
 
 from course_utils.data import cmudict
-from course_utils.weights import phonemes_recipe
+from course_utils.weights import phonemes_recipe, recording
 from course_utils.weights.phonemes_recipe import MODELS, build
 
 EACH = pytest.mark.parametrize("name", MODELS)
 
 
-def parameters(model):
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
 def test_no_model_has_more_than_three_percent_more_parameters_than_another():
-    counts = [parameters(build(name)) for name in MODELS]
+    counts = [recording.n_parameters(build(name)) for name in MODELS]
     assert max(counts) <= 1.03 * min(counts)
 
 
@@ -48,7 +44,8 @@ def test_between_two_evaluations_lies_a_straight_line(monkeypatch, tmp_path):
     log = tmp_path / "log.csv"
     rows = ["m,0,9,500,10.0,validation,0.50,0.70", "m,0,9,1000,30.0,validation,0.30,0.40"]
     rows += ["m,0,9,1000,30.0,test,0.31,0.41", "m,1,9,500,20.0,validation,0.40,0.60"]
-    log.write_text("\n".join([",".join(phonemes_recipe.COLUMNS), *rows]))
+    columns = "model,seed,parameters,step,cpu_seconds,split,error,error_long"
+    log.write_text("\n".join([columns, *rows]))
     monkeypatch.setattr(phonemes_recipe, "LOG", log)
     halfway, beyond = phonemes_recipe.errors_at("cpu_seconds", 20.0)["m"]
     assert (halfway, beyond) == pytest.approx((0.4, 0.4))

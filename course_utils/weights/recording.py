@@ -1,0 +1,74 @@
+"""What the recipes share: how a run is shown while it trains, what is logged of it, and what it cost."""
+
+import csv
+import io
+import math
+import platform
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from course_utils.files import write_atomic
+from course_utils.training import Run, StepReport
+
+
+def checkpoint(name: str) -> Path:
+    """Where a run that takes long keeps what it has, from which the same command goes on."""
+    folder = Path("build")
+    folder.mkdir(exist_ok=True)
+    return folder / f"{name}_run.safetensors"
+
+
+def show(report: StepReport) -> None:
+    """Print a line every 50 steps."""
+    if report.step % 50 == 0 or report.step == report.steps:
+        validation = "" if report.value is None else f", validation {report.value:.3f}"
+        print(
+            f"{report.step:,} of {report.steps:,}: {report.loss / math.log(2):.3f} bits{validation}, "
+            f"{report.tokens_per_second:,.0f} tokens/s, {report.seconds_left:.0f} s left",
+            flush=True,
+        )
+
+
+def log(run: Run, bytes_a_step: int) -> list[dict]:
+    """A run as rows, one an evaluation: step, seconds, bytes read, bits per byte in training (the mean since
+    the row before) and in validation."""
+    rows, before = [], 0
+    for step, seconds, value in run.evaluations:
+        train_bits = sum(run.losses[before:step]) / (step - before) / math.log(2)
+        row = {"step": step, "seconds": f"{seconds:.1f}", "bytes": step * bytes_a_step}
+        rows.append(row | {"train_bits": f"{train_bits:.4f}", "validation_bits": f"{value:.4f}"})
+        before = step
+    return rows
+
+
+def cost(model: nn.Module, run: Run, n_bytes: int, flops: float) -> dict:
+    """What a run took, which read `n_bytes` bytes; flops are its multiplications and additions."""
+    device = next(model.parameters()).device
+    card = torch.cuda.get_device_name(device) if device.type == "cuda" else "no GPU"
+    return {
+        "parameters": n_parameters(model),
+        "bytes": n_bytes,
+        "flops": flops,
+        "seconds": round(run.seconds, 1),
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, {card}",
+    }
+
+
+def n_parameters(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def write_table(path: Path, rows: list[dict]) -> None:
+    """Write rows as CSV, with the keys of the first as the header."""
+    table = io.StringIO()
+    writer = csv.DictWriter(table, rows[0], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomic(path, table.getvalue())
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file."""
+    return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))

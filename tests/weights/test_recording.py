@@ -1,0 +1,53 @@
+"""What the recipes share: the log of a run, what it shows and costs, and the tables that are shipped."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from course_utils import weights
+from course_utils.training import Run, StepReport
+from course_utils.weights import recording
+
+TABLES = sorted(Path(weights.__file__).parent.glob("*.csv"))
+
+
+def test_a_log_says_how_far_the_run_was_after_so_many_bytes():
+    nats = [math.log(2) * bits for bits in (4.0, 2.0, 3.0, 1.0)]
+    first, second = recording.log(Run(nats, [[2, 10.0, 2.5], [4, 20.25, 2.25]]), bytes_a_step=100)
+    assert first == {
+        "step": 2,
+        "seconds": "10.0",
+        "bytes": 200,
+        "train_bits": "3.0000",
+        "validation_bits": "2.5000",
+    }
+    assert list(second.values()) == [4, "20.2", 400, "2.0000", "2.2500"]
+
+
+@pytest.mark.parametrize(
+    "step, value, shown",
+    [
+        (49, 1.5, ""),
+        (50, None, "50 of 60: 2.000 bits, 1,234 tokens/s, 7 s left\n"),
+        (60, 1.5, "60 of 60: 2.000 bits, validation 1.500, 1,234 tokens/s, 7 s left\n"),
+    ],
+)
+def test_a_line_every_50_steps_and_at_the_last(step, value, shown, capsys):
+    recording.show(StepReport(step, 60, 2 * math.log(2), value, 0.01, 1234.4, 7.2))
+    assert capsys.readouterr().out == shown
+
+
+def test_what_a_run_took():
+    took = recording.cost(torch.nn.Linear(3, 4), Run(seconds=1.26), n_bytes=100, flops=1e9)
+    machine = took.pop("machine")
+    assert took == {"parameters": 16, "bytes": 100, "flops": 1e9, "seconds": 1.3}
+    assert machine.endswith(f", {torch.get_num_threads()} threads, no GPU")
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
+def test_the_shipped_tables_are_as_they_would_be_written(path, tmp_path):
+    """So a run that is recorded again changes the numbers that changed, and nothing else."""
+    recording.write_table(tmp_path / "again.csv", recording.read_table(path))
+    assert (tmp_path / "again.csv").read_text() == path.read_text()
