@@ -16,7 +16,7 @@ TOLERANCE = 1e-4
 def pick(name: str = "auto") -> torch.device:
     """The device to compute on: "auto" is CUDA if there is one, else the CPU.
 
-    Any other name, such as "cpu", "cuda:1" or "mps", is taken at its word. Raises ValueError for a device
+    Any other name, such as "cpu", "cuda:1" or "mps", is taken as it is. Raises ValueError for a device
     that this machine lacks, RuntimeError for an MPS that fails the self-check.
     """
     if name == "auto":
@@ -52,9 +52,7 @@ def self_check(device: torch.device) -> tuple[bool, str]:
         exact = run(x, y)
         result = run(x.float().to(device), y.float().to(device)).cpu().double()
         errors[operation] = ((result - exact).abs().max() / exact.abs().max()).item()
-    wrong = [
-        operation for operation, error in errors.items() if not error < TOLERANCE
-    ]  # NaN is wrong as well
+    wrong = [name for name, error in errors.items() if not error < TOLERANCE]  # NaN is wrong as well
     found = ", ".join(f"{operation} {error:.0e}" for operation, error in errors.items())
     verdict = f"computes {' and '.join(wrong)} wrongly" if wrong else "computes correctly"
     return not wrong, f"The device {device} {verdict} (relative errors: {found}; allowed: {TOLERANCE:.0e})."
@@ -68,7 +66,11 @@ def multiplies_bfloat16(device: torch.device) -> bool:
     """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+    if device.type != "cpu":
+        return False
+    if hasattr(torch.cpu, "get_capabilities"):
+        return torch.cpu.get_capabilities().get("avx512_bf16", False)
+    return torch.cpu._is_avx512_bf16_supported()  # torch 2.10, which has the other one not yet
 
 
 def describe() -> dict[str, str]:

@@ -58,12 +58,23 @@ def test_the_self_check_sees_a_wrong_operation(monkeypatch, module, function, na
 
 def test_bfloat16_pays_only_where_the_processor_has_instructions_for_it(monkeypatch):
     for here in (True, False):
-        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda here=here: here)
+        monkeypatch.setattr(
+            torch.cpu, "get_capabilities", lambda here=here: {"avx512_bf16": here}, raising=False
+        )
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, here=here: here)
         for kind in ("cpu", "cuda"):
             assert devices.multiplies_bfloat16(torch.device(kind)) == here
         assert devices.describe()["mixed precision"].startswith("bfloat16" if here else "float32")
     assert not devices.multiplies_bfloat16(torch.device("mps"))
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)  # of a processor that is no x86
+    assert not devices.multiplies_bfloat16(torch.device("cpu"))
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_the_oldest_torch_is_asked_in_its_own_way(monkeypatch, here):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: here)
+    assert devices.multiplies_bfloat16(torch.device("cpu")) == here
 
 
 def test_describe_tells_of_the_threads(monkeypatch):

@@ -16,14 +16,15 @@ from torch import Tensor, nn
 from course_utils.devices import multiplies_bfloat16
 
 BETAS = (0.9, 0.99)  # steadier than 0.999 where a run has only thousands of steps
+REST_SHARE = 0.25  # of Muon's learning rate, for what AdamW moves beside it
 
 
 class AdamW:
     """AdamW: each number moves by its averaged gradient over the root of its averaged squared gradient.
 
-    It has the face of a `torch.optim.AdamW` and runs the same fused operation, bit for bit: `param_groups`
-    (each with "params" and "weight_decay"), whose "lr" is the rate, `state` by parameter, `zero_grad` and
-    `step`. But torch's class imports torch's compiler at its first step, which takes seconds.
+    It has the interface of a `torch.optim.AdamW` and runs the same fused operation, bit for bit:
+    `param_groups` (each with "params" and "weight_decay"), whose "lr" is the rate, `state` by parameter,
+    `zero_grad` and `step`. But torch's class imports torch's compiler at its first step, which takes seconds.
     """
 
     def __init__(self, groups: list[dict]):
@@ -53,7 +54,8 @@ class AdamW:
             [self.state[parameter][key] for parameter in parameters]
             for key in ("step", "exp_avg", "exp_avg_sq")
         )
-        torch._foreach_add_(steps, 1)
+        for step in steps:
+            step += 1
         torch._fused_adamw_(
             parameters,
             [parameter.grad for parameter in parameters],
@@ -71,11 +73,19 @@ class AdamW:
         )
 
 
-def adamw(model: nn.Module, weight_decay: float) -> AdamW:
+def adamw_for(groups: list[dict]) -> AdamW | torch.optim.AdamW:
+    """Our AdamW; torch's own where torch lacks the fused operation, which it doesn't promise to keep."""
+    ours = hasattr(torch, "_fused_adamw_")
+    return AdamW(groups) if ours else torch.optim.AdamW(groups, betas=BETAS)
+
+
+def adamw(model: nn.Module, weight_decay: float) -> AdamW | torch.optim.AdamW:
     """AdamW for a model. Matrices decay; biases and gains (of one dimension) and embeddings don't: a row of
     an embedding whose token is rare would shrink at every step and be corrected at few."""
     matrices, rest = split(model)
-    return AdamW([{"params": matrices, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}])
+    return adamw_for(
+        [{"params": matrices, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+    )
 
 
 def split(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
@@ -89,7 +99,7 @@ def split(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
 
 
 def orthogonalised(
-    gradients: Float[Tensor, "matrices rows columns"], steps: int = 5
+    gradients: Float[Tensor, "matrices rows columns"],
 ) -> Float[Tensor, "matrices rows columns"]:
     """Each matrix with its directions kept and all its singular values brought near 1.
 
@@ -100,7 +110,7 @@ def orthogonalised(
     if tall := x.shape[1] > x.shape[2]:
         x = x.mT  # the products below are then of the smaller size
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
-    for _ in range(steps):
+    for _ in range(5):
         a = x @ x.mT
         b = torch.baddbmm(a, a, a, beta=-4.7750, alpha=2.0315)  # -4.7750 a + 2.0315 a a
         x = torch.baddbmm(x, b, x, beta=3.4445)  # 3.4445 x + b x
@@ -108,17 +118,15 @@ def orthogonalised(
 
 
 class Muon:
-    """Muon for the matrices of a model, AdamW at `rest_share` of its learning rate for the rest.
+    """Muon for the matrices of a model, AdamW at `REST_SHARE` of its learning rate for the rest.
 
-    It has the face of `AdamW`.
+    It has the interface of `AdamW`.
     """
 
-    def __init__(
-        self, model: nn.Module, weight_decay: float, momentum: float = 0.9, rest_share: float = 0.25
-    ):
+    def __init__(self, model: nn.Module, weight_decay: float, momentum: float = 0.9):
         matrices, rest = split(model)
         self.momentum = momentum
-        self.adamw = AdamW([{"params": rest, "weight_decay": 0.0, "share": rest_share}])
+        self.adamw = adamw_for([{"params": rest, "weight_decay": 0.0, "share": REST_SHARE}])
         self.state = self.adamw.state
         self.matrices = {"params": matrices, "lr": 0.02, "weight_decay": weight_decay}
         self.param_groups = [self.matrices, *self.adamw.param_groups]
@@ -134,8 +142,9 @@ class Muon:
         for (rows, columns), parameters in shapes.items():  # matrices of one shape go together: fewer, larger
             averages = [self._average(parameter) for parameter in parameters]
             updates = orthogonalised(torch.stack(averages)).float().unbind()
-            torch._foreach_mul_(parameters, 1 - rate * self.matrices["weight_decay"])
-            torch._foreach_add_(parameters, updates, alpha=-rate * max(1, rows / columns) ** 0.5)
+            for parameter, update in zip(parameters, updates, strict=True):
+                parameter.mul_(1 - rate * self.matrices["weight_decay"])
+                parameter.add_(update, alpha=-rate * max(1, rows / columns) ** 0.5)
         self.adamw.step()
 
     def _average(self, parameter: nn.Parameter) -> Tensor:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from course_utils.gpt import GPT, GPTConfig
-from course_utils.training.optimisers import BETAS, Muon, adamw, orthogonalised, split
+from course_utils.training.optimisers import BETAS, REST_SHARE, AdamW, Muon, adamw, orthogonalised, split
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 SHAPE = GPTConfig(vocab_size=11, context=8, n_layers=2, n_heads=2, d_model=16, d_ff=24)
@@ -30,13 +30,13 @@ def test_it_moves_as_torchs_muon_and_adamw_do(weight_decay):
     torch.manual_seed(0)
     ours = GPT(SHAPE)
     theirs = copy.deepcopy(ours)
-    optimiser = Muon(ours, weight_decay, momentum=0.8, rest_share=0.5)
+    optimiser = Muon(ours, weight_decay, momentum=0.8)
     for group in optimiser.param_groups:
         group["lr"] = 0.02 * group.get("share", 1)
     matrices, rest = split(theirs)
     peers = [
         torch.optim.Muon(matrices, lr=0.02, weight_decay=weight_decay, momentum=0.8),
-        torch.optim.AdamW(rest, lr=0.01, betas=BETAS, weight_decay=0.0),
+        torch.optim.AdamW(rest, lr=0.02 * REST_SHARE, betas=BETAS, weight_decay=0.0),
     ]
     # both orthogonalise in bfloat16, whose sums depend on how matrices are stacked
     torch.testing.assert_close(moved(ours, [optimiser]), moved(theirs, peers), atol=2e-3, rtol=0)
@@ -50,6 +50,18 @@ def test_adamw_is_torchs_bit_for_bit():
     groups = [{"params": matrices}, {"params": rest, "weight_decay": 0.0}]
     peer = torch.optim.AdamW(groups, lr=1e-3, betas=BETAS, weight_decay=0.3, fused=True)
     assert torch.equal(moved(ours, [adamw(ours, 0.3)]), moved(theirs, [peer]))
+
+
+def test_where_torch_lacks_the_fused_operation_its_own_class_takes_over(monkeypatch):
+    torch.manual_seed(0)
+    ours = GPT(SHAPE)
+    theirs = copy.deepcopy(ours)
+    expected = moved(ours, [adamw(ours, 0.3), Muon(ours, 0.3)])
+    monkeypatch.delattr(torch, "_fused_adamw_")
+    peers = [adamw(theirs, 0.3), Muon(theirs, 0.3)]
+    assert not any(isinstance(peer, AdamW) for peer in (peers[0], peers[1].adamw))
+    torch.testing.assert_close(moved(theirs, peers), expected)
+    assert peers[1].param_groups[1]["share"] == REST_SHARE
 
 
 def test_a_parameter_without_a_gradient_stays():
