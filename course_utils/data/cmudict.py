@@ -75,10 +75,10 @@ def errors_at(said: Phonemes, listed: Phonemes) -> list[int]:
         raise ValueError("an empty pronunciation is listed; each has at least one phoneme")
     # edits[i][j]: to turn the first j phonemes said into the first i listed
     edits = [list(range(len(said) + 1))]
-    for i, wanted in enumerate(listed, start=1):
+    for i, expected in enumerate(listed, start=1):
         row = [i]
-        for j, came in enumerate(said, start=1):
-            row.append(min(edits[-1][j - 1] + (came != wanted), edits[-1][j] + 1, row[-1] + 1))
+        for j, got in enumerate(said, start=1):
+            row.append(min(edits[-1][j - 1] + (got != expected), edits[-1][j] + 1, row[-1] + 1))
         edits.append(row)
     errors, i, j = [0] * len(listed), len(listed), len(said)
     while i or j:
@@ -108,40 +108,37 @@ def phoneme_error_rate(said: dict[str, Phonemes], listing: Listing) -> float:
     return sum(map(sum, errors)) / sum(map(len, errors))
 
 
-def error_by_length(
-    said: dict[str, Phonemes], listing: Listing, least: int = 4, most: int = 13
-) -> dict[int, float]:
-    """Phoneme error rate by the letters of a word; words shorter than `least` or longer than `most` are
-    counted with those."""
+def error_by_length(said: dict[str, Phonemes], listing: Listing) -> dict[int, float]:
+    """Phoneme error rate by the letters of a word; the few words of under 4 or over 13 count as 4 or 13."""
     groups = defaultdict(dict)
     for word in sorted(said, key=len):
-        groups[min(max(len(word), least), most)][word] = said[word]
+        groups[min(max(len(word), 4), 13)][word] = said[word]
     return {length: phoneme_error_rate(group, listing) for length, group in groups.items()}
 
 
-def error_by_position(said: dict[str, Phonemes], listing: Listing, parts: int = 5) -> list[float]:
-    """Phoneme error rate in each of the equal parts of a word, its beginning first."""
-    found = [[] for _ in range(parts)]
+def error_by_position(said: dict[str, Phonemes], listing: Listing) -> list[float]:
+    """Phoneme error rate in each fifth of a word, its beginning first."""
+    fifths = [[] for _ in range(5)]
     for errors in _errors(said, listing).values():
         for place, error in enumerate(errors):
-            found[place * parts // len(errors)].append(error)
-    return [sum(part) / len(part) if part else float("nan") for part in found]
+            fifths[place * 5 // len(errors)].append(error)
+    return [sum(fifth) / len(fifth) if fifth else float("nan") for fifth in fifths]
 
 
 def _errors(said: dict[str, Phonemes], listing: Listing) -> dict[str, list[int]]:
     if not said:
-        raise ValueError("no words came; an error rate needs at least one")
+        raise ValueError("got no words; an error rate needs at least one")
     if unknown := said.keys() - listing:
         raise ValueError(f"{min(unknown)!r} is not listed; score the words of the listing")
     return {word: nearest(phonemes, listing[word]) for word, phonemes in said.items()}
 
 
-def random_strings(count: int, seed: int, shortest: int = 4, longest: int = 24) -> list[str]:
-    """Strings of random letters, each length equally likely: no letter says anything about the next."""
-    if count < 1 or not 1 <= shortest <= longest:
-        raise ValueError(f"count and lengths are 1 or more; {count}, {shortest} to {longest} came")
+def random_strings(count: int, seed: int) -> list[str]:
+    """Strings of 4 to 24 random letters, lengths equally likely: no letter says anything about the next."""
+    if count < 1:
+        raise ValueError(f"count must be at least 1; got {count}")
     generator = np.random.default_rng(seed)
-    lengths = generator.integers(shortest, longest + 1, count)
+    lengths = generator.integers(4, 25, count)
     letters = "".join(generator.choice(list("abcdefghijklmnopqrstuvwxyz"), lengths.sum()))
     ends = lengths.cumsum()
     return [letters[end - length : end] for length, end in zip(lengths, ends, strict=True)]

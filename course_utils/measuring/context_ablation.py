@@ -1,6 +1,6 @@
 """Bits against the context kept: how far back does a model's knowledge reach?
 
-What lies further back than k tokens is shuffled: the model still sees a context of the usual length and the
+What is further back than k tokens is shuffled: the model still sees a context of the usual length and the
 usual letters, but only the last k of them are where they belong. Where the curve goes flat, the model gets
 nothing from further back. The same figure is drawn for n-grams, the LSTM and GPT.
 """
@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 def windows(tokens: Int[np.ndarray, " tokens"], length: int) -> Int[np.ndarray, "windows length"]:
     """Every run of `length` tokens. Raises ValueError for a text shorter than that."""
     if not 1 <= length <= len(tokens):
-        raise ValueError(f"a window has 1 to {len(tokens)} tokens, as many as the text has; {length} came")
+        raise ValueError(f"a window has 1 to {len(tokens)} tokens, as many as the text has; got {length}")
     return np.lib.stride_tricks.sliding_window_view(np.asarray(tokens), length)
 
 
@@ -27,7 +27,7 @@ def shuffle_beyond(
     """
     context = windows.shape[1] - 1
     if not 0 <= kept <= context:
-        raise ValueError(f"a window of {context + 1} tokens keeps 0 to {context} of context; {kept} came")
+        raise ValueError(f"a window of {context + 1} tokens keeps 0 to {context} of context; got {kept}")
     far = context - kept
     shuffled = generator.permuted(windows[:, :far], axis=1)
     return np.concatenate([shuffled, windows[:, far:]], axis=1)
@@ -38,7 +38,6 @@ def bits_by_context_kept(
     tokens: Int[np.ndarray, " tokens"],
     context: int,
     kept: Iterable[int],
-    seed: int = 0,
     every: int = 1,
 ) -> dict[int, float]:
     """Mean bits of a token when only the last k tokens of its context stand where they belong, by k.
@@ -47,5 +46,5 @@ def bits_by_context_kept(
     less one, and the same for every k, so that only the order of what is far away changes. Of all windows
     every `every`-th is scored.
     """
-    rows, generator = windows(tokens, context + 1)[::every], np.random.default_rng(seed)
+    rows, generator = windows(tokens, context + 1)[::every], np.random.default_rng(0)
     return {k: float(-log2_prob_of_last(shuffle_beyond(rows, k, generator)).mean()) for k in kept}

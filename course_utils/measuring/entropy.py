@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 ALPHABET_27 = " abcdefghijklmnopqrstuvwxyz"
+RESAMPLES = 400  # games that the bootstrap draws
 
 
 class Bounds(NamedTuple):
@@ -107,9 +108,7 @@ def rank_counts(ranks: Int[np.ndarray, " symbols"]) -> Int[np.ndarray, " ranks"]
     """How many symbols took 1, 2, 3, ... guesses. Raises ValueError for no symbols or a rank below 1."""
     ranks = np.asarray(ranks)
     if ranks.ndim != 1 or ranks.size == 0 or ranks.dtype.kind not in "iu" or ranks.min() < 1:
-        raise ValueError(
-            f"ranks are how many guesses each symbol took, whole numbers from 1 on; {ranks!r} came"
-        )
+        raise ValueError(f"ranks are how many guesses each symbol took, integers from 1 on; got {ranks!r}")
     return np.bincount(ranks)[1:]
 
 
@@ -153,25 +152,17 @@ def _corrected(counts: Int[np.ndarray, " ranks"]) -> Bounds:
     return Bounds(lower, upper + miller_madow(counts))
 
 
-def bootstrap_interval(
-    ranks: Int[np.ndarray, " symbols"],
-    generator: np.random.Generator,
-    repeats: int = 400,
-    level: float = 0.95,
-) -> Interval:
-    """Between which values do `corrected_bounds` fall, had chance dealt other symbols of the same kind?
+def bootstrap_interval(ranks: Int[np.ndarray, " symbols"], generator: np.random.Generator) -> Interval:
+    """Between which values do `corrected_bounds` fall, in 95 % of games, had chance dealt other symbols of
+    the same kind?
 
-    The percentile bootstrap: games of the same length are drawn from the game's own ranks. It takes one
-    guess to know nothing of the next. In real text hard places come together, so that the interval holds
-    the truth somewhat less often than `level` says.
+    The percentile bootstrap: games of the same length are drawn from the game's own ranks. It assumes that
+    one guess knows nothing of the next. In real text hard places come together, so that the interval holds
+    the truth somewhat less often than it says. Raises ValueError as `rank_counts` does.
     """
-    if repeats < 1 or not 0 < level < 1:
-        raise ValueError(f"repeats is at least 1 and level between 0 and 1; {repeats} and {level} came")
     counts = rank_counts(ranks)
-    games = generator.multinomial(counts.sum(), counts / counts.sum(), size=repeats)
-    bounds = [_corrected(game) for game in games]
-    tail = (1 - level) / 2
-    low, high = np.quantile(bounds, [tail, 1 - tail], axis=0)
+    games = generator.multinomial(counts.sum(), counts / counts.sum(), size=RESAMPLES)
+    low, high = np.quantile([_corrected(game) for game in games], [0.025, 0.975], axis=0)
     return Interval((float(low[0]), float(high[0])), (float(low[1]), float(high[1])))
 
 
@@ -187,7 +178,7 @@ def guess_ranks(
     for distribution, token in zip(distributions, tokens, strict=True):
         p = np.asarray(distribution)
         if not 0 <= token < len(p):
-            raise ValueError(f"token ids go from 0 to {len(p) - 1} here; {token} came")
+            raise ValueError(f"token ids go from 0 to {len(p) - 1} here; got {token}")
         if np.isnan(p).any():
             raise ValueError(f"the distribution for token {len(ranks)} has NaN in it: it has no order")
         ranks.append(1 + np.count_nonzero(p > p[token]) + np.count_nonzero(p[:token] == p[token]))
@@ -201,7 +192,7 @@ def self_play(model, n: int, generator: np.random.Generator) -> SelfPlay:
     the distributions they were drawn from. Raises ValueError for n below 1.
     """
     if n < 1:
-        raise ValueError(f"n is how many tokens are guessed, at least 1; {n} came")
+        raise ValueError(f"n is how many tokens are guessed, at least 1; got {n}")
     tokens = model.sample(n, generator=generator)
     entropies = []
 
@@ -220,11 +211,11 @@ def _checked(frequencies) -> Float[np.ndarray, " ranks"]:
     if q.ndim != 1 or q.size == 0:
         raise ValueError(
             "frequencies are one number a rank, how often guess 1, 2, 3, ... was right; "
-            + (f"an array of shape {q.shape} came" if q.size else "none came")
+            + (f"got an array of shape {q.shape}" if q.size else "got none")
         )
     if not np.isfinite(q).all() or (q < 0).any():
         bad = np.flatnonzero(~(np.isfinite(q) & (q >= 0)))[0]
-        raise ValueError(f"frequencies are finite and not negative; guess {bad + 1} has {q[bad]}")
+        raise ValueError(f"frequencies must be finite and not negative; guess {bad + 1} has {q[bad]}")
     if q.sum() == 0:
         raise ValueError("all frequencies are 0: nothing was guessed, so there is nothing to bound")
     return q

@@ -52,24 +52,24 @@ def correlations(
 
 
 def followers(
-    cells: Float[np.ndarray, "time cells"], ids: Int[np.ndarray, " time"], properties=PROPERTIES
+    cells: Float[np.ndarray, "time cells"], ids: Int[np.ndarray, " time"]
 ) -> dict[int, tuple[str, float]]:
     """The pair of a cell and a property that correlate most, either sign; of the rest the next, and so on,
-    until each property has a cell of its own.
+    until each of the PROPERTIES has a cell of its own.
 
     Returns {cell: (property, r)} in the properties' order. Raises ValueError for fewer cells than properties,
     or unequal lengths.
     """
     cells, ids = np.asarray(cells, dtype=np.float64), np.asarray(ids)
-    if len(cells) != len(ids) or cells.shape[1] < len(properties):
+    if len(cells) != len(ids) or cells.shape[1] < len(PROPERTIES):
         raise ValueError(
-            f"{len(properties)} properties need as many cells, and a row of cells for each byte; "
-            f"{cells.shape[1]} cells, {len(cells)} rows and {len(ids)} bytes came"
+            f"{len(PROPERTIES)} properties need as many cells, and a row of cells for each byte; "
+            f"got {cells.shape[1]} cells, {len(cells)} rows and {len(ids)} bytes"
         )
-    r = np.array([correlations(cells, measure(ids).astype(np.float64)) for measure in properties.values()])
+    r = np.array([correlations(cells, measure(ids).astype(np.float64)) for measure in PROPERTIES.values()])
     free, taken = np.abs(r), {}
-    for _ in properties:
+    for _ in PROPERTIES:
         row, cell = np.unravel_index(free.argmax(), free.shape)
         taken[int(row)] = int(cell)
         free[row], free[:, cell] = -1, -1
-    return {taken[row]: (name, float(r[row, taken[row]])) for row, name in enumerate(properties)}
+    return {taken[row]: (name, float(r[row, taken[row]])) for row, name in enumerate(PROPERTIES)}

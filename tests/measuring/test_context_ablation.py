@@ -38,5 +38,5 @@ def test_an_n_gram_gets_nothing_from_beyond_its_order():
     "ask", [lambda: windows(TOKENS[:3], 4), lambda: shuffle_beyond(TOKENS[None, :5], 5, None)]
 )
 def test_bad_input(ask):
-    with pytest.raises(ValueError, match="came"):
+    with pytest.raises(ValueError, match="got"):
         ask()

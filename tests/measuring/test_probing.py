@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from course_utils.measuring import probing
 from course_utils.measuring.probing import PROPERTIES, correlations, followers
 
 TEXT = b"\n\nVIOLA\nO my, Ay"
@@ -44,7 +45,7 @@ def test_correlations_are_pearsons_and_0_for_what_never_changes():
         assert r[at] == pytest.approx(np.corrcoef(cells[:, at], numbers)[0, 1])
 
 
-def test_the_cell_that_was_made_to_follow_is_found_and_taken_once():
+def test_the_cell_that_was_made_to_follow_is_found_and_taken_once(monkeypatch):
     generator = np.random.default_rng(2)
     ids = generator.choice(list(b"\nAbe ,"), size=2000)
     cells = generator.normal(size=(2000, 12))
@@ -55,11 +56,12 @@ def test_the_cell_that_was_made_to_follow_is_found_and_taken_once():
     assert found[7][0] == "vowel" and found[7][1] < -0.7
     assert found[3][0] == "place in the line" and found[3][1] > 0.7
     twice = {"one": PROPERTIES["vowel"], "two": PROPERTIES["vowel"]}
-    assert 7 in followers(cells, ids, twice) and len(followers(cells, ids, twice)) == 2
+    monkeypatch.setattr(probing, "PROPERTIES", twice)
+    assert 7 in followers(cells, ids) and len(followers(cells, ids)) == 2
 
 
 def test_too_few_cells_or_other_lengths_are_refused():
-    with pytest.raises(ValueError, match="7 cells, 16 rows and 16 bytes came"):
+    with pytest.raises(ValueError, match="got 7 cells, 16 rows and 16 bytes"):
         followers(np.zeros((16, 7)), IDS)
-    with pytest.raises(ValueError, match="9 cells, 3 rows and 16 bytes came"):
+    with pytest.raises(ValueError, match="got 9 cells, 3 rows and 16 bytes"):
         followers(np.zeros((3, 9)), IDS)
