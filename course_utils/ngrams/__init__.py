@@ -20,7 +20,7 @@ from course_utils.ngrams.counting import Table, count_ngrams, ending_ids, look_u
 
 MAX_ORDER = 8
 UNIFORM = "uniform"
-# what each smoothing may be told, with its default (None: estimated from the counts)
+# the settings of each smoothing, with their defaults (None: estimated from the counts)
 SMOOTHINGS = {
     "mle": {},
     "add_k": {"k": 1.0},
@@ -64,9 +64,9 @@ class NGramModel:
 
     def __init__(self, order: int, smoothing: str = "modified_kneser_ney", **settings):
         if not isinstance(order, int | np.integer) or not 1 <= order <= MAX_ORDER:
-            raise ValueError(f"order is a whole number from 1 to {MAX_ORDER}; {order!r} came")
+            raise ValueError(f"order must be an integer from 1 to {MAX_ORDER}; got {order!r}")
         if smoothing not in SMOOTHINGS:
-            raise ValueError(f"smoothing is one of {', '.join(SMOOTHINGS)}; {smoothing!r} came")
+            raise ValueError(f"smoothing must be one of {', '.join(SMOOTHINGS)}; got {smoothing!r}")
         self.order, self.smoothing = int(order), smoothing
         self.settings = SMOOTHINGS[smoothing] | settings
         self._check_settings()
@@ -80,13 +80,13 @@ class NGramModel:
         for name, value in self.settings.items():
             if name not in allowed:
                 takes = f"takes {', '.join(allowed)}" if allowed else "takes no settings"
-                raise ValueError(f"{self.smoothing} {takes}; {name!r} came")
+                raise ValueError(f"{self.smoothing} {takes}; got {name!r}")
             if name == "base" and value not in (UNIFORM, None):
-                raise ValueError(f"base is {UNIFORM!r} or None; {value!r} came")
+                raise ValueError(f"base must be {UNIFORM!r} or None; got {value!r}")
             if name == "k" and not 0 < value < np.inf:
-                raise ValueError(f"k is above 0 and finite; {value!r} came")
+                raise ValueError(f"k must be above 0 and finite; got {value!r}")
             if name in ("alpha", "discount") and value is not None and not 0 < value <= 1:
-                raise ValueError(f"{name} is above 0 and at most 1; {value!r} came")
+                raise ValueError(f"{name} must be above 0 and at most 1; got {value!r}")
 
     # ---- fitting -------------------------------------------------------------------------------
 
@@ -103,7 +103,7 @@ class NGramModel:
         token outside 0 to V - 1, and if "interpolated" gets no `held_out`.
         """
         if vocab_size < 1:
-            raise ValueError(f"vocab_size is the number of different tokens, at least 1; {vocab_size} came")
+            raise ValueError(f"vocab_size is the number of different tokens, at least 1; got {vocab_size}")
         self.vocab_size = int(vocab_size)
         is_list = isinstance(tokens, list | tuple) and len(tokens) > 0 and np.ndim(tokens[0]) == 1
         texts = [self._check_tokens(text) for text in (tokens if is_list else [tokens])]
@@ -111,7 +111,7 @@ class NGramModel:
         if longest < self.order:
             raise ValueError(
                 f"order {self.order} needs a training text of at least {self.order} tokens; "
-                + (f"the longest that came has {longest}" if longest else "the text that came is empty")
+                + (f"the longest one has {longest}" if longest else "the text is empty")
             )
         self._tables, self._levels = [], []  # free an earlier fit before counting
         return self.fit_tables(count_ngrams(texts, self.order, self.vocab_size), held_out)
@@ -124,7 +124,7 @@ class NGramModel:
         Models that differ in order or smoothing can share one count. Raises ValueError as `fit` does.
         """
         if len(tables) < self.order:
-            raise ValueError(f"order {self.order} needs tables up to that order; {len(tables)} came")
+            raise ValueError(f"order {self.order} needs tables up to that order; got {len(tables)}")
         if self.smoothing == "interpolated" and (held_out is None or len(held_out) == 0):
             raise ValueError(
                 "interpolated needs held_out, text that fit does not count: on counted text "
@@ -143,8 +143,8 @@ class NGramModel:
             return np.zeros(0, dtype=np.int64)
         if tokens.ndim != 1 or tokens.dtype.kind not in "iu":
             raise ValueError(
-                f"tokens are a 1-D array of whole numbers; an array of shape {tokens.shape} and type "
-                f"{tokens.dtype} came: encode the text with a tokenizer first"
+                f"tokens must be a 1-D array of integers; got an array of shape {tokens.shape} and type "
+                f"{tokens.dtype}: encode the text with a tokenizer first"
             )
         if tokens.min() < 0 or tokens.max() >= self.vocab_size:
             bad = tokens[(tokens < 0) | (tokens >= self.vocab_size)][0]
@@ -218,9 +218,10 @@ class NGramModel:
 
     # ---- asking --------------------------------------------------------------------------------
 
-    def _need(self, what: str) -> None:
+    def _require(self, what: str) -> None:
+        """Raise ValueError if the model is not fitted, or has no `what`."""
         if not self._tables:
-            raise ValueError(f"the model has not counted anything yet: call fit before {what}")
+            raise ValueError(f"the model has not been fitted yet: call fit before {what}")
         if self.smoothing == "stupid_backoff" and what in ("log2_probs", "distribution", "perplexity"):
             raise ValueError(
                 f"stupid_backoff has no {what}: its scores do not sum to 1, so they are no probabilities; "
@@ -229,7 +230,7 @@ class NGramModel:
 
     def scores(self, tokens: Int[np.ndarray, " tokens"]) -> Float[np.ndarray, " tokens"]:
         """What the model gives each token after those before it. Probabilities, but for "stupid_backoff"."""
-        self._need("scores")
+        self._require("scores")
         tokens = self._check_tokens(tokens)
         can_be_zero = self.smoothing in ("mle", "stupid_backoff") or self.settings.get("base", "") is None
         floor = 0.0 if can_be_zero else 1 / self.vocab_size
@@ -251,7 +252,7 @@ class NGramModel:
         The first tokens have a shorter context. "mle" gives -inf to what it never counted, also where
         it never met the context. Raises ValueError for "stupid_backoff", whose scores are none.
         """
-        self._need("log2_probs")
+        self._require("log2_probs")
         with np.errstate(divide="ignore"):
             return np.log2(self.scores(tokens))
 
@@ -261,7 +262,7 @@ class NGramModel:
         For "mle" a context that was never followed by anything is 0/0: every distribution fits it
         equally well, and the uniform one is returned so that sampling can go on.
         """
-        self._need("distribution")
+        self._require("distribution")
         context = self._last(context)
         uniform = p = np.full(self.vocab_size, 1 / self.vocab_size)
         for n, context_id in enumerate(ending_ids(self._tables, context)):
@@ -280,7 +281,7 @@ class NGramModel:
     def shares(self, context: Int[np.ndarray, " context"] = ()) -> Float[np.ndarray, " order+1"]:
         """Who answers after `context`: the share of the uniform distribution [0] and of the counts of each
         order [1] to [order]. They sum to 1."""
-        self._need("distribution")
+        self._require("distribution")
         context = self._last(context)
         shares, left = np.zeros(self.order + 1), 1.0
         for n, context_id in reversed(list(enumerate(ending_ids(self._tables, context)))):
@@ -295,7 +296,7 @@ class NGramModel:
 
     def counts(self, context: Int[np.ndarray, " context"] = ()) -> Int[np.ndarray, " vocab"]:
         """How often each token followed the last order - 1 tokens of `context` in the training text."""
-        self._need("counts")
+        self._require("counts")
         context = self._last(context)
         counts = np.zeros(self.vocab_size, dtype=np.int64)
         context_id, table = ending_ids(self._tables, context)[-1], self._tables[len(context)]
@@ -311,7 +312,7 @@ class NGramModel:
 
     def perplexity(self, tokens: Int[np.ndarray, " tokens"]) -> float:
         """2 to the mean bits a token: as unsure as a fair choice among that many. inf if one has p = 0."""
-        self._need("perplexity")
+        self._require("perplexity")
         return float(2 ** self.bits_per_byte(tokens))
 
     def bits_per_byte(self, tokens: Int[np.ndarray, " tokens"], n_bytes: int | None = None) -> float:

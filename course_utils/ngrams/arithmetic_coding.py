@@ -28,7 +28,7 @@ def bounds(distribution: Float[np.ndarray, " vocab"]) -> Int[np.ndarray, " vocab
     """
     p = np.asarray(distribution, dtype=np.float64)
     if p.ndim != 1 or not (p >= 0).all() or not abs(p.sum() - 1) < 1e-6:
-        raise ValueError(f"a distribution is 1-D, without negative numbers, and sums to 1; {p!r} came")
+        raise ValueError(f"a distribution is 1-D, has no negative numbers and sums to 1; got {p!r}")
     cumulative = np.cumsum(p)
     shares = np.floor(cumulative / cumulative[-1] * (TOTAL - len(p))).astype(np.int64)
     return np.append(0, shares + np.arange(1, len(p) + 1))  # one share more for each symbol, however unlikely
@@ -42,7 +42,7 @@ def encode(symbols: Iterable[int], distributions: Iterable[Float[np.ndarray, " v
     low, high, bits, undecided = 0, WHOLE - 1, [], 0
     for symbol, distribution in zip(symbols, distributions, strict=True):
         if not 0 <= symbol < len(distribution):
-            raise ValueError(f"symbols go from 0 to {len(distribution) - 1}; {symbol} came")
+            raise ValueError(f"symbols go from 0 to {len(distribution) - 1}; got {symbol}")
         low, high = _narrow(low, high, bounds(distribution), symbol)
         low, high, offsets = _widen(low, high)
         for offset in offsets:
@@ -132,7 +132,7 @@ def decompress(blob: bytes, model: NGramModel) -> bytes:
     _check(model)
     end = next((i for i, byte in enumerate(blob) if byte < 128), None)
     if end is None:
-        raise ValueError(f"{len(blob)} bytes came, too few to say how long the text is: they are cut off")
+        raise ValueError(f"got {len(blob)} bytes, too few to say how long the text is: they are cut off")
     n = sum((byte % 128) << (7 * i) for i, byte in enumerate(blob[: end + 1]))
     reach = model.order - 1
     return bytes(
@@ -142,4 +142,4 @@ def decompress(blob: bytes, model: NGramModel) -> bytes:
 
 def _check(model: NGramModel) -> None:
     if model.vocab_size != 256:
-        raise ValueError(f"a model of 256 bytes is needed; one of {model.vocab_size} tokens came")
+        raise ValueError(f"expected a model of 256 bytes; got one of {model.vocab_size} tokens")

@@ -1,4 +1,4 @@
-"""From text to token ids and back: bytes, words, and what lies between, byte-pair encoding and WordPiece."""
+"""From text to token ids and back: bytes, words, and between them byte-pair encoding and WordPiece."""
 
 import hashlib
 import json
@@ -65,7 +65,7 @@ class WordTokenizer:
 
     def __init__(self, text: str, min_count: int = 1):
         if min_count < 1:
-            raise ValueError(f"min_count is how often a word must occur, at least 1; {min_count} came")
+            raise ValueError(f"min_count is how often a word must occur, at least 1; got {min_count}")
         counts = Counter(self.split(text))
         if not counts:
             raise ValueError("the training text is empty: there is no word to take into the vocabulary")
@@ -130,7 +130,7 @@ class BPETokenizer(ByteTokenizer):
     """Byte-level byte-pair encoding: frequent runs of bytes are tokens, and any text can be encoded.
 
     Ids 0 to 255 are the bytes, 256 + k is what merge k makes, the special tokens come last. A special token
-    is read in a text only where `encode` is told so: a user who types its name doesn't end a document.
+    is read in a text only if `encode` allows it: a user who types its name doesn't end a document.
     Sennrich, Haddow & Birch (2016); on bytes: Radford et al. (2019), section 2.2.
     """
 
@@ -141,11 +141,11 @@ class BPETokenizer(ByteTokenizer):
         for first, second in merges:
             if min(first, second) < 0 or max(first, second) >= len(self.tokens):
                 raise ValueError(
-                    f"merge {len(self._new_ids)} joins ids below {len(self.tokens)}, which exist by then; "
-                    f"{(first, second)} came"
+                    f"merge {len(self._new_ids)} can only join ids below {len(self.tokens)}, which exist by "
+                    f"then; got {(first, second)}"
                 )
             if (first, second) in self._new_ids:
-                raise ValueError(f"a pair is merged once; {(first, second)} came twice")
+                raise ValueError(f"each pair can be merged once; got {(first, second)} twice")
             self._new_ids[first, second] = len(self.tokens)
             self.tokens.append(self.tokens[first] + self.tokens[second])
         self.special_tokens: dict[str, int] = {}
@@ -160,7 +160,7 @@ class BPETokenizer(ByteTokenizer):
         """Learn the merges from one text, or from many; no token joins the end of one with the next.
 
         `vocab_size` counts the bytes, the merges and the special tokens; a text that runs out of pairs gives
-        fewer. Raises ValueError for an empty text, a lone surrogate, a special token that comes twice, or a
+        fewer. Raises ValueError for an empty text, a lone surrogate, a special token named twice, or a
         vocabulary too small for bytes and special tokens.
         """
         special_tokens = _special_names(special_tokens)
@@ -168,7 +168,7 @@ class BPETokenizer(ByteTokenizer):
         if n_merges < 0:
             raise ValueError(
                 f"256 bytes and {len(special_tokens)} special tokens need a vocab_size of at least "
-                f"{256 + len(special_tokens)}; {vocab_size} came"
+                f"{256 + len(special_tokens)}; got {vocab_size}"
             )
         piece_counts = Counter()
         for document in [text] if isinstance(text, str) else text:
@@ -216,13 +216,13 @@ class BPETokenizer(ByteTokenizer):
         return b"".join(self.tokens[i] for i in _known_ids(ids, self.vocab_size))
 
     def save(self, path: str | Path) -> None:
-        """Write merges and special tokens as JSON, with a fingerprint by which `load` knows them whole."""
+        """Write merges and special tokens as JSON, with a fingerprint that `load` compares."""
         content = {"merges": self.merges, "special_tokens": list(self.special_tokens)}
         write_atomic(path, json.dumps(content | {"sha256": _fingerprint(content)}) + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> "BPETokenizer":
-        """Read what `save` wrote. Raises ValueError, naming the file, if a byte of it is missing or other."""
+        """Read what `save` wrote. Raises ValueError, naming the file, if a byte is missing or changed."""
         try:
             content = json.loads(Path(path).read_bytes())
             if content.pop("sha256") != _fingerprint(content):
@@ -244,7 +244,7 @@ class BPETokenizer(ByteTokenizer):
         plain = self.tokens[: len(self.tokens) - len(self.special_tokens)]
         visible = ["".join(bpe.VISIBLE[byte] for byte in token) for token in plain]
         if clash := self.special_tokens.keys() & set(visible):
-            raise ValueError(f"a special token needs a name that no other token has; {min(clash)!r} is one")
+            raise ValueError(f"a special token needs a name that no other token has; {min(clash)!r} is taken")
         merges = [(visible[first], visible[second]) for first, second in self._new_ids]
         ids = {token: i for i, token in enumerate([*visible, *self.special_tokens])}
         fast = Tokenizer(models.BPE(vocab=ids, merges=merges))
@@ -309,18 +309,20 @@ def _known_ids(ids: Iterable[int], vocab_size: int) -> list[int]:
     ids = [int(i) for i in ids]
     for i in ids:
         if not 0 <= i < vocab_size:
-            raise ValueError(f"a token id lies between 0 and {vocab_size - 1}; {i} came")
+            raise ValueError(f"token ids must be between 0 and {vocab_size - 1}; got {i}")
     return ids
 
 
 def _special_names(names: Iterable[str]) -> list[str]:
-    """The special tokens as a list. Raises ValueError if one is empty or comes twice."""
+    """The special tokens as a list. Raises ValueError if one is empty or named twice."""
     if isinstance(names, str):
-        raise ValueError(f"special tokens come as a list of names, [{names!r}]; the text {names!r} came")
+        raise ValueError(
+            f"special tokens must be a list of names, such as [{names!r}]; got the string {names!r}"
+        )
     names = list(names)
     for name, count in Counter(names).items():
         if not name or count > 1:
-            raise ValueError(f"a special token has a name of its own; {name!r} came {count} times")
+            raise ValueError(f"each special token needs a name of its own; got {name!r} {count} times")
     return names
 
 

@@ -68,7 +68,7 @@ def test_what_is_no_distribution_is_refused(p):
 
 @pytest.mark.parametrize("symbol", [-1, 2])
 def test_a_symbol_outside_its_distribution_is_refused(symbol):
-    with pytest.raises(ValueError, match=f"from 0 to 1; {symbol} came"):
+    with pytest.raises(ValueError, match=f"from 0 to 1; got {symbol}"):
         arithmetic_coding.encode([symbol], [np.array([0.5, 0.5])])
 
 
@@ -124,5 +124,5 @@ def test_random_bytes_for_a_file_end_soon(model):
 def test_only_a_model_of_bytes_fits():
     words = NGramModel(1).fit(np.arange(10), vocab_size=10)
     for call in (arithmetic_coding.compress, arithmetic_coding.decompress):
-        with pytest.raises(ValueError, match="256 bytes is needed; one of 10 tokens came"):
+        with pytest.raises(ValueError, match="expected a model of 256 bytes; got one of 10 tokens"):
             call(b"abc", words)

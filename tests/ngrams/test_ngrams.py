@@ -258,24 +258,24 @@ def test_bytes_to_order_8_and_words_to_order_5():
 # ---- bad input ---------------------------------------------------------------------------------
 
 BAD = [
-    (lambda: NGramModel(0), "from 1 to 8; 0 came"),
-    (lambda: NGramModel(9), "from 1 to 8; 9 came"),
-    (lambda: NGramModel(2.5), "from 1 to 8; 2.5 came"),
+    (lambda: NGramModel(0), "from 1 to 8; got 0"),
+    (lambda: NGramModel(9), "from 1 to 8; got 9"),
+    (lambda: NGramModel(2.5), "from 1 to 8; got 2.5"),
     (lambda: NGramModel(2, "laplace"), "one of mle, add_k"),
-    (lambda: NGramModel(2, "add_k", k=0), "k is above 0"),
-    (lambda: NGramModel(2, "add_k", k=float("nan")), "k is above 0"),
+    (lambda: NGramModel(2, "add_k", k=0), "k must be above 0"),
+    (lambda: NGramModel(2, "add_k", k=float("nan")), "k must be above 0"),
     (lambda: NGramModel(2, "mle", k=1), "takes no settings"),
     (lambda: NGramModel(2, "absolute", k=1), "takes discount, base"),
-    (lambda: NGramModel(2, "absolute", base="x"), "base is"),
+    (lambda: NGramModel(2, "absolute", base="x"), "base must be"),
     (lambda: NGramModel(2).fit(np.array([], dtype=int), V), "is empty"),
     (lambda: NGramModel(2).fit([], V), "is empty"),
-    (lambda: NGramModel(2).fit(np.array([1]), V), "at least 2 tokens; the longest that came has 1"),
+    (lambda: NGramModel(2).fit(np.array([1]), V), "at least 2 tokens; the longest one has 1"),
     (lambda: NGramModel(2).fit(np.array([0, 6]), V), "token 6 is outside the vocabulary"),
     (lambda: NGramModel(2).fit(np.array([0, -1]), V), "token -1 is outside"),
-    (lambda: NGramModel(2).fit(np.array([0.5, 1.0]), V), "whole numbers"),
+    (lambda: NGramModel(2).fit(np.array([0.5, 1.0]), V), "1-D array of integers"),
     (lambda: NGramModel(2).fit("text", V), "encode the text"),
     (lambda: NGramModel(2).fit(np.array([0, 1]), 0), "vocab_size"),
-    (lambda: NGramModel(3).fit_tables(count_ngrams([text()], 2, V)), "up to that order; 2 came"),
+    (lambda: NGramModel(3).fit_tables(count_ngrams([text()], 2, V)), "up to that order; got 2"),
     (lambda: NGramModel(2, "interpolated").fit(np.array([0, 1]), V), "needs held_out"),
     (lambda: NGramModel(2).distribution([0]), "call fit before"),
     (lambda: fitted(2, "mle").perplexity(np.array([], dtype=int)), "no token to score"),
@@ -284,6 +284,6 @@ BAD = [
 
 
 @pytest.mark.parametrize("ask, message", BAD, ids=[message for _, message in BAD])
-def test_bad_input_says_what_came_and_what_is_allowed(ask, message):
+def test_bad_input_says_what_it_got_and_what_is_allowed(ask, message):
     with pytest.raises(ValueError, match=message):
         ask()

@@ -233,29 +233,32 @@ def test_a_damaged_file_is_refused_by_name(tmp_path):
 # Bad input
 
 BAD = [
-    (lambda: BPETokenizer.train("abc", 255), "at least 256; 255 came"),
+    (lambda: BPETokenizer.train("abc", 255), "at least 256; got 255"),
     (
         lambda: BPETokenizer.train("abc", 257, ["<a>", "<b>"]),
-        "2 special tokens need .* at least 258; 257 came",
+        "2 special tokens need .* at least 258; got 257",
     ),
     (lambda: BPETokenizer.train("", 300), "is empty"),
     (lambda: BPETokenizer.train([], 300), "is empty"),
     (lambda: BPETokenizer.train(["ok", "ab\ud83d"], 300), r"character 2 .*lone surrogate U\+D83D"),
-    (lambda: BPETokenizer.train("abc", 300, ["<a>", "<a>"]), "'<a>' came 2 times"),
-    (lambda: BPETokenizer.train("abc", 300, "<a>"), r"a list of names, \['<a>'\]"),
-    (lambda: BPETokenizer([], [""]), "'' came 1 times"),
-    (lambda: BPETokenizer([(97, 256)]), r"merge 0 joins ids below 256.*\(97, 256\) came"),
-    (lambda: BPETokenizer([(97, -1)]), r"\(97, -1\) came"),
-    (lambda: BPETokenizer([(97, 97), (97, 97)]), r"\(97, 97\) came twice"),
+    (lambda: BPETokenizer.train("abc", 300, ["<a>", "<a>"]), "got '<a>' 2 times"),
+    (
+        lambda: BPETokenizer.train("abc", 300, "<a>"),
+        r"a list of names, such as \['<a>'\]; got the string '<a>'",
+    ),
+    (lambda: BPETokenizer([], [""]), "got '' 1 times"),
+    (lambda: BPETokenizer([(97, 256)]), r"merge 0 can only join ids below 256.*got \(97, 256\)"),
+    (lambda: BPETokenizer([(97, -1)]), r"got \(97, -1\)"),
+    (lambda: BPETokenizer([(97, 97), (97, 97)]), r"got \(97, 97\) twice"),
     (lambda: BPETokenizer().encode("ab\ud83d"), r"character 2 .*lone surrogate U\+D83D"),
     (
         lambda: BPETokenizer().encode("abc", ["<a>"]),
         "'<a>' is no special token of this tokenizer; it has none",
     ),
-    (lambda: BPETokenizer().decode([256]), "between 0 and 255; 256 came"),
-    (lambda: BPETokenizer([(97, 97)]).decode_bytes([-1]), "between 0 and 256; -1 came"),
+    (lambda: BPETokenizer().decode([256]), "between 0 and 255; got 256"),
+    (lambda: BPETokenizer([(97, 97)]).decode_bytes([-1]), "between 0 and 256; got -1"),
     (lambda: BPETokenizer().decode([0xC3]), r"byte 0 \(0xc3\)"),
-    (lambda: BPETokenizer([(97, 98)], ["ab"]).fast(), "'ab' is one"),
+    (lambda: BPETokenizer([(97, 98)], ["ab"]).fast(), "'ab' is taken"),
 ]
 
 

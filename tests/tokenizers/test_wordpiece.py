@@ -76,7 +76,7 @@ def test_a_piece_that_was_taken_is_not_given_back():
 
 BAD = [
     (lambda: WordPieceTokenizer(["a"]), r"has a token \[UNK\]"),
-    (lambda: WordPieceTokenizer(["[UNK]"]).decode([1]), "between 0 and 0; 1 came"),
+    (lambda: WordPieceTokenizer(["[UNK]"]).decode([1]), "between 0 and 0; got 1"),
     (lambda: WordPieceTokenizer(["[UNK]"]).encode("\ud83d"), r"lone surrogate U\+D83D"),
 ]
 
