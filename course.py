@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Sets the workbook up in .venv and starts it.
 
-    python3 course.py lab [--port N] [--no-browser]   lay the chapters into my_work/ and open JupyterLab there
+    python3 course.py lab [--port N] [--no-browser]   copy the chapters to my_work/ and open JupyterLab there
     python3 course.py test [--full] [pytest options]  run every check, as CI does
     python3 course.py doctor                          say what is installed, and whether it works
-    python3 course.py where                           say what lies where, and how to remove it
-    python3 course.py reset CHAPTER                   lay a chapter anew; your old file stays beside it
+    python3 course.py where                           say where everything is, and how to remove it
+    python3 course.py reset CHAPTER                   start a chapter again; your old file stays beside it
     python3 course.py refresh CHAPTER                 run a chapter of the source and store its outputs
     python3 course.py bench NAME                      run a benchmark beside a peer
 
@@ -68,7 +68,7 @@ class NoNetwork(Stop):
     pass
 
 
-# (kind, what an installer's words contain, the sentence for it); the first that fits is said.
+# (kind, pattern of an installer's output, the sentence for it); the first that matches is said.
 REASONS = [
     (
         DiskFull,
@@ -80,7 +80,7 @@ REASONS = [
         r"invalid package format|hash mismatch|BadZipFile|invalid zip|is invalid|not a zip|"
         r"failed to (extract|read|unzip)|unexpected end of file|corrupt|end of central directory|crc32",
         "A package arrived damaged ({line}): run the same command again; if it stays damaged, "
-        "the folder or index that serves it holds a bad copy.",
+        "the folder or index that serves it has a bad copy.",
     ),
     (
         NoNetwork,
@@ -93,9 +93,9 @@ REASONS = [
         Stop,
         r"no solution found|no matching distribution|resolutionimpossible",
         "No set of packages fits Python {python} on this machine ({line}): try another Python "
-        "from 3.11 on; the whole story is in {log}.",
+        "from 3.11 on; the full output is in {log}.",
     ),
-    (Stop, r"", "The installer stopped ({line}): the whole story is in {log}."),
+    (Stop, r"", "The installer failed ({line}): its full output is in {log}."),
 ]
 
 
@@ -243,7 +243,7 @@ def set_up(extra):
     before = read_stamp()
     moved = before.get("folder", str(HERE)) != str(HERE)
     if VENV.exists() and (UNFINISHED.exists() or moved or not version_of(PYTHON)):
-        say("The earlier set-up was interrupted or moved: making .venv anew.")
+        say("The earlier set-up was interrupted or moved: making .venv again.")
         before = {}
         shutil.rmtree(VENV)
     if not (importlib.util.find_spec("venv") and importlib.util.find_spec("ensurepip")):
@@ -274,7 +274,7 @@ def set_up(extra):
 
 
 def announce(parts):
-    """Say how much will come, and refuse now what would fill the disk later."""
+    """Say how much will be fetched, and refuse now what would fill the disk later."""
     sizes = pyproject()["tool"]["course"]["megabytes"]
     fetched, kept = (sum(sizes[part][i] for part in parts) for i in range(2))
     free = free_megabytes()
@@ -360,8 +360,8 @@ def uv_options(settings):
 
 
 def run(command, variables=None):
-    """Run it with its main steps on the screen and all of its words in the log; raises Stop if it fails."""
-    words = ""
+    """Run it with its main steps on the screen and all of its output in the log; raises Stop if it fails."""
+    output = ""
     process = subprocess.Popen(
         [str(part) for part in command],
         cwd=HERE,
@@ -374,18 +374,18 @@ def run(command, variables=None):
     )
     with process, LOG.open("a", encoding="utf-8") as log:
         for line in process.stdout:
-            words += line
+            output += line
             log.write(line)
             if re.match(r"\s*(Downloading \S|Installed \d)", line):
                 say("  " + line.strip())
     if process.returncode:
-        raise explanation(words)
+        raise explanation(output)
 
 
-def explanation(words):
-    """The Stop that says what these last words of an installer or of the system mean."""
-    kind, pattern, sentence = next(reason for reason in REASONS if re.search(reason[1], words, re.I))
-    lines = words.strip().splitlines() or ["without a word"]
+def explanation(output):
+    """The Stop that explains this output of an installer or of the system."""
+    kind, pattern, sentence = next(reason for reason in REASONS if re.search(reason[1], output, re.I))
+    lines = output.strip().splitlines() or ["no output"]
     line = next((line for line in lines if pattern and re.search(pattern, line, re.I)), lines[-1]).strip()
     python = "{}.{}".format(*sys.version_info[:2])
     return kind(sentence.format(line=line, log=LOG, here=HERE, free=free_megabytes(), python=python))

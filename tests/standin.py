@@ -32,7 +32,7 @@ cpu = [11, 1]
 cuda = [22, 1]
 test = [3, 1]
 """
-# What the launcher hands over to: it says what it was given.
+# What the launcher hands over to: it prints what it was given.
 CLI = """
 import json, os, sys
 print(json.dumps({"argv": sys.argv[1:], "prefix": sys.prefix, "threads": os.environ["OMP_WAIT_POLICY"]}))
@@ -42,7 +42,7 @@ IPYKERNEL = "import sys; print('ipykernel', *sys.argv[1:])"
 
 
 def make_project(folder: Path) -> Path:
-    """Lay the stand-in with the real course.py into `folder`."""
+    """Write the stand-in, with the real course.py, into `folder`."""
     (folder / "course_utils" / "commands").mkdir(parents=True)
     shutil.copy(Path(__file__).parent.parent / "course.py", folder)
     shutil.copy(__file__, folder)

@@ -74,7 +74,7 @@ def course(project, env, *argv):
     return process.returncode, out, err
 
 
-def told(out):
+def given(out):
     """What the stand-in's command line was given."""
     return json.loads(out.splitlines()[-1])
 
@@ -87,7 +87,7 @@ def assert_one_sentence(err, *words):
 def assert_works(project, env, *argv):
     status, out, err = course(project, env, *argv)
     assert (status, err) == (0, ""), out + err
-    assert Path(told(out)["prefix"]) == project / ".venv"
+    assert Path(given(out)["prefix"]) == project / ".venv"
     return out
 
 
@@ -144,7 +144,7 @@ def test_first_and_second_start(project, tmp_path, wheels, uv_wheel):
     env = offline(tmp_path, wheels, uv_wheel.parent)
     first = assert_works(project, env, "lab", "--port", "1234")
     assert "up to 11 MB will be fetched" in first and "Installed" in first
-    assert told(first)["argv"] == ["lab", "--port", "1234"] and told(first)["threads"] == "PASSIVE"
+    assert given(first)["argv"] == ["lab", "--port", "1234"] and given(first)["threads"] == "PASSIVE"
     log = (project / ".venv/course-setup.log").read_text(encoding="utf-8")
     assert "ipykernel install --sys-prefix" in log and "--env OMP_WAIT_POLICY PASSIVE" in log
 
@@ -160,7 +160,7 @@ def test_first_and_second_start(project, tmp_path, wheels, uv_wheel):
     assert "Setting up" in assert_works(project, env, "lab")
 
     moved = project.rename(tmp_path / "moved")
-    assert "making .venv anew" in assert_works(moved, env)
+    assert "making .venv again" in assert_works(moved, env)
 
 
 def test_pip_where_uv_cannot_be_had(project, tmp_path, wheels):
@@ -179,7 +179,7 @@ def test_no_network(project, tmp_path, wheels, template):
     status, _, err = course(project, environment(tmp_path, PIP_INDEX_URL=nobody_listens()))
     assert status == 1
     assert_one_sentence(err, "No package index can be reached", "check the network")
-    assert "anew" not in assert_works(project, offline(tmp_path, wheels))
+    assert "making .venv again" not in assert_works(project, offline(tmp_path, wheels))
 
 
 def test_no_network_for_uv_itself(project, tmp_path):
@@ -244,7 +244,7 @@ def test_killed_download(project, tmp_path, wheels, template, uv_wheel):
             os.killpg(process.pid, signal.SIGKILL)
         index.held.clear()
         index.release.set()
-        assert "making .venv anew" in assert_works(project, env)
+        assert "making .venv again" in assert_works(project, env)
 
 
 @NO_UV
@@ -260,7 +260,7 @@ def test_two_setups_at_once(project, tmp_path, wheels, template, uv_wheel):
                 index.release.set()
                 outs = [process.communicate(timeout=60)[0] for process in (first, second)]
     assert (first.returncode, second.returncode) == (0, 0)
-    assert "Setting up" in outs[0] and len(outs[1].splitlines()) == 1 and told(outs[1])
+    assert "Setting up" in outs[0] and len(outs[1].splitlines()) == 1 and given(outs[1])
 
 
 def test_too_little_disk_is_said_before(project, tmp_path):
@@ -285,7 +285,7 @@ def test_full_disk(tmp_path, wheels, uv_wheel):
         assert status == 1
         assert_one_sentence(err, "The disk is full", "free some")
         subprocess.run(["mount", "-o", "remount,size=400m", str(small)], check=True)
-        assert "making .venv anew" in assert_works(project, env)
+        assert "making .venv again" in assert_works(project, env)
     finally:
         subprocess.run(["umount", str(small)], check=True)
 
@@ -317,6 +317,6 @@ def test_active_environment_that_has_the_package(project, tmp_path):
         command = [python, project / "course.py", "where"]
         return subprocess.run(command, capture_output=True, text=True, env=offline(tmp_path))
 
-    assert Path(told(run(project.as_uri()).stdout)["prefix"]) == tmp_path / "own"
+    assert Path(given(run(project.as_uri()).stdout)["prefix"]) == tmp_path / "own"
     assert not (project / ".venv").exists()
     assert_one_sentence(run("file:///another/clone").stderr, "not set up here yet")

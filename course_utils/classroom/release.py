@@ -1,8 +1,8 @@
 """The learner's copies: chapters without their solutions in `my_work/`, which is never overwritten.
 
-`my_work/.course/release.json` remembers, for each chapter, the release that was offered last, the file that
-was laid (a copy that still has its bytes is untouched) and every stub given so far (a cell that is none of
-them is the learner's answer).
+`my_work/.course/release.json` remembers, for each chapter, the release that was offered last, the hash of the
+copy that was written (a file that still has it is untouched) and every stub given so far (a cell that is none
+of them is the learner's answer).
 """
 
 import copy
@@ -42,78 +42,78 @@ def strip_solutions(nb: NotebookNode) -> NotebookNode:
 
 
 def _without_solutions(source: str) -> str:
-    kept, inside = [], False
+    lines, inside = [], False
     for line in source.split("\n"):
         marker = _MARKER.match(line)
         if not marker:
-            kept += [line] * (not inside)
+            lines += [line] * (not inside)
             continue
         begins = marker[2].upper() == "BEGIN"
         if begins == inside:
             raise ValueError(f"{line.strip()!r} has no other half; BEGIN and END SOLUTION come in pairs")
         inside = begins
         if begins:
-            kept += [marker[1] + stub for stub in STUB]
+            lines += [marker[1] + stub for stub in STUB]
     if inside:
         raise ValueError("BEGIN SOLUTION has no END SOLUTION")
-    return "\n".join(kept)
+    return "\n".join(lines)
 
 
-def lay_all(notebooks: Path, work: Path) -> list[str]:
-    """Lay every chapter of `notebooks`, solutions removed, into `work`; say what happened, a sentence each.
+def copy_chapters(notebooks: Path, work: Path) -> list[str]:
+    """Copy every chapter, solutions removed, to `work`; return what happened, a sentence for each.
 
     What the learner saved stays as it is. If a chapter changed upstream, a copy that was never saved is
-    replaced; beside any other the new version is laid once, with the learner's answers carried over.
+    replaced; beside any other the new version is written once, with the learner's answers carried over.
     Raises ValueError if a chapter can't be released. A folder that can't be written is one sentence.
     """
-    said = []
+    messages = []
     try:
         for source in sorted(notebooks.glob("*.ipynb")):
-            said += _lay(source, work)
+            messages += _copy_chapter(source, work)
     except OSError as error:
-        said.append(_cannot_write(work, error))
-    return said
+        messages.append(_cannot_write(work, error))
+    return messages
 
 
 def _cannot_write(work: Path, error: OSError) -> str:
     return f"Can't write into {work} ({error.strerror}): make it writable or make room, and try again."
 
 
-def _lay(source: Path, work: Path) -> list[str]:
+def _copy_chapter(source: Path, work: Path) -> list[str]:
     target, new = work / source.name, _release(source)
     release, record = _hash(_dump(new)), _read_state(work).get(source.stem, {})
     if not target.exists():
-        _lay_fresh(new, target)
-        return [f"{target.name} is laid."]
+        _write_copy(new, target)
+        return [f"Copied {target.name}."]
     found = target.read_bytes()
     if record.get("release") == release and _load(found):
         return []
-    if _hash(found) == release:  # laid, but the process ended before it was remembered
-        _lay_fresh(new, target)
+    if _hash(found) == release:  # written, but the process ended before it was remembered
+        _write_copy(new, target)
         return []
-    if _hash(found) == record.get("laid"):
-        _lay_fresh(new, target)
+    if _hash(found) == record.get("copy", record.get("laid")):  # "laid": what its first version called it
+        _write_copy(new, target)
         return [f"{target.name} is the new version of the chapter; you had not changed the old one."]
     if not _load(found):
         return [
             f"{target.name} can't be read as a notebook and is left as it is; "
-            f"`reset {source.stem}` lays a fresh copy and keeps it."
+            f"`reset {source.stem}` keeps it under another name and writes a fresh copy."
         ]
     beside = target.with_stem(f"{target.stem}.new-{release[:8]}")
     if beside.exists():  # offered before, perhaps worked in since
         _remember(new, target)
         return []
-    return [_lay_beside(new, target, beside, set(record.get("stubs", [])))]
+    return [_write_beside(new, target, beside, set(record.get("stubs", [])))]
 
 
-def _lay_fresh(new: NotebookNode, target: Path) -> None:
+def _write_copy(new: NotebookNode, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(target, _dump(new))
-    _remember(new, target, laid=_hash(_dump(new)))
+    _remember(new, target, copy=_hash(_dump(new)))
 
 
-def _lay_beside(new: NotebookNode, target: Path, beside: Path, stubs: set[str]) -> str:
-    """Lay a new version beside the learner's, with the answers from the version that was saved last."""
+def _write_beside(new: NotebookNode, target: Path, beside: Path, stubs: set[str]) -> str:
+    """Write a new version beside the learner's, with the answers from the version that was saved last."""
     versions = [
         path
         for path in (target, *target.parent.glob(f"{target.stem}.new-*.ipynb"))
@@ -126,44 +126,45 @@ def _lay_beside(new: NotebookNode, target: Path, beside: Path, stubs: set[str]) 
         if _hash(source) not in stubs
     }
     filled = copy.deepcopy(new)
-    asked = {cell.metadata.exercise: cell for cell in reversed(_answer_cells(filled))}
-    for exercise in answers.keys() & asked.keys():
-        asked[exercise].source = answers[exercise]
+    open_cells = {cell.metadata.exercise: cell for cell in reversed(_answer_cells(filled))}
+    for exercise in answers.keys() & open_cells.keys():
+        open_cells[exercise].source = answers[exercise]
     write_atomic(beside, _dump(filled))
     _remember(new, target)
 
-    said = (
-        f"{target.stem} changed: the new version is {beside.name}, and your {target.name} is as you left it."
+    message = (
+        f"{target.stem} has changed: the new version is {beside.name}, and your {target.name} is as you left "
+        "it."
     )
-    if carried := sorted(answers.keys() & asked.keys()):
-        said += f" Carried over from {latest.name}: your answers to {', '.join(carried)}."
-    if dropped := sorted(answers.keys() - asked.keys()):
-        said += f" No longer asked: {', '.join(dropped)}; those answers stay in {latest.name}."
-    return said
+    if carried := sorted(answers.keys() & open_cells.keys()):
+        message += f" Carried over from {latest.name}: your answers to {', '.join(carried)}."
+    if dropped := sorted(answers.keys() - open_cells.keys()):
+        message += f" No longer asked: {', '.join(dropped)}; those answers stay in {latest.name}."
+    return message
 
 
 def reset(chapter: str, notebooks: Path, work: Path) -> str:
-    """Lay a chapter afresh, keep the learner's file beside it, and say where both are.
+    """Write a fresh copy of a chapter, keep the learner's file beside it, and return where both are.
 
     Raises ValueError for an unknown chapter, or if `work` can't be written; then the learner's file stands.
     """
     source = find_chapter(chapter, notebooks)
-    new, target, kept = _release(source), work / source.name, ""
+    new, target, old = _release(source), work / source.name, ""
     try:
         if target.exists():
             number = 1
             while (beside := target.with_stem(f"{target.stem}.before-reset-{number}")).exists():
                 number += 1
             write_atomic(beside, target.read_bytes())
-            kept = f" What you had is now {beside.name}."
-        _lay_fresh(new, target)
+            old = f" What you had is now {beside.name}."
+        _write_copy(new, target)
     except OSError as error:
         raise ValueError(_cannot_write(work, error)) from error
-    return f"{target.name} is laid afresh.{kept}"
+    return f"Wrote a fresh copy of {target.name}.{old}"
 
 
 def where(notebooks: Path, work: Path) -> str:
-    """What lies where, and how to remove it: a few lines to print."""
+    """Where everything is and how to remove it: a few lines to print."""
     copies = [
         f"  {path.name} ({path.stat().st_size / 1000:,.0f} kB)" for path in sorted(work.glob("*.ipynb"))
     ]
@@ -172,7 +173,7 @@ def where(notebooks: Path, work: Path) -> str:
             f"The chapters, with solutions: {notebooks}",
             f"Your copies and answers: {work}",
             *(copies or ["  none yet"]),
-            "To start a chapter again: reset CHAPTER. To remove all that is yours: delete that folder.",
+            "To start a chapter again: reset CHAPTER. To remove everything of yours: delete that folder.",
         ]
     )
 
@@ -241,7 +242,7 @@ def _state_file(work: Path) -> Path:
 
 
 def _read_state(work: Path) -> dict[str, dict]:
-    """What was laid. A damaged file counts as none: the worst is one new version too many, laid beside."""
+    """What was copied. A damaged file counts as none: at worst one new version too many is written."""
     try:
         state = json.loads(_state_file(work).read_text(encoding="utf-8"))
         return {chapter: record for chapter, record in state.items() if isinstance(record, dict)}

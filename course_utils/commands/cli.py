@@ -56,14 +56,14 @@ def _asset_error() -> type[Exception]:
 
 
 def lab(options) -> None:
-    """lay the chapters into my_work/ and open JupyterLab there"""
+    """copy the chapters to my_work/ and open JupyterLab there"""
     port = _free_port(options.port)
     _fetch_assets()
     from course_utils.classroom import release
 
-    for message in release.lay_all(NOTEBOOKS, WORK):
+    for message in release.copy_chapters(NOTEBOOKS, WORK):
         print(message, flush=True)
-    print(f"JupyterLab starts on http://127.0.0.1:{port}, in {WORK}; Ctrl-C stops it.", flush=True)
+    print(f"Starting JupyterLab on http://127.0.0.1:{port}, in {WORK}; Ctrl-C stops it.", flush=True)
     from jupyterlab.labapp import LabApp
 
     os.environ["COURSE_WORK"] = str(WORK)  # where the kernels keep the learner's progress
@@ -86,7 +86,7 @@ def lab(options) -> None:
 
 
 def _free_port(wanted: int | None) -> int:
-    """A free port on loopback: the wanted one, or any. Raises ValueError if it is taken or is none."""
+    """A free port on loopback: the wanted one, or any. Raises ValueError if it is taken or doesn't exist."""
     try:
         with socket.create_server(("127.0.0.1", wanted or 0)) as server:
             return server.getsockname()[1]
@@ -148,18 +148,18 @@ def doctor(options) -> int:
 
 
 def where(options) -> None:
-    """say what lies where, and how to remove it"""
+    """say where everything is, and how to remove it"""
     from course_utils.classroom import release
     from course_utils.data import assets
 
     print(release.where(NOTEBOOKS, WORK))
     print(f"Texts and weights that were fetched: {assets.cache()}")
     print(f"Installed packages: {sys.prefix}")
-    print("Delete either folder and the next start makes it anew.")
+    print("You can delete either folder: the next start makes it again.")
 
 
 def reset(options) -> None:
-    """lay a chapter anew; your old file stays beside it"""
+    """start a chapter again; your old file stays beside the fresh copy"""
     from course_utils.classroom import release
 
     print(release.reset(options.chapter, NOTEBOOKS, WORK))

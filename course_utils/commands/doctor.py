@@ -8,8 +8,8 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-LEAST_FREE_MB = 500  # a training run's checkpoints, outputs and a little air
-ANEW = "delete .venv and run `python3 course.py lab`"
+MIN_FREE_MB = 500  # a training run's checkpoints, outputs and some room
+REINSTALL = "delete .venv and run `python3 course.py lab`"
 
 
 class Broken(Exception):
@@ -24,7 +24,7 @@ def report(root: Path) -> int:
             mark, found = "ok    ", check(root)
         except Exception as error:  # whatever it is, the other checks go on
             broken += 1
-            mark, found = "BROKEN", f"{error}" if isinstance(error, Broken) else f"{error!r}: {ANEW}"
+            mark, found = "BROKEN", f"{error}" if isinstance(error, Broken) else f"{error!r}: {REINSTALL}"
         print(f"{mark}  {check.__name__:8}  {found}", flush=True)
     print("Everything works." if not broken else f"{broken} broken: each line says what to do.")
     return 1 if broken else 0
@@ -69,8 +69,8 @@ def assets(root: Path) -> str:
 
 def disk(root: Path) -> str:
     free = shutil.disk_usage(root).free // 1_000_000
-    if free < LEAST_FREE_MB:
-        raise Broken(f"{free} MB free in {root}: free some, {LEAST_FREE_MB} MB are needed to work in")
+    if free < MIN_FREE_MB:
+        raise Broken(f"{free} MB free in {root}: free some: work needs {MIN_FREE_MB} MB")
     return f"{free:,} MB free in {root}"
 
 
@@ -78,7 +78,7 @@ def jupyter(root: Path) -> str:
     kernel = Path(sys.prefix, "share/jupyter/kernels/python3/kernel.json")
     command = json.loads(kernel.read_text(encoding="utf-8"))["argv"]
     if shutil.which(command[0]) is None:
-        raise Broken(f"the kernel starts {command[0]}, which isn't there: {ANEW}")
+        raise Broken(f"the kernel starts {command[0]}, which isn't there: {REINSTALL}")
     return f"JupyterLab {version('jupyterlab')}, ipykernel {version('ipykernel')}"
 
 
@@ -86,7 +86,7 @@ def widgets(root: Path) -> str:
     extensions = Path(sys.prefix, "share/jupyter/labextensions")
     for name in ("anywidget", "@jupyter-widgets/jupyterlab-manager"):
         if not (extensions / name / "package.json").exists():
-            raise Broken(f"JupyterLab's extension {name} isn't in {extensions}: {ANEW}")
+            raise Broken(f"JupyterLab's extension {name} isn't in {extensions}: {REINSTALL}")
     return f"anywidget {version('anywidget')}, ipywidgets {version('ipywidgets')}, both known to JupyterLab"
 
 

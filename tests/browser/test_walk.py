@@ -179,7 +179,7 @@ class Learner:
 def work(tmp_path_factory):
     """The learner's folder, as `course.py lab` lays it."""
     work = tmp_path_factory.mktemp("walk") / "my_work"
-    release.lay_all(ROOT / "notebooks", work)
+    release.copy_chapters(ROOT / "notebooks", work)
     return work
 
 

@@ -43,8 +43,8 @@ class Course:
     def publish(self, *exercises, **settings):
         nbformat.write(chapter(*exercises, **settings), self.notebooks / "01_ngrams.ipynb")
 
-    def lay(self):
-        return release.lay_all(self.notebooks, self.work)
+    def copy(self):
+        return release.copy_chapters(self.notebooks, self.work)
 
     def learn(self, answers, name="01_ngrams.ipynb"):
         """Answer exercises as JupyterLab would save them; each save is later than the one before."""
@@ -115,122 +115,122 @@ def test_unbalanced_markers_name_the_cell(source, course):
         release.strip_solutions(nb)
     nbformat.write(nb, course.notebooks / "01_ngrams.ipynb")
     with pytest.raises(ValueError, match=r"01_ngrams\.ipynb: cell 2"):
-        course.lay()
+        course.copy()
 
 
-# --- laying ----------------------------------------------------------------------------------------------
+# --- copying ---------------------------------------------------------------------------------------------
 
 
-def test_chapters_are_laid_once(course):
+def test_chapters_are_copied_once(course):
     course.publish("1.1")
-    assert course.lay() == ["01_ngrams.ipynb is laid."]
+    assert course.copy() == ["Copied 01_ngrams.ipynb."]
     assert "raise NotImplementedError" in course.answers(course.work / "01_ngrams.ipynb")["1.1"]
-    assert course.lay() == []
+    assert course.copy() == []
     assert course.copies() == ["01_ngrams.ipynb"]
     assert not [path for path in course.work.rglob("*.tmp")]
 
 
 def test_a_learner_s_file_is_never_overwritten(course):
     course.publish("1.1")
-    course.lay()
+    course.copy()
     mine = course.learn({"1.1": "def double(x): return x + x"})
-    assert course.lay() == []
+    assert course.copy() == []
     course.publish("1.1", title="A better chapter")
-    course.lay()
+    course.copy()
     assert (course.work / "01_ngrams.ipynb").read_bytes() == mine
 
 
 def test_an_untouched_copy_is_replaced(course):
     course.publish("1.1")
-    course.lay()
+    course.copy()
     course.publish("1.1", title="A better chapter")
-    assert course.lay() == [
+    assert course.copy() == [
         "01_ngrams.ipynb is the new version of the chapter; you had not changed the old one."
     ]
     assert course.copies() == ["01_ngrams.ipynb"]
     assert b"A better chapter" in (course.work / "01_ngrams.ipynb").read_bytes()
 
 
-def test_a_changed_chapter_is_laid_beside_with_the_answers(course):
+def test_a_changed_chapter_is_written_beside_with_the_answers(course):
     course.publish("1.1", "1.2", "1.3")
-    course.lay()
+    course.copy()
     # 1.1 is answered, 1.2 begun with the raise still in it, 1.3 not looked at.
     begun = "def double(x):\n    y = 2 * x  # and now?\n    raise NotImplementedError"
     course.learn({"1.1": "def double(x): return x + x", "1.2": begun})
     course.publish("1.3", "1.1", "1.2", title="A better chapter")
-    (said,) = course.lay()
+    (message,) = course.copy()
     (new,) = course.work.glob("01_ngrams.new-*.ipynb")
-    assert new.name in said and "1.1, 1.2" in said and "1.3" not in said
+    assert new.name in message and "1.1, 1.2" in message and "1.3" not in message
     answers = course.answers(new)
     assert answers["1.1"] == "def double(x): return x + x"
     assert answers["1.2"] == begun
     assert "# YOUR CODE HERE" in answers["1.3"]
     assert b"A better chapter" in new.read_bytes() and b"check('1.1'" in new.read_bytes()
 
-    new.unlink()  # the learner doesn't want it: it isn't laid again
-    assert course.lay() == []
+    new.unlink()  # the learner doesn't want it: it isn't written again
+    assert course.copy() == []
     assert course.copies() == ["01_ngrams.ipynb"]
 
 
 def test_an_old_stub_is_no_answer(course):
     """The stub changed with the chapter: carrying the old one over would undo the change."""
     course.publish("1.1", "1.2")
-    course.lay()
+    course.copy()
     course.learn({"1.2": "def double(x): return x + x"})
     nb = chapter("1.1", "1.2")
     nb.cells[1].source = nb.cells[1].source.replace("double(x)", "double(number)")
     nbformat.write(nb, course.notebooks / "01_ngrams.ipynb")
-    course.lay()
+    course.copy()
     (new,) = course.work.glob("01_ngrams.new-*.ipynb")
     assert "double(number)" in course.answers(new)["1.1"]
 
 
 def test_answers_come_from_the_version_saved_last(course):
     course.publish("1.1", "1.2")
-    course.lay()
+    course.copy()
     course.learn({"1.1": "first"})
     course.publish("1.1", "1.2", title="Second edition")
-    course.lay()
+    course.copy()
     (second,) = course.work.glob("01_ngrams.new-*.ipynb")
     course.learn({"1.2": "second"}, second.name)
     course.publish("1.1", "1.2", title="Third edition")
-    (said,) = course.lay()
+    (message,) = course.copy()
     (third,) = set(course.work.glob("01_ngrams.new-*.ipynb")) - {second}
     assert course.answers(third) == {"1.1": "first", "1.2": "second"}
-    assert f"from {second.name}" in said
+    assert f"from {second.name}" in message
 
 
 @pytest.mark.parametrize("how", ["upstream goes back and forth", "the memory is lost"])
 def test_a_new_version_that_was_worked_in_is_not_overwritten(how, course):
     course.publish("1.1")
-    course.lay()
+    course.copy()
     course.learn({"1.1": "first"})
     course.publish("1.1", title="Second edition")
-    course.lay()
+    course.copy()
     (second,) = course.work.glob("01_ngrams.new-*.ipynb")
     mine = course.learn({"1.1": "better"}, second.name)
     if how == "the memory is lost":
         (course.work / ".course" / "release.json").unlink()
     else:
         course.publish("1.1", title="Third edition")
-        course.lay()
+        course.copy()
         course.publish("1.1", title="Second edition")
-    assert course.lay() == []
+    assert course.copy() == []
     assert second.read_bytes() == mine
 
 
 def test_an_answer_that_is_no_longer_asked_is_named(course):
     course.publish("1.1", "1.2")
-    course.lay()
+    course.copy()
     course.learn({"1.1": "first", "1.2": "second"})
     course.publish("1.2")
-    (said,) = course.lay()
-    assert "No longer asked: 1.1; those answers stay in 01_ngrams.ipynb." in said
+    (message,) = course.copy()
+    assert "No longer asked: 1.1; those answers stay in 01_ngrams.ipynb." in message
 
 
 def test_an_answer_split_over_cells_is_carried_whole(course):
     course.publish("1.1")
-    course.lay()
+    course.copy()
     path = course.work / "01_ngrams.ipynb"
     nb = nbformat.read(path, as_version=4)
     second = new_code_cell("part two", metadata=nb.cells[1].metadata)
@@ -238,7 +238,7 @@ def test_an_answer_split_over_cells_is_carried_whole(course):
     nb.cells.insert(2, second)
     nbformat.write(nb, path)
     course.publish("1.1", title="A better chapter")
-    course.lay()
+    course.copy()
     (new,) = course.work.glob("01_ngrams.new-*.ipynb")
     assert course.answers(new)["1.1"] == "part one\n\npart two"
 
@@ -249,12 +249,12 @@ def test_an_answer_split_over_cells_is_carried_whole(course):
 @pytest.mark.parametrize("upstream_changes", [False, True])
 def test_a_broken_file_is_never_touched(content, upstream_changes, course):
     course.publish("1.1")
-    course.lay()
+    course.copy()
     (course.work / "01_ngrams.ipynb").write_bytes(content)
     if upstream_changes:
         course.publish("1.1", title="A better chapter")
-    (said,) = course.lay()
-    assert said.startswith("01_ngrams.ipynb can't be read") and "`reset 01_ngrams`" in said
+    (message,) = course.copy()
+    assert message.startswith("01_ngrams.ipynb can't be read") and "`reset 01_ngrams`" in message
     assert (course.work / "01_ngrams.ipynb").read_bytes() == content
     assert course.copies() == ["01_ngrams.ipynb"]
 
@@ -262,31 +262,42 @@ def test_a_broken_file_is_never_touched(content, upstream_changes, course):
 @pytest.mark.parametrize("state", ["", "{", "[]", '{"01_ngrams": 3}', None])
 def test_without_its_memory_nothing_is_lost(state, course):
     course.publish("1.1")
-    course.lay()
+    course.copy()
     mine = course.learn({"1.1": "first"})
     memory = course.work / ".course" / "release.json"
     memory.unlink() if state is None else memory.write_text(state)
-    course.lay()
+    course.copy()
     assert (course.work / "01_ngrams.ipynb").read_bytes() == mine
-    assert course.lay() == []
+    assert course.copy() == []
     assert "01_ngrams" in json.loads(memory.read_text())
+
+
+def test_a_copy_of_the_first_version_counts_as_untouched(course):
+    """It called the hash of what it had written "laid"."""
+    course.publish("1.1")
+    course.copy()
+    memory = course.work / ".course" / "release.json"
+    memory.write_text(memory.read_text().replace('"copy"', '"laid"'))
+    course.publish("1.1", title="A better chapter")
+    assert "is the new version of the chapter" in course.copy()[0]
+    assert course.copies() == ["01_ngrams.ipynb"]
 
 
 def test_a_start_that_was_cut_short_is_finished(course):
     course.publish("1.1")
-    course.lay()
+    course.copy()
     (course.work / ".course" / "release.json").unlink()
-    assert course.lay() == []
+    assert course.copy() == []
     course.publish("1.1", title="A better chapter")
-    course.lay()
+    course.copy()
     assert course.copies() == ["01_ngrams.ipynb"]
 
 
 def test_a_folder_that_can_t_be_written_is_one_sentence(course, monkeypatch):
     course.publish("1.1")
     course.work.write_text("a file where the folder should be")
-    (said,) = course.lay()
-    assert said.startswith("Can't write into") and "\n" not in said
+    (message,) = course.copy()
+    assert message.startswith("Can't write into") and "\n" not in message
 
     course.work.unlink()
 
@@ -294,17 +305,17 @@ def test_a_folder_that_can_t_be_written_is_one_sentence(course, monkeypatch):
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(release, "write_atomic", refuse)
-    (said,) = course.lay()
-    assert "(Permission denied)" in said and course.copies() == []
+    (message,) = course.copy()
+    assert "(Permission denied)" in message and course.copies() == []
     with pytest.raises(ValueError, match="Can't write into"):
         release.reset("1", course.notebooks, course.work)
 
 
-def test_only_notebooks_are_laid(course):
+def test_only_notebooks_are_copied(course):
     course.publish("1.1")
     (course.notebooks / "assignments").mkdir()
     (course.notebooks / "notes.txt").write_text("x")
-    assert course.lay() == ["01_ngrams.ipynb is laid."]
+    assert course.copy() == ["Copied 01_ngrams.ipynb."]
 
 
 # --- reset and where -------------------------------------------------------------------------------------
@@ -312,24 +323,26 @@ def test_only_notebooks_are_laid(course):
 
 def test_reset_keeps_the_old_files(course):
     course.publish("1.1")
-    course.lay()
+    course.copy()
     fresh = (course.work / "01_ngrams.ipynb").read_bytes()
     for number in (1, 2):
         mine = course.learn({"1.1": f"answer {number}"})
-        said = release.reset("1", course.notebooks, course.work)
+        message = release.reset("1", course.notebooks, course.work)
         beside = course.work / f"01_ngrams.before-reset-{number}.ipynb"
-        assert beside.read_bytes() == mine and beside.name in said
+        assert beside.read_bytes() == mine and beside.name in message
         assert (course.work / "01_ngrams.ipynb").read_bytes() == fresh
-    assert course.lay() == []
+    assert course.copy() == []
 
 
-def test_reset_repairs_a_broken_file_and_lays_a_missing_one(course):
+def test_reset_repairs_a_broken_file_and_writes_a_missing_one(course):
     course.publish("1.1")
-    assert release.reset("01_ngrams", course.notebooks, course.work) == "01_ngrams.ipynb is laid afresh."
+    assert (
+        release.reset("01_ngrams", course.notebooks, course.work) == "Wrote a fresh copy of 01_ngrams.ipynb."
+    )
     (course.work / "01_ngrams.ipynb").write_bytes(b"{")
     release.reset("ngrams", course.notebooks, course.work)
     assert (course.work / "01_ngrams.before-reset-1.ipynb").read_bytes() == b"{"
-    assert course.lay() == []
+    assert course.copy() == []
 
 
 @pytest.mark.parametrize("name", ["1", "01", "ngrams", "01_ngrams", "01_ngrams.ipynb"])
@@ -348,8 +361,8 @@ def test_an_unknown_chapter_is_refused_by_name(name, course):
 def test_where_names_folders_files_and_the_way_out(course):
     assert "none yet" in release.where(course.notebooks, course.work)
     course.publish("1.1")
-    course.lay()
-    said = release.where(course.notebooks, course.work)
+    course.copy()
+    message = release.where(course.notebooks, course.work)
     assert all(
-        word in said for word in (str(course.notebooks), str(course.work), "01_ngrams.ipynb (", "delete")
+        word in message for word in (str(course.notebooks), str(course.work), "01_ngrams.ipynb (", "delete")
     )
