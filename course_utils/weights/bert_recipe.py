@@ -31,7 +31,7 @@ from course_utils.bert.texts import MaskedTexts, fill_mask
 from course_utils.data.evaluations import everyday_sentences
 from course_utils.data.reviews import reviews
 from course_utils.files import write_atomic
-from course_utils.training import Progress, Run, TrainConfig, checkpoints, train
+from course_utils.training import Run, StepReport, TrainConfig, checkpoints, train
 
 FOLDER = Path(__file__).parent
 WEIGHTS, LOG = FOLDER / "bert.safetensors", FOLDER / "bert_log.csv"
@@ -153,7 +153,7 @@ def run(name: str, folder: Path, seed: int = 0) -> tuple[BertForMaskedLM, list[R
     return model, runs
 
 
-def show(progress: Progress) -> None:
+def show(progress: StepReport) -> None:
     """Print a line every 50 steps."""
     if progress.step % 50 == 0:
         print(

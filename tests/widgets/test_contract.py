@@ -23,7 +23,7 @@ from course_utils.learner.shannon_game import ShannonGame
 from course_utils.ngrams import NGramModel
 from course_utils.recurrent import RecurrentLM, trace
 from course_utils.tokenizers import BPETokenizer
-from course_utils.training import Progress as TrainingProgress
+from course_utils.training import StepReport
 from course_utils.widgets import smoothing_lab
 from course_utils.widgets.attention_explorer import AttentionExplorer
 from course_utils.widgets.base import Widget
@@ -125,7 +125,7 @@ def tokenizer_bench():
 
 def training_view():
     view = TrainingView(10)
-    view(TrainingProgress(1, 10, 2.0, None, 1e-3, 100.0, 1.0))
+    view(StepReport(1, 10, 2.0, None, 1e-3, 100.0, 1.0))
     return view
 
 
