@@ -26,6 +26,8 @@ ARTEFACTS = ROOT / "artefacts"
 CLASSROOM = ROOT / "course_utils" / "classroom"
 PATIENCE = 60_000  # ms; only a hang may reach it
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# Nothing listens there, so what is asked of another machine fails; a route would turn the cache off as well.
+NOWHERE = {"server": "http://127.0.0.1:9", "bypass": "127.0.0.1,localhost,[::1]"}
 
 
 def free_port() -> int:
@@ -246,15 +248,16 @@ class Notebook:
 @contextlib.contextmanager
 def notebook(browser: Browser, lab: Lab, name: str, **page_settings) -> Iterator[Notebook]:
     """Open a notebook in a page that can reach loopback and nothing else."""
-    context = browser.new_context(**{"viewport": {"width": 1280, "height": 1000}} | page_settings)
+    settings = {"viewport": {"width": 1280, "height": 1000}, "proxy": NOWHERE} | page_settings
+    context = browser.new_context(**settings)
     opened = Notebook(lab, context.new_page(), name)
 
-    def refuse(route):
-        opened.refused.append(route.request.url)
-        route.abort()
+    def note(asked):
+        if is_outside(asked.url):
+            opened.refused.append(asked.url)
 
-    context.route(is_outside, refuse)
-    context.route_web_socket(is_outside, lambda socket: opened.refused.append(socket.url))  # never connected
+    context.on("request", note)
+    opened.page.on("websocket", note)
     try:
         yield opened.open()
     finally:

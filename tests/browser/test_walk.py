@@ -9,12 +9,12 @@ Nothing here uses a mouse, or moves the focus by script: the hands are on the ke
 import contextlib
 import json
 import os
-import re
 
 import nbformat
 import pytest
+from hands import Learner
 from harness import PATIENCE, ROOT, notebook, running_lab
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import expect
 
 from course_utils.classroom import release
 from course_utils.learner.checks import CHECKS
@@ -27,7 +27,6 @@ OTHERS = sorted({path.name for path in (ROOT / "notebooks").glob("*.ipynb")} - {
 LONG = pytest.mark.skipif(
     not os.environ.get("COURSE_FULL"), reason="a minute or two; `course.py test --full` walks all chapters"
 )
-NUMBER = re.compile(r"^\[\d+\]:$")
 
 # exercise: what its solution says, what a learner may write there, and the sentence that this earns
 SLIPS = {
@@ -42,137 +41,6 @@ SLIPS = {
     "1.5": ("D * len(counts) / total", "D", "The mass freed is D times the number of distinct followers."),
     "1.6": ("for _, word in", "for word, _ in", "You counted what comes after; count what comes before."),
 }
-
-# what a learner does with a control, by its role or kind; what is none of these has arrow keys of its own
-KEYS = {
-    "button": ["Enter"],
-    "checkbox": ["Space"],
-    "radio": ["ArrowDown"],
-    "text": ["End", "x"],
-    "link": [],
-    "other": ["ArrowDown", "ArrowRight", "End"],
-}
-# how many stops the Tab key has in a widget: one a control, and one for all radio buttons of a name
-STOPS = """(widget) => {
-  const names = new Set();
-  return [...widget.querySelectorAll('a[href], button, input, select, textarea, [tabindex]')].filter((node) =>
-    node.tabIndex >= 0 && !node.disabled && node.getClientRects().length &&
-    !(node.type === 'radio' && names.size === names.add(node.name).size)).length;
-}"""
-INSIDE = "(place) => place.contains(document.activeElement)"
-# the kind of the control that the keyboard is on, null the second time
-KIND = """() => {
-  const at = document.activeElement;
-  window.operated ??= new WeakSet();
-  if (operated.has(at)) return null;
-  operated.add(at);
-  const kinds = { A: 'link', BUTTON: 'button', TEXTAREA: 'text' };
-  return kinds[at.tagName] ?? (['checkbox', 'radio', 'text'].includes(at.type) ? at.type : 'other');
-}"""
-
-
-class Learner:
-    """Hands on the keyboard of an open notebook. Cells are known by their place in it, from 0."""
-
-    def __init__(self, opened):
-        self.opened, self.page = opened, opened.page
-
-    def press(self, *keys: str) -> None:
-        for key in keys:
-            self.page.keyboard.press(key)
-
-    def cell(self, i: int) -> Locator:
-        return self.page.locator(f'.jp-Cell[data-windowed-list-index="{i}"]')
-
-    def go_to(self, i: int) -> None:
-        """By arrow keys, from the cell that is chosen now."""
-        chosen = self.page.locator(".jp-Cell.jp-mod-active")
-        distance = i - int(chosen.get_attribute("data-windowed-list-index"))
-        self.press(*(["ArrowDown"] * distance or ["ArrowUp"] * -distance))
-        expect(chosen).to_have_attribute("data-windowed-list-index", str(i))
-
-    def read(self, i: int) -> None:
-        """Go on from a cell of text as from all others, with Shift+Enter."""
-        self.go_to(i)
-        self.press("Shift+Enter")
-
-    def run(self, i: int) -> Locator:
-        """Run a cell with Shift+Enter, and wait for its number. Returns the cell, which shows no error."""
-        prompt = self.cell(i).locator(".jp-InputPrompt")
-        before = prompt.inner_text()
-        self.read(i)
-        expect(prompt).not_to_have_text(before)
-        expect(prompt).to_have_text(NUMBER, timeout=5 * PATIENCE)
-        expect(self.cell(i).locator('[data-mime-type="application/vnd.jupyter.error"]')).to_have_count(0)
-        return self.cell(i)
-
-    def run_widget(self, i: int) -> Locator:
-        """Run a cell that shows a widget, see it whole, and come back to the cell. Returns the widget."""
-        widget = self.run(i).locator(".course-widget")
-        self.tour(i, widget)
-        return widget
-
-    def enter(self, i: int, widget: Locator) -> None:
-        """From a cell into a widget of its output."""
-        self.go_to(i)
-        for _ in range(60):
-            self.press("Tab")
-            if widget.evaluate(INSIDE):
-                return
-        raise AssertionError("no way into the widget by the Tab key")
-
-    def come_back(self, i: int) -> None:
-        """After a Tab too many: back to the cell."""
-        if self.page.locator(".jp-Notebook").evaluate(INSIDE):  # on a link or a fold of a cell below
-            self.go_to(i)
-        else:
-            self.press("Shift+Tab", "Escape")
-        expect(self.cell(i)).to_be_focused()
-
-    def tour(self, i: int, widget: Locator) -> None:
-        """By Tab to every control of a widget, once each, and on to what follows it."""
-        self.opened.settled(widget)
-        stops, reached = widget.evaluate(STOPS), 0
-        self.enter(i, widget)
-        while widget.evaluate(INSIDE) and reached <= stops:
-            reached += 1
-            self.press("Tab")
-        assert reached == stops, f"{reached} of {stops} controls are reached, or the keyboard is trapped"
-        self.come_back(i)
-
-    def operate(self, i: int, widget: Locator) -> None:
-        """Use every control of a widget. None takes the keyboard away from under the hand."""
-        self.enter(i, widget)
-        for _ in range(3 * widget.evaluate(STOPS)):
-            kind = self.page.evaluate(KIND)
-            for key in KEYS.get(kind, []):
-                self.press(key)
-                self.opened.settled(widget)
-                assert widget.evaluate(INSIDE), f"the keyboard has left the widget after {key} on a {kind}"
-            self.press("Tab")
-            if not widget.evaluate(INSIDE):
-                return self.come_back(i)
-        raise AssertionError("no way out of the widget by the Tab key")
-
-    def tab_to(self, target: Locator) -> None:
-        for _ in range(60):
-            self.press("Tab")
-            if target.evaluate("(node) => node === document.activeElement"):
-                return
-        raise AssertionError(f"no way to {target} by the Tab key")
-
-    def leave(self, i: int, name: str, at: int = 0) -> None:
-        """Take a picture of a widget of cell i, and leave it with Escape."""
-        self.opened.screenshot(f"walk-{name}", self.cell(i).locator(".course-widget").nth(at))
-        self.press("Escape")
-        expect(self.cell(i)).to_be_focused()
-
-    def write(self, i: int, code: str) -> None:
-        """Write code in the place of what stands in a cell."""
-        self.go_to(i)
-        self.press("Enter", "Control+a")
-        self.page.keyboard.insert_text(code)
-        self.press("Escape")
 
 
 @pytest.fixture(scope="module")
