@@ -237,9 +237,17 @@ def test_it_stays_small_and_asks_for_nothing_from_outside(opened):
 def test_the_harness_refuses_and_records_what_goes_outside(browser, lab):
     write_notebook(lab.folder / "outside.ipynb", "1")
     with notebook(browser, lab, "outside.ipynb") as page:
-        page.page.evaluate("fetch('https://example.invalid/a').catch(() => 0)")
-        page.page.evaluate("void new WebSocket('wss://example.invalid/b')")
-        page.page.wait_for_timeout(200)
+        failed = page.page.evaluate(
+            """async () => {
+              const fetched = await fetch("https://example.invalid/a").then(() => "answered", () => "failed");
+              const socket = new WebSocket("wss://example.invalid/b");
+              return [fetched, await new Promise((done) => {
+                socket.onopen = () => done("answered");
+                socket.onerror = () => done("failed");
+              })];
+            }"""
+        )
+        assert failed == ["failed", "failed"]
         assert page.refused == ["https://example.invalid/a", "wss://example.invalid/b"]
 
 
