@@ -18,6 +18,7 @@ from playwright.sync_api import expect
 
 from course_utils.classroom import release
 from course_utils.learner.checks import CHECKS
+from course_utils.learner.checks.slips import Slip
 from course_utils.learner.quizzes import all_questions
 
 expect.set_options(timeout=PATIENCE)  # the machine may be busy; only a hang may reach it
@@ -27,20 +28,6 @@ OTHERS = sorted({path.name for path in (ROOT / "notebooks").glob("*.ipynb")} - {
 LONG = pytest.mark.skipif(
     not os.environ.get("COURSE_FULL"), reason="a minute or two; `course.py test --full` walks all chapters"
 )
-
-# exercise: what its solution says, what a learner may write there, and the sentence that this earns
-SLIPS = {
-    "1.1": ("len(text) - n + 1", "len(text) - n", "The last n-gram is missing."),
-    "1.2": ("count / total", "count", "These are counts; a distribution sums to 1."),
-    "1.3": ("-math.log2(p)", "-math.log(p)", "Nats need e, bits need 2."),
-    "1.4": (
-        "weights[:, None] * held_out_probs",
-        "weights[:, None] * train_probs",
-        "The highest order takes all weight on text it has counted; use held-out.",
-    ),
-    "1.5": ("D * len(counts) / total", "D", "The mass freed is D times the number of distinct followers."),
-    "1.6": ("for _, word in", "for word, _ in", "You counted what comes after; count what comes before."),
-}
 
 
 @pytest.fixture(scope="module")
@@ -111,13 +98,12 @@ def bet(learner, i):
 
 
 def answer_exercise(learner, i, exercise):
-    """Cell i holds the answer, cell i + 1 its check: first the slip, if one is known, then the solution."""
+    """Cell i holds the answer, cell i + 1 its check: first a slip, then the solution."""
     solution = CHECKS[exercise].solution
-    tries = [(solution, f"{exercise} {CHECKS[exercise].title}: passed.")]
-    if exercise in SLIPS:
-        old, new, earned = SLIPS[exercise]
-        tries.insert(0, (solution.replace(old, new), earned))
-    for code, says in tries:
+    slip = next(mistake for mistake in CHECKS[exercise].mistakes if isinstance(mistake, Slip))
+    earned = re.sub("[`*]", "", slip.sentence)  # as it is rendered
+    passed = f"{exercise} {CHECKS[exercise].title}: passed."
+    for code, says in ((f"{CHECKS[exercise].imports}\n{slip.source}", earned), (solution, passed)):
         learner.write(i, code)
         learner.run(i)
         verdict = learner.run(i + 1).locator(".jp-OutputArea-output")
@@ -224,7 +210,8 @@ def test_the_whole_chapter_by_keyboard_alone(learner):
 
 def test_the_progress_file_holds_what_was_done(work):
     kept = json.loads((work / ".course" / "progress.json").read_text(encoding="utf-8"))
-    assert kept["exercises"] == {id: {"tries": 1, "passed": True, "seen": False} for id in SLIPS}
+    ids = [id for id in CHECKS if id.startswith("1.") and not CHECKS[id].variant_of]
+    assert kept["exercises"] == {id: {"tries": 1, "passed": True, "seen": False} for id in ids}
     assert kept["predictions"].keys() == {"1.unseen", "1.absolute", "1.file"}
     for settled in kept["predictions"].values():
         assert settled["counts"] and settled["result"] in settled["chips"]
