@@ -1,0 +1,91 @@
+"""Each sentence is earned by the same answers as before the exercises were written as slips.
+
+Until commit 10a52d0 every known wrong answer was a function of its own. That commit's code runs beside
+today's: the same cases, the same sentences in the same order, and the same outcome of every wrong answer on
+every case.
+"""
+
+import io
+import os
+import pickle
+import subprocess
+import sys
+import zipfile
+
+import pytest
+from harness import ROOT
+
+from course_utils.learner.checks import CHECKS
+from course_utils.learner.checks.values import difference
+
+BEFORE = "10a52d0"
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("COURSE_FULL"),
+    reason="half a minute; `course.py test --full` runs it",
+)
+DUMP = """
+import pickle, sys
+from {checks} import CHECKS
+from {observing} import observe
+from {checks}.values import plain, show
+
+def outcome(answer, case):
+    found = observe(answer, case)
+    return getattr(found.value, "what", found.value), found.error.partition(":")[0], found.changed
+
+def facts(check):
+    cases = check.cases()
+    written = show(plain(cases), limit=10**9, digits=17)
+    mistakes = [(known.sentence, [outcome(known.answer, case) for case in cases]) for known in check.mistakes]
+    return check.heading, check.title, written, [outcome(check.reference, case) for case in cases], mistakes
+
+pickle.dump({{id: facts(check) for id, check in CHECKS.items()}}, sys.stdout.buffer)
+"""
+
+
+def dumped(folder, **modules):
+    done = subprocess.run(
+        [sys.executable, "-c", DUMP.format(**modules)],
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return pickle.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory):
+    archived = subprocess.run(
+        ["git", "archive", "--format=zip", BEFORE, "course_utils"], cwd=ROOT, capture_output=True
+    )
+    if archived.returncode:
+        pytest.skip(f"commit {BEFORE}, with the exercises as they were, isn't in this clone: a shallow one?")
+    folder = tmp_path_factory.mktemp("before")
+    with zipfile.ZipFile(io.BytesIO(archived.stdout)) as archive:
+        archive.extractall(folder)
+    return dumped(folder, checks="course_utils.checks", observing="course_utils.checks.engine")
+
+
+@pytest.fixture(scope="module")
+def today():
+    checks = "course_utils.learner.checks"
+    return dumped(ROOT, checks=checks, observing=f"{checks}.observing")
+
+
+@pytest.mark.parametrize("id", CHECKS)
+def test_the_same_answers_earn_each_sentence(id, before, today):
+    *same, reference, mistakes = before[id]
+    *same_today, reference_today, mistakes_today = today[id]
+    assert same_today == same
+    assert difference(reference, reference_today, tolerance=1e-12) is None
+    assert [sentence for sentence, _ in mistakes_today] == [sentence for sentence, _ in mistakes]
+    for (sentence, outcomes), (_, now) in zip(mistakes, mistakes_today, strict=True):
+        assert difference(outcomes, now, CHECKS[id].tolerance) is None, sentence
+
+
+def test_the_comparison_finds_another_answer(before, today):
+    """The first sentence of 1.1 is earned by the last n-gram's absence, not by two that are missing."""
+    (_, outcomes), (_, other) = today["1.1"][-1][:2]
+    assert difference(outcomes, other, CHECKS["1.1"].tolerance) is not None
+    assert before["1.1"][-1] != before["1.2"][-1]
