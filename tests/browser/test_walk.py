@@ -9,6 +9,7 @@ Nothing here uses a mouse, or moves the focus by script: the hands are on the ke
 import contextlib
 import json
 import os
+import re
 
 import nbformat
 import pytest
