@@ -1,0 +1,212 @@
+"""From BERT to a model of language: masks at every rate bound the likelihood, and write a text.
+
+BERT's loss is no probability of a text: scored with all others shown, each token is told what it should tell.
+But let a number of masks k be drawn evenly from 1 to L, put them anywhere, and weight the sum of the losses
+by L / k. That is the mean cost of naming the tokens one after the other in a random order, and by Jensen's
+inequality never less than minus the logarithm of what the model, over all orders, gives to the text. (The
+same with a rate t drawn evenly from 0 to 1, each token masked by itself and the sum weighted by 1 / t, varies
+more.) Every masked token is [MASK] here: 80/10/10 would break the bound, and with a rate so would "at least
+one mask".
+
+Sources: Uria, Murray & Larochelle 2014 (all orders at once); Austin et al. 2021, Sahoo et al. 2024 and Nie et
+al. 2025 (diffusion by masks, its bound, and large models); Chang et al. 2022 (the surest first).
+"""
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from course_utils.gpt import GPTConfig
+from course_utils.transformer import Encoder, check_ids
+
+
+class MaskedDiffusion(nn.Module):
+    """A GPT's blocks without the causal mask: logits for what stands at each place.
+
+    The vocabulary of `config` has one token more to read, `mask_id`, and no more to write; n-grams and token
+    shift look left only, so they are refused.
+    """
+
+    def __init__(self, config: GPTConfig):
+        super().__init__()
+        if config.ngrams > 1 or config.token_shift:
+            raise ValueError(
+                "ngrams and token_shift look left alone: leave them out of a model that looks both ways"
+            )
+        self.config = config
+        self.embedding = nn.Embedding(config.vocab_size + 1, config.d_model)
+        self.encoder = Encoder(config.block, config.n_layers)
+        for name, parameter in self.named_parameters():
+            if parameter.dim() == 2:  # as in a GPT
+                writes = name.endswith(("output.weight", "down.weight"))
+                nn.init.normal_(parameter, std=0.02 / (2 * config.n_layers if writes else 1) ** 0.5)
+
+    def extra_repr(self) -> str:
+        return str(self.config)
+
+    @property
+    def mask_id(self) -> int:
+        return self.config.vocab_size
+
+    @property
+    def vocab_size(self) -> int:
+        return self.config.vocab_size
+
+    @property
+    def context(self) -> int:
+        return self.config.context
+
+    def forward(self, ids: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time vocab"]:
+        """Raises ValueError for an id that is neither a token nor the mask, and for more than `context`."""
+        check_ids(ids, self.vocab_size + 1)
+        if ids.shape[1] > self.context:
+            raise ValueError(f"this model reads {self.context} tokens at once; got {ids.shape[1]}")
+        return functional.linear(self.encoder(self.embedding(ids)), self.embedding.weight[: self.vocab_size])
+
+
+def draw_masks(
+    rows: int, length: int, prefix: int = 0, generator: torch.Generator | None = None
+) -> Bool[Tensor, "rows length"]:
+    """Which places are masked: in each row k of those from `prefix` on, k even over 1 to length - prefix.
+
+    The rows' numbers of masks are spread (row i draws from the i-th part of the range), which leaves each one
+    even and makes their mean vary less.
+    """
+    free = length - prefix
+    if free < 1:
+        raise ValueError(f"at least one place is masked: prefix is below {length}; got {prefix}")
+    parts = (torch.randperm(rows, generator=generator) + torch.rand(rows, generator=generator)) / rows
+    n_masks = (parts * free).long().clamp(max=free - 1) + 1
+    ranks = torch.rand(rows, free, generator=generator).argsort(1).argsort(1)
+    masked = torch.zeros(rows, length, dtype=torch.bool)
+    masked[:, prefix:] = ranks < n_masks[:, None]
+    return masked
+
+
+def weighted_losses(
+    model: nn.Module, ids: Int[Tensor, "batch time"], masked: Bool[Tensor, "batch time"], prefix: int = 0
+) -> Float[Tensor, " batch"]:
+    """Nats of each row after the prefix, by one drawing of masks: L / k times the sum of the losses."""
+    logits = model(ids.masked_fill(masked, model.mask_id))[masked]
+    losses = torch.zeros(ids.shape, dtype=torch.float32, device=ids.device)
+    losses[masked] = functional.cross_entropy(logits.float(), ids[masked], reduction="none")
+    return losses.sum(1) * (ids.shape[1] - prefix) / masked.sum(1)
+
+
+def diffusion_loss(model: nn.Module, batch: tuple[Tensor, ...], state: None) -> tuple[Tensor, None]:
+    """Nats a token, for `training.train` on `Windows`: half of the batch after a prefix of half a window,
+    which stays as it is, the other half without. Masks are drawn by torch's own generator."""
+    ids = batch[0]
+    half, free = len(ids) // 2, 0.0
+    for rows, prefix in ((ids[:half], ids.shape[1] // 2), (ids[half:], 0)):
+        if len(rows):
+            masked = draw_masks(len(rows), rows.shape[1], prefix).to(ids.device)
+            free = free + weighted_losses(model, rows, masked, prefix).sum() / (rows.shape[1] - prefix)
+    return free / len(ids), None
+
+
+class Bound(NamedTuple):
+    """Bits a token that a text takes at most, and the standard error of the drawing of masks."""
+
+    bits: float
+    error: float
+
+
+@torch.no_grad()
+def bound(
+    model: nn.Module,
+    ids: Int[Tensor, " tokens"],
+    prefix: int = 0,
+    draws: int = 4,
+    seed: int = 0,
+    rows: int = 64,
+) -> Bound:
+    """The bound on a text, each token once, in windows of the model's context: disjoint ones, or with
+    `prefix` such that all but the first begin with so many tokens that are read and not scored.
+
+    Each window is drawn `draws` times; the error tells how much other masks would have changed the mean.
+    Raises ValueError for an empty text.
+    """
+    check_ids(ids[None], model.vocab_size)
+    training, generator = model.training, torch.Generator().manual_seed(seed)
+    model.eval()
+    window, step = model.context, model.context - prefix
+    groups = [(ids[None, :window], 0)]
+    rest = ids[max(window - prefix, 0) :]
+    whole = (len(rest) - prefix) // step
+    if whole > 0:
+        groups.append((rest[: prefix + whole * step].unfold(0, window, step), prefix))
+    if len(ids) > window and (left := (len(rest) - prefix) % step):
+        groups.append((rest[None, -prefix - left :], prefix))
+    nats, variance = 0.0, 0.0
+    for windows, before in groups:
+        for part in windows.split(rows):
+            drawn = torch.stack(
+                [
+                    weighted_losses(model, part, draw_masks(*part.shape, before, generator), before)
+                    for _ in range(draws)
+                ]
+            ).double()  # (draws, rows)
+            nats += drawn.mean(0).sum().item()
+            if draws > 1:
+                variance += drawn.sum(1).var().item() / draws
+    model.train(training)
+    scale = 1 / (len(ids) * math.log(2))
+    return Bound(nats * scale, variance**0.5 * scale if draws > 1 else math.nan)
+
+
+ORDERS = "confidence", "random"
+
+
+def unmask(
+    model: nn.Module,
+    ids: Int[Tensor, " time"],
+    steps: int,
+    *,
+    order: str = "confidence",
+    temperature: float = 1.0,
+    generator: torch.Generator | None = None,
+) -> Iterator[Int[Tensor, " time"]]:
+    """Write what stands at the masks of `ids`: the text before the first step and after each.
+
+    A step draws a token for every mask and keeps an even share of them: those that the model is surest of,
+    or any. With as many steps as masks each token sees all that were written before; with fewer, those of one
+    step don't see each other. Temperature 0 takes the likeliest. Raises ValueError for no mask, no step, an unknown
+    order, and a negative temperature.
+    """
+    ids, masks = ids.clone(), int((ids == model.mask_id).sum())
+    if not masks:
+        raise ValueError(
+            f"nothing is to be written: put the mask's id, {model.mask_id}, where a token is missing"
+        )
+    if steps < 1 or order not in ORDERS or temperature < 0:
+        raise ValueError(
+            f"steps is 1 or more, order one of {', '.join(ORDERS)}, temperature 0 or more; got {steps}, "
+            f"{order!r}, {temperature}"
+        )
+    return _unmasked(model, ids, min(steps, masks), order, temperature, generator)
+
+
+@torch.no_grad()
+def _unmasked(model, ids, steps, order, temperature, generator) -> Iterator[Tensor]:
+    yield ids.clone()
+    for step in range(steps):
+        open_places = torch.nonzero(ids == model.mask_id)[:, 0]
+        logits = model(ids[None])[0, open_places].float()
+        probabilities = (logits / temperature if temperature else logits).softmax(-1)
+        if temperature:
+            tokens = torch.multinomial(probabilities, 1, generator=generator)[:, 0]
+        else:
+            tokens = probabilities.argmax(-1)
+        sureness = probabilities.gather(1, tokens[:, None])[:, 0]
+        if order == "random":
+            sureness = torch.rand(sureness.shape, generator=generator)
+        share = -(-len(open_places) // (steps - step))
+        kept = sureness.topk(share).indices
+        ids[open_places[kept]] = tokens[kept]
+        yield ids.clone()
