@@ -176,8 +176,8 @@ def unmask(
 
     A step draws a token for every mask and keeps an even share of them: those that the model is surest of,
     or any. With as many steps as masks each token sees all that were written before; with fewer, those of one
-    step don't see each other. Temperature 0 takes the likeliest. Raises ValueError for no mask, no step, an unknown
-    order, and a negative temperature.
+    step don't see each other. Temperature 0 takes the likeliest. Raises ValueError for no mask, no step, an
+    unknown order, and a negative temperature.
     """
     ids, masks = ids.clone(), int((ids == model.mask_id).sum())
     if not masks:

@@ -42,8 +42,7 @@ def gaps(
 
     All chosen tokens become [MASK]: to find one that stayed would be no feat.
     """
-    room = longest - 2
-    cut = [text[start : start + room] for text in texts for start in range(0, len(text), room)]
+    cut = in_rows(texts, longest)
     order = np.random.default_rng(seed).permutation(len(cut))[:rows]
     order = sorted(order, key=lambda i: len(cut[i]))  # so little is padding
     generator, batches = torch.Generator().manual_seed(seed), []
@@ -52,6 +51,12 @@ def gaps(
         inputs, labels = mask_tokens(ids, tokenizer, rate, generator=generator, to_mask=1, to_random=0)
         batches.append((inputs, lengths, labels))
     return batches
+
+
+def in_rows(texts: Sequence[Int[np.ndarray, " tokens"]], longest: int = 128) -> list[np.ndarray]:
+    """Encoded texts cut into rows that leave room for [CLS] and [SEP]."""
+    room = longest - 2
+    return [text[start : start + room] for text in texts for start in range(0, len(text), room)]
 
 
 @torch.no_grad()

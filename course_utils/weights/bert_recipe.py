@@ -22,15 +22,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Int
+from torch import Tensor
 
 from course_utils import devices, pretrained
 from course_utils.bert import BertConfig, BertForMaskedLM
-from course_utils.bert.masking import masked_loss
-from course_utils.bert.scores import Gaps, GapScore, gaps, score
+from course_utils.bert.masking import IGNORED, MASK, masked_loss
+from course_utils.bert.scores import Gaps, GapScore, gaps, in_rows, score
 from course_utils.bert.texts import MaskedTexts, fill_mask
 from course_utils.data.evaluations import everyday_sentences
 from course_utils.data.reviews import reviews
 from course_utils.files import write_atomic
+from course_utils.ngrams.bidirectional import BidirectionalNGram
 from course_utils.training import Run, StepReport, TrainConfig, checkpoints, train
 
 FOLDER = Path(__file__).parent
@@ -120,6 +122,48 @@ def scored(model: BertForMaskedLM, part: str, rows: int | None = None) -> GapSco
         return score(
             lambda inputs, lengths, chosen: model(inputs, lengths, chosen=chosen), held_out(part, rows)
         )
+
+
+@functools.lru_cache(maxsize=1)
+def bidirectional_ngram() -> BidirectionalNGram:
+    """Two tokens on each side, counted on the training reviews, weighted on gaps of the validation reviews.
+
+    It reads the rows as BERT does, masks and all: a neighbour behind a mask tells it nothing.
+    """
+    tokenizer = pretrained.bert_tokenizer()
+    model = BidirectionalNGram(tokenizer.vocab_size, tokenizer.ids[MASK])
+    model.fit(in_rows(encoded("train")))
+    asked = gaps(encoded("validation"), tokenizer, rows=3000, seed=1)
+    rows = [_unpadded(*batch) for batch in asked]
+    read, chosen = ([row for part in rows for row in part[i]] for i in (0, 1))
+    return model.fit_weights(
+        read, chosen, np.concatenate([labels[labels != IGNORED] for *_, labels in asked])
+    )
+
+
+def _unpadded(inputs: Tensor, lengths: Tensor, labels: Tensor) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The rows between [CLS] and [SEP], and which of their places are asked."""
+    ends = lengths.tolist()
+    return tuple(
+        [row[1 : end - 1].numpy() for row, end in zip(rows, ends, strict=True)]
+        for rows in (inputs, labels != IGNORED)
+    )
+
+
+def baseline_scores(part: str, rows: int | None = None) -> dict[str, GapScore]:
+    """What counting makes of the held-out gaps: the commonest tokens always, and the n-gram of both sides."""
+    model = bidirectional_ngram()
+    unigram = torch.from_numpy(model.unigram).log().float()
+
+    def commonest(inputs, lengths, chosen):
+        return unigram.expand(int(chosen.sum()), -1)
+
+    def both_sides(inputs, lengths, chosen):
+        rows = _unpadded(inputs, lengths, torch.where(chosen, inputs, IGNORED))
+        return torch.from_numpy(model.distributions(*rows)).log()
+
+    asked = held_out(part, rows)
+    return {"unigram": score(commonest, asked), "both sides": score(both_sides, asked)}
 
 
 def sentences_right(model: BertForMaskedLM) -> int:
