@@ -56,7 +56,8 @@ This one raises.
         ("No.\n    2", "one arrow; got '2'"),
         ("No.\n    1 → 2 → 3", "one arrow; got '1 → 2 → 3'"),
         ("No.", "one edit or more; got 'No.\\\\n'"),
-        ("No.\n    → nowhere", "stands no function: name 'nowhere' is not defined"),
+        ("No.\n    → nowhere", "After the arrow of '→ nowhere' must stand a function of"),
+        ("No.\n    → CHECKS", "After the arrow of '→ CHECKS' must stand a function of"),
     ],
 )
 def test_what_is_no_slip_fails_at_load_and_says_why(slips, why):
@@ -71,6 +72,11 @@ def test_an_ambiguous_slip_fails_at_load():
 
     with pytest.raises(ValueError, match="'x' must stand once below the docstring; it stands there 2 times"):
         exercise("9.9", "twice", dots=1, minutes=1, inputs=None)(double).slips("No.\n    x → 1")
+
+
+def test_a_reference_says_what_to_write():
+    with pytest.raises(ValueError, match=r"Exercise 9\.9: fail has no docstring"):
+        exercise("9.9", "fail", dots=1, minutes=1, inputs=None)(fail).slips("No.\n    1 → 2")
 
 
 def test_a_variant_is_like_its_original_but_for_what_it_says():

@@ -117,5 +117,5 @@ def _hint(exercise: Check) -> str:
 def _worked_example(exercise: Check) -> str:
     return (
         f"**A worked example.** {exercise.worked_example}\n\n"
-        f'If it still does not come, `help_me("{exercise.id}")` shows a solution.'
+        f'If you are still stuck, `help_me("{exercise.id}")` shows a solution.'
     )

@@ -57,6 +57,8 @@ def read(text: str, reference: Callable) -> list[Mistake | Slip]:
     text = re.sub(r"\n\s*\n", "\n", f"{text.strip()}\n")
     if rest := ENTRY.sub("", text):
         raise ValueError(f"A slip is a sentence and, indented below it, one edit or more; got {rest!r}.")
+    if not reference.__doc__:
+        raise ValueError(f"{reference.__name__} has no docstring, which says to a learner what to write.")
     source = source_of(reference)
     docstring = ast.get_source_segment(source, ast.parse(source).body[0].body[0])
     head, _, body = source.partition(docstring)
@@ -83,8 +85,7 @@ def _edited(body: str, edit: str) -> str:
 
 
 def _whole_answer(text: str, reference: Callable) -> Callable:
-    try:
-        answer = eval(text.removeprefix("→"), reference.__globals__)
-    except (NameError, SyntaxError) as error:
-        raise ValueError(f"After the arrow of {text!r} stands no function: {error}.") from error
+    answer = reference.__globals__.get(text.removeprefix("→").strip())
+    if not callable(answer):
+        raise ValueError(f"After the arrow of {text!r} must stand a function of {reference.__module__}.")
     return getattr(answer, "reference", answer)  # of an exercise, its function

@@ -20,7 +20,7 @@ class Verdict:
 
     `status` is "passed", "not yet" (nothing written so far), "mistake" (a known wrong answer, or one that
     changes its input), "wrong" (an unknown mistake) or "error" (the answer raised). `sentence` says it in
-    words; `facts` are pairs of a label and a text (the smallest input, what came, what was expected);
+    words; `facts` are pairs of a label and a text (the smallest input, what it gave, what was expected);
     `help` holds steps of the ladder of help, in Markdown.
     """
 
