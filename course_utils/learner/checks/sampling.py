@@ -9,18 +9,9 @@ import numpy as np
 from course_utils.learner.checks.attention import softmax
 from course_utils.learner.checks.neural import WITHOUT
 from course_utils.learner.checks.old import Check, Mistake
+from course_utils.learner.exercises.inputs import different_shares
 
 IMPORTS = "import numpy as np"
-
-
-def different_shares(generator, *shape):
-    """Rows that sum to 1, of shares that are all different."""
-    vocabulary = shape[-1]
-    rows = np.prod(shape[:-1], dtype=int)
-    shares = [
-        generator.choice(np.arange(1, 4 * vocabulary), size=vocabulary, replace=False) for _ in range(rows)
-    ]
-    return np.array([row / row.sum() for row in shares]).reshape(shape)
 
 
 # 9.1
