@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from course_utils.widgets.words import quoted
+from course_utils.widgets.words import quoted, visible
 
 LONGEST = 512  # tokens on a side
 FULL, MASKED = 254, 255  # the byte of weight 1, and the byte of a key that may not be attended to
@@ -58,8 +58,9 @@ class Attention:
         for name, places in self.sinks.items():
             if not all(0 <= place < len(self.keys) for place in places):
                 raise ValueError(
-                    f"sinks[{name!r}] are positions from 0 to {len(self.keys) - 1}; {places} came"
+                    f"sinks[{name!r}] are positions from 0 to {len(self.keys) - 1}; got {places}"
                 )
+        self.sinks = {visible(name): places for name, places in self.sinks.items()}
         self.warnings = self._warnings()
 
     def _warnings(self) -> list[str]:
@@ -109,10 +110,10 @@ def _texts(texts, name: str) -> list[str]:
     texts = [texts] if isinstance(texts, str) else list(texts)
     if strange := [text for text in texts if not isinstance(text, str)]:
         raise ValueError(
-            f"{name} are strings, one a position; a {type(strange[0]).__name__} came: decode ids first"
+            f"{name} are strings, one a position; got a {type(strange[0]).__name__}: decode ids first"
         )
     if not 1 <= len(texts) <= LONGEST:
-        raise ValueError(f"{name} are 1 to {LONGEST}; {len(texts)} came: show a window of the text")
+        raise ValueError(f"{name} are 1 to {LONGEST}; got {len(texts)}: show a window of the text")
     return texts
 
 
@@ -129,7 +130,7 @@ def _weights(weights, n_queries: int, n_keys: int) -> np.ndarray:
         weights = [_plain(layer) for layer in weights]
         if len({layer.shape for layer in weights}) > 1:
             shapes = ", ".join(str(layer.shape) for layer in weights)
-            raise ValueError(f"every layer has the shape (heads, queries, keys); {shapes} came")
+            raise ValueError(f"every layer has the shape (heads, queries, keys); got {shapes}")
     weights = np.asarray(_plain(weights), dtype=np.float32)
     if weights.ndim != 4:
         hint = {
@@ -137,29 +138,27 @@ def _weights(weights, n_queries: int, n_keys: int) -> np.ndarray:
             3: ": write weights[None] for one layer, weights[:, None] for one head a layer",
             5: ": take one text out of the batch, weights[:, 0]",
         }.get(weights.ndim, "")
-        raise ValueError(f"weights have the axes (layers, heads, queries, keys); {weights.shape} came{hint}")
+        raise ValueError(f"weights have the axes (layers, heads, queries, keys); got {weights.shape}{hint}")
     if weights.shape[2:] != (n_queries, n_keys):
         raise ValueError(
             f"{n_queries} tokens and {n_keys} keys need weights of shape (layers, heads, {n_queries}, "
-            f"{n_keys}); {weights.shape} came"
+            f"{n_keys}); got {weights.shape}"
         )
     if 0 in weights.shape:
-        raise ValueError(f"there is at least one layer and one head; {weights.shape} came")
+        raise ValueError(f"there is at least one layer and one head; got {weights.shape}")
     if not np.isfinite(weights).all():
         layer, head, query, key = np.argwhere(~np.isfinite(weights))[0]
         raise ValueError(
-            f"weights are numbers; {weights[layer, head, query, key]} came in layer {layer}, head {head}, "
+            f"weights are numbers; got {weights[layer, head, query, key]} in layer {layer}, head {head}, "
             f"query {query}, key {key}: softmax of a row in which every key is masked gives NaN"
         )
     if (low := weights.min()) < 0:
-        raise ValueError(
-            f"weights are at least 0; {low:.3g} came: give what softmax returned, not the scores"
-        )
+        raise ValueError(f"weights are at least 0; got {low:.3g}: give what softmax returned, not the scores")
     return weights
 
 
 def _plain(array) -> np.ndarray:
-    """A numpy array of whatever came; a torch tensor leaves its graph and its device."""
+    """A numpy array of whatever is given; a torch tensor leaves its graph and its device."""
     if hasattr(array, "detach"):
         array = array.detach().float().cpu()
     return np.asarray(array)
@@ -171,14 +170,12 @@ def _mask(mask, shape: tuple[int, ...]) -> np.ndarray | None:
     mask = np.asarray(mask.cpu() if hasattr(mask, "cpu") else mask)
     if mask.dtype != bool:
         raise ValueError(
-            f"a mask is bool, True = may attend; {mask.dtype} came: compare it first, as in mask == 0"
+            f"a mask is bool, True = may attend; got {mask.dtype}: compare it first, as in mask == 0"
         )
     try:
         return np.broadcast_to(mask, shape)
     except ValueError:
-        raise ValueError(
-            f"the mask must broadcast to the weights' shape {shape}; {mask.shape} came"
-        ) from None
+        raise ValueError(f"the mask must broadcast to the weights' shape {shape}; got {mask.shape}") from None
 
 
 # ---- for the browser -----------------------------------------------------------------------------
@@ -256,5 +253,5 @@ def edited(weights: np.ndarray, edits: list[dict], mask: np.ndarray | None = Non
             nearest = keys == distance.argmin(-1)[..., None]
             new[..., head, :, :] = nearest & allowed.any(-1, keepdims=True)
         else:
-            raise ValueError(f"how is one of {', '.join(HOWS)}; {how!r} came")
+            raise ValueError(f"how is one of {', '.join(HOWS)}; got {how!r}")
     return new

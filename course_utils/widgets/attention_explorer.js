@@ -8,41 +8,34 @@ const HOWS = { ablate: "ablate (all weights 0)", uniform: "force to uniform", di
   previous: "force to the previous token", swap: "swap with another head" };
 const RENORMALISE = "divide the others by what is left";
 
-const asBytes = (data) => data && new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 const strongest = (row) => row.reduce((best, w, i) => (w > (row[best] || 0) ? i : best), 0);
 
-function render({ model, el }) {
-  const given = model.get("given"), several = Object.keys(given).length > 1;
-  const state = {};
+function render(context) {
+  const view = viewOf(context, "Attention explorer"), { state } = view, { attentions } = view.fixed;
+  const several = Object.keys(attentions).length > 1;
   let hovered = null; // { query, key } under the pointer
   let key = null; // the key that the heat map's cursor was moved to; by itself it is on the strongest
   let filled = null; // the attention that the names are of
   let small = {}; // the pictures of all heads, and what they were made of
 
-  const now = () => given[state.attention];
+  const now = () => attentions[state.attention];
+  const fresh = () => view.model.get("fresh");
   const nKeys = () => now().keys.length;
   const heads = () => (state.combine === "one" ? [state.head] : state.chosen);
   const hidden = () => [...new Set(state.hide.flatMap((name) => now().sinks[name] ?? []))];
-  const adopt = ({ attention, layer, head, chosen, combine, query, hide, renormalise, edits }) =>
-    Object.assign(state, { attention, layer, head, chosen, combine, query, hide, renormalise, edits });
-  adopt(model.get("shown"));
 
   // ---- the parts of the page --------------------------------------------------------------------
 
-  const options = (names) => Object.entries(names).map(([value, name]) => element("option", { value }, name));
-  const choice = (names, change) => {
-    const select = element("select", { onchange: () => change(select.value) }, ...options(names));
-    return select;
+  const numbers = (n) => options(range(n));
+  const choice = (change = () => {}) => {
+    const box = element("select", { onchange: () => change(box.selectedIndex) });
+    return box;
   };
-  const field = (name, control) => element("label", { class: "ae-field" }, name, control);
-  const heading = (...words) => element("h4", { class: "ae-heading" }, ...words);
 
-  const attentions = choice(Object.fromEntries(Object.keys(given).map((name) => [name, name])), turnTo);
-  const layers = choice({}, (layer) => ask({ layer: Number(layer) }));
-  const headList = choice({}, (head) => chooseHead(Number(head)));
-  const combine = choice(COMBINED, (how) =>
-    ask({ combine: how, chosen: how === "one" || state.chosen.length > 1 ? state.chosen : range(now().n_heads) }));
-  const all = element("button", { type: "button", onclick: () => ask({ chosen: range(now().n_heads) }) }, "Choose all heads");
+  const layers = choice((layer) => ask({ layer })), headList = choice((head) => chooseHead(head));
+  const combine = select(view, "combine", ({ combine: how }) =>
+    ask({ combine: how, chosen: how === "one" || state.chosen.length > 1 ? state.chosen : range(now().n_heads) }), COMBINED);
+  const all = button("Choose all heads", () => ask({ chosen: range(now().n_heads) }));
   const warning = element("p", { class: "cw-problem", hidden: true });
   const sentence = sentencePart({ query: (query) => ask({ query }), key: moveTo,
     hover: (query) => hover(query === null ? null : { query, key: null }) });
@@ -56,43 +49,41 @@ function render({ model, el }) {
     move: (down, right) => (down ? ask({ query: within(state.query + down, now().tokens.length) }) : moveTo(within(keyInFocus() + right, nKeys()))),
     pick: (at) => { ask({ query: at.query }); moveTo(at.key); }, hover });
   const mapTitle = heading();
-  const caption = element("p", { class: "ae-caption" });
+  const caption = element("p", { class: "cw-quiet ae-caption" });
   const cell = element("p", { class: "ae-readout", role: "status", "aria-live": "polite" });
   const masked = element("span", {}, element("i", { class: "ae-hatched" }), "masked: may not attend");
-  const hides = element("fieldset", { class: "ae-line" });
-  const hows = choice(HOWS, (how) => { otherField.hidden = how !== "swap"; });
-  const other = choice({}, () => {}), otherField = field("Other head", other);
+  const hides = element("fieldset", { class: "cw-line" });
+  const hows = choice(() => { otherField.hidden = hows.value !== "swap"; });
+  hows.append(...options(HOWS));
+  const other = choice(), otherField = field("Other head", other);
   const edits = element("ul", { class: "ae-edits", "aria-label": "Edits" });
-  const prediction = element("div", { class: "ae-scroll" });
-  const undoAll = element("button", { type: "button", onclick: () => ask({ edits: [] }) }, "Undo all");
+  const prediction = element("div", { class: "cw-scroll" });
+  const undoAll = button("Undo all", () => ask({ edits: [] }));
   const operate = element("div", { class: "ae-operate" }, heading("Change a head, and see the prediction change"),
-    element("div", { class: "ae-line" }, field("What to do to the head in view", hows), otherField,
-      element("button", { type: "button", onclick: addEdits }, "Do it"), undoAll),
+    line(field("What to do to the head in view", hows), otherField, button("Do it", addEdits), undoAll),
     edits, prediction);
   otherField.hidden = true;
 
-  const body = element("div", { class: "ae" },
-    element("div", { class: "ae-line" }, ...(several ? [field("Attention", attentions)] : []),
+  const body = [
+    line(...(several ? [field("Attention", select(view, "attention", ({ attention }) => turnTo(attention)))] : []),
       field("Layer", layers), field("Head", headList), field("Show", combine), all),
     warning, sentence.root,
-    element("div", { class: "ae-columns" },
+    element("div", { class: "cw-columns ae-columns" },
       allHeads,
       element("div", {}, mapTitle, map.root, colourLegend(masked), caption, cell, map.zoom)),
-    hides, operate);
-  const view = frame({ model, el, label: "Attention explorer", body, draw, tables });
+    hides, operate];
 
   // ---- hands --------------------------------------------------------------------------------------
 
   function ask(changes) {
-    Object.assign(state, changes);
+    view.ask(changes);
     hovered = null;
     key = null;
     redraw();
-    view.ask({ ...state });
   }
 
   function turnTo(attention) {
-    const { tokens, layers: { length } } = given[attention];
+    const { tokens, layers: { length } } = attentions[attention];
     ask({ attention, layer: Math.min(state.layer, length - 1), head: 0, chosen: [0], combine: "one", hide: [],
       query: Math.min(state.query, tokens.length - 1) });
   }
@@ -128,7 +119,7 @@ function render({ model, el }) {
 
   function addEdits() {
     const made = heads().map((head) => ({ ...(several && { attention: state.attention }), layer: state.layer, head,
-      how: hows.value, ...(hows.value === "swap" && { with: Number(other.value) }) }));
+      how: hows.value, ...(hows.value === "swap" && { with: other.selectedIndex }) }));
     const touched = (edit) => [edit.head, edit.with ?? edit.head].map((head) => `${edit.attention}/${edit.layer}/${head}`);
     const anew = new Set(made.flatMap(touched)); // the last edit of a head is the one that counts
     ask({ edits: [...state.edits.filter((edit) => !touched(edit).some((head) => anew.has(head))), ...made] });
@@ -137,21 +128,21 @@ function render({ model, el }) {
   // ---- weights --------------------------------------------------------------------------------------
 
   /** The bytes of a layer as it is now: "layers" in full, or "small". Null if the kernel has yet to send them. */
-  function bytesOf(kind, layer) {
-    const fresh = model.get("fresh");
-    return asBytes((fresh.attention === state.attention && fresh[kind][layer]) || now()[kind][layer]);
+  function layerBytes(kind, layer) {
+    const bytes = (fresh().attention === state.attention && fresh()[kind][layer]) || now()[kind][layer];
+    return bytes && bytesOf(bytes);
   }
 
   /** What a query attends to, head by head: exact if the kernel has sent it, else as good as a byte; or null. */
   function rowsOf(query) {
-    const shown = model.get("shown"), n = nKeys();
+    const { shown } = view, n = nKeys();
     const isExact = query === shown.query && ["attention", "layer"].every((name) => state[name] === shown[name]) &&
       JSON.stringify(state.edits) === JSON.stringify(shown.edits);
     if (isExact) {
-      const floats = new Float32Array(asBytes(shown.row).slice().buffer);
+      const floats = floatsOf(shown.row);
       return range(now().n_heads).map((head) => floats.subarray(head * n, (head + 1) * n));
     }
-    const bytes = bytesOf("layers", state.layer);
+    const bytes = layerBytes("layers", state.layer);
     return bytes && range(now().n_heads).map((head) => {
       const start = (head * now().tokens.length + query) * n;
       return decoded(bytes.subarray(start, start + n));
@@ -170,10 +161,9 @@ function render({ model, el }) {
 
   // ---- drawing ------------------------------------------------------------------------------------
 
-  function draw(shown, mine) {
-    if (!mine || shown.problem) adopt(shown);
-    operate.hidden = !shown.predicts;
-    drawEdits(shown);
+  function draw() {
+    operate.hidden = !view.shown.predicts;
+    drawEdits(view.shown);
     redraw();
   }
 
@@ -181,7 +171,6 @@ function render({ model, el }) {
   function fill() {
     filled = state.attention;
     const { n_heads, sinks, warnings, cross } = now();
-    const numbers = (n) => options(Object.fromEntries(range(n).map((i) => [i, i])));
     layers.replaceChildren(...numbers(now().layers.length));
     headList.replaceChildren(...numbers(n_heads));
     other.replaceChildren(...numbers(n_heads));
@@ -191,8 +180,9 @@ function render({ model, el }) {
     masked.hidden = !now().masked;
     allHeads.hidden = now().layers.length * n_heads === 1;
     const box = (name, change) => {
-      const input = element("input", { type: "checkbox", name, onchange: () => change(input.checked) });
-      return element("label", { class: "ae-box" }, input, name);
+      const { input, label } = tickBox(name, change);
+      input.name = name;
+      return label;
     };
     hides.replaceChildren(element("legend", {}, "Hide keys that take much and mean little"),
       ...Object.keys(sinks).map((name) => box(name, (on) =>
@@ -206,18 +196,14 @@ function render({ model, el }) {
   function drawEdits(shown) {
     const undone = [...edits.querySelectorAll("button")].indexOf(document.activeElement);
     edits.replaceChildren(...Object.entries(shown.edits_in_words).map(([words, places]) => element("li", {}, words,
-      element("button", { type: "button", "aria-label": `Undo: ${words}`,
-        onclick: () => ask({ edits: shown.edits.filter((_, at) => !places.includes(at)) }) }, "Undo"))));
+      button("Undo", () => ask({ edits: shown.edits.filter((_, at) => !places.includes(at)) }), { "aria-label": `Undo: ${words}` }))));
     // the button under the hand has gone: the next one, or the one for all, takes its place
     if (undone >= 0) (edits.querySelectorAll("button")[undone] ?? undoAll).focus();
     const columns = [["intact", shown.intact], ...(shown.edits.length ? [["edited", shown.prediction]] : [])];
     const bar = (name, p) => (p === undefined ? ["not listed"]
       : [element("i", { class: `ae-bar ae-${name}`, "aria-hidden": "true", style: `width: ${100 * p}px` }), percent(p)]);
-    prediction.replaceChildren(element("table", {},
-      element("thead", {}, element("tr", {}, ...["Prediction", ...columns.map(([name]) => name)]
-        .map((name) => element("th", { scope: "col" }, name)))),
-      element("tbody", {}, ...labels(shown).map((label) => element("tr", {}, element("th", { scope: "row" }, ...visible(label)),
-        ...columns.map(([name, pairs]) => element("td", {}, ...bar(name, new Map(pairs).get(label)))))))));
+    prediction.replaceChildren(tableOf({ head: ["Prediction", ...columns.map(([name]) => name)],
+      rows: labels(shown).map((label) => [visible(label), ...columns.map(([name, pairs]) => bar(name, new Map(pairs).get(label)))]) }));
   }
 
   const labels = ({ prediction, intact }) => [...new Set([...prediction, ...intact].map(([label]) => label))];
@@ -225,14 +211,12 @@ function render({ model, el }) {
   /** All that follows from the state, without the kernel. */
   function redraw() {
     if (filled !== state.attention) fill();
-    attentions.value = state.attention;
-    layers.value = state.layer;
-    headList.value = state.head;
-    combine.value = state.combine;
+    layers.selectedIndex = state.layer;
+    headList.selectedIndex = state.head;
     all.hidden = state.combine === "one";
     for (const box of hides.querySelectorAll("input"))
       box.checked = box.name === RENORMALISE ? state.renormalise : state.hide.includes(box.name);
-    if (!body.clientWidth) return; // not in the page yet
+    if (!view.root.clientWidth) return; // not in the page yet
     sentence.choose(state.query, keyInFocus());
     drawGrid();
     drawMap();
@@ -251,7 +235,7 @@ function render({ model, el }) {
   }
 
   function drawCell(query, at, row) {
-    const name = (text, i) => [element("b", { class: "ae-token" }, inSigns(text)), ` (${i})`];
+    const name = (text, i) => [element("b", { class: "cw-mono" }, inSigns(text)), ` (${i})`];
     cell.replaceChildren("Query ", ...name(now().tokens[query], query), " → key ", ...name(now().keys[at], at), ": ",
       !row ? "on its way from the kernel" : Number.isNaN(row[at]) ? "masked, it may not attend"
         : hidden().includes(at) ? "hidden" : percent(row[at]));
@@ -277,15 +261,14 @@ function render({ model, el }) {
 
   /** Pictures of all heads, made anew only when weights changed. */
   function smallMaps() {
-    const fresh = model.get("fresh");
-    if (small.fresh === fresh && small.attention === state.attention) return small;
+    if (small.fresh === fresh() && small.attention === state.attention) return small;
     const { n_heads, tokens, keys } = now(), side = (n) => Math.ceil(n / Math.ceil(n / SMALL));
     const [rows, columns] = [side(tokens.length), side(keys.length)];
     const maps = range(now().layers.length).map((layer) => {
-      const bytes = bytesOf("small", layer) ?? pooled(bytesOf("layers", layer), n_heads, tokens.length, keys.length, SMALL).bytes;
+      const bytes = layerBytes("small", layer) ?? pooled(layerBytes("layers", layer), n_heads, tokens.length, keys.length, SMALL).bytes;
       return picture(bytes, columns, rows * n_heads);
     });
-    small = { fresh, attention: state.attention, maps, rows, columns };
+    small = { fresh: fresh(), attention: state.attention, maps, rows, columns };
     return small;
   }
 
@@ -307,7 +290,7 @@ function render({ model, el }) {
   /** The map in view, a pixel a cell; what is hidden is as clear as what is masked. */
   function largeMap() {
     const [width, height] = [nKeys(), now().tokens.length], size = width * height;
-    const bytes = bytesOf("layers", state.layer);
+    const bytes = layerBytes("layers", state.layer);
     if (!bytes) return new OffscreenCanvas(width, height);
     const maps = heads().map((head) => bytes.subarray(head * size, (head + 1) * size));
     if (maps.length === 1 && !state.hide.length) return picture(maps[0], width, height);
@@ -318,7 +301,8 @@ function render({ model, el }) {
 
   // ---- the table ------------------------------------------------------------------------------------
 
-  function tables(shown) {
+  function tables() {
+    const { shown } = view;
     const rows = rowsOf(state.query), row = rowOf(state.query);
     if (!row) return [];
     const largestFirst = range(row.length).sort((a, b) => (row[b] || 0) - (row[a] || 0) || a - b);
@@ -343,15 +327,13 @@ function render({ model, el }) {
   // ---- begin ----------------------------------------------------------------------------------------
 
   let width = 0;
-  const resized = new ResizeObserver(() => {
-    if (body.clientWidth === width) return;
-    width = body.clientWidth;
+  view.onResize(view.root, () => {
+    if (view.root.clientWidth === width) return;
+    width = view.root.clientWidth;
     sentence.measure();
     redraw();
   });
-  resized.observe(body);
-  view.update();
-  return () => { resized.disconnect(); view.close(); };
+  return view.start({ body, draw, tables });
 }
 
 export default { render };

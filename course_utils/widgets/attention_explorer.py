@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from typing import NamedTuple
 
 import matplotlib
 import numpy as np
@@ -21,16 +22,53 @@ from course_utils.widgets.attention_arrays import (
     without,
 )
 from course_utils.widgets.base import Widget
-from course_utils.widgets.words import SIGNS, plural, quoted, visible
+from course_utils.widgets.state import After, Choice, Flag, List, Record, Some, Spec, Whole
+from course_utils.widgets.words import percent, plural, quoted, shortened, signs, visible
 
 WHOLE = 256  # up to so many tokens every layer crosses at the start; above, the layer in view
 SMALL = 48  # width of a small map that crosses in place of a layer
 PICTURED = 128  # queries and keys in the still picture: it stays small in the notebook
 COMBINED = ("one", "mean", "max")
-LONGEST_TOKEN = 60  # characters shown
 
 Edits = list[dict]
 Prediction = list[tuple[str, float]]
+
+
+class Predicted(NamedTuple):
+    """What the model predicts with the edits, and without any; both empty where no model was given."""
+
+    edited: Prediction
+    intact: Prediction
+
+
+class Edit(Spec):
+    """What is done to one head, {"layer": 0, "head": 3, "how": "uniform"}; of which attention, if several."""
+
+    says = f"an edit of a head, by its layer, head and how: {', '.join(HOWS)}"
+
+    def __init__(self, attentions: dict[str, Attention]):
+        self.attentions = attentions
+
+    def read(self, name, value):
+        if not isinstance(value, dict):
+            self.refuse(name, value)
+        first = next(iter(self.attentions))
+        whose = Choice(self.attentions)
+        attention = self.attentions[whose.read(f"{name}.attention", value.get("attention", first))]
+        n_layers, n_heads, *_ = attention.weights.shape
+        head = Whole(0, n_heads - 1)
+        items = {
+            "attention": whose,
+            "layer": Whole(0, n_layers - 1),
+            "head": head,
+            "how": Choice(HOWS),
+            "with": head,
+        }
+        optional = {"attention"} if value.get("how") == "swap" else {"attention", "with"}
+        edit = Record(items, optional).read(name, value)
+        if edit["how"] == "previous" and attention.cross:
+            raise ValueError("“previous token” needs queries and keys of the same text")
+        return edit
 
 
 class AttentionExplorer(Widget):
@@ -50,7 +88,6 @@ class AttentionExplorer(Widget):
     """
 
     scripts = ("attention_arrays", "attention_parts")
-    given = traitlets.Dict().tag(sync=True)  # what never changes, and the packed weights; crosses once
     fresh = traitlets.Dict().tag(sync=True)  # layers that edits changed, or above WHOLE the one in view
 
     def __init__(
@@ -72,63 +109,54 @@ class AttentionExplorer(Widget):
         else:
             self._attentions = {"": Attention(tokens, weights, keys, mask, scale, sinks)}
         self._predict, self._predictions = predict, {}
-        self._edited, self._fresh_for = (None, None), None  # what was last computed, and for what
+        self._edited = None, None  # the layer that was edited last, and its weights
         first = next(iter(self._attentions))
-        self.asked = {
-            "attention": first,
-            "layer": layer,
-            "head": head,
-            "chosen": [head],
-            "combine": "one",
-            "query": self._first_query(first) if query is None else query,
-            "hide": [],
-            "renormalise": False,
-            "edits": [],
-        }
-        self.handle({})
-        # all that is large crosses in the message that opens the widget
-        super().__init__(given={name: self._given(name) for name in self._attentions})
-        self.show()
+        heads = sum(np.prod(attention.weights.shape[:2]) for attention in self._attentions.values())
 
-    def _first_query(self, name: str) -> int:
+        def of_attention(make: Callable[[str], Spec]) -> After:
+            return After("attention", make, stays=True)
+
+        def up_to(axis: int, begin: int | None) -> After:
+            """A place on an axis of the weights; `begin` holds for the first attention."""
+
+            def place(name: str) -> Whole:
+                start = (
+                    begin if name == first and begin is not None else self._middle(name) if axis == 2 else 0
+                )
+                return Whole(0, self._shape(name)[axis] - 1, start=start)
+
+            return of_attention(place)
+
+        super().__init__(
+            attention=Choice(self._attentions),
+            layer=up_to(0, layer),
+            head=up_to(1, head),
+            query=up_to(2, query),
+            chosen=of_attention(
+                lambda name: Some(range(self._shape(name)[1]), start=[head if name == first else 0])
+            ),
+            combine=Choice(COMBINED),
+            hide=of_attention(lambda name: Some(self._attentions[name].sinks, start=[])),
+            renormalise=Flag(),
+            edits=List(Edit(self._attentions), int(heads)),
+        )
+
+    def _shape(self, name: str) -> tuple[int, ...]:
+        return self._attentions[name].weights.shape
+
+    def _middle(self, name: str) -> int:
+        """The query that is in view at first: a causal mask leaves most to the last."""
         attention = self._attentions[name]
         last = len(attention.tokens) - 1
         return last if "causal" in attention.mask_in_words else last // 2
 
-    # ---- asking ----------------------------------------------------------------------------------
-
-    def handle(self, request: dict) -> None:
-        """What the learner chose: the places in view, the keys to hide, and all edits so far."""
-        asked = self.asked | {name: request[name] for name in self.asked if name in request}
-        _one_of("attention", asked["attention"], self._attentions)
-        n_layers, n_heads, n_queries, _ = self._attentions[asked["attention"]].weights.shape
-        _one_of("layer", asked["layer"], range(n_layers))
-        for head in [asked["head"], *asked["chosen"]]:
-            _one_of("head", head, range(n_heads))
-        _one_of("query", asked["query"], range(n_queries))
-        _one_of("combine", asked["combine"], COMBINED)
-        for name in asked["hide"]:
-            _one_of("hide", name, self._attentions[asked["attention"]].sinks)
-        if not asked["chosen"]:
+    def compute(self, state: dict) -> Predicted:
+        if not state["chosen"]:
             raise ValueError("choose at least one head")
-        for edit in asked["edits"]:
-            self._check(edit)
-        self.prediction, self.intact = self._predicted(asked["edits"]), self._predicted([])
-        self.asked = asked
-
-    def _check(self, edit: dict) -> None:
-        n_layers, n_heads, *_ = self._of(edit).weights.shape
-        _one_of("how", edit["how"], HOWS)
-        _one_of("layer", edit["layer"], range(n_layers))
-        for head in ("head", "with") if edit["how"] == "swap" else ("head",):
-            _one_of(head, edit[head], range(n_heads))
-        if edit["how"] == "previous" and self._of(edit).cross:
-            raise ValueError("“previous token” needs queries and keys of the same text")
+        return Predicted(self._predicted(state["edits"]), self._predicted([]))
 
     def _of(self, edit: dict) -> Attention:
-        name = edit.get("attention", next(iter(self._attentions)))
-        _one_of("attention", name, self._attentions)
-        return self._attentions[name]
+        return self._attentions[edit.get("attention", next(iter(self._attentions)))]
 
     def _predicted(self, edits: Edits) -> Prediction:
         if self._predict is None:
@@ -137,7 +165,7 @@ class AttentionExplorer(Widget):
         if known not in self._predictions:
             pairs = [(visible(str(label)), float(p)) for label, p in self._predict([dict(e) for e in edits])]
             if strange := [p for _, p in pairs if not 0 <= p <= 1]:  # also NaN
-                raise ValueError(f"predict returns probabilities from 0 to 1; {strange[0]} came")
+                raise ValueError(f"predict returns probabilities from 0 to 1; got {strange[0]}")
             self._predictions[known] = pairs
         return self._predictions[known]
 
@@ -145,7 +173,7 @@ class AttentionExplorer(Widget):
 
     def _edits_of(self, name: str, layer: int) -> Edits:
         return [
-            e for e in self.asked["edits"] if e["layer"] == layer and self._of(e) is self._attentions[name]
+            e for e in self.state["edits"] if e["layer"] == layer and self._of(e) is self._attentions[name]
         ]
 
     def layer_weights(self, name: str, layer: int) -> np.ndarray:
@@ -153,54 +181,53 @@ class AttentionExplorer(Widget):
         attention, edits = self._attentions[name], self._edits_of(name, layer)
         if not edits:
             return attention.weights[layer]
-        if self._edited[0] != (
-            name,
-            layer,
-            edits,
-        ):  # the last one is kept: an answer asks for it several times
+        if self._edited[0] != (name, layer, edits):  # kept: an answer asks for it several times
             may = None if attention.may is None else attention.may[layer]
             self._edited = (name, layer, edits), edited(attention.weights[layer], edits, may)
         return self._edited[1]
 
     def row(self, whole: bool = False) -> np.ndarray:
         """The row in view (keys,): one head or several combined; hidden keys are in it only if `whole`."""
-        asked = self.asked
-        rows = self.layer_weights(asked["attention"], asked["layer"])[:, asked["query"]]
-        row = combined(rows[self._heads()], asked["combine"])
-        return row if whole else without(row, self._hidden(), asked["renormalise"])
+        state = self.state
+        rows = self.layer_weights(state["attention"], state["layer"])[:, state["query"]]
+        row = combined(rows[self._heads()], state["combine"])
+        return row if whole else without(row, self._hidden(), state["renormalise"])
 
     def _hidden(self) -> list[int]:
-        sinks = self._attentions[self.asked["attention"]].sinks
-        return sorted({place for name in self.asked["hide"] for place in sinks[name]})
+        sinks = self._attentions[self.state["attention"]].sinks
+        return sorted({place for name in self.state["hide"] for place in sinks[name]})
 
     def _allowed(self) -> np.ndarray:
         """The keys (keys,) that the row in view may attend to, without those that are hidden."""
-        attention, asked = self._attentions[self.asked["attention"]], self.asked
+        attention, state = self._attentions[self.state["attention"]], self.state
         if attention.may is None:
             allowed = np.ones(len(attention.keys), dtype=bool)
         else:
-            allowed = attention.may[asked["layer"], self._heads(), asked["query"]].any(0)
+            allowed = attention.may[state["layer"], self._heads(), state["query"]].any(0)
         allowed[self._hidden()] = False
         return allowed
 
     def _heads(self) -> list[int]:
-        return [self.asked["head"]] if self.asked["combine"] == "one" else sorted(self.asked["chosen"])
+        return [self.state["head"]] if self.state["combine"] == "one" else sorted(self.state["chosen"])
 
     # ---- what crosses ------------------------------------------------------------------------------
 
-    def _given(self, name: str) -> dict:
+    def constants(self) -> dict:
+        return {"attentions": {name: self._packed_attention(name) for name in self._attentions}}
+
+    def _packed_attention(self, name: str) -> dict:
         attention = self._attentions[name]
         whole = max(attention.weights.shape[2:]) <= WHOLE
         layers = range(attention.weights.shape[0])
         return {
-            "tokens": [_short(token) for token in attention.tokens],
-            "keys": [_short(key) for key in attention.keys],
+            "tokens": [visible(shortened(token)) for token in attention.tokens],
+            "keys": [visible(shortened(key)) for key in attention.keys],
             "cross": attention.cross,
             "n_heads": attention.weights.shape[1],
             "caption": f"{attention.mask_in_words}; {attention.scale_in_words}",
             "masked": attention.may is not None and not bool(attention.may.all()),
             "warnings": attention.warnings,
-            "sinks": {visible(sink): places for sink, places in attention.sinks.items()},
+            "sinks": attention.sinks,
             "layers": [self._packed(name, layer).tobytes() if whole else None for layer in layers],
             "small": [
                 None if whole else pooled(self._packed(name, layer), SMALL).tobytes() for layer in layers
@@ -213,10 +240,10 @@ class AttentionExplorer(Widget):
 
     def _fresh(self) -> dict:
         """Layers as they are now, by number: those with edits, and above WHOLE tokens the one in view."""
-        name = self.asked["attention"]
+        name = self.state["attention"]
         large = max(self._attentions[name].weights.shape[2:]) > WHOLE
-        changed = {edit["layer"] for edit in self.asked["edits"] if self._of(edit) is self._attentions[name]}
-        wanted = {self.asked["layer"]} if large else changed
+        changed = {edit["layer"] for edit in self.state["edits"] if self._of(edit) is self._attentions[name]}
+        wanted = {self.state["layer"]} if large else changed
         codes = {layer: self._packed(name, layer) for layer in sorted(changed | wanted)}
         return {
             "attention": name,
@@ -224,24 +251,31 @@ class AttentionExplorer(Widget):
             "small": {str(layer): pooled(codes[layer], SMALL).tobytes() for layer in changed if large},
         }
 
+    @traitlets.default("fresh")
+    def _first_fresh(self) -> dict:
+        self._fresh_for = self._weights_in_view()
+        return self._fresh()
+
+    def _weights_in_view(self) -> tuple:
+        return self.state["attention"], self.state["layer"], self.state["edits"]
+
     def show(self, request_id: str = "", problem: str = "") -> None:
-        fresh_for = (self.asked["attention"], self.asked["layer"], self.asked["edits"])
         with self.hold_sync():
-            if fresh_for != self._fresh_for:
-                self._fresh_for, self.fresh = fresh_for, self._fresh()
+            if self._fresh_for != self._weights_in_view():
+                self.fresh = self._first_fresh()
             super().show(request_id, problem)
 
     def view(self) -> dict:
-        asked = self.asked
-        attention = self._attentions[asked["attention"]]
-        rows = self.layer_weights(asked["attention"], asked["layer"])[:, asked["query"]]
+        state = self.state
+        attention = self._attentions[state["attention"]]
+        rows = self.layer_weights(state["attention"], state["layer"])[:, state["query"]]
         if attention.may is not None:
-            rows = np.where(attention.may[asked["layer"], :, asked["query"]], rows, np.float32("nan"))
-        return asked | {
+            rows = np.where(attention.may[state["layer"], :, state["query"]], rows, np.float32("nan"))
+        return {
             "row": rows.astype("<f4").tobytes(),  # (heads, keys), NaN where masked: exact, the maps are not
             "predicts": self._predict is not None,
-            "prediction": self.prediction,
-            "intact": self.intact,
+            "prediction": self.found.edited,
+            "intact": self.found.intact,
             "edits_in_words": self._edits_in_words(),
         }
 
@@ -250,33 +284,33 @@ class AttentionExplorer(Widget):
     def _edits_in_words(self) -> dict[str, list[int]]:
         """The edits in words, and which they are: heads of a layer that got the same are one."""
         alike = {}
-        for i, edit in enumerate(self.asked["edits"]):
+        for i, edit in enumerate(self.state["edits"]):
             other = f" {edit['with']}" if edit["how"] == "swap" else ""
             key = (edit.get("attention", ""), edit["layer"], HOWS[edit["how"]] + other)
             alike.setdefault(key, []).append(i)
         words = {}
         for (name, layer, how), places in alike.items():
-            heads = _plural("head", [self.asked["edits"][i]["head"] for i in places])
+            heads = _numbered("head", [self.state["edits"][i]["head"] for i in places])
             words[f"{name + ', ' if name else ''}layer {layer}, {heads}: {how}"] = places
         return words
 
     def describe(self) -> str:
-        asked, attention = self.asked, self._attentions[self.asked["attention"]]
+        state, attention = self.state, self._attentions[self.state["attention"]]
         row, allowed = self.row(), self._allowed()
-        heads = _plural("head", self._heads())
-        if asked["combine"] != "one":
-            heads = f"{asked['combine']} of {heads}"
-        name = f"{visible(asked['attention'])} attention, " if asked["attention"] else ""
-        where = f"{name}layer {asked['layer']}, {heads}"
+        heads = _numbered("head", self._heads())
+        if state["combine"] != "one":
+            heads = f"{state['combine']} of {heads}"
+        name = f"{visible(state['attention'])} attention, " if state["attention"] else ""
+        where = f"{name}layer {state['layer']}, {heads}"
         best = [int(i) for i in np.lexsort((np.arange(len(row)), -row))[:3] if row[i] > 0]
         looks = (
-            ", ".join(f"{quoted(_cut(attention.keys[i]))} ({i}) {_percent(row[i])}" for i in best)
+            ", ".join(f"{quoted(shortened(attention.keys[i]))} ({i}) {percent(row[i])}" for i in best)
             or "nothing"
         )
         rest = int(allowed.sum()) - len(best)
         if best and rest > 0:
-            looks += f", {plural(rest, 'other key')} {_percent(max(0.0, row.sum() - row[best].sum()))}"
-        query = f"{quoted(_cut(attention.tokens[asked['query']]))} ({asked['query']})"
+            looks += f", {plural(rest, 'other key')} {percent(max(0.0, row.sum() - row[best].sum()))}"
+        query = f"{quoted(shortened(attention.tokens[state['query']]))} ({state['query']})"
         sentence = (
             f"{where[0].upper()}{where[1:]} ({attention.mask_in_words}; {attention.scale_in_words}): "
             f"query {query} attends to {looks}; row entropy {row_entropy(row):.2f} of at most "
@@ -291,26 +325,26 @@ class AttentionExplorer(Widget):
         if not hidden:
             return ""
         share = self.row(whole=True)[hidden].sum()
-        rest = "divided by what is left" if self.asked["renormalise"] else "as they were"
-        names = ", ".join(map(visible, self.asked["hide"]))
-        return f"Hidden: {names}, with {_percent(share)} of this row; the others are {rest}."
+        rest = "divided by what is left" if self.state["renormalise"] else "as they were"
+        names = ", ".join(map(visible, self.state["hide"]))
+        return f"Hidden: {names}, with {percent(share)} of this row; the others are {rest}."
 
     def _predicted_in_words(self) -> list[str]:
-        if not self.prediction:
+        if not self.found.edited:
             return []
-        label, p = max(self.prediction, key=lambda pair: pair[1])
-        if not self.asked["edits"]:
-            return [f"Prediction: {quoted(label)} {_percent(p)}."]
-        intact, before = max(self.intact, key=lambda pair: pair[1])
+        label, p = max(self.found.edited, key=lambda pair: pair[1])
+        if not self.state["edits"]:
+            return [f"Prediction: {quoted(label)} {percent(p)}."]
+        intact, before = max(self.found.intact, key=lambda pair: pair[1])
         edits = "; ".join(self._edits_in_words())
-        return [f"With {edits}: {quoted(label)} {_percent(p)}; intact {quoted(intact)} {_percent(before)}."]
+        return [f"With {edits}: {quoted(label)} {percent(p)}; intact {quoted(intact)} {percent(before)}."]
 
     def picture(self, figure: Figure) -> None:
-        asked, attention = self.asked, self._attentions[self.asked["attention"]]
-        heads, layer = self._heads(), asked["layer"]
-        chosen = combined(self.layer_weights(asked["attention"], layer)[heads], asked["combine"])
+        state, attention = self.state, self._attentions[self.state["attention"]]
+        heads, layer = self._heads(), state["layer"]
+        chosen = combined(self.layer_weights(state["attention"], layer)[heads], state["combine"])
         may = None if attention.may is None else attention.may[layer, heads].any(0)
-        codes = pooled(packed(without(chosen, self._hidden(), asked["renormalise"]), may), PICTURED)
+        codes = pooled(packed(without(chosen, self._hidden(), state["renormalise"]), may), PICTURED)
         left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
         n_queries, n_keys = chosen.shape
         image = left.imshow(
@@ -324,42 +358,23 @@ class AttentionExplorer(Widget):
         )
         for side, names in (("x", attention.keys), ("y", attention.tokens)):
             if len(names) <= 24:
-                labels = [_short(name, 12).translate(SIGNS) for name in names]
+                labels = [signs(shortened(name, 12)) for name in names]
                 getattr(left, f"set_{side}ticks")(range(len(names)), labels, fontsize=7)
         left.tick_params(axis="x", rotation=90)
         left.set(xlabel="keys (white: masked)" if attention.may is not None else "keys", ylabel="queries")
-        left.set_title(f"Layer {layer}, {_plural('head', heads)}", loc="left", fontsize=9)
+        left.set_title(f"Layer {layer}, {_numbered('head', heads)}", loc="left", fontsize=9)
         bar = figure.colorbar(image, ax=left, ticks=FULL * np.sqrt([0, 0.01, 0.05, 0.25, 0.5, 1]))
         bar.ax.set_yticklabels(["0", "1 %", "5 %", "25 %", "50 %", "100 %"], fontsize=7)
         row = self.row()
         top = np.argsort(-row, kind="stable")[:12][::-1]
         right.barh(range(len(top)), row[top], color="#0072b2")
-        labels = [f"{_short(attention.keys[i], 16).translate(SIGNS)}  {i}" for i in top]
+        labels = [f"{signs(shortened(attention.keys[i], 16))}  {i}" for i in top]
         right.set_yticks(range(len(top)), labels, fontsize=8)
         right.set_xlim(0, 1)
-        query = quoted(_cut(attention.tokens[asked["query"]], 16))
-        right.set_title(f"What query {query} ({asked['query']}) attends to", loc="left", fontsize=9)
+        query = quoted(shortened(attention.tokens[state["query"]], 16))
+        right.set_title(f"What query {query} ({state['query']}) attends to", loc="left", fontsize=9)
         right.spines[["top", "right"]].set_visible(False)
 
 
-def _one_of(name: str, value, allowed) -> None:
-    if value not in allowed:
-        few = f"0 to {allowed[-1]}" if isinstance(allowed, range) else ", ".join(map(repr, allowed))
-        raise ValueError(f"{name} is one of {few}; {value!r} came")
-
-
-def _plural(noun: str, numbers: list[int]) -> str:
+def _numbered(noun: str, numbers: list[int]) -> str:
     return f"{noun}{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
-
-
-def _percent(p: float) -> str:
-    return f"{100 * p:.1f} %"
-
-
-def _cut(text: str, longest: int = LONGEST_TOKEN) -> str:
-    return text if len(text) <= longest else text[: longest - 1] + "…"
-
-
-def _short(text: str, longest: int = LONGEST_TOKEN) -> str:
-    """A token as a page or a picture can hold it."""
-    return visible(_cut(text, longest))

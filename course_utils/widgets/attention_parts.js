@@ -206,12 +206,12 @@ function mapPart(on) {
   const rowFrame = element("div", { class: "ae-frame" }), cellFrame = element("div", { class: "ae-frame" });
   const queryNames = element("div", { class: "ae-query-names", "aria-hidden": "true" });
   const keyNames = element("div", { class: "ae-key-names", "aria-hidden": "true" });
-  const zoom = element("button", { type: "button", "aria-pressed": "false", onclick: () => {
+  const zoom = button(`Zoom to ${WINDOW} × ${WINDOW} round the focus`, () => {
     zoomed = !zoomed;
     zoom.setAttribute("aria-pressed", String(zoomed));
     draw(drawn);
     point(drawn.query, drawn.key);
-  } }, `Zoom to ${WINDOW} × ${WINDOW} round the focus`);
+  }, { "aria-pressed": "false" });
   const root = element("div", { class: "ae-map" },
     element("span", { class: "ae-corner" }, "query ↓ key →"), keyNames, queryNames,
     element("div", { class: "ae-place" }, canvas, rowFrame, cellFrame));
@@ -271,11 +271,9 @@ function mapPart(on) {
 
 /** What the colours mean; `masked` is the part on the mask. */
 function colourLegend(masked) {
-  const stops = Array.from({ length: 13 }, (_, i) => css(cividis(i / 12))).join(", ");
   const ticks = [0, 0.01, 0.05, 0.25, 0.5, 1].map((w) => element("span", { style: `left: ${100 * Math.sqrt(w)}%` },
     w ? `${100 * w} %` : "0"));
   return element("div", { class: "ae-legend" },
-    element("span", { class: "ae-scale", role: "img", "aria-label": "dark is 0, bright is 100 %",
-      style: `background: linear-gradient(90deg, ${stops})` }, ...ticks),
+    element("span", { class: "ae-scale" }, colourScale(), ...ticks),
     masked);
 }

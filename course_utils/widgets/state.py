@@ -36,6 +36,11 @@ class Spec:
         return {}
 
 
+def option_of(options: list, value):
+    """The option that a value is, [] if it is none: True is not 1, and 1 is 1.0, as the page sends it."""
+    return [one for one in options if isinstance(value, bool) == isinstance(one, bool) and value == one][:1]
+
+
 class Choice(Spec):
     """One of some options, the first at the start."""
 
@@ -47,10 +52,7 @@ class Choice(Spec):
         self.says = f"one of {', '.join(listed[:SHOWN_OPTIONS])}{more}"
 
     def read(self, name, value):
-        for option in self.options:
-            if isinstance(value, bool) == isinstance(option, bool) and value == option:  # for True == 1
-                return option
-        self.refuse(name, value)
+        return next(iter(option_of(self.options, value) or self.refuse(name, value)))
 
     def for_page(self):
         return {"options": self.options}
@@ -153,7 +155,7 @@ class Some(Spec):
         self.says = f"a list of some of {', '.join(map(str, self.options))}"
 
     def read(self, name, value):
-        if not isinstance(value, list | tuple) or any(one not in self.options for one in value):
+        if not isinstance(value, list | tuple) or not all(option_of(self.options, one) for one in value):
             self.refuse(name, value)
         return [option for option in self.options if option in value]
 
@@ -198,11 +200,22 @@ class Record(Spec):
 class After:
     """An entry whose spec follows from others, declared before it: After("text", lambda text: Whole(...)).
 
-    When one of those changes and the request does not name this entry, it begins anew at its start.
+    When one of those changes and the request does not name this entry, it begins anew at its start; if it
+    `stays`, only where its value is no longer allowed.
     """
 
-    def __init__(self, *names_and_make: str | Callable[..., Spec]):
+    def __init__(self, *names_and_make: str | Callable[..., Spec], stays: bool = False):
         *self.names, self.make = names_and_make
+        self.stays = stays
+
+    def begins_anew(self, spec: Spec, name: str, state: dict, new: dict) -> bool:
+        if all(new[other] == state[other] for other in self.names):
+            return False
+        try:
+            spec.read(name, state[name])
+        except ValueError:
+            return True
+        return not self.stays
 
     def for_page(self):
         return {}
@@ -226,8 +239,8 @@ def merged(specs: dict[str, Spec | After], state: dict, request: dict) -> tuple[
     for name, spec in specs.items():
         anew = name not in state
         if isinstance(spec, After):
-            anew = anew or any(new[other] != state[other] for other in spec.names)
-            spec = spec.make(*(new[other] for other in spec.names))
+            after, spec = spec, spec.make(*(new[other] for other in spec.names))
+            anew = anew or after.begins_anew(spec, name, state, new)
         if name in texts and (anew or name in request):
             text = request.get(name, spec.start)
             new[name], notices[name] = spec.cropped(name, text, cut if name == texts[0] else 0)

@@ -82,7 +82,7 @@ def begin(opened, i=0):
 
 def control(widget, name):
     """The list under this name."""
-    return widget.locator(".ae-field", has_text=re.compile(f"^{name}")).locator("select")
+    return widget.locator(".cw-field", has_text=re.compile(f"^{name}")).locator("select")
 
 
 def sentence(widget):
@@ -482,7 +482,7 @@ def test_touch(browser, lab):
         expect(readout(widget)).to_contain_text("Query ·the (4) → key The (0)")
         for box in (
             one.bounding_box()
-            for one in widget.locator("button, select, .ae-chip, .ae-box").all()
+            for one in widget.locator("button, select, .ae-chip, .cw-box").all()
             if one.is_visible()
         ):
             assert box["height"] >= 24 and box["width"] >= 24

@@ -59,10 +59,11 @@ def pixels(widget):
     return np.array(
         widget.locator("canvas").first.evaluate(
             """(canvas) => {
-              const { width, height } = canvas;
-              const colour = (x, y) => [...canvas.getContext("2d").getImageData(x, y, 1, 1).data.slice(0, 3)];
-              return Array.from({ length: height }, (_, y) =>
-                Array.from({ length: width }, (_, x) => colour(x, y)));
+              const pen = canvas.getContext("2d"), side = 14 * devicePixelRatio;
+              const at = (i) => (i + 0.5) * side;
+              const colour = (x, y) => [...pen.getImageData(at(x), at(y), 1, 1).data.slice(0, 3)];
+              return Array.from({ length: canvas.height / side }, (_, y) =>
+                Array.from({ length: canvas.width / side }, (_, x) => colour(x, y)));
             }"""
         )
     )

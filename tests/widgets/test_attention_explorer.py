@@ -115,7 +115,7 @@ def test_edits_of_a_head_follow_the_mask():
     swapped = edited(weights, [{"head": 0, "how": "swap", "with": 2}], CAUSAL)
     assert (swapped == weights[[2, 1, 0]]).all()
     assert (weights == before).all()
-    with pytest.raises(ValueError, match=r"how is one of ablate, uniform.*'sharpen' came"):
+    with pytest.raises(ValueError, match=r"how is one of ablate, uniform.*got 'sharpen'"):
         edited(weights, [{"head": 0, "how": "sharpen"}])
 
 
@@ -145,13 +145,13 @@ def test_the_row_in_view_crosses_exactly_and_masked_keys_as_nan(explorer):
 
 
 def test_every_weight_crosses_once_as_a_byte(explorer):
-    layers = explorer.given[""]["layers"]
+    layers = explorer.fixed["attentions"][""]["layers"]
     assert [np.frombuffer(layer, np.uint8).tolist() for layer in layers] == [
         packed(weights, np.broadcast_to(CAUSAL, weights.shape)).ravel().tolist() for weights in WEIGHTS
     ]
-    before = explorer.given
+    before = explorer.fixed
     answer(explorer, layer=1, query=0)
-    assert explorer.given is before and explorer.fresh["layers"] == {}
+    assert explorer.fixed is before and explorer.fresh["layers"] == {}
 
 
 @pytest.mark.parametrize("T, layers", [(32, 12), (256, 2)])
@@ -159,7 +159,7 @@ def test_at_most_1_05_bytes_a_weight(T, layers):
     mask = np.tri(T, dtype=bool)
     weights = attention(layers, 12, T, T, mask)
     widget = AttentionExplorer(["token"] * T, weights, mask=mask)
-    sent = [widget.given, widget.fresh, widget.shown]
+    sent = [widget.fixed, widget.fresh, widget.shown]
     assert sum(map(size, sent)) <= 1.05 * weights.size
 
 
@@ -175,8 +175,8 @@ def size(sent):
 def test_above_256_only_the_layer_in_view_crosses():
     weights = attention(3, 2, 300, 300)
     widget = AttentionExplorer(["t"] * 300, weights)
-    assert widget.given[""]["layers"] == [None] * 3
-    assert {len(small) for small in widget.given[""]["small"]} == {
+    assert widget.fixed["attentions"][""]["layers"] == [None] * 3
+    assert {len(small) for small in widget.fixed["attentions"][""]["small"]} == {
         2 * 43 * 43
     }  # blocks of 7, at most 48 wide
     assert SMALL >= 43
@@ -299,7 +299,7 @@ def test_sinks_are_the_first_key_and_delimiters_unless_they_are_given():
     tokens = ["[CLS]", "a", "Ġ.", "[SEP]"]
     assert Attention(tokens, WEIGHTS).sinks == {"first key “[CLS]”": [0], "delimiters “Ġ.” “[SEP]”": [2, 3]}
     assert Attention(tokens, WEIGHTS, sinks={"a": [1]}).sinks == {"a": [1]}
-    with pytest.raises(ValueError, match=r"sinks\['a'\] are positions from 0 to 3; \[4\] came"):
+    with pytest.raises(ValueError, match=r"sinks\['a'\] are positions from 0 to 3; got \[4\]"):
         Attention(tokens, WEIGHTS, sinks={"a": [4]})
 
 
@@ -313,7 +313,7 @@ def test_sinks_are_the_first_key_and_delimiters_unless_they_are_given():
             TOKENS[:3],
             WEIGHTS,
             {},
-            r"3 tokens and 3 keys need .* \(layers, heads, 3, 3\); \(2, 3, 4, 4\) came",
+            r"3 tokens and 3 keys need .* \(layers, heads, 3, 3\); got \(2, 3, 4, 4\)",
         ),
         (
             TOKENS,
@@ -323,17 +323,17 @@ def test_sinks_are_the_first_key_and_delimiters_unless_they_are_given():
         ),
         (TOKENS, None, {}, "output_attentions came back None: .*eager"),
         (TOKENS, (WEIGHTS[0], None), {}, "output_attentions came back None"),
-        (TOKENS, WEIGHTS[0, 0], {}, r"\(4, 4\) came: write weights\[None, None\]"),
-        (TOKENS, WEIGHTS[0], {}, r"\(3, 4, 4\) came: write weights\[None\]"),
-        (TOKENS, WEIGHTS[:, None], {}, r"\(2, 1, 3, 4, 4\) came: take one text out of the batch"),
-        (TOKENS, [WEIGHTS[0], WEIGHTS[1, :2]], {}, r"\(3, 4, 4\), \(2, 4, 4\) came"),
+        (TOKENS, WEIGHTS[0, 0], {}, r"got \(4, 4\): write weights\[None, None\]"),
+        (TOKENS, WEIGHTS[0], {}, r"got \(3, 4, 4\): write weights\[None\]"),
+        (TOKENS, WEIGHTS[:, None], {}, r"got \(2, 1, 3, 4, 4\): take one text out of the batch"),
+        (TOKENS, [WEIGHTS[0], WEIGHTS[1, :2]], {}, r"got \(3, 4, 4\), \(2, 4, 4\)"),
         (TOKENS, WEIGHTS[:0], {}, "at least one layer and one head"),
-        ([], WEIGHTS[:, :, :0, :0], {}, "tokens are 1 to 512; 0 came"),
-        (["a"] * 513, WEIGHTS, {}, "tokens are 1 to 512; 513 came: show a window"),
-        ([1, 2, 3, 4], WEIGHTS, {}, "tokens are strings, one a position; a int came: decode ids first"),
-        (TOKENS, np.log(WEIGHTS.clip(1e-9)), {}, "at least 0; .* came: give what softmax returned"),
-        (TOKENS, WEIGHTS, {"mask": CAUSAL.astype(float)}, "a mask is bool, True = may attend; float64 came"),
-        (TOKENS, WEIGHTS, {"mask": np.ones((3, 3), dtype=bool)}, r"the mask must broadcast .* \(3, 3\) came"),
+        ([], WEIGHTS[:, :, :0, :0], {}, "tokens are 1 to 512; got 0"),
+        (["a"] * 513, WEIGHTS, {}, "tokens are 1 to 512; got 513: show a window"),
+        ([1, 2, 3, 4], WEIGHTS, {}, "tokens are strings, one a position; got a int: decode ids first"),
+        (TOKENS, np.log(WEIGHTS.clip(1e-9)), {}, "at least 0; got .*: give what softmax returned"),
+        (TOKENS, WEIGHTS, {"mask": CAUSAL.astype(float)}, "a mask is bool, True = may attend; got float64"),
+        (TOKENS, WEIGHTS, {"mask": np.ones((3, 3), dtype=bool)}, r"the mask must broadcast .* got \(3, 3\)"),
     ],
 )
 def test_what_can_not_be_shown_is_refused_in_a_sentence(tokens, weights, settings, message):
@@ -344,7 +344,7 @@ def test_what_can_not_be_shown_is_refused_in_a_sentence(tokens, weights, setting
 def test_nan_is_refused_with_its_place():
     weights = WEIGHTS.copy()
     weights[1, 2, 3, 0] = np.nan
-    with pytest.raises(ValueError, match="nan came in layer 1, head 2, query 3, key 0: softmax of a row"):
+    with pytest.raises(ValueError, match="got nan in layer 1, head 2, query 3, key 0: softmax of a row"):
         AttentionExplorer(TOKENS, weights)
 
 
@@ -353,7 +353,7 @@ def test_rows_that_do_not_sum_to_1_are_shown_with_a_warning():
     weights[1, 0, 2] *= 1.5
     widget = AttentionExplorer(TOKENS, weights, mask=CAUSAL)
     warning = "1 of 24 rows don't sum to 1: the first is layer 1, head 0, query 2, with 1.500."
-    assert warning in widget.describe() and warning in widget.given[""]["warnings"][0]
+    assert warning in widget.describe() and warning in widget.fixed["attentions"][""]["warnings"][0]
     assert widget.png()
 
 
@@ -361,9 +361,9 @@ def test_a_row_that_may_attend_to_nothing_is_no_warning_and_a_wrong_mask_is_one(
     weights, mask = WEIGHTS.copy(), np.broadcast_to(CAUSAL, WEIGHTS.shape).copy()
     weights[:, :, 0], mask[:, :, 0] = 0, False
     widget = AttentionExplorer(TOKENS, weights, mask=mask, query=0)
-    assert widget.given[""]["warnings"] == []
+    assert widget.fixed["attentions"][""]["warnings"] == []
     assert "attends to nothing; row entropy 0.00 of at most 0.00 bits" in widget.describe() and widget.png()
-    assert "3 masked weights are above 0" not in str(widget.given)
+    assert "3 masked weights are above 0" not in str(widget.fixed)
     wrong = AttentionExplorer(TOKENS, attention(1, 1, 4, 4), mask=CAUSAL)
     assert "6 masked weights are above 0: the mask given is not the mask that was used" in wrong.describe()
 
@@ -371,15 +371,18 @@ def test_a_row_that_may_attend_to_nothing_is_no_warning_and_a_wrong_mask_is_one(
 @pytest.mark.parametrize(
     "request_, message",
     [
-        ({"layer": 2}, "layer is one of 0 to 1; 2 came"),
-        ({"head": -1}, "head is one of 0 to 2; -1 came"),
-        ({"query": 4}, "query is one of 0 to 3; 4 came"),
-        ({"combine": "sum"}, "combine is one of 'one', 'mean', 'max'; 'sum' came"),
-        ({"hide": ["?"]}, "hide is one of 'first key “The”'"),
+        ({"layer": 2}, "layer is a whole number from 0 to 1; got 2"),
+        ({"head": -1}, "head is a whole number from 0 to 2; got -1"),
+        ({"query": 4}, "query is a whole number from 0 to 3; got 4"),
+        ({"combine": "sum"}, "combine is one of one, mean, max; got 'sum'"),
+        ({"hide": ["?"]}, "hide is a list of some of first key “The”, "),
         ({"chosen": []}, "choose at least one head"),
-        ({"edits": [{"layer": 0, "head": 0, "how": "swap", "with": 3}]}, "with is one of 0 to 2; 3 came"),
-        ({"edits": [{"layer": 0, "head": 0, "how": "x"}]}, "how is one of 'ablate'"),
-        ({"attention": "cross"}, "attention is one of ''; 'cross' came"),
+        (
+            {"edits": [{"layer": 0, "head": 0, "how": "swap", "with": 3}]},
+            "edits[0].with is a whole number from 0 to 2; got 3",
+        ),
+        ({"edits": [{"layer": 0, "head": 0, "how": "x"}]}, "edits[0].how is one of ablate, uniform"),
+        ({"attention": "cross"}, "attention is one of ; got 'cross'"),
     ],
 )
 def test_a_request_that_is_not_offered_is_refused_and_nothing_changes(explorer, request_, message):
@@ -411,7 +414,10 @@ def test_hostile_tokens_reach_the_browser_whole_and_the_html_escaped(recwarn):
     tokens = ["</script>", "🦜", "שלום", "a", "a", "", "\udcc3", "\u0301", "$x^2$", "\0", "x" * 10_000, "\n"]
     widget = AttentionExplorer(tokens, attention(1, 2, 12, 12), predict=lambda edits: [("\udcc3<b>", 1.0)])
     json.dumps(widget.shown | {"row": ""}).encode("utf-8")  # no lone surrogate is left
-    assert widget.given[""]["tokens"][:3] == tokens[:3] and len(widget.given[""]["tokens"][10]) == 60
+    assert (
+        widget.fixed["attentions"][""]["tokens"][:3] == tokens[:3]
+        and len(widget.fixed["attentions"][""]["tokens"][10]) == 60
+    )
     for query in range(12):
         answer(widget, query=query)
         html = widget._repr_mimebundle_()["text/html"]
@@ -422,8 +428,8 @@ def test_hostile_tokens_reach_the_browser_whole_and_the_html_escaped(recwarn):
 def test_torch_tensors_of_any_precision_pass():
     weights = torch.tensor(WEIGHTS, requires_grad=True)
     widget = AttentionExplorer(TOKENS, weights.bfloat16())
-    assert widget.given[""]["warnings"] == []
-    assert AttentionExplorer(TOKENS, tuple(weights)).given == AttentionExplorer(TOKENS, WEIGHTS).given
+    assert widget.fixed["attentions"][""]["warnings"] == []
+    assert AttentionExplorer(TOKENS, tuple(weights)).fixed == AttentionExplorer(TOKENS, WEIGHTS).fixed
     assert AttentionExplorer(["one"], np.ones((1, 1, 1, 1))).describe().count("100.0 %") == 1
 
 

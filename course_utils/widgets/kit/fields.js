@@ -24,13 +24,15 @@ function textArea(view, name, ask = view.ask, attributes = {}) {
 /** Buttons with texts to try, { what it is: text }. */
 const exampleButtons = (examples, use) => Object.entries(examples).map(([name, text]) => button(name, () => use(text)));
 
+/** Options of a select: { value: name }, or [value, ...]. */
+const options = (named) => (Array.isArray(named) ? named.map((value) => [value, value]) : Object.entries(named))
+  .map(([value, name]) => element("option", { value }, String(name)));
+
 /** One of the options, { value: name } or [value, ...]; without any, those that Python declared. */
-function select(view, name, ask = view.ask, options = view.fixed.specs[name].options) {
-  const named = Array.isArray(options) ? options.map((value) => [value, String(value)]) : Object.entries(options);
-  const values = named.map(([value]) => value);
-  const box = element("select", { onchange: () => ask({ [name]: values[box.selectedIndex] }) },
-    ...named.map(([, text]) => element("option", {}, text)));
-  view.follow(name, (value) => { box.selectedIndex = values.findIndex((one) => String(one) === String(value)); });
+function select(view, name, ask = view.ask, named = view.fixed.specs[name].options) {
+  const values = Array.isArray(named) ? named : Object.keys(named);
+  const box = element("select", { onchange: () => ask({ [name]: values[box.selectedIndex] }) }, ...options(named));
+  view.follow(name, (value) => { box.selectedIndex = values.indexOf(value); });
   return box;
 }
 
@@ -40,13 +42,13 @@ function select(view, name, ask = view.ask, options = view.fixed.specs[name].opt
  * say(value): in words, for a screen reader.
  */
 function slider(view, name, { label, say = String, step = 1, moved = null, ask = view.ask }) {
-  const { options, min, max } = view.fixed.specs[name];
-  const value = () => (options ? options[input.value] : Number(input.value));
+  const { options: stops, min, max } = view.fixed.specs[name];
+  const value = () => (stops ? stops[input.value] : Number(input.value));
   const input = element("input", { type: "range", class: "cw-slider", "aria-label": label,
-    ...(options ? { min: 0, max: options.length - 1, step: 1 } : { min, max, step }),
+    ...(stops ? { min: 0, max: stops.length - 1, step: 1 } : { min, max, step }),
     oninput: () => (moved ?? ask)({ [name]: value() }), onchange: () => moved && ask({ [name]: value() }) });
   view.follow(name, (now) => {
-    input.value = options ? options.indexOf(now) : now;
+    input.value = stops ? stops.indexOf(now) : now;
     input.setAttribute("aria-valuetext", say(now));
   });
   return input;

@@ -20,7 +20,8 @@ const MAX_SENT = 20_000; // characters of a text; Python keeps fewer and says so
  */
 function viewOf({ model, el }, label) {
   const fixed = model.get("fixed"), names = Object.keys(fixed.specs), texts = names.filter((name) => fixed.specs[name].text);
-  const state = {}, followers = [], observers = [];
+  const state = Object.fromEntries(names.map((name) => [name, model.get("shown")[name]]));
+  const followers = [], observers = [];
   let sent = ""; // the state as it was asked for last
   let parts;
 
