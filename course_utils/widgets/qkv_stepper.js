@@ -104,10 +104,10 @@ const SCENES = [
 ];
 const BETWEEN = ["scores", "scaled", "masked", "weights"]; // a row a query, a column a key
 
-function render({ model, el }) {
-  let shown = model.get("shown");
-  const { tokens, causal, matrices, start, largest } = shown;
-  const steps = Object.entries(shown.steps);
+function render(context) {
+  const view = viewOf(context, "QKV stepper"), { state } = view;
+  const { tokens, causal, matrices, start, max_number: largest } = view.fixed;
+  const steps = Object.entries(view.fixed.steps);
   const said = [
     "Each token is a row of numbers, its embedding. Choose one of them and change it: all that follows will follow.",
     "Three matrices make three vectors of each row: a query (what it looks for), a key (what it offers) and a value (what it hands over).",
@@ -118,42 +118,36 @@ function render({ model, el }) {
     "exp of each score, divided by the sum of its row: positive, and each row sums to 1.",
     "Each query gets the mean of the values, with its weights.",
   ];
-  const state = { x: start, step: 0, cell: ["x", 0, 0] };
   let edited = [0, 0]; // the embedding number that the field changes
   let m = {}, grids = {};
+  let drawn = ""; // the verdict on the learner's function that is drawn
 
   // ---- the parts of the page --------------------------------------------------------------------
 
   const tabs = steps.map(([name], i) => element("span", { role: "tab", class: "qs-tab" }, `${i + 1} ${name}`));
   const bar = element("div", { class: "qs-tabs", role: "tablist", "aria-label": "Steps of attention" }, ...tabs);
   chooser(bar, { items: () => tabs, current: () => state.step, choose: (i) => go(i) });
-  const back = element("button", { type: "button", onclick: () => go(state.step - 1) }, "◀ Back");
-  const next = element("button", { type: "button", onclick: () => go(state.step + 1) }, "Next ▶");
-  const caption = element("p", { class: "qs-caption" });
+  const back = button("◀ Back", () => go(state.step - 1)), next = button("Next ▶", () => go(state.step + 1));
+  const caption = element("p");
   const scene = element("div", { class: "qs-scene" });
   const sum = element("div", { class: "qs-sum", role: "status", "aria-live": "polite" });
-  const fieldName = element("span", {});
-  const field = element("input", { type: "number", step: 0.1, min: -largest, max: largest, class: "qs-number",
+  const fieldName = element("span");
+  const number = element("input", { type: "number", step: 0.1, min: -largest, max: largest, class: "cw-number cw-mono",
     oninput: () => {
-      if (field.value !== "" && field.checkValidity()) edit(Number(field.value));
+      if (number.value !== "" && number.checkValidity()) edit(Number(number.value));
     } });
-  const reset = element("button", { type: "button", onclick: () => ask({ x: start }) }, "Reset the numbers");
-  const differs = element("button", { type: "button", hidden: true, onclick: () => {
-    const { at } = shown.yours;
+  const differs = button("", () => {
+    const { at } = view.shown.yours;
     ask({ step: stepOf(at[0]), cell: at });
-  } });
-  const body = element("div", { class: "qs" },
-    element("div", { class: "qs-line" }, back, next, bar), caption, scene, sum,
-    element("div", { class: "qs-line" }, element("label", { class: "qs-line" }, fieldName, field), reset, differs));
-
-  const view = frame({ model, el, label: "QKV stepper", body, draw, tables });
+  }, { hidden: true });
+  const body = [line(back, next, bar), caption, scene, sum,
+    line(element("label", { class: "cw-line" }, fieldName, number), button("Reset the numbers", () => ask({ x: start })), differs)];
 
   // ---- asking -----------------------------------------------------------------------------------
 
   function ask(changes) {
-    Object.assign(state, changes);
+    view.ask(changes);
     redraw();
-    view.ask(state);
   }
 
   /** Show a step, with the cell in focus in the matrix that it makes: the same row, so the query stays. */
@@ -170,33 +164,32 @@ function render({ model, el }) {
 
   // ---- drawing ----------------------------------------------------------------------------------
 
-  function draw(now, mine) {
-    const before = JSON.stringify(shown.yours);
-    shown = now;
-    if (!mine) Object.assign(state, { x: now.x, step: now.step, cell: now.cell });
+  function draw({ isReply }) {
+    const verdict = JSON.stringify(view.shown.yours);
     // what this view asked for stands there already; drawing it anew would take a cell from under a click
-    if (!mine || JSON.stringify(now.yours) !== before) redraw();
+    if (!isReply || verdict !== drawn || view.shown.problem) redraw();
+    drawn = verdict;
   }
 
   function redraw() {
     m = attention(state.x, matrices, causal);
     if (state.cell[0] === "x") edited = state.cell.slice(1);
-    const { at } = shown.yours;
+    const { at } = view.shown.yours;
     const wrong = at ? stepOf(at[0]) : -1;
     tabs.forEach((tab, i) => {
       tab.replaceChildren(`${i + 1} ${steps[i][0]}`, ...(i === wrong ? [" ✗"] : []));
       tab.toggleAttribute("data-wrong", i === wrong);
     });
     markChosen(bar, tabs, state.step);
-    back.setAttribute("aria-disabled", String(state.step === 0));
-    next.setAttribute("aria-disabled", String(state.step === steps.length - 1));
+    setIdle(back, state.step === 0);
+    setIdle(next, state.step === steps.length - 1);
     caption.textContent = said[state.step];
     drawScene();
     drawSum();
     const [row, column] = edited;
     fieldName.replaceChildren(`Change x[${row}, ${column}], of “`, ...visible(tokens[row]), `” (−${largest} to ${largest})`);
     // not while it is typed: “1.” would become “1”
-    if (field.value === "" || Number(field.value) !== m.x[row][column]) field.value = m.x[row][column];
+    if (number.value === "" || Number(number.value) !== m.x[row][column]) number.value = m.x[row][column];
     differs.hidden = !at;
     if (at) differs.textContent = `✗ Go to where your function differs first: ${at[0]}[${at[1]}, ${at[2]}]`;
   }
@@ -223,7 +216,7 @@ function render({ model, el }) {
     const cells = each(m[name], (x, i, j) => element("td", { role: "gridcell", id: freshId(),
       class: from.some((cell) => same(cell, [name, i, j])) ? "qs-from" : "",
       "aria-selected": String(same(state.cell, [name, i, j])), "aria-label": inWords(name, i, j),
-      "data-wrong": Boolean(shown.yours.at && same(shown.yours.at, [name, i, j])),
+      "data-wrong": Boolean(view.shown.yours.at && same(view.shown.yours.at, [name, i, j])),
       style: tint(name, x, most) }, aligned(x, digits)));
     const table = element("table", { class: "qs-grid", role: "grid", tabindex: 0, "aria-label": name,
       onkeydown: (event) => keys(event, name),
@@ -260,22 +253,22 @@ function render({ model, el }) {
   function keys(event, name) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
     const [own, i, j] = state.cell;
-    if (event.key === "Enter" && own === "x") return field.focus();
+    if (event.key === "Enter" && own === "x") return number.focus();
     const last = { row: m[name].length - 1, column: m[name][0].length - 1 };
     const to = { ArrowUp: [i - 1, j], ArrowDown: [i + 1, j], ArrowLeft: [i, j - 1], ArrowRight: [i, j + 1],
       Home: [i, 0], End: [i, last.column] }[event.key];
     if (!to) return;
     event.preventDefault(); // or the page scrolls
     if (own !== name) return pick(name, 0, 0);
-    pick(name, Math.min(Math.max(to[0], 0), last.row), Math.min(Math.max(to[1], 0), last.column));
+    pick(name, clamp(to[0], 0, last.row), clamp(to[1], 0, last.column));
   }
 
   function drawSum() {
     const { at, letters, numbers } = equation(state.cell, m, causal);
-    sum.replaceChildren(element("p", {}, element("b", { class: "qs-mono" }, at), " = ", letters),
-      ...numbers.map((line) => element("p", { class: "qs-mono" }, line)),
-      ...(shown.yours.at && same(shown.yours.at, state.cell)
-        ? [element("p", { class: "qs-mono" }, `✗ your function: ${shown.yours.came}`)] : []));
+    sum.replaceChildren(element("p", {}, element("b", { class: "cw-mono" }, at), " = ", letters),
+      ...numbers.map((line) => element("p", { class: "cw-mono" }, line)),
+      ...(view.shown.yours.at && same(view.shown.yours.at, state.cell)
+        ? [element("p", { class: "cw-mono" }, `✗ your function: ${view.shown.yours.got}`)] : []));
   }
 
   function tables() {
@@ -286,8 +279,7 @@ function render({ model, el }) {
         ...line.map((x) => written(x, 6))]) }));
   }
 
-  view.update();
-  return view.close;
+  return view.start({ body, draw, tables });
 }
 
 export default { render };

@@ -1,6 +1,7 @@
 """The QKV stepper: attention over a few tokens, one step and one cell at a time, down to the sum."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from decimal import ROUND_HALF_UP, Decimal
 
 import numpy as np
@@ -8,6 +9,7 @@ from jaxtyping import Bool, Float
 from matplotlib.figure import Figure
 
 from course_utils.widgets.base import Widget
+from course_utils.widgets.state import Choice, List, Number, Row, Whole
 from course_utils.widgets.words import quoted, visible
 
 # each step, and the matrices that it makes
@@ -22,7 +24,7 @@ STEPS = {
 }
 MADE = [name for names in STEPS.values() for name in names if name != "x"]
 BETWEEN = ("scores", "scaled", "masked", "weights")  # a row a query, a column a key
-LARGEST = 10  # of what may be typed as an embedding number
+MAX_NUMBER = 10  # that may be typed as an embedding number
 CLOSE = 1e-5  # float32 is good enough
 
 Matrix = Float[np.ndarray, "rows columns"]
@@ -49,6 +51,15 @@ def attention_steps(
     return dict(zip(MADE, made, strict=True))
 
 
+@dataclass(frozen=True)
+class Steps:
+    """Every matrix by its name, and the verdict on the learner's function: what `says` it in words, and `at`,
+    the first cell that differs, with what it `got` there."""
+
+    values: dict[str, Matrix]
+    verdict: dict = field(default_factory=dict)
+
+
 class QKVStepper(Widget):
     """One head of self-attention on numbers small enough to check by hand.
 
@@ -73,9 +84,8 @@ class QKVStepper(Widget):
         causal: bool = True,
         yours: Callable[..., dict[str, Matrix]] | None = None,
     ):
-        super().__init__()
         if not 3 <= len(tokens) <= 6:
-            raise ValueError(f"the stepper shows 3 to 6 tokens; {len(tokens)} came")
+            raise ValueError(f"the stepper shows 3 to 6 tokens; got {len(tokens)}")
         self.tokens, self._yours = list(tokens), yours
         given = {"x": x, "W_q": W_q, "W_k": W_k, "W_v": W_v}
         given = {name: np.asarray(matrix, dtype=float) for name, matrix in given.items()}
@@ -88,50 +98,44 @@ class QKVStepper(Widget):
         self.matrices = given
         T = len(tokens)
         self.causal, self.allowed = causal, np.tri(T, dtype=bool) if causal else np.ones((T, T), dtype=bool)
-        # the last token, since a causal mask leaves the first nothing to mix
-        self.asked = {"x": self._start.tolist(), "step": 0, "cell": ["x", T - 1, 0]}
-        self.handle({})
-        self.show()
+        names, number = ["x", *self.matrices, *MADE], Number(-MAX_NUMBER, MAX_NUMBER)
+        rows = List(number, self._start.shape[1], exactly=True)
+        super().__init__(
+            x=List(rows, T, start=self._start.tolist(), exactly=True),
+            step=Whole(0, len(STEPS) - 1),
+            # the last token, since a causal mask leaves the first nothing to mix
+            cell=Row(Choice(names), Whole(0, 5), Whole(0, 5), start=["x", T - 1, 0]),
+        )
 
     def _check_shapes(self, shapes: dict[str, tuple]) -> None:
         T = len(self.tokens)
         if len(shapes["x"]) != 2 or shapes["x"][0] != T or not 1 <= shapes["x"][1] <= 6:
-            raise ValueError(f"x has a row for each of the {T} tokens and 1 to 6 columns; {shapes['x']} came")
+            raise ValueError(f"x has a row for each of the {T} tokens and 1 to 6 columns; got {shapes['x']}")
         d_model = shapes["x"][1]
         for name in ("W_q", "W_k", "W_v"):
             if len(shapes[name]) != 2 or shapes[name][0] != d_model or not 1 <= shapes[name][1] <= 4:
                 raise ValueError(
                     f"{name} has {d_model} rows, one for each column of x, and 1 to 4 columns; "
-                    f"{shapes[name]} came"
+                    f"got {shapes[name]}"
                 )
         if shapes["W_q"] != shapes["W_k"]:
             raise ValueError(
-                f"W_q and W_k have the same shape, so that queries meet keys; {shapes['W_q']} and "
-                f"{shapes['W_k']} came"
+                f"W_q and W_k have the same shape, so that queries meet keys; got {shapes['W_q']} and "
+                f"{shapes['W_k']}"
             )
 
-    def handle(self, request: dict) -> None:
-        """x: the embeddings; step: its number from 0; cell: [matrix, row, column], whose sum is shown."""
-        asked = self.asked | {name: request[name] for name in self.asked if name in request}
-        x = np.asarray(asked["x"], dtype=float)  # None, a number still being typed, becomes NaN
-        if x.shape != self._start.shape or not (np.abs(x) <= LARGEST).all():
-            raise ValueError(f"an embedding number lies between -{LARGEST} and {LARGEST}")
-        if asked["step"] not in range(len(STEPS)):
-            raise ValueError(f"step is one of 0 to {len(STEPS) - 1}; {asked['step']!r} came")
-        matrices = {"x": x, **self.matrices, **attention_steps(x, *self.matrices.values(), self.allowed)}
-        name, row, column = asked["cell"]
-        if name not in matrices or not (
-            0 <= row < len(matrices[name]) and 0 <= column < matrices[name].shape[1]
-        ):
-            raise ValueError(f"{name}[{row}, {column}] is no cell; the matrices are {', '.join(matrices)}")
-        self.asked, self.values = asked, matrices
-        self.verdict = self._compare() if self._yours else {}
+    def compute(self, state: dict) -> Steps:
+        x, (name, row, column) = np.array(state["x"], dtype=float), state["cell"]
+        values = {"x": x, **self.matrices, **attention_steps(x, *self.matrices.values(), self.allowed)}
+        if row >= len(values[name]) or column >= values[name].shape[1]:
+            raise ValueError(f"{name} has the shape {values[name].shape}; got the cell [{row}, {column}]")
+        return Steps(values, self._compare(values) if self._yours else {})
 
     # ---- the learner's own function ----------------------------------------------------------------
 
-    def _compare(self) -> dict:
-        """What to say of the learner's function: `says` in words, and `at`, the first cell that differs."""
-        x, *matrices = (self.values[name].copy() for name in ("x", *self.matrices))
+    def _compare(self, values: dict[str, Matrix]) -> dict:
+        """What to say of the learner's function."""
+        x, *matrices = (values[name].copy() for name in ("x", *self.matrices))
         try:
             theirs = self._yours(x, *matrices, self.allowed.copy())
         except Exception as error:
@@ -142,31 +146,32 @@ class QKVStepper(Widget):
             return {"says": f"{unknown[0]!r} is no step. The steps are {', '.join(MADE)}."}
         given = [name for name in MADE if name in theirs]
         for name in given:
-            if found := _difference(theirs[name], self.values[name]):
-                (row, column), came, expected = found
+            if found := _difference(theirs[name], values[name]):
+                (row, column), got, expected = found
                 where = f"{name} differs first, at {name}[{row}, {column}]"
-                return {
-                    "says": f"{where}: {came} came, {expected} was expected.",
-                    "at": [name, row, column],
-                    "came": came,
-                }
+                says = f"{where}: got {got}, expected {expected}."
+                return {"says": says, "at": [name, row, column], "got": got}
         return {"says": f"it agrees in all that it gave: {', '.join(given)}."}
 
     # ---- what is seen ------------------------------------------------------------------------------
 
-    def view(self) -> dict:
-        return self.asked | {
+    def constants(self) -> dict:
+        return {
             "start": self._start.tolist(),
             "tokens": [visible(token) for token in self.tokens],
             "matrices": {name: matrix.tolist() for name, matrix in self.matrices.items()},
             "steps": {step: list(names) for step, names in STEPS.items()},
             "causal": self.causal,
-            "largest": LARGEST,
-            "yours": {**self.verdict, "says": visible(self.verdict["says"])} if self.verdict else {},
+            "max_number": MAX_NUMBER,
         }
 
+    def view(self) -> dict:
+        verdict = self.found.verdict
+        return {"yours": verdict | {"says": visible(verdict["says"])} if verdict else {}}
+
     def describe(self) -> str:
-        step, (name, row, column) = self.asked["step"], self.asked["cell"]
+        step, (name, row, column) = self.state["step"], self.state["cell"]
+        values, verdict = self.found.values, self.found.verdict
         query = row if name not in self.matrices else 0
         if name in BETWEEN:
             whose = f" of query {quoted(self.tokens[row])} and key {quoted(self.tokens[column])}"
@@ -174,19 +179,19 @@ class QKVStepper(Widget):
             whose = f" of {quoted(self.tokens[row])}" if name not in self.matrices else ""
         weights = [
             f"{weight:.2f} for {quoted(token)}"
-            for token, weight in zip(self.tokens, self.values["weights"][query], strict=True)
+            for token, weight in zip(self.tokens, values["weights"][query], strict=True)
         ]
         sentence = (
             f"Step {step + 1} of {len(STEPS)}, {list(STEPS)[step]}: {name}[{row}, {column}]{whose} is "
-            f"{written(self.values[name][row, column])}. "
+            f"{written(values[name][row, column])}. "
             f"{quoted(self.tokens[query])} mixes with the weights {', '.join(weights)}."
         )
-        return f"{sentence} Your function: {self.verdict['says']}" if self.verdict else sentence
+        return f"{sentence} Your function: {verdict['says']}" if verdict else sentence
 
     def picture(self, figure: Figure) -> None:
         labels = [f"{i} {visible(token)}"[:10] for i, token in enumerate(self.tokens)]
         for axes, name in zip(figure.subplots(1, 3), ("masked", "weights", "output"), strict=True):
-            matrix = self.values[name]
+            matrix = self.found.values[name]
             shown = np.where(np.isfinite(matrix), matrix, np.nan)
             image = axes.imshow(shown, cmap="cividis", aspect="auto")
             for (i, j), value in np.ndenumerate(matrix):
@@ -206,19 +211,19 @@ class QKVStepper(Widget):
             axes.set_xticks(range(matrix.shape[1]), columns, fontsize=8)
 
 
-def _difference(came, expected: Matrix) -> tuple[tuple[int, int], str, str] | None:
-    """The first place where what came is not what was expected, and both in words; None if there is none."""
+def _difference(got, expected: Matrix) -> tuple[tuple[int, int], str, str] | None:
+    """The first place that differs, with what stands there and what was expected, in words; or None."""
     try:
-        came = np.asarray(came, dtype=float)
+        got = np.asarray(got, dtype=float)
     except (TypeError, ValueError):
         return (0, 0), "no array of numbers", f"one of shape {expected.shape}"
-    if came.shape != expected.shape:
-        return (0, 0), f"an array of shape {came.shape}", f"one of shape {expected.shape}"
-    differing = np.argwhere(~np.isclose(came, expected, rtol=CLOSE, atol=CLOSE))
+    if got.shape != expected.shape:
+        return (0, 0), f"an array of shape {got.shape}", f"one of shape {expected.shape}"
+    differing = np.argwhere(~np.isclose(got, expected, rtol=CLOSE, atol=CLOSE))
     if not len(differing):
         return None
     place = tuple(map(int, differing[0]))
-    return place, written(came[place]), written(expected[place])
+    return place, written(got[place]), written(expected[place])
 
 
 def written(number: float, digits: int = 3) -> str:

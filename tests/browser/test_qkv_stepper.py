@@ -221,7 +221,7 @@ def test_the_first_step_that_differs_is_marked_and_can_be_gone_to(opened):
     assert widget.locator("[role=tab][data-wrong]").count() == 1
     widget.get_by_role("button", name="Go to where your function differs first: scaled[0, 1]").click()
     opened.settled(widget)
-    expect(sentence(widget)).to_contain_text("at scaled[0, 1]: 1.5 came, 2.121 was expected.")
+    expect(sentence(widget)).to_contain_text("at scaled[0, 1]: got 1.5, expected 2.121.")
     expect(widget.locator(".qs-sum p").last).to_have_text("✗ your function: 1.5")
     assert widget.locator("[role=gridcell][data-wrong]").count() == 1
     assert opened.widget(0).get_by_role("button", name="Go to where").count() == 0

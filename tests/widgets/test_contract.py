@@ -142,12 +142,10 @@ SEARCH = {"width": 2, "length_penalty": 0.5}
 
 # those that keep their own state yet
 NOT_YET = {
-    "attention_explorer",
     "completion_bench",
     "gradient_horizon",
     "ngram_explorer",
     "predict",
-    "qkv_stepper",
     "quiz",
     "sampling_lab",
     "shannon_game",

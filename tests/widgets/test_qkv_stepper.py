@@ -62,8 +62,8 @@ def test_an_embedding_number_changes_all_that_follows_and_what_was_given_stays()
     changed[0, 1] = -2
     answer(widget, x=changed.tolist(), cell=["output", 3, 2])
     expected = attention_steps(changed, W_Q, W_K, W_V, np.tri(4, dtype=bool))
-    assert all(np.array_equal(widget.values[name], expected[name]) for name in MADE)
-    assert (given == X).all() and widget.shown["start"] == X.tolist()
+    assert all(np.array_equal(widget.found.values[name], expected[name]) for name in MADE)
+    assert (given == X).all() and widget.fixed["start"] == X.tolist()
 
 
 # ---- the learner's own function -------------------------------------------------------------------------
@@ -95,28 +95,28 @@ def changed(**made):
         (
             changed(scaled=lambda s: s["scores"] / 2, output=lambda s: s["v"]),
             ["scaled", 0, 1],
-            "scaled differs first, at scaled[0, 1]: 1.5 came, 2.121 was expected.",
+            "scaled differs first, at scaled[0, 1]: got 1.5, expected 2.121.",
         ),
         (
             changed(masked=lambda s: s["scaled"]),
             ["masked", 0, 1],
-            "masked differs first, at masked[0, 1]: 2.121 came, −∞ was expected.",
+            "masked differs first, at masked[0, 1]: got 2.121, expected −∞.",
         ),
         (
             changed(weights=lambda s: s["weights"] * np.nan),
             ["weights", 0, 0],
-            "weights differs first, at weights[0, 0]: NaN came, 1 was expected.",
+            "weights differs first, at weights[0, 0]: got NaN, expected 1.",
         ),
         (
             changed(output=lambda s: s["output"].T),
             ["output", 0, 0],
-            "output differs first, at output[0, 0]: an array of shape (3, 4) came, one of shape (4, 3) was "
-            "expected.",
+            "output differs first, at output[0, 0]: got an array of shape (3, 4), expected one of shape "
+            "(4, 3).",
         ),
         (
             changed(q=lambda s: "seven"),
             ["q", 0, 0],
-            "q differs first, at q[0, 0]: no array of numbers came, one of shape (4, 2) was expected.",
+            "q differs first, at q[0, 0]: got no array of numbers, expected one of shape (4, 2).",
         ),
         (lambda *a: {"score": 1}, None, f"'score' is no step. The steps are {', '.join(MADE)}."),
         (lambda *a: None, None, f"it gave no matrix. Return a dict with some of {', '.join(MADE)}."),
@@ -137,7 +137,7 @@ def test_a_function_that_changes_its_input_changes_nothing_here():
         return {"q": x @ others[0]}
 
     widget = stepper(yours=spoil)
-    assert (widget.values["x"] == X).all() and widget.shown["yours"]["at"] == ["q", 0, 0]
+    assert (widget.found.values["x"] == X).all() and widget.shown["yours"]["at"] == ["q", 0, 0]
 
 
 # ---- bad and hostile input ------------------------------------------------------------------------------
@@ -146,20 +146,20 @@ def test_a_function_that_changes_its_input_changes_nothing_here():
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"tokens": ["a", "b"]}, "the stepper shows 3 to 6 tokens; 2 came"),
-        ({"tokens": list("abcdefg")}, "the stepper shows 3 to 6 tokens; 7 came"),
-        ({"x": X[:3]}, r"a row for each of the 4 tokens and 1 to 6 columns; \(3, 3\) came"),
-        ({"x": np.zeros((4, 7))}, r"1 to 6 columns; \(4, 7\) came"),
-        ({"x": np.zeros(4)}, r"1 to 6 columns; \(4,\) came"),
+        ({"tokens": ["a", "b"]}, "the stepper shows 3 to 6 tokens; got 2"),
+        ({"tokens": list("abcdefg")}, "the stepper shows 3 to 6 tokens; got 7"),
+        ({"x": X[:3]}, r"a row for each of the 4 tokens and 1 to 6 columns; got \(3, 3\)"),
+        ({"x": np.zeros((4, 7))}, r"1 to 6 columns; got \(4, 7\)"),
+        ({"x": np.zeros(4)}, r"1 to 6 columns; got \(4,\)"),
         (
             {"W_v": np.zeros((2, 2))},
-            r"W_v has 3 rows, one for each column of x, and 1 to 4 columns; \(2, 2\)",
+            r"W_v has 3 rows, one for each column of x, and 1 to 4 columns; got \(2, 2\)",
         ),
-        ({"W_k": np.zeros((3, 5))}, r"1 to 4 columns; \(3, 5\)"),
-        ({"W_k": np.zeros((3, 3))}, r"W_q and W_k have the same shape.*; \(3, 2\) and \(3, 3\) came"),
+        ({"W_k": np.zeros((3, 5))}, r"1 to 4 columns; got \(3, 5\)"),
+        ({"W_k": np.zeros((3, 3))}, r"W_q and W_k have the same shape.*; got \(3, 2\) and \(3, 3\)"),
         ({"W_q": np.full((3, 2), np.nan)}, "W_q has a number that is not finite"),
         ({"x": np.full((4, 3), np.inf)}, "x has a number that is not finite"),
-        ({"x": X + 100}, "an embedding number lies between -10 and 10"),
+        ({"x": X + 100}, r"x\[0\]\[0\] is a number from -10 to 10; got 101"),
     ],
 )
 def test_what_can_not_be_shown_is_refused(change, message):
@@ -171,14 +171,14 @@ def test_what_can_not_be_shown_is_refused(change, message):
 @pytest.mark.parametrize(
     "request_, says",
     [
-        ({"x": [[0, 0, 11]] * 4}, "between -10 and 10"),
-        ({"x": [[0, 0, None]] * 4}, "between -10 and 10"),
-        ({"x": [[0]]}, "between -10 and 10"),
-        ({"step": 7}, "step is one of 0 to 6; 7 came"),
-        ({"step": "all"}, "step is one of 0 to 6; 'all' came"),
-        ({"cell": ["scores", 0, 4]}, r"scores[0, 4] is no cell"),
-        ({"cell": ["s", 0, 0]}, "the matrices are x, W_q, W_k, W_v, q, k, v, scores"),
-        ({"cell": ["q", -1, 0]}, "q[-1, 0] is no cell"),
+        ({"x": [[0, 0, 11]] * 4}, "x[0][2] is a number from -10 to 10; got 11"),
+        ({"x": [[0, 0, None]] * 4}, "x[0][2] is a number from -10 to 10; got None"),
+        ({"x": [[0]]}, "x is a list of 4, each a list of 3, each a number from -10 to 10; got [[0]]"),
+        ({"step": 7}, "step is a whole number from 0 to 6; got 7"),
+        ({"step": "all"}, "step is a whole number from 0 to 6; got 'all'"),
+        ({"cell": ["scores", 0, 4]}, "scores has the shape (4, 4); got the cell [0, 4]"),
+        ({"cell": ["s", 0, 0]}, "cell[0] is one of x, W_q, W_k, W_v, q, k, v, scores"),
+        ({"cell": ["q", -1, 0]}, "cell[1] is a whole number from 0 to 5; got -1"),
     ],
 )
 def test_a_request_that_can_not_be_met_is_refused_and_nothing_changes(request_, says):
