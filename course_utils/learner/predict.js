@@ -2,47 +2,44 @@
 
 const CHIPS = 100;
 const bits = (chips) => (chips === 0 ? "∞" : (0 - Math.log2(chips / CHIPS) || 0).toFixed(2)) + " bits";
-const some = (n) => `${n} chip${n === 1 ? "" : "s"}`;
+const some = (n) => plural(n, "chip");
 
-function render({ model, el }) {
-  const { question, options } = model.get("shown");
+function render(context) {
+  const view = viewOf(context, "Prediction"), { question, options } = view.fixed;
   let chips = [], placed = false, locked = false; // locked from the click on: the bet may be on its way
   const inHand = () => CHIPS - chips.reduce((sum, n) => sum + n, 0);
 
   // ---- the parts of the page --------------------------------------------------------------------
 
-  const heading = element("h4", { class: "pr-question", id: freshId(), dir: "auto" }, question);
-  const rule = element("p", { class: "cw-quiet pr-rule" },
-    "Lower an option to take chips into your hand; raise another to lay them down. On the right stands what you pay if that option comes true.");
+  const title = element("h4", { class: "cw-heading pr-question", id: freshId(), dir: "auto" }, question);
+  const rule = quiet("Lower an option to take chips into your hand; raise another to lay them down. On the right stands " +
+    "what you pay if that option comes true.");
   const sliders = options.map((option, i) => element("input", { type: "range", min: "0", max: String(CHIPS),
     step: "1", class: "pr-slider", "aria-label": option, oninput: () => lay(i, sliders[i].valueAsNumber) }));
-  const step = (i, by, text) => element("button", { type: "button", class: "pr-step", tabindex: "-1",
-    "aria-label": `${by > 0 ? "one chip more on" : "one chip less on"} ${options[i]}`,
-    onclick: () => lay(i, chips[i] + by) }, text);
+  const step = (i, by, text) => button(text, () => lay(i, chips[i] + by), { class: "pr-step", tabindex: "-1",
+    "aria-label": `${by > 0 ? "one chip more on" : "one chip less on"} ${options[i]}` });
   const counts = options.map(() => element("span", { class: "pr-count" }));
   const costs = options.map(() => element("span", { class: "pr-cost cw-quiet" }));
   const names = options.map((option) => element("span", { class: "pr-name", dir: "auto" }, option));
   const rows = options.map((_, i) => element("div", { class: "pr-row" },
     names[i], step(i, -1, "−"), sliders[i], step(i, 1, "+"), counts[i], costs[i]));
-  const takeBack = element("button", { type: "button", onclick: () => spread(options.map(() => 0)) }, "Take all back");
-  const evenly = element("button", { type: "button", onclick: () => {
+  const takeBack = button("Take all back", () => spread(options.map(() => 0)));
+  const evenly = button("Spread the rest evenly", () => {
     const each = Math.floor(inHand() / options.length), left = inHand() % options.length;
     spread(chips.map((n, i) => n + each + (i < left ? 1 : 0)));
-  } }, "Spread the rest evenly");
-  const place = element("button", { type: "button", class: "pr-place", onclick: bet });
+  });
+  const place = button("", bet, { class: "pr-place cw-main" });
   const hand = element("span", { class: "pr-hand" });
 
-  const body = element("div", { role: "group", "aria-labelledby": heading.id },
-    heading, rule, element("div", { class: "pr-rows" }, ...rows),
-    element("div", { class: "pr-foot" }, place, hand, takeBack, evenly));
-  const view = frame({ model, el, label: "Prediction", body, draw, tables });
+  const body = element("div", { class: "cw-body", role: "group", "aria-labelledby": title.id },
+    title, rule, element("div", {}, ...rows), line(place, hand, takeBack, evenly));
 
   // ---- moving chips -----------------------------------------------------------------------------
 
   function lay(i, wanted) {
     if (locked) return;
     const most = chips[i] + inHand();
-    chips[i] = Math.min(Math.max(Math.round(wanted), 0), most);
+    chips[i] = clamp(Math.round(wanted), 0, most);
     drawChips();
     sayHand(wanted > most ? "No chip is left in your hand: lower another option first." : "");
   }
@@ -64,12 +61,13 @@ function render({ model, el }) {
     if (inHand()) return sayHand(`${some(inHand())} still in your hand: lay them down before you bet.`);
     locked = true;
     drawChips();
-    view.ask({ chips });
+    view.send({ chips });
   }
 
   // ---- drawing ----------------------------------------------------------------------------------
 
-  function draw(shown) {
+  function draw() {
+    const { shown } = view;
     // another view's answer, or a settlement, must not move the chips of an open bet
     if (shown.placed || !chips.length) chips = [...shown.chips];
     placed = locked = shown.placed;
@@ -91,19 +89,18 @@ function render({ model, el }) {
     hand.textContent = locked ? "" : `In your hand: ${some(inHand())}`;
     hand.classList.toggle("pr-some", inHand() > 0);
     place.textContent = placed ? "Bet placed, locked" : "Place the bet";
-    place.setAttribute("aria-disabled", String(locked || inHand() > 0));
+    setIdle(place, locked || inHand() > 0);
     for (const node of [rule, takeBack, evenly]) node.hidden = locked;
-    for (const button of body.querySelectorAll(".pr-step")) button.hidden = locked;
+    for (const one of body.querySelectorAll(".pr-step")) one.hidden = locked;
   }
 
-  function tables(shown) {
-    return [{ caption: shown.question, head: ["Option", "Chips", "Bits if it comes true", ""],
+  function tables() {
+    return [{ caption: question, head: ["Option", "Chips", "Bits if it comes true", ""],
       rows: options.map((option, i) =>
-        [option, String(chips[i]), bits(chips[i]), i === shown.result ? "came true" : ""]) }];
+        [option, String(chips[i]), bits(chips[i]), i === view.shown.result ? "came true" : ""]) }];
   }
 
-  view.update();
-  return view.close;
+  return view.start({ body: [body], draw, tables });
 }
 
 export default { render };

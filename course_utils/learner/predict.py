@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from course_utils.learner import progress
 from course_utils.learner.progress import CHIPS, NO_BET, Snapshot
 from course_utils.widgets.base import Widget
+from course_utils.widgets.state import List, Whole, complete
 from course_utils.widgets.words import plural, visible
 
 HALF_A_CHIP = 0.5  # what 0 chips count as in an average, which infinitely many bits would end for ever
@@ -91,15 +92,16 @@ def predict(id: str, question: str, options: list[str]) -> "Predict":
 class Predict(Widget):
     """The chips of one prediction: open, then placed and locked, then settled. See `predict`."""
 
+    hears_events = True
+
     def __init__(self, id: str, question: str, options: list[str]):
-        super().__init__()
         if not 2 <= len(set(options)) == len(options) <= CHIPS:
             raise ValueError(
                 f"a prediction needs 2 to {CHIPS} options, no two of them alike; got {list(options)}"
             )
         self.id, self.question, self.options = id, visible(question), list(map(visible, options))
         self._snapshot = progress.current().read()
-        self.show()
+        super().__init__()
 
     # ---- what happens to it --------------------------------------------------------------------
 
@@ -130,26 +132,23 @@ class Predict(Widget):
     # ---- what base.Widget asks for -------------------------------------------------------------
 
     def handle(self, request: dict) -> None:
-        chips = request["chips"]
-        if len(chips) != len(self.options) or not all(type(n) is int and n >= 0 for n in chips):
-            raise ValueError(
-                f"give one whole number of chips, 0 or more, for each of "
-                f"{', '.join(map(_name, self.options))}; got {chips}"
-            )
+        spread = List(Whole(0, CHIPS), len(self.options), exactly=True)
+        chips = complete({"chips": spread}, request)[0]["chips"]
         if sum(chips) != CHIPS:
             raise ValueError(f"a bet is of {CHIPS} chips, no more, no fewer; got {sum(chips)}")
         with progress.current().change() as change:
             change.place(self.id, self.question, dict(zip(self.options, chips, strict=True)))
         self._snapshot = change
 
-    def show(self, request_id: str = "", problem: str = "") -> None:
-        super().show(request_id, problem or self._snapshot.problem)
+    def problem(self) -> str:
+        return self._snapshot.problem
+
+    def constants(self) -> dict:
+        return {"question": self.question, "options": self.options}
 
     def view(self) -> dict:
         bet = self._bet
         return {
-            "question": self.question,
-            "options": self.options,
             "chips": [bet["chips"][option] for option in self.options]
             if self._placed
             else uniform(len(self.options)),
@@ -172,14 +171,14 @@ class Predict(Widget):
     def picture(self, figure: Figure) -> None:
         view = self.view()
         axes = figure.add_subplot()
-        bars = axes.barh(view["options"], view["chips"], color="#0072B2")
+        bars = axes.barh(self.options, view["chips"], color="#0072B2")
         if view["result"] >= 0:
             bars[view["result"]].set(facecolor="#E69F00", hatch="//", label="came true")
             axes.legend(frameon=False)
         axes.bar_label(bars, padding=3)
         axes.invert_yaxis()
         axes.set(xlim=(0, CHIPS), xlabel="chips" if view["placed"] else "chips (no bet placed yet)")
-        axes.set_title(view["question"], loc="left", fontsize=10, wrap=True)
+        axes.set_title(self.question, loc="left", fontsize=10, wrap=True)
         axes.spines[["top", "right"]].set_visible(False)
 
     # ---- inside --------------------------------------------------------------------------------

@@ -14,10 +14,11 @@ function jump(model, anchor, { file, cell }) {
   resolver.resolveUrl(file).then((path) => linkHandler.handleLink(anchor, path, `#cell-id=${cell}`));
 }
 
-function render({ model, el }) {
-  const start = model.get("shown");
+function render(context) {
+  const { title, note, questions } = context.model.get("fixed");
+  const view = viewOf(context, title);
 
-  const cards = start.questions.map((question, number) => {
+  const cards = questions.map((question, number) => {
     const name = freshId();
     const inputs = question.choices.map((_, i) => element("input", { type: "radio", name, value: String(i) }));
     const marks = inputs.map(() => element("span", { class: "qz-mark" }));
@@ -25,25 +26,21 @@ function render({ model, el }) {
     const rows = inputs.map((input, i) => element("div", { class: "qz-row" },
       element("label", { class: "qz-choice" }, input, element("span", {}, ...withCode(question.choices[i])), marks[i]),
       whys[i]));
-    const button = element("button", { type: "button", onclick: () => {
+    const answer = button("Answer", () => {
       const choice = inputs.findIndex((input) => input.checked);
       if (choice < 0) said.textContent = "Choose one first.";
-      else view.ask({ question: number, choice });
-    } }, "Answer");
+      else view.send({ question: number, choice });
+    });
     const said = element("p", { class: "qz-said", role: "status", "aria-live": "polite", tabindex: "-1" });
     const again = element("p", { class: "qz-again" });
-    return { inputs, marks, whys, rows, button, said, again, node: element("fieldset", { class: "qz-card" },
+    return { inputs, marks, whys, rows, answer, said, again, node: element("fieldset", { class: "qz-card" },
       element("legend", {}, `${number + 1}. `, ...withCode(question.ask)), ...rows,
-      element("div", { class: "qz-foot" }, button, said), again) };
+      line(answer, said), again) };
   });
 
-  const note = element("p", { class: "cw-quiet" }, start.note);
-  const body = element("div", {}, element("h4", { class: "qz-title" }, start.title), ...cards.map((c) => c.node), note);
-  const view = frame({ model, el, label: start.title, body, draw, tables });
-
-  function draw(shown) {
-    shown.questions.forEach((question, number) => {
-      const { inputs, marks, whys, rows, button, said, again } = cards[number];
+  function draw() {
+    view.shown.questions.forEach((question, number) => {
+      const { inputs, marks, whys, rows, answer, said, again } = cards[number];
       inputs.forEach((input, i) => {
         const mark = question.marks[i];
         rows[i].dataset.mark = mark;
@@ -53,8 +50,8 @@ function render({ model, el }) {
         input.disabled = question.solved;
         if (mark === "right") input.checked = true;
       });
-      const focused = button === button.getRootNode().activeElement;
-      button.hidden = question.solved;
+      const focused = answer === answer.getRootNode().activeElement;
+      answer.hidden = question.solved;
       if (focused && question.solved) said.focus(); // or the keyboard would be back at the page's top
       const wrong = question.marks.filter((mark) => mark === "wrong").length;
       const news = question.solved ? "Right. Under each choice stands why." :
@@ -63,20 +60,19 @@ function render({ model, el }) {
       again.hidden = !question.again;
       if (question.again && !again.hasChildNodes()) {
         const anchor = element("a", {}, question.again.text);
-        jump(model, anchor, question.again);
+        jump(view.model, anchor, question.again);
         again.append("Look again: ", anchor);
       }
     });
   }
 
-  function tables(shown) {
-    return [{ caption: shown.title, head: ["Question", "Choice", "Answered", "Why"],
-      rows: shown.questions.flatMap((question) => question.choices.map((choice, i) =>
-        [withCode(question.ask), withCode(choice), question.marks[i], withCode(question.whys[i])])) }];
+  function tables() {
+    return [{ caption: title, head: ["Question", "Choice", "Answered", "Why"],
+      rows: view.shown.questions.flatMap(({ marks, whys }, number) => questions[number].choices.map((choice, i) =>
+        [withCode(questions[number].ask), withCode(choice), marks[i], withCode(whys[i])])) }];
   }
 
-  view.update();
-  return view.close;
+  return view.start({ body: [heading(title), ...cards.map(({ node }) => node), ...(note ? [quiet(note)] : [])], draw, tables });
 }
 
 export default { render };

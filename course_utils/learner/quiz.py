@@ -11,6 +11,7 @@ from course_utils.learner import chapters, checks, progress
 from course_utils.learner.progress import Snapshot
 from course_utils.learner.quizzes import Question, all_questions, questions
 from course_utils.widgets.base import Widget
+from course_utils.widgets.state import After, Whole, complete
 
 LOOKED_BACK = (1, 2, 5)  # chapters back: spaced out, as what is recalled after a longer time lasts longer
 
@@ -55,10 +56,11 @@ def _most_needed(chapter: str, snapshot: Snapshot) -> list[Question]:
 class Quiz(Widget):
     """Some questions, each kept in the learner's progress under its key. See `quiz` and `recall`."""
 
+    hears_events = True
+
     def __init__(self, title: str, asked: dict[str, Question], snapshot: Snapshot, note: str = ""):
-        super().__init__()
         self.title, self.asked, self._snapshot, self.note = title, asked, snapshot, note
-        self.show()
+        super().__init__()
 
     def answer(self, number: int, choice: int) -> None:
         """Answer question `number` with one of its choices, both counted from 0.
@@ -71,27 +73,28 @@ class Quiz(Widget):
     # ---- what base.Widget asks for -------------------------------------------------------------
 
     def handle(self, request: dict) -> None:
-        number, choice = request["question"], request["choice"]
-        if not 0 <= number < len(self.asked):
-            raise ValueError(f"there are questions 0 to {len(self.asked) - 1}; got {number}")
-        key, question = list(self.asked.items())[number]
-        if not 0 <= choice < len(question.choices):
-            raise ValueError(f"there are choices 0 to {len(question.choices) - 1}; got {choice}")
-        chosen = question.choices[choice]
+        asked = list(self.asked.items())
+        last_choice = After("question", lambda number: Whole(0, len(asked[number][1].choices) - 1))
+        answer, _ = complete({"question": Whole(0, len(asked) - 1), "choice": last_choice}, request)
+        key, question = asked[answer["question"]]
+        chosen = question.choices[answer["choice"]]
         with progress.current().change() as change:
             if question.right not in change.answer(key)["choices"]:
                 change.record_answer(key, chosen.text, chosen.right)
         self._snapshot = change
 
-    def show(self, request_id: str = "", problem: str = "") -> None:
-        super().show(request_id, problem or self._snapshot.problem)
+    def problem(self) -> str:
+        return self._snapshot.problem
+
+    def constants(self) -> dict:
+        questions = [
+            {"ask": question.ask, "choices": [choice.text for choice in question.choices]}
+            for question in self.asked.values()
+        ]
+        return {"title": self.title, "note": self.note, "questions": questions}
 
     def view(self) -> dict:
-        return {
-            "title": self.title,
-            "note": self.note,
-            "questions": [self._seen(q, self._snapshot.answer(key)) for key, q in self.asked.items()],
-        }
+        return {"questions": [self._seen(q, self._snapshot.answer(key)) for key, q in self.asked.items()]}
 
     def _seen(self, question: Question, answer: dict) -> dict:
         """What the page may know of a question: of the key no more than was answered."""
@@ -100,8 +103,6 @@ class Quiz(Widget):
         marks = ["" if c.text not in tried else "right" if c.right else "wrong" for c in question.choices]
         missed = any(marks) and tried[0] != question.right
         return {
-            "ask": question.ask,
-            "choices": [choice.text for choice in question.choices],
             "marks": marks,
             "whys": [c.why if c.text in tried or solved else "" for c in question.choices],
             "solved": solved,

@@ -3,42 +3,37 @@
 const AXIS = 6; // bits at the right end of the chart
 const LETTER = /\p{L}/u;
 
-function render({ model, el }) {
-  let shown = model.get("shown");
+function render(context) {
+  const view = viewOf(context, "Shannon’s game");
+  let { shown } = view;
   let play = null; // { key, text, ranks, wrong, shown } of the passage on the page
   let waiting = false; // for the next passage, or for the other text
 
   // ---- the parts of the page --------------------------------------------------------------------
 
   const group = freshId();
-  const texts = shown.texts.map((name) => element("input", { type: "radio", name: group, value: name,
+  const texts = view.fixed.texts.map((name) => element("input", { type: "radio", name: group, value: name,
     onchange: () => go(name, "One moment: the first time, the models must count this text.") }));
-  const heading = element("h4", { class: "sg-heading" });
-  const context = element("span", { class: "sg-context" });
+  const place = heading();
+  const given = element("span", { class: "sg-context" });
   const cells = element("span", {});
   const input = element("input", { class: "sg-input", type: "text", autocomplete: "off", autocapitalize: "off",
     autocorrect: "off", spellcheck: "false", placeholder: "?" });
   const page = element("div", { class: "sg-page", dir: "ltr", onclick: () => input.focus() },
-    context, cells, input);
+    given, cells, input);
   const says = element("p", { class: "sg-says", role: "status", "aria-live": "polite" });
   const keys = element("div", { class: "sg-keys", role: "group", "aria-label": "Characters to choose from" });
-  const showMe = element("button", { type: "button", onclick: giveUp }, "Show me");
-  const known = element("button", { type: "button", onclick: discard }, "I know this one");
-  const next = element("button", { type: "button", class: "sg-next", onclick: () => waiting || go("next") }, "Next passage");
-  const notice = element("p", { class: "cw-quiet", role: "status" });
-  const chart = element("div", { class: "sg-chart" });
-  const caption = element("p", { class: "sg-caption cw-quiet" });
+  const showMe = button("Show me", giveUp), known = button("I know this one", discard);
+  const next = button("Next passage", () => waiting || go("next"), { class: "cw-main" });
+  const chart = element("div");
+  const caption = quiet();
 
   const choice = element("fieldset", { class: "sg-texts" }, element("legend", {}, "You and the models play"),
     ...texts.map((radio) => element("label", {}, radio, ` ${radio.value}`)));
-  const body = element("div", { class: "sg" }, choice, heading, page, says, keys,
-    element("div", { class: "sg-buttons" }, next, showMe, known,
-      element("span", { class: "cw-quiet" }, "Show me: the commonest characters are tried for you, and each counts. " +
-        "I know this one: its guesses don’t count.")),
-    notice,
-    element("h4", { class: "sg-heading" }, "Bits a character, you beside the models"), chart, caption);
-
-  const view = frame({ model, el, label: "Shannon’s game", body, draw, tables });
+  const body = [choice, element("div", {}, place, page, says, keys),
+    line(next, showMe, known, quiet("Show me: the commonest characters are tried for you, and each counts. " +
+      "I know this one: its guesses don’t count.")), view.notice,
+    element("div", {}, heading("Bits a character, you beside the models"), chart, caption)];
 
   // ---- playing ----------------------------------------------------------------------------------
 
@@ -50,7 +45,7 @@ function render({ model, el }) {
 
   /** Python has nothing to decide about a guess: it is told how far the play has come. */
   function tell(more = {}) {
-    view.ask({ text: shown.text, passage: play?.key ?? "", ranks: play?.ranks ?? [], wrong: play?.wrong ?? "",
+    view.send({ text: shown.text, passage: play?.key ?? "", ranks: play?.ranks ?? [], wrong: play?.wrong ?? "",
       shown: play?.shown ?? 0, known: false, go: "", ...more });
   }
 
@@ -147,18 +142,16 @@ function render({ model, el }) {
 
   // ---- drawing ----------------------------------------------------------------------------------
 
-  function draw(now) {
-    shown = now;
-    const passage = shown.passage;
+  function draw({ isLast }) {
+    ({ shown } = view);
+    const { passage } = shown;
     // The page may be ahead of Python, never behind; another view or game may be ahead of the page.
     if (!play || play.key !== passage?.key || play.text !== shown.text || shown.ranks.length > play.ranks.length) {
       play = { key: passage?.key, text: shown.text, ranks: [...shown.ranks], wrong: shown.wrong, shown: shown.shownHere };
-      context.replaceChildren(...lines(passage?.context ?? ""));
+      given.replaceChildren(...lines(passage?.context ?? ""));
     }
-    if (view.root.dataset.state === "idle") waiting = choice.disabled = false;
+    if (isLast) waiting = choice.disabled = false;
     texts.forEach((radio) => { radio.checked = radio.value === shown.text; });
-    notice.textContent = shown.notice;
-    notice.hidden = !shown.notice;
     redraw();
   }
 
@@ -168,7 +161,7 @@ function render({ model, el }) {
 
   function redraw() {
     const letters = hidden();
-    heading.textContent = shown.passage
+    place.textContent = shown.passage
       ? `${shown.passage.place}: ${play.ranks.length} of ${letters.length} characters guessed`
       : "All passages are played: there is no other text that you have not seen.";
     cells.replaceChildren(...play.ranks.flatMap((rank, i) => [
@@ -202,15 +195,14 @@ function render({ model, el }) {
 
   /** Bits of each model for all characters guessed, those of this page included. */
   function modelBits() {
-    const { buffer, byteOffset, byteLength } = shown.bits;
-    const bits = new Float32Array(buffer.slice(byteOffset, byteOffset + byteLength));
+    const bits = floatsOf(shown.bits);
     const n = shown.before.n + play.ranks.length, width = hidden().length;
     return shown.models.map((_, i) => n && (shown.before.sums[i] +
       bits.slice(i * width, i * width + play.ranks.length).reduce((sum, b) => sum + b, 0)) / n);
   }
 
   const guessed = () => shown.before.n + play.ranks.length;
-  const place = (bits) => `${(100 * Math.min(bits, AXIS)) / AXIS}%`;
+  const across = (bits) => `${(100 * Math.min(bits, AXIS)) / AXIS}%`;
 
   function drawChart() {
     const n = guessed();
@@ -218,48 +210,47 @@ function render({ model, el }) {
       element("span", { class: "sg-name" }, name), element("span", { class: "sg-track" }, ...marks),
       element("span", { class: "sg-value" }, value));
     const models = modelBits().map((bits, i) => row(shown.models[i], n ? bits.toFixed(2) : "–",
-      ...(n ? [element("i", { class: "sg-model", style: `left: ${place(bits)}` })] : [])));
+      ...(n ? [element("i", { class: "sg-model", style: `left: ${across(bits)}` })] : [])));
     chart.replaceChildren(...models, you(n, row),
       element("div", { class: "sg-row sg-axis", "aria-hidden": "true" }, element("span", {}),
-        element("span", { class: "sg-track" }, ...[...Array(AXIS + 1).keys()].map((bits) =>
-          element("span", { style: `left: ${place(bits)}` }, bits === AXIS ? `${bits} bits` : String(bits)))), element("span", {})));
+        element("span", { class: "sg-track" }, ...range(AXIS + 1).map((bits) =>
+          element("span", { style: `left: ${across(bits)}` }, bits === AXIS ? `${bits} bits` : String(bits)))), element("span", {})));
     caption.textContent = shown.human ? `You: Shannon’s lower to upper bound from ${shown.human.n} guessed characters; ` +
       "the thin line is where chance may have moved them (bootstrap, 95\u00a0%). The upper bound contains " +
       `+${shown.human.added.toFixed(2)} bits for the small sample (Miller and Madow). ` + (shown.human.pooled
         ? `${shown.human.pooled} ranks were averaged with neighbours, so that no later guess is right more often than an earlier one.`
         : "No rank had to be averaged: no later guess was right more often than an earlier one.")
       : "You and the models are measured on the same characters. From few guesses the upper bound comes out too " +
-        `low: yours is shown from ${shown.enough} on.`;
+        `low: yours is shown from ${view.fixed.enough} on.`;
   }
 
   function you(n, row) {
     const human = shown.human;
     if (!human) {
-      return row("you", "", element("span", { class: "sg-few", style: `width: ${(100 * n) / shown.enough}%` }),
-        element("b", { class: "sg-too-few" }, `too few: ${n} of ${shown.enough}`));
+      return row("you", "", element("span", { class: "sg-few", style: `width: ${(100 * n) / view.fixed.enough}%` }),
+        element("b", { class: "sg-too-few" }, `too few: ${n} of ${view.fixed.enough}`));
     }
     const [lower, upper] = human.bounds, [[low], [, high]] = human.interval;
     const bar = (name, from, to) => element("i", { class: name,
-      style: `left: ${place(from)}; width: calc(${place(to)} - ${place(from)})` });
+      style: `left: ${across(from)}; width: calc(${across(to)} - ${across(from)})` });
     return row("you", `${lower.toFixed(2)} to ${upper.toFixed(2)}`, bar("sg-interval", low, high), bar("sg-bounds", lower, upper));
   }
 
-  function tables(now) {
-    const n = guessed(), { human } = now;
+  function tables() {
+    const n = guessed(), { human, models, counts } = shown;
     const bounds = human ? [["you, lower bound", human.bounds[0], human.interval[0]],
       ["you, upper bound", human.bounds[1], human.interval[1]]].map(([name, value, [low, high]]) =>
       [name, value.toFixed(2), `${low.toFixed(2)} to ${high.toFixed(2)}`])
-      : [["you", `too few: ${n} of ${now.enough}`, "–"]];
+      : [["you", `too few: ${n} of ${view.fixed.enough}`, "–"]];
     return [
       { caption: `Bits a character on the same ${n} characters`, head: ["Player", "Bits", "95 % interval"],
-        rows: [...modelBits().map((bits, i) => [now.models[i], n ? bits.toFixed(2) : "–", "–"]), ...bounds] },
+        rows: [...modelBits().map((bits, i) => [models[i], n ? bits.toFixed(2) : "–", "–"]), ...bounds] },
       { caption: "Guesses until a character was right", head: ["Guesses", "Characters"],
-        rows: now.counts.flatMap((count, i) => (count ? [[String(i + 1), String(count)]] : [])) },
+        rows: counts.flatMap((count, i) => (count ? [[String(i + 1), String(count)]] : [])) },
     ];
   }
 
-  view.update();
-  return () => view.close();
+  return view.start({ body, draw, tables });
 }
 
 export default { render };

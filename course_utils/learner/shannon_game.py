@@ -20,6 +20,8 @@ from course_utils.measuring.entropy import (
 )
 from course_utils.ngrams import NGramModel
 from course_utils.widgets.base import Widget
+from course_utils.widgets.state import Choice, Flag, List, Whole, complete
+from course_utils.widgets.state import Text as Typed
 from course_utils.widgets.words import plural
 
 ENOUGH = 100  # guessed characters; with fewer, chance alone puts bounds below the truth
@@ -98,8 +100,9 @@ class ShannonGame(Widget):
     passage out of the statistics. Raises ValueError without a text, and for models' bits of another shape.
     """
 
+    hears_events = True
+
     def __init__(self, texts: dict[str, Text], file: ProgressFile | None = None, seed: int = 1):
-        super().__init__()
         if not texts:
             raise ValueError("the game needs {name: Text}, at least one text; got none")
         self._texts, self._file, self._seed, self._bits = texts, file or progress.current(), seed, {}
@@ -110,27 +113,46 @@ class ShannonGame(Widget):
         left_out = f"Left out of the progress file: {plural(unread, 'passage')} cut short or edited."
         self.notice = f"{snapshot.problem} {left_out * bool(unread)}".strip()
         self._choose_passage()
-        self.show()
+        self._evaluate()
+        super().__init__()
 
     # ---- the play ------------------------------------------------------------------------------
 
     def handle(self, request: dict) -> None:
         """text, passage: what is played; ranks, wrong, shown, known: how far; go: "next" or a text, or ""."""
-        name, go = request["text"], request["go"]
-        passage = self._texts[name].passage(request["passage"]) if name in self._texts else None
-        if passage:
-            guesses = " ".join(map(str, request["ranks"]))
-            record = Record.from_json({**request, "guesses": guesses}, passage, self._texts[name].alphabet)
-            if record is None:
-                raise ValueError(f"{request} is no game on “{passage.context[:20]}…”: run this cell again")
-            if record != Record():
-                with self._file.change() as change:
-                    self._keep(change, name, passage.key, record)
-                self.notice = change.problem
-        if go in self._texts:
-            self.text = go
-        if go:
-            self._choose_passage()
+        specs = {
+            "text": Choice(self._texts),
+            "passage": Typed(1000),
+            "ranks": List(Whole(0, 1000), 1000),
+            "wrong": Typed(1000),
+            "shown": Whole(0, 1000),
+            "known": Flag(),
+            "go": Choice(["", "next", *self._texts]),
+        }
+        played, _ = complete(specs, request)
+        before = self.text, self.passage, self._result
+        try:
+            if played["passage"]:
+                self._note(played, self._texts[played["text"]])
+            if played["go"] in self._texts:
+                self.text = played["go"]
+            if played["go"]:
+                self._choose_passage()
+            self._evaluate()
+        except Exception:
+            self.text, self.passage, self._result = before
+            raise
+
+    def _note(self, played: dict, text: Text) -> None:
+        """Keep what was played of a passage, if it is one and was begun."""
+        passage, guesses = text.passage(played["passage"]), " ".join(map(str, played["ranks"]))
+        record = passage and Record.from_json({**played, "guesses": guesses}, passage, text.alphabet)
+        if record is None:
+            raise ValueError("The page holds another game than the kernel: run this cell again.")
+        if record != Record():
+            with self._file.change() as change:
+                self._keep(change, played["text"], passage.key, record)
+            self.notice = change.problem
 
     def _keep(self, change: Change, name: str, key: str, record: Record) -> None:
         """Another game on the same file may have come further in this passage: the furthest stays."""
@@ -221,9 +243,17 @@ class ShannonGame(Widget):
 
     # ---- what is seen --------------------------------------------------------------------------
 
-    def show(self, *answers) -> None:
-        self._result = self.result()  # the bootstrap runs once for the view and the sentence
-        super().show(*answers)
+    def _evaluate(self) -> None:
+        """The bootstrap runs once for the view and the sentence, and the models before either is drawn."""
+        self._result = self.result()
+        if self.passage:
+            self._model_bits(self.passage)
+
+    def notices(self) -> list[str]:
+        return [self.notice] * bool(self.notice)
+
+    def constants(self) -> dict:
+        return {"texts": list(self._texts), "enough": ENOUGH}
 
     def view(self) -> dict:
         text, result, passage = self._texts[self.text], self._result, self.passage
@@ -231,10 +261,8 @@ class ShannonGame(Widget):
         ranks = self._ranks()
         counts = rank_counts(ranks) if ranks else np.zeros(0)
         return {
-            "texts": list(self._texts),
             "text": self.text,
             "alphabet": text.alphabet,
-            "enough": ENOUGH,
             "passage": {
                 "key": passage.key,
                 "place": passage.place,
@@ -259,7 +287,6 @@ class ShannonGame(Widget):
             if result.bounds
             else None,
             "counts": counts.astype(int).tolist(),
-            "notice": self.notice,
         }
 
     def describe(self) -> str:

@@ -54,6 +54,7 @@ class Widget(anywidget.AnyWidget):
     """
 
     scripts: tuple[str, ...] = ()
+    hears_events = False
 
     fixed = traitlets.Dict().tag(sync=True)
     shown = traitlets.Dict().tag(sync=True)
@@ -72,7 +73,8 @@ class Widget(anywidget.AnyWidget):
 
     def __init__(self, **specs: Spec | After):
         self._specs, self.found = specs, None
-        if type(self).handle is not Widget.handle and not isinstance(next(iter(specs.values()), None), Spec):
+        own = type(self).handle is not Widget.handle and not self.hears_events
+        if own and not isinstance(next(iter(specs.values()), None), Spec):
             # keeps its own state yet, and shows it itself
             self.state, self._text_notices = {}, {}
             super().__init__(fixed={"specs": {}}, **specs)
@@ -105,6 +107,10 @@ class Widget(anywidget.AnyWidget):
         """What else the learner should know of what was asked, in sentences."""
         return []
 
+    def problem(self) -> str:
+        """What is wrong, in a sentence, whatever is asked."""
+        return ""
+
     def describe(self) -> str:
         """One sentence that says with numbers what the widget shows."""
         raise NotImplementedError
@@ -118,7 +124,8 @@ class Widget(anywidget.AnyWidget):
     def handle(self, request: dict) -> None:
         """Change the state as asked; what the request does not name stays.
 
-        Raises ValueError for what is not allowed, and then nothing has changed.
+        Raises ValueError for what is not allowed, and then nothing has changed. A widget that hears of
+        events, such as a bet that is placed, writes its own and reads the request by `state.complete`.
         """
         state, notices = merged(self._specs, self.state, request)
         found = self.compute(state)
@@ -136,7 +143,7 @@ class Widget(anywidget.AnyWidget):
             **self.view(),
             "sentence": self.describe(),
             "answers": request_id,
-            "problem": problem,
+            "problem": problem or self.problem(),
         }
 
     def _answer(self, _widget, request: dict, _buffers) -> None:

@@ -136,7 +136,7 @@ def test_an_answer_whose_choice_was_reworded_since_counts_as_none():
 
 @pytest.mark.parametrize(("number", "choice"), [(5, 0), (-1, 0), (0, 4), (0, -1)])
 def test_what_is_not_there_is_refused(number, choice):
-    with pytest.raises(ValueError, match=r"there are (questions|choices) 0 to [34]; got "):
+    with pytest.raises(ValueError, match=r"(question|choice) is a whole number from 0 to [34]; got "):
         quiz("0").answer(number, choice)
 
 

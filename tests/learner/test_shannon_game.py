@@ -53,7 +53,7 @@ def game():
 
 def play(game, ranks, **more):
     """What the page sends after the guesses `ranks` on the passage that is shown."""
-    request = {"text": game.text, "passage": game.passage and game.passage.key, "ranks": ranks}
+    request = {"text": game.text, "passage": game.passage.key if game.passage else "", "ranks": ranks}
     request |= {"wrong": "", "shown": 0, "known": False, "go": "", "id": "me/1"} | more
     game._answer(game, request, [])
     return game.shown
