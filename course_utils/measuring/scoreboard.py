@@ -13,11 +13,10 @@ from dataclasses import asdict, dataclass
 from importlib import resources
 
 from matplotlib.figure import Figure
-from matplotlib.text import Text
-from matplotlib.transforms import Bbox
 
 from course_utils.data.corpora import Corpus
 from course_utils.files import write_atomic
+from course_utils.measuring.labels import label
 from course_utils.measuring.plots import Chart
 
 RECORDED = resources.files("course_utils.measuring") / "scoreboard.json"
@@ -28,6 +27,12 @@ STYLES = {
     "recurrent": ("#009E73", "^"),
     "transformer": ("#CC79A7", "D"),
     "instruct, 4 bits": ("#D55E00", "*"),
+}
+AGAINST = {
+    "context_bytes": "context the model looks at (bytes)",
+    "train_seconds": "seconds of training",
+    "train_bytes": "bytes of text read in training",
+    "parameters": "stored numbers (n-gram entries, weights)",
 }
 
 
@@ -60,13 +65,13 @@ class Point:
 
     def __post_init__(self):
         if self.has_read_test not in ("no", "probably"):
-            raise ValueError(f"has_read_test is 'no' or 'probably'; {self.has_read_test!r} came")
+            raise ValueError(f"has_read_test must be 'no' or 'probably'; got {self.has_read_test!r}")
         if self.how not in ("live", "recorded"):
-            raise ValueError(f"how is 'live' or 'recorded'; {self.how!r} came")
+            raise ValueError(f"how must be 'live' or 'recorded'; got {self.how!r}")
         if not self.bits_per_byte > 0:
-            raise ValueError(f"bits_per_byte is above 0; {self.bits_per_byte} came")
+            raise ValueError(f"bits_per_byte must be above 0; got {self.bits_per_byte}")
         if self.family not in STYLES:
-            raise ValueError(f"family is one of {', '.join(STYLES)}; {self.family!r} came")
+            raise ValueError(f"family must be one of {', '.join(STYLES)}; got {self.family!r}")
 
 
 def recorded() -> tuple[list[Point], dict[str, float]]:
@@ -120,14 +125,8 @@ def chart(
     What is known within bounds only, as a person's entropy is, comes as `intervals` and is drawn as a band.
     """
     intervals = intervals or {}
-    labels = {
-        "context_bytes": "context the model looks at (bytes)",
-        "train_seconds": "seconds of training",
-        "train_bytes": "bytes of text read in training",
-        "parameters": "stored numbers (n-gram entries, weights)",
-    }
-    if against not in labels:
-        raise ValueError(f"against is one of {', '.join(labels)}; {against!r} came")
+    if against not in AGAINST:
+        raise ValueError(f"against must be one of {', '.join(AGAINST)}; got {against!r}")
     figure = Figure(figsize=(8.5, 4.8), layout="constrained")
     axes, marks = figure.add_subplot(), []
     for family, (colour, marker) in STYLES.items():
@@ -136,23 +135,22 @@ def chart(
                 continue
             face = colour if point.has_read_test == "no" else "none"
             axes.plot(x, point.bits_per_byte, marker, color=colour, markerfacecolor=face)
-            marks.append((point.name, (x, point.bits_per_byte)))
-    for i, (name, bits) in enumerate(lines.items()):
+            marks.append((point.name, x, point.bits_per_byte))
+    for bits in lines.values():
         axes.axhline(bits, color="0.6", linestyle=":", linewidth=1)
-        at = axes.get_yaxis_transform()
-        axes.text(0.01 + 0.06 * i, bits, name, transform=at, va="bottom", fontsize=8)
-    for name, (low, high) in intervals.items():
+    for low, high in intervals.values():
         axes.axhspan(low, high, facecolor="none", edgecolor="0.4", hatch="///", linewidth=0.5)
-        axes.text(0.01, high, name, transform=axes.get_yaxis_transform(), va="bottom", fontsize=8)
     if against == "context_bytes":  # a 1-gram looks at 0 bytes, for which a log scale has no place
-        axes.set_xscale("symlog", linthresh=1)
-        axes.set_xlim(-0.5, 2 * max((x for _, (x, _) in marks), default=1))
+        axes.set_xscale("symlog", linthresh=1, linscale=0.4)
+        axes.set_xlim(-0.5, 2 * max((x for _, x, _ in marks), default=1))
+        axes.xaxis.set_major_formatter("{x:,.0f}")
     else:
         axes.set_xscale("log")
-    axes.set(xlabel=labels[against], ylabel="bits per byte (lower is better)")
+    axes.set(xlabel=AGAINST[against], ylabel="bits per byte (lower is better)")
     axes.set_title(f"The Tempest, {points[0].test_sha256[:12]}", fontsize=9, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
-    _write_names(axes, marks)
+    bands = {name: (bits, bits) for name, bits in lines.items()} | intervals
+    label(axes, marks, [(name, low, high) for name, (low, high) in bands.items()])
     first = best(points)
     unread = [point for point in points if point.has_read_test == "no"]
     said = [f"best of {len(unread)} models is {first.name} with {first.bits_per_byte:.3f}"]
@@ -163,31 +161,7 @@ def chart(
     ]
     said += [f"{name} {bits:.3f}" for name, bits in lines.items()]
     said += [f"{name} between {low:.2f} and {high:.2f}" for name, (low, high) in intervals.items()]
-    return Chart(figure, f"Bits per byte on The Tempest against {labels[against]}: {'; '.join(said)}.")
-
-
-def _write_names(axes, marks: list[tuple[str, tuple[float, float]]]) -> None:
-    """Each mark's name beside it, or farther off with a thin line, where it covers no other name or mark."""
-    axes.figure.draw_without_rendering()  # from here on it is known where everything lies
-    centres = [axes.transData.transform(place) for _, place in marks]
-    taken = [Bbox.from_bounds(x - 4, y - 4, 8, 8) for x, y in centres]
-    taken += [text.get_window_extent() for text in axes.texts]
-    places = [(side * (5 + 9 * k), up * (5 + 9 * k)) for k in range(9) for side in (1, -1) for up in (1, -1)]
-    for name, mark in sorted(marks, key=lambda item: -item[1][1]):
-        text = None
-        for right, up in places:
-            if text:
-                text.remove()
-            line = {"arrowstyle": "-", "color": "0.7", "linewidth": 0.6} if abs(up) > 5 else None
-            text = axes.annotate(
-                name, mark, (right, up), textcoords="offset points", fontsize=8, arrowprops=line,
-                ha="left" if right > 0 else "right", va="bottom" if up > 0 else "top",
-            )  # fmt: skip
-            text.get_window_extent()  # puts it in its place; that box holds the line too, the next does not
-            box = Text.get_window_extent(text)
-            if axes.bbox.containsx(box.x1) and axes.bbox.containsx(box.x0) and not box.count_overlaps(taken):
-                break
-        taken.append(box)
+    return Chart(figure, f"Bits per byte on The Tempest against {AGAINST[against]}: {'; '.join(said)}.")
 
 
 def table(points: list[Point]) -> str:
