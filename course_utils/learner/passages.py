@@ -16,7 +16,8 @@ from course_utils.ngrams import NGramModel
 from course_utils.ngrams.counting import count_ngrams
 from course_utils.tokenizers import ByteTokenizer
 
-LEAST_CONTEXT = 60  # characters that are shown before the first guess
+CONTEXT, HIDDEN = 100, 50  # characters of a passage that are shown, and that are guessed
+LEAST_CONTEXT = 60  # characters without which nobody could begin to guess
 ORDERS = range(1, 8)
 SCOREBOARD, LETTERS = "Every character, as on the scoreboard", "27 letters: a to z and the blank"
 
@@ -77,7 +78,7 @@ class Passage:
 class Text:
     """A text to play on.
 
-    alphabet: every character that can come, the commonest first.
+    alphabet: every character that can occur, the commonest first.
     model_bits(context, hidden): the bits that each model needs for each hidden character, [models, hidden].
     Raises ValueError without a passage, or if a hidden character is not in the alphabet.
     """
@@ -89,7 +90,7 @@ class Text:
 
     def __post_init__(self):
         if not self.passages:
-            raise ValueError("a text to play on needs at least one passage; none came")
+            raise ValueError("a text to play on needs at least one passage; got none")
         hidden = set("".join(passage.hidden for passage in self.passages))
         if missing := hidden - set(self.alphabet):
             raise ValueError(f"the alphabet lacks {sorted(missing)}, which nobody could guess")
@@ -98,32 +99,32 @@ class Text:
         return next((passage for passage in self.passages if passage.key == key), None)
 
 
-def cut(place: str, text: str, context: int = 100, hidden: int = 50) -> list[Passage]:
+def cut(place: str, text: str) -> list[Passage]:
     """Passages that share no character, each from the beginning of a line on.
 
     Raises ValueError for a text shorter than one passage.
     """
-    if len(text) < context + hidden:
+    if len(text) < CONTEXT + HIDDEN:
         raise ValueError(
-            f"a passage is {context} characters to read and {hidden} to guess; the text has only {len(text)}"
+            f"a passage is {CONTEXT} characters to read and {HIDDEN} to guess; the text has only {len(text)}"
         )
     passages, start = [], 0
-    while start + context + hidden <= len(text):
-        middle, end = start + context, start + context + hidden
+    while (end := start + CONTEXT + HIDDEN) <= len(text):
+        middle = start + CONTEXT
         key = hashlib.sha256(text[start:end].encode()).hexdigest()[:12]
         passages.append(Passage(key, place, text[start:middle], text[middle:end]))
         start = text.find("\n", end) + 1 or len(text)
     return passages
 
 
-def unfamous_scenes(play: str) -> dict[str, str]:
+def unfamiliar_scenes(play: str) -> dict[str, str]:
     """{place: scene} for the scenes of The Tempest without a famous line."""
     found, act = {}, ""
     for scene in corpora.scenes(play):
         heading = scene.split(".")[0]
-        if heading.startswith("SCENE") and not _holds(scene, FAMOUS_LINES):
+        if heading.startswith("SCENE") and not _quotes(scene, FAMOUS_LINES):
             found[f"Act {act}, Scene {heading.removeprefix('SCENE ')}"] = scene
-        if next_act := re.search(r"^ACT (\w+)", scene, re.MULTILINE):  # stands at the end of a scene
+        if next_act := re.search(r"^ACT (\w+)", scene, re.MULTILINE):  # at the end of a scene
             act = next_act[1]
     return found
 
@@ -133,9 +134,9 @@ def course_texts(models: dict[int, NGramModel] | None = None) -> dict[str, Text]
     corpus = corpora.shakespeare()
     passages = [
         passage
-        for place, scene in unfamous_scenes(corpus.test).items()
+        for place, scene in unfamiliar_scenes(corpus.test).items()
         for passage in cut(place, scene)
-        if not _holds(passage.context + passage.hidden, KNOWN_LINES)
+        if not _quotes(passage.context + passage.hidden, KNOWN_LINES)
     ]
     in_letters = [passage.in_27_letters() for passage in passages]
     common, common_27 = Counter(corpus.train_text), Counter()
@@ -185,5 +186,5 @@ def _ids_27(text: str) -> Int[np.ndarray, " tokens"]:
     return np.searchsorted(letters, characters)
 
 
-def _holds(text: str, lines: list[str]) -> bool:
+def _quotes(text: str, lines: list[str]) -> bool:
     return any(letters_27(line) in letters_27(text) for line in lines)

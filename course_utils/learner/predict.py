@@ -1,8 +1,8 @@
 """Predict first: 100 chips on the options, scored in bits when the result is known.
 
 The cost of a prediction is -log2 of the share of chips on what came true: the loss on which language models
-are trained (I. J. Good, "Rational Decisions", 1952, proposed it for forecasts). Who spreads the chips as
-likely as things are pays least in the long run.
+are trained (I. J. Good, "Rational Decisions", 1952, proposed it for forecasts). Whoever spreads the chips
+by the true probabilities pays the least in the long run.
 """
 
 import math
@@ -165,8 +165,8 @@ class Predict(Widget):
             return f"{asked} ({options}), no bet placed yet.{shown * (self._bet['result'] is not None)}"
         if self._bet["result"] is not None:
             return self._verdict()
-        laid = ", ".join(f"{self._bet['chips'][option]} on {_name(option)}" for option in self.options)
-        return f"{asked}; placed: {laid}."
+        placed = ", ".join(f"{self._bet['chips'][option]} on {_name(option)}" for option in self.options)
+        return f"{asked}; placed: {placed}."
 
     def picture(self, figure: Figure) -> None:
         view = self.view()
@@ -196,17 +196,17 @@ class Predict(Widget):
 
     def _verdict(self) -> str:
         bet, k = self._bet, len(self.options)
-        came = f"{_name(bet['result'])} came true"
+        outcome = f"{_name(bet['result'])} came true"
         guessing = f"{math.log2(k):.2f} bits"
         if not self._placed:
-            return f"{came}. No bet was placed, so nothing counts: uniform guessing costs {guessing}."
+            return f"{outcome}. No bet was placed, so nothing counts: uniform guessing costs {guessing}."
         chips = bet["chips"][bet["result"]]
-        said = f"{came}; {chips} of your {CHIPS} chips lay on it: "
+        said = f"{outcome}; {chips} of your {CHIPS} chips were on it: "
         if chips:
             said += f"{cost(chips):.2f} bits."
         else:
             said += (
-                "infinitely many bits, for you had called it impossible "
+                "infinitely many bits, because you called it impossible "
                 f"(an average counts half a chip, {cost(HALF_A_CHIP):.2f} bits)."
             )
         said += f" Uniform guessing: {guessing}."

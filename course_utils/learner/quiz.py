@@ -13,7 +13,7 @@ from course_utils.learner.quizzes import Question, all_questions, questions
 from course_utils.widgets.base import Widget
 from course_utils.widgets.state import After, Whole, complete
 
-LOOKED_BACK = (1, 2, 5)  # chapters back: spaced out, as what is recalled after a longer time lasts longer
+CHAPTERS_BACK = (1, 2, 5)  # spaced out: what is recalled after a longer time is remembered longer
 
 
 def quiz(chapter: str) -> "Quiz":
@@ -28,7 +28,9 @@ def recall(chapter: str) -> "Quiz":
     Of each chapter, first come the questions that were missed in its quiz, then those never answered. An
     exercise whose solution was read is named too. Raises ValueError if no chapter lies behind this one.
     """
-    behind = [str(int(chapter) - back) for back in LOOKED_BACK if str(int(chapter) - back) in all_questions()]
+    behind = [
+        str(int(chapter) - back) for back in CHAPTERS_BACK if str(int(chapter) - back) in all_questions()
+    ]
     if not behind:
         raise ValueError(f"no quiz lies behind chapter {chapter!r}: there is nothing to recall yet")
     snapshot, asked = progress.current().read(), {}

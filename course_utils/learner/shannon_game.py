@@ -18,6 +18,7 @@ from course_utils.measuring.entropy import (
     miller_madow,
     rank_counts,
 )
+from course_utils.measuring.labels import label
 from course_utils.ngrams import NGramModel
 from course_utils.widgets.base import Widget
 from course_utils.widgets.state import Choice, Flag, List, Whole, complete
@@ -109,7 +110,7 @@ class ShannonGame(Widget):
         self._records: dict[str, dict[str, Record]] = {}
         self.text = next(iter(texts))
         snapshot = self._file.read()
-        unread = self._take(snapshot)
+        unread = self._load(snapshot)
         left_out = f"Left out of the progress file: {plural(unread, 'passage')} cut short or edited."
         self.notice = f"{snapshot.problem} {left_out * bool(unread)}".strip()
         self._choose_passage()
@@ -151,12 +152,12 @@ class ShannonGame(Widget):
             raise ValueError("The page holds another game than the kernel: run this cell again.")
         if record != Record():
             with self._file.change() as change:
-                self._keep(change, played["text"], passage.key, record)
+                self._save(change, played["text"], passage.key, record)
             self.notice = change.problem
 
-    def _keep(self, change: Change, name: str, key: str, record: Record) -> None:
+    def _save(self, change: Change, name: str, key: str, record: Record) -> None:
         """Another game on the same file may have come further in this passage: the furthest stays."""
-        self._take(change)
+        self._load(change)
         records = self._records[name]
         if key not in records or record.how_far > records[key].how_far:
             records[key] = record
@@ -167,7 +168,7 @@ class ShannonGame(Widget):
                 entries = entries[level]
             entries[key] = record.to_json()
 
-    def _take(self, snapshot: Snapshot) -> int:
+    def _load(self, snapshot: Snapshot) -> int:
         """Take what the progress file holds of this game; how many passages of it can't be read."""
         unread = 0
         games = snapshot.state.get(ENTRY)
@@ -315,28 +316,22 @@ class ShannonGame(Widget):
         result = self._result
         axes = figure.add_subplot()
         names = [*self._texts[self.text].models, "you"]
-        for y, name in enumerate(names[:-1]):
-            if name in result.models:
-                axes.plot(result.models[name], y, "o", color="#0072b2")
-                axes.annotate(
-                    f"{result.models[name]:.2f}",
-                    (result.models[name], y),
-                    (8, -3),
-                    textcoords="offset points",
-                )
-        if result.bounds:
-            (lower, upper), (low, high) = result.bounds, result.interval
-            axes.plot([low[0], high[1]], [len(names) - 1] * 2, color="#e69f00", linewidth=1)
-            axes.plot(
-                [lower, upper], [len(names) - 1] * 2, color="#e69f00", linewidth=8, solid_capstyle="butt"
-            )
-            axes.annotate(f"{lower:.2f} to {upper:.2f}", (upper, len(names) - 1.25), ha="center")
-        else:
-            axes.text(0.1, len(names) - 1, f"too few: {result.guessed} of {ENOUGH}", va="center")
+        at = {name: y for y, name in enumerate(names)}
         axes.set(yticks=range(len(names)), yticklabels=names, xlim=(0, 6), ylim=(len(names) - 0.5, -0.5))
         axes.set_xlabel(f"bits a character on the {result.guessed} characters that were guessed")
         axes.set_title(f"Shannon's game. {self.text}", loc="left", fontsize=11)
         axes.spines[["top", "right"]].set_visible(False)
+        points = [(f"{bits:.2f}", bits, at[name]) for name, bits in result.models.items()]
+        for _, bits, y in points:
+            axes.plot(bits, y, "o", color="#0072b2")
+        if result.bounds:
+            (lower, upper), (low, high) = result.bounds, result.interval
+            axes.plot([low[0], high[1]], [at["you"]] * 2, color="#e69f00", linewidth=1)
+            axes.plot([lower, upper], [at["you"]] * 2, color="#e69f00", linewidth=8, solid_capstyle="butt")
+            points.append((f"{lower:.2f} to {upper:.2f}", high[1], at["you"]))
+        else:
+            axes.text(0.1, at["you"], f"too few: {result.guessed} of {ENOUGH}", va="center")
+        label(axes, points, fontsize=10)
 
 
 def shannon_game(

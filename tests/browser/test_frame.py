@@ -130,7 +130,7 @@ def test_a_bet_is_placed_and_settled_by_keys(opened):
     opened.page.keyboard.type('bet.settle("over 50 %")')
     press(opened, "Shift+Enter")
     expect(sentence(widget)).to_have_text(
-        "“over 50 %” came true; 45 of your 100 chips lay on it: 1.15 bits. Uniform guessing: 2.00 bits. "
+        "“over 50 %” came true; 45 of your 100 chips were on it: 1.15 bits. Uniform guessing: 2.00 bits. "
         "Your average over 1 prediction: 1.15 bits; uniform guessing: 2.00 bits."
     )
     expect(widget.locator(".pr-true")).to_contain_text("over 50 %✓ came true")
@@ -146,7 +146,7 @@ def test_a_bet_after_the_result_does_not_count_and_is_its_own(opened):
     expect(sentence(widget)).to_contain_text("a bet placed now won't count")
     widget.get_by_role("slider").first.focus()
     press(opened, "PageDown", "ArrowDown", "Tab", "End", "Tab", "Enter")
-    expect(sentence(widget)).to_contain_text("61 of your 100 chips lay on it: 0.71 bits")
+    expect(sentence(widget)).to_contain_text("61 of your 100 chips were on it: 0.71 bits")
     expect(sentence(widget)).to_contain_text("it doesn't count")
     assert chips(widget) == [39, 61] and chips(opened.widget(0)) == [10, 35, 45, 10]
     assert [bet["counts"] for bet in kept(opened)["predictions"].values()] == [False, True]

@@ -60,7 +60,7 @@ def test_place_and_settle():
     settled = bet.settle("over 50 %")
     assert (settled.bits, settled.uniform) == (1.0, 2.0)
     assert repr(settled) == (
-        "“over 50 %” came true; 50 of your 100 chips lay on it: 1.00 bits. Uniform guessing: 2.00 bits. "
+        "“over 50 %” came true; 50 of your 100 chips were on it: 1.00 bits. Uniform guessing: 2.00 bits. "
         "Your average over 1 prediction: 1.00 bits; uniform guessing: 2.00 bits."
     )
     assert repr(bet) == repr(settled) and bet.shown["result"] == 2
@@ -70,7 +70,7 @@ def test_place_and_settle():
 def test_certainty_costs_nothing():
     bet = ask()
     bet.place([0, 0, 0, 100])
-    assert "lay on it: 0.00 bits." in repr(bet.settle("all"))
+    assert "were on it: 0.00 bits." in repr(bet.settle("all"))
 
 
 def test_the_average_runs_over_all_predictions(work):
@@ -92,7 +92,7 @@ def test_no_chip_on_the_result_is_told_plainly_and_counts_half_a_chip():
     bet.place([0, 50, 50, 0])
     settled = bet.settle("all")
     assert settled.bits == math.inf
-    assert "infinitely many bits, for you had called it impossible" in repr(settled)
+    assert "infinitely many bits, because you called it impossible" in repr(settled)
     assert "an average counts half a chip, 7.64 bits" in repr(settled)
     assert running_average(counted()).startswith("Your average over 1 prediction: 7.64 bits")
 
