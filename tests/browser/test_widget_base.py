@@ -6,6 +6,7 @@ from matplotlib import colormaps
 
 from course_utils.ngrams import NGramModel
 from course_utils.widgets.ngram_explorer import NGramExplorer
+from course_utils.widgets.words import ISOLATES, quoted
 
 EXPORTED = "whatIf, cividis, inkOn, latestWins, visible"
 
@@ -77,7 +78,42 @@ def test_the_latest_request_wins_and_one_is_on_its_way(call):
         ("\u0301", "◌\u0301"),
         ("<b>", "<b>"),
         ("é‹C3›", "é‹C3›"),
+        ("a\u202eb\u2069", "a‹202E›b‹2069›"),
     ],
 )
 def test_no_character_is_invisible(call, text, seen):
     assert call("(text) => widget.visible(text).map((node) => node.textContent).join('')", text) == seen
+
+
+@pytest.mark.parametrize("token", ["שלום", "abc שלום 12", "مرحبا", "cat"])
+def test_quotes_and_numbers_stay_beside_right_to_left_text_where_they_were_written(browser, token):
+    """Without the isolates, as a control, the quote or the number goes to the other end of the text."""
+    sentence = f"Likeliest: {quoted(token)} 12.5 %, {quoted(token)} 3.0 %."
+    page = browser.new_page()
+
+    def order(text):
+        """The visible characters of the sentence itself, from left to right, in the page."""
+        return page.evaluate(
+            """([text, token]) => {
+              const line = document.createElement("span");
+              line.style.cssText = "white-space: nowrap; font: 20px sans-serif";
+              line.textContent = text;
+              document.body.replaceChildren(line);
+              const left = (at) => {
+                const range = document.createRange();
+                range.setStart(line.firstChild, at);
+                range.setEnd(line.firstChild, at + 1);
+                return range.getBoundingClientRect().left;
+              };
+              const isOwn = ([c]) => /[“”%0-9]/.test(c) && !token.includes(c);
+              const places = [...text].map((c, at) => [c, at]).filter(isOwn);
+              return places.sort((a, b) => left(a[1]) - left(b[1])).map(([c]) => c).join("");
+            }""",
+            [text, token],
+        )
+
+    written = "".join(c for c in sentence if c in "“”%0123456789" and c not in token)
+    assert order(sentence) == written
+    if token == "שלום":
+        assert order(sentence.translate(dict.fromkeys(map(ord, ISOLATES)))) != written
+    page.close()
