@@ -110,31 +110,18 @@ class AttentionExplorer(Widget):
             self._attentions = {"": Attention(tokens, weights, keys, mask, scale, sinks)}
         self._predict, self._predictions = predict, {}
         self._edited = None, None  # the layer that was edited last, and its weights
-        first = next(iter(self._attentions))
         heads = sum(np.prod(attention.weights.shape[:2]) for attention in self._attentions.values())
 
         def of_attention(make: Callable[[str], Spec]) -> After:
             return After("attention", make, stays=True)
 
-        def up_to(axis: int, begin: int | None) -> After:
-            """A place on an axis of the weights; `begin` holds for the first attention."""
-
-            def place(name: str) -> Whole:
-                start = (
-                    begin if name == first and begin is not None else self._middle(name) if axis == 2 else 0
-                )
-                return Whole(0, self._shape(name)[axis] - 1, start=start)
-
-            return of_attention(place)
-
         super().__init__(
+            {"layer": layer, "head": head, "chosen": [head]} | ({} if query is None else {"query": query}),
             attention=Choice(self._attentions),
-            layer=up_to(0, layer),
-            head=up_to(1, head),
-            query=up_to(2, query),
-            chosen=of_attention(
-                lambda name: Some(range(self._shape(name)[1]), start=[head if name == first else 0])
-            ),
+            layer=of_attention(lambda name: Whole(0, self._shape(name)[0] - 1)),
+            head=of_attention(lambda name: Whole(0, self._shape(name)[1] - 1)),
+            query=of_attention(lambda name: Whole(0, self._shape(name)[2] - 1, start=self._middle(name))),
+            chosen=of_attention(lambda name: Some(range(self._shape(name)[1]), start=[0])),
             combine=Choice(COMBINED),
             hide=of_attention(lambda name: Some(self._attentions[name].sinks, start=[])),
             renormalise=Flag(),

@@ -71,7 +71,11 @@ class Widget(anywidget.AnyWidget):
             cls._esm = "\n".join([*before, script])
             cls._css = (HERE / "kit/kit.css").read_text(encoding="utf-8") + _beside(cls.__module__, ".css")
 
-    def __init__(self, **specs: Spec | After):
+    def __init__(self, begin: dict | None = None, /, **specs: Spec | After):
+        """specs: what each entry of the state may be. begin: where some of them begin, if not at their start.
+
+        Raises ValueError for a beginning that is not allowed.
+        """
         self._specs, self.found = specs, None
         own = type(self).handle is not Widget.handle and not self.hears_events
         if own and not isinstance(next(iter(specs.values()), None), Spec):
@@ -80,7 +84,7 @@ class Widget(anywidget.AnyWidget):
             super().__init__(fixed={"specs": {}}, **specs)
             self.on_msg(self._answer)
             return
-        self.state, self._text_notices = merged(specs, {}, {})
+        self.state, self._text_notices = merged(specs, {}, begin or {})
         self.found = self.compute(self.state)
         # all that is large crosses in the message that opens the widget
         fixed = self.constants() | {"specs": {name: spec.for_page() for name, spec in specs.items()}}
