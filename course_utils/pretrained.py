@@ -1,8 +1,9 @@
-"""What others trained and published, out of the assets: two tokenizers, an encoder and a GPT.
+"""What others trained and published: two tokenizers, an encoder and a GPT out of assets, BERT off the Hub.
 
 They are fetched on first use; where that can't be done, `assets.AssetError` says so in one sentence.
 """
 
+import contextlib
 import json
 from functools import lru_cache
 
@@ -77,6 +78,9 @@ def load(name: str):
     that were rounded to 4 bits and are dequantised here. Its tokenizer is `smollm2_tokenizer`, and
     `smollm2_chat` puts a conversation into its form.
 
+    "bert-base-uncased" is BERT base (Devlin et al., 2019), a `bert.BertForMaskedLM` that reads what
+    `bert_tokenizer` writes. No package ships it: 440 MB come from the Hugging Face Hub, once.
+
     Raises ValueError for another name.
     """
     if name not in LOADERS:
@@ -90,6 +94,47 @@ def _load_minilm():
     from course_utils import bert
 
     return bert.from_published(load_file(assets.path("minilm")), n_heads=12)
+
+
+# The Hub's commit: what is fetched next year is what was meant here.
+BERT_BASE = {
+    "repo_id": "google-bert/bert-base-uncased",
+    "filename": "model.safetensors",
+    "revision": "86b5e0934494bd15c9632b12f734a8a67f723594",
+}
+
+
+def _load_bert_base():
+    from safetensors.torch import load_file
+
+    from course_utils import bert
+
+    return bert.from_published(load_file(_from_hub(**BERT_BASE)), n_heads=12, kind=bert.BertForMaskedLM)
+
+
+def _from_hub(repo_id: str, **file: str) -> str:
+    """The path of a file of the Hub, fetched if it isn't in its cache; AssetError if it can't be had."""
+    import urllib.error
+    import urllib.request
+
+    import huggingface_hub
+
+    try:
+        return huggingface_hub.hf_hub_download(repo_id, **file, local_files_only=True)
+    except OSError:  # not in the cache
+        pass
+    try:
+        request = urllib.request.Request(huggingface_hub.constants.ENDPOINT, method="HEAD")
+        with contextlib.suppress(urllib.error.HTTPError):  # an answer, whichever
+            urllib.request.urlopen(
+                request, timeout=5
+            ).close()  # the library asks six times, for half a minute
+        return huggingface_hub.hf_hub_download(repo_id, **file)
+    except OSError as error:
+        raise assets.AssetError(
+            f"{repo_id} could not be fetched from the Hugging Face Hub ({type(error).__name__}): connect to "
+            "the network, or go on with the course's own model, course_utils.weights.bert_recipe.load()."
+        ) from None
 
 
 def _load_smollm2():
@@ -106,4 +151,4 @@ def _load_smollm2():
     return model
 
 
-LOADERS = {"minilm": _load_minilm, "smollm2-135m": _load_smollm2}
+LOADERS = {"minilm": _load_minilm, "smollm2-135m": _load_smollm2, "bert-base-uncased": _load_bert_base}

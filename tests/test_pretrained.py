@@ -124,7 +124,9 @@ def test_conversations_that_are_refused(messages, words):
 
 
 def test_an_unknown_model():
-    with pytest.raises(ValueError, match="the models are minilm, smollm2-135m; 'gpt2' came"):
+    with pytest.raises(
+        ValueError, match="the models are minilm, smollm2-135m, bert-base-uncased; 'gpt2' came"
+    ):
         pretrained.load("gpt2")
 
 
@@ -138,3 +140,51 @@ def test_without_a_network_there_is_one_sentence(load, monkeypatch, tmp_path):
     with pytest.raises(assets.AssetError, match="can't be reached") as caught:
         load.__wrapped__()
     assert "\n" not in str(caught.value)
+
+
+def test_without_the_hub_there_is_one_sentence(monkeypatch, tmp_path):
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(
+        assets.AssetError, match=r"bert-base-uncased could not be fetched.*go on with"
+    ) as caught:
+        pretrained.load("bert-base-uncased")
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_off_the_hub(monkeypatch, tmp_path):
+    """The Hub's file has the body under "bert.", both heads, and the norms' old names."""
+    import huggingface_hub
+    import torch
+    from safetensors.torch import save_file
+
+    from course_utils.bert import BertConfig, BertForMaskedLM
+
+    transformers = pytest.importorskip("transformers")
+    sizes = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 12, "intermediate_size": 40}
+    theirs = transformers.BertForPreTraining(transformers.BertConfig(vocab_size=60, **sizes)).eval()
+    for parameter in theirs.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    old = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+    tensors = {}
+    for name, tensor in theirs.state_dict().items():
+        for new, before in old.items():
+            name = name.replace(new, before)
+        if "decoder" not in name:
+            tensors[name] = tensor.contiguous()
+    save_file(tensors, tmp_path / "model.safetensors")
+    asked = []
+
+    def download(repo_id, **options):
+        asked.append((repo_id, options["revision"]))
+        return tmp_path / "model.safetensors"
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    ours = pretrained.load("bert-base-uncased")
+    assert isinstance(ours, BertForMaskedLM) and ours.bert.config == BertConfig(60, 48, 2, 12, 40)
+    assert asked == [("google-bert/bert-base-uncased", pretrained.BERT_BASE["revision"])]
+    ids = torch.arange(9)[None]
+    expected = theirs(ids).prediction_logits
+    torch.testing.assert_close(ours(ids), expected, atol=1e-5, rtol=0)
