@@ -4,8 +4,8 @@ A bi-encoder turns each passage into one vector, once, and a question into anoth
 cross-encoder reads question and passage together, which costs a pass for each pair. BM25 counts words.
 
 Sources: Reimers & Gurevych 2019 (SBERT: mean pooling, bi- against cross-encoder); Gao, Yao & Chen 2021
-(SimCSE: the loss in a batch, temperature 0.05); Lee, Chang & Toutanova 2019 (a sentence and the passage it was
-taken from, as training pairs); Robertson & Zaragoza 2009 (BM25).
+(SimCSE: the loss in a batch, temperature 0.05); Lee, Chang & Toutanova 2019 (a sentence and the passage that
+it was taken from, as training pairs); Robertson & Zaragoza 2009 (BM25).
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Texts as BERT reads them: [CLS], up to 510 tokens, [SEP], padded to one length; and batches to train on."""
+"""Texts as BERT reads them: [CLS], up to 510 tokens, [SEP], padded to one length; and their gaps filled."""
 
 import warnings
 from collections.abc import Iterable, Sequence
@@ -10,10 +10,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from course_utils.bert.masking import CLS, MASK, PAD, SEP, mask_tokens
+from course_utils.bert.masking import CLS, MASK, PAD, SEP
 from course_utils.tokenizers import WordPieceTokenizer
-
-SENTENCE_ENDS = ".", "!", "?"
 
 
 @dataclass(frozen=True)
@@ -76,85 +74,6 @@ def padded(
         row[1 : len(tokens) + 1] = tokens
         row[len(tokens) + 1] = tokenizer.ids[SEP]
     return torch.from_numpy(ids), lengths
-
-
-class MaskedTexts:
-    """Batches (inputs, lengths, labels) for `masking.masked_loss`, drawn from encoded texts without end.
-
-    Each epoch cuts the texts anew, after whole sentences where it can: seven rows of ten as long as may be,
-    the rest of any length, for a model that has never seen a short text reads it badly. Rows of about one
-    length share a batch of about `tokens` tokens, so little is padding. Masks are drawn anew each time.
-    """
-
-    def __init__(
-        self,
-        texts: Sequence[Int[np.ndarray, " tokens"]],
-        tokenizer: WordPieceTokenizer,
-        tokens: int = 2048,
-        longest: int = 128,
-        rate: float = 0.15,
-        seed: int = 0,
-    ):
-        self.texts, self.tokenizer, self.tokens = texts, tokenizer, tokens
-        self.room, self.rate, self.seed = longest - 2, rate, seed
-        self._ends = [tokenizer.ids[end] for end in SENTENCE_ENDS]
-        self._generator = torch.Generator().manual_seed(seed)
-        self._epoch, self._position, self._batches = -1, 0, []
-
-    def next(self) -> tuple[Tensor, Tensor, Tensor]:
-        if self._position == len(self._batches):
-            self._begin(self._epoch + 1)
-        rows = self._batches[self._position]
-        self._position += 1
-        ids, lengths = padded(rows, self.tokenizer)
-        inputs, labels = mask_tokens(ids, self.tokenizer, self.rate, generator=self._generator)
-        return inputs, lengths, labels
-
-    def _begin(self, epoch: int) -> None:
-        self._epoch, self._position = epoch, 0
-        draws = np.random.default_rng([self.seed, epoch])
-        rows = [row for text in self.texts for row in self._cut(text, draws)]
-        order = draws.permutation(len(rows))
-        self._batches = []
-        for pool in np.split(order, range(4096, len(rows), 4096)):
-            pool = sorted(pool, key=lambda i: -len(rows[i]))
-            batches = []
-            while pool:
-                n = max(self.tokens // (len(rows[pool[0]]) + 2), 1)
-                batches.append([rows[i] for i in pool[:n]])
-                pool = pool[n:]
-            self._batches += [batches[i] for i in draws.permutation(len(batches))]
-
-    def _cut(self, text: Int[np.ndarray, " tokens"], draws: np.random.Generator) -> list[np.ndarray]:
-        stops = np.append(np.flatnonzero(np.isin(text, self._ends)) + 1, len(text))
-        rows, start = [], 0
-        while start < len(text):
-            most = self.room if draws.random() < 0.7 else int(draws.integers(8, self.room + 1))
-            fit = stops[(stops > start) & (stops <= start + most)]
-            end = int(fit[-1]) if len(fit) else start + most
-            rows.append(text[start:end])
-            start = end
-        return rows
-
-    def state(self) -> dict[str, Tensor]:
-        return {
-            "tokens": torch.tensor([sum(map(len, self.texts)), self.tokens, self.room, self.seed]),
-            "place": torch.tensor([self._epoch, self._position]),
-            "generator": self._generator.get_state(),
-        }
-
-    def restore(self, state: dict[str, Tensor]) -> None:
-        """Go to where `state()` was taken. Raises ValueError if that was another text, size or seed."""
-        if state["tokens"].tolist() != self.state()["tokens"].tolist():
-            raise ValueError(
-                f"the run to resume had the tokens, batch, length and seed {state['tokens'].tolist()}; "
-                f"{self.state()['tokens'].tolist()} came"
-            )
-        epoch, position = state["place"].tolist()
-        if epoch >= 0:
-            self._begin(epoch)
-        self._position = position
-        self._generator.set_state(state["generator"])
 
 
 class Guess(NamedTuple):

@@ -26,9 +26,10 @@ from torch import Tensor
 
 from course_utils import devices, pretrained
 from course_utils.bert import BertConfig, BertForMaskedLM
+from course_utils.bert.batches import MaskedTexts
 from course_utils.bert.masking import IGNORED, MASK, masked_loss
 from course_utils.bert.scores import Gaps, GapScore, gaps, in_rows, score
-from course_utils.bert.texts import MaskedTexts, fill_mask
+from course_utils.bert.texts import fill_mask
 from course_utils.data.evaluations import everyday_sentences
 from course_utils.data.reviews import reviews
 from course_utils.files import write_atomic

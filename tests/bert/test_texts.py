@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from course_utils.bert import BertConfig, BertForMaskedLM
+from course_utils.bert.batches import LabelledTexts, MaskedTexts
 from course_utils.bert.masking import IGNORED
 from course_utils.bert.scores import gaps, score
-from course_utils.bert.texts import MaskedTexts, batch, encode, fill_mask
+from course_utils.bert.texts import batch, encode, fill_mask
 from course_utils.tokenizers import WordPieceTokenizer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -129,6 +130,22 @@ def test_each_epoch_asks_anew_and_a_run_goes_on_where_it_stopped():
         assert all((x == y).all() for x, y in zip(got, wanted, strict=True))
     with pytest.raises(ValueError, match="the run to resume had"):
         batches(seed=1).restore(state)
+
+
+def test_labelled_texts_keep_their_classes():
+    texts = [np.full(n, TOKENIZER.ids["abcdefgh"[n % 8]]) for n in range(1, 15)]
+    drawn = LabelledTexts(texts, [len(text) for text in texts], TOKENIZER, tokens=30, longest=12)
+    seen = []
+    while len(seen) < len(texts):
+        ids, lengths, classes = drawn.next()
+        seen += classes.tolist()
+        for row, length, n in zip(ids, lengths.tolist(), classes.tolist(), strict=True):
+            assert length == min(n, 10) + 2 and (row[1 : length - 1] == texts[n - 1][0]).all()
+    assert sorted(seen) == list(range(1, 15))
+    with pytest.raises(ValueError, match="got 14 texts and 1 classes"):
+        LabelledTexts(texts, [0], TOKENIZER)
+    with pytest.raises(ValueError, match="no text to train on"):
+        LabelledTexts([], [], TOKENIZER)
 
 
 def test_scores_of_known_answers():
