@@ -40,10 +40,18 @@ def project(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory, uv_wheel):
-    """An environment with pip and uv, to copy where a test is not about making one."""
-    folder = tmp_path_factory.mktemp("template") / ".venv"
+def with_pip(tmp_path_factory):
+    """An environment with pip, to copy where a test is not about making one."""
+    folder = tmp_path_factory.mktemp("with_pip") / ".venv"
     venv.create(folder, with_pip=True, symlinks=os.name != "nt")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def with_uv(tmp_path_factory, with_pip, uv_wheel):
+    """The same with uv."""
+    folder = tmp_path_factory.mktemp("with_uv") / ".venv"
+    shutil.copytree(with_pip, folder, symlinks=True)
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     subprocess.run([python, "-m", "pip", "install", "--no-index", uv_wheel], check=True, capture_output=True)
     return folder
@@ -163,7 +171,8 @@ def test_first_and_second_start(project, tmp_path, wheels, uv_wheel):
     assert "making .venv again" in assert_works(moved, env)
 
 
-def test_pip_where_uv_cannot_be_had(project, tmp_path, wheels):
+def test_pip_where_uv_cannot_be_had(project, tmp_path, wheels, with_pip):
+    shutil.copytree(with_pip, project / ".venv", symlinks=True)
     assert "uv can't be had" in assert_works(project, offline(tmp_path, wheels))
 
 
@@ -174,15 +183,16 @@ def nobody_listens():
 
 
 @NO_UV
-def test_no_network(project, tmp_path, wheels, template):
-    shutil.copytree(template, project / ".venv", symlinks=True)
+def test_no_network(project, tmp_path, wheels, with_uv):
+    shutil.copytree(with_uv, project / ".venv", symlinks=True)
     status, _, err = course(project, environment(tmp_path, PIP_INDEX_URL=nobody_listens()))
     assert status == 1
     assert_one_sentence(err, "No package index can be reached", "check the network")
     assert "making .venv again" not in assert_works(project, offline(tmp_path, wheels))
 
 
-def test_no_network_for_uv_itself(project, tmp_path):
+def test_no_network_for_uv_itself(project, tmp_path, with_pip):
+    shutil.copytree(with_pip, project / ".venv", symlinks=True)
     env = environment(tmp_path, PIP_INDEX_URL=nobody_listens(), PIP_RETRIES=1)
     status, _, err = course(project, env)
     assert status == 1
@@ -191,8 +201,8 @@ def test_no_network_for_uv_itself(project, tmp_path):
 
 @NO_UV
 @pytest.mark.parametrize("damage", ["truncated", "one byte", "another file"])
-def test_damaged_wheel(project, tmp_path, wheels, template, damage):
-    shutil.copytree(template, project / ".venv", symlinks=True)
+def test_damaged_wheel(project, tmp_path, wheels, with_uv, damage):
+    shutil.copytree(with_uv, project / ".venv", symlinks=True)
     wheel = wheels / "tiny_one-1-py3-none-any.whl"
     whole = wheel.read_bytes()
     wrong = {
@@ -220,8 +230,8 @@ def index_of(wheels, tmp_path):
 
 
 @NO_UV
-def test_download_cut_off(project, tmp_path, wheels, template, uv_wheel):
-    shutil.copytree(template, project / ".venv", symlinks=True)
+def test_download_cut_off(project, tmp_path, wheels, with_uv, uv_wheel):
+    shutil.copytree(with_uv, project / ".venv", symlinks=True)
     with index_of(wheels, tmp_path) as index:
         env = environment(tmp_path, PIP_INDEX_URL=index.url, PIP_FIND_LINKS=uv_wheel.parent)
         index.cut.add("tiny_one-1-py3-none-any.whl")
@@ -234,8 +244,8 @@ def test_download_cut_off(project, tmp_path, wheels, template, uv_wheel):
 
 @NO_UV
 @POSIX
-def test_killed_download(project, tmp_path, wheels, template, uv_wheel):
-    shutil.copytree(template, project / ".venv", symlinks=True)
+def test_killed_download(project, tmp_path, wheels, with_uv, uv_wheel):
+    shutil.copytree(with_uv, project / ".venv", symlinks=True)
     with index_of(wheels, tmp_path) as index:
         env = environment(tmp_path, PIP_INDEX_URL=index.url, PIP_FIND_LINKS=uv_wheel.parent)
         index.held.add("tiny_one-1-py3-none-any.whl")
@@ -248,8 +258,8 @@ def test_killed_download(project, tmp_path, wheels, template, uv_wheel):
 
 
 @NO_UV
-def test_two_setups_at_once(project, tmp_path, wheels, template, uv_wheel):
-    shutil.copytree(template, project / ".venv", symlinks=True)
+def test_two_setups_at_once(project, tmp_path, wheels, with_uv, uv_wheel):
+    shutil.copytree(with_uv, project / ".venv", symlinks=True)
     with index_of(wheels, tmp_path) as index:
         env = environment(tmp_path, PIP_INDEX_URL=index.url, PIP_FIND_LINKS=uv_wheel.parent)
         index.held.add("tiny_one-1-py3-none-any.whl")
@@ -272,7 +282,7 @@ def test_too_little_disk_is_said_before(project, tmp_path):
 
 
 @NO_UV
-def test_full_disk(tmp_path, wheels, uv_wheel):
+def test_full_disk(tmp_path, wheels, uv_wheel, with_pip):
     small = tmp_path / "small"
     small.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(small)]
@@ -280,6 +290,7 @@ def test_full_disk(tmp_path, wheels, uv_wheel):
         pytest.skip("a small disk takes Linux and the right to mount one")
     try:
         project = make_project(small / "workbook")
+        shutil.copytree(with_pip, project / ".venv", symlinks=True)
         env = offline(tmp_path, wheels, uv_wheel.parent)
         status, _, err = course(project, env)  # 40 MB hold pip, but not uv
         assert status == 1
@@ -292,8 +303,8 @@ def test_full_disk(tmp_path, wheels, uv_wheel):
 
 @NO_UV
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux's plain torch is the large one")
-def test_closed_pytorch_index(project, tmp_path, wheels, template):
-    shutil.copytree(template, project / ".venv", symlinks=True)
+def test_closed_pytorch_index(project, tmp_path, wheels, with_uv):
+    shutil.copytree(with_uv, project / ".venv", symlinks=True)
     with index_of(wheels, tmp_path) as index:
         closed = {"HTTPS_PROXY": nobody_listens(), "NO_PROXY": "127.0.0.1"}
         env = environment(tmp_path, PIP_INDEX_URL=index.url, **closed)

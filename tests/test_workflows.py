@@ -1,10 +1,10 @@
 """The workflows are valid, ask for little, and start what the README says. This machine can't run them."""
 
 import re
-import subprocess
-import sys
+import tomllib
 from pathlib import Path
 
+import check_jsonschema
 import pytest
 import yaml
 
@@ -14,23 +14,24 @@ SCHEMAS = ["vendor.github-workflows", "custom.github-workflows-require-timeout"]
 
 
 def linter(schema, *files):
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, *map(str, files)]
-    return subprocess.run(command, capture_output=True, encoding="utf-8")
+    """The exit status of check-jsonschema, as its command would have it."""
+    with pytest.raises(SystemExit) as ended:
+        check_jsonschema.main(["--builtin-schema", schema, *map(str, files)])
+    return ended.value.code
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)
 def test_the_linter_accepts_the_workflows(schema):
     assert WORKFLOWS
-    done = linter(schema, *WORKFLOWS)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert linter(schema, *WORKFLOWS) == 0
 
 
 @pytest.mark.parametrize("schema", SCHEMAS)
 def test_the_linter_finds_a_fault(schema, tmp_path):
     text = (ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8")
     broken = tmp_path / "broken.yml"
-    broken.write_text(text.replace("timeout-minutes: 60", "time-out: 60"), encoding="utf-8")
-    assert linter(schema, broken).returncode == 1
+    broken.write_text(text.replace("timeout-minutes:", "time-out:"), encoding="utf-8")
+    assert linter(schema, broken) == 1
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
@@ -49,10 +50,10 @@ def test_oldest_and_newest_python_on_each_system():
     workflow = yaml.safe_load((ROOT / ".github/workflows/tests.yml").read_text(encoding="utf-8"))
     matrix = workflow["jobs"]["test"]["strategy"]["matrix"]
     assert {name.split("-")[0] for name in matrix["os"]} == {"ubuntu", "macos", "windows"}
-    assert matrix["python"][0] == "3.11" and len(matrix["python"]) == 2
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    oldest, newest = matrix["python"]
+    assert project["requires-python"] == f">={oldest}" and int(newest[2:]) > int(oldest[2:])
 
 
-def test_ci_runs_the_test_command_and_nothing_else():
-    lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
-    code = [line for line in lines if line and not line.startswith("#")]
-    assert code == ["set -euo pipefail", 'cd "$(dirname "$0")/.."', 'exec python3 course.py test "$@"']
+def test_ci_runs_the_test_command():
+    assert 'course.py test "$@"' in (ROOT / ".ci" / "run").read_text(encoding="utf-8")

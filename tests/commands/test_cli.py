@@ -1,4 +1,4 @@
-"""The commands, as a learner types them, on a copy of the package with a chapter of one cell."""
+"""The commands, as a learner types them, on a repository with a chapter of one cell."""
 
 import json
 import os
@@ -16,32 +16,54 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from course_utils.commands import cli
+
 PACKAGE = Path(__file__).parents[2] / "course_utils"
 
 
 @pytest.fixture
-def clone(tmp_path):
-    """A clone of the repository with one chapter and one benchmark."""
-    shutil.copytree(PACKAGE, tmp_path / "course_utils", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "notebooks").mkdir()
+def folder(tmp_path, monkeypatch):
+    """A repository with one chapter and one benchmark, which the commands of this process take for theirs."""
     cell = nbformat.v4.new_code_cell("import os\nprint(os.environ['OMP_WAIT_POLICY'])")
+    (tmp_path / "notebooks").mkdir()
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "notebooks" / "01_ngrams.ipynb")
     (tmp_path / "benchmarks").mkdir()
     (tmp_path / "benchmarks" / "ngrams.py").write_text("import sys; print('measured', sys.argv[1:])")
+    for name, place in [("NOTEBOOKS", "notebooks"), ("WORK", "my_work"), ("BENCHMARKS", "benchmarks")]:
+        monkeypatch.setattr(cli, name, tmp_path / place)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
     return tmp_path
+
+
+@pytest.fixture
+def run(folder, capfd):
+    """Run a command: exit status, stdout and stderr."""
+
+    def run(*argv):
+        capfd.readouterr()
+        try:
+            status, stopped = cli.main(argv), ""
+        except SystemExit as stop:  # Python prints the sentence, and exits with 1
+            status, stopped = 1, f"{stop.code}\n"
+        out, err = capfd.readouterr()
+        return status, out, err + stopped
+
+    return run
+
+
+@pytest.fixture
+def clone(folder):
+    """The same with the package: to be run by another Python, as course.py does."""
+    shutil.copytree(PACKAGE, folder / "course_utils", ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
 
 
 def command(clone, *argv, **variables):
     """Arguments for subprocess that start the clone's commands as course.py does."""
-    env = {**os.environ, "PYTHONPATH": str(clone), "OMP_WAIT_POLICY": "PASSIVE", **variables}
+    env = {**os.environ, "PYTHONPATH": str(clone), **variables}
     env.pop("JUPYTER_TOKEN", None)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
     return {"args": [sys.executable, "-P", "-m", "course_utils.commands.cli", *argv], "env": env, **pipes}
-
-
-def run(clone, *argv, **variables):
-    done = subprocess.run(**command(clone, *argv, **variables), timeout=120)
-    return done.returncode, done.stdout, done.stderr
 
 
 def ask_until_it_answers(url):
@@ -71,77 +93,58 @@ def test_lab_serves_the_learners_copies_on_loopback_with_a_token(clone):
                 names = [entry["name"] for entry in json.load(answer)["content"]]
             with urllib.request.urlopen(f"{url}/lab?token={token}") as answer:
                 page = answer.read().decode()
-            status, _, err = run(clone, "lab", "--port", port)
+            refused = subprocess.run(**command(clone, "lab", "--port", port), timeout=60)
         finally:
             watchdog.cancel()
             server.terminate()
     assert names == ["01_ngrams.ipynb"] == [path.name for path in (clone / "my_work").glob("*.ipynb")]
     assert '"disabledExtensions": ["@jupyterlab/apputils-extension:announcements"]' in page
-    assert status == 1 and re.fullmatch(
-        rf"course\.py: port {port} can't be used \(.*\): name another .*\n", err
-    )
+    assert refused.returncode == 1
+    assert re.fullmatch(rf"course\.py: port {port} can't be used \(.*\): name another .*\n", refused.stderr)
 
 
-def test_a_port_that_is_none(clone):
-    assert "there is no such port" in run(clone, "lab", "--port", "70000")[2]
+def test_a_port_that_does_not_exist(run):
+    assert "there is no such port" in run("lab", "--port", "70000")[2]
 
 
-def test_a_taken_port_lays_nothing(clone):
+def test_where_the_port_is_taken_nothing_is_copied(run, folder):
     with socket.create_server(("127.0.0.1", 0)) as server:
-        status, _, err = run(clone, "lab", "--port", str(server.getsockname()[1]))
-    assert status == 1 and "leave --port out" in err and not (clone / "my_work").exists()
+        status, _, err = run("lab", "--port", str(server.getsockname()[1]))
+    assert status == 1 and "leave --port out" in err and not (folder / "my_work").exists()
 
 
 @pytest.mark.parametrize("name", ["1", "01", "01_ngrams"])
-def test_reset_knows_a_chapter_by_each_of_its_names(clone, name):
-    status, out, err = run(clone, "reset", name)
-    assert (status, err) == (0, "") and "01_ngrams" in out and (clone / "my_work/01_ngrams.ipynb").exists()
+def test_reset_knows_a_chapter_by_each_of_its_names(run, folder, name):
+    status, out, err = run("reset", name)
+    assert (status, err) == (0, "") and "01_ngrams" in out and (folder / "my_work/01_ngrams.ipynb").exists()
 
 
 @pytest.mark.parametrize("name", ["reset", "refresh"])
-def test_an_unknown_chapter(clone, name):
-    status, _, err = run(clone, name, "14")
+def test_an_unknown_chapter(run, name):
+    status, _, err = run(name, "14")
     assert status == 1 and "'14'" in err and "01_ngrams" in err and err.count("\n") == 1
 
 
-def test_refresh_stores_outputs(clone):
-    assert run(clone, "refresh", "1")[0] == 0
-    nb = nbformat.read(clone / "notebooks/01_ngrams.ipynb", as_version=4)
+def test_refresh_stores_outputs(run, folder):
+    assert run("refresh", "1")[0] == 0
+    nb = nbformat.read(folder / "notebooks/01_ngrams.ipynb", as_version=4)
     assert nb.cells[0].outputs[0].text == "PASSIVE\n"
 
 
-def test_bench(clone):
-    assert run(clone, "bench", "ngrams", "--quick") == (0, "measured ['--quick']\n", "")
-    status, _, err = run(clone, "bench", "nothing")
+def test_bench(run):
+    assert run("bench", "ngrams", "--quick") == (0, "measured ['--quick']\n", "")
+    status, _, err = run("bench", "nothing")
     assert status == 1 and "choose from ngrams" in err
 
 
-def test_where_names_each_folder(clone):
-    out = run(clone, "where", COURSE_CACHE=str(clone / "cache"))[1]
-    assert all(
-        str(folder) in out for folder in (clone / "my_work", clone / "notebooks", clone / "cache", sys.prefix)
-    )
+def test_where_names_each_folder(run, folder, monkeypatch):
+    monkeypatch.setenv("COURSE_CACHE", str(folder / "cache"))
+    out = run("where")[1]
+    for each in (folder / "my_work", folder / "notebooks", folder / "cache", sys.prefix):
+        assert str(each) in out
 
 
-def test_doctor(clone):
-    status, out, _ = run(clone, "doctor")
-    assert status == 0 and out.endswith("Everything works.\n")
-    for words in (
-        "python",
-        "torch",
-        "computes correctly",
-        "shakespeare",
-        "MB free",
-        "JupyterLab",
-        "anywidget",
-        "PASSIVE",
-    ):
-        assert words in out
-    status, out, _ = run(clone, "doctor", COURSE_CACHE=str(clone / "cache"))
-    assert status == 1 and "BROKEN  assets" in out and "course.py lab" in out
-
-
-def test_an_unknown_option_and_no_chapters(clone):
-    assert "Unknown option --pot" in run(clone, "lab", "--pot")[2]
-    shutil.rmtree(clone / "notebooks")
-    assert "clone of its repository" in run(clone, "where")[2]
+def test_an_unknown_option_and_no_chapters(run, folder):
+    assert "Unknown option --pot" in run("lab", "--pot")[2]
+    shutil.rmtree(folder / "notebooks")
+    assert "clone of its repository" in run("where")[2]
