@@ -1,9 +1,14 @@
 """What several tests need."""
 
+import os
+
 import pytest
 import torch
 
 from course_utils.learner import progress
+
+# Processes that run at once share the cores: with more threads than cores each waits for the others.
+torch.set_num_threads(max(1, torch.get_num_threads() // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))))
 
 
 @pytest.fixture

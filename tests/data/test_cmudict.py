@@ -33,7 +33,6 @@ def test_no_stem_stands_in_two_splits():
 def test_ids_and_back():
     assert LETTERS.encode("ab") == [3, 4]
     assert LETTERS.decode([1, 3, 4, 0, 2, 5]) == ("a", "b")
-    assert len(LETTERS) == 29 and len(PHONEMES) == 42
     with pytest.raises(ValueError, match="'é' is unknown; the symbols are a b c"):
         LETTERS.encode("né")
 

@@ -21,12 +21,6 @@ def test_the_split_is_by_whole_play():
         assert not any(line != line.rstrip() for line in play.split("\n"))
 
 
-def test_the_scored_bytes_are_these():
-    text = corpora.shakespeare()
-    assert len(text.test.encode()) == 95_945
-    assert text.test_sha256 == "0e0a65b1401ad103c11998575e93e2c5c4eb21c10b92ce9685e0aed050f0e0f0"
-
-
 def test_scenes_join_to_the_play():
     play = corpora.shakespeare().test
     pieces = corpora.scenes(play)

@@ -423,11 +423,11 @@ def test_it_trains_in_a_thread_where_no_signal_can_be_caught():
 # Resuming
 
 SCRIPT = """
-import json, os, pathlib, signal, sys
+import json, os, signal, sys
 sys.path.insert(0, sys.argv[1])
 import test_training as t
-def kill(progress):
-    if progress.step == 36:
+def kill(report):
+    if report.step == 36:
         os.kill(os.getpid(), signal.SIGKILL)
 for name, how, path in [job.split(":", 2) for job in sys.argv[2:]]:
     if (child := os.fork()) == 0:
@@ -443,15 +443,25 @@ for name, how, path in [job.split(":", 2) for job in sys.argv[2:]]:
 """
 
 
+@pytest.fixture(scope="module")
+def killed_runs(tmp_path_factory):
+    """What whole, killed and resumed runs print, five lines a kind; all are forks of one fresh process."""
+    folder, jobs = tmp_path_factory.mktemp("killed"), []
+    for name in ("lstm", "bigram"):
+        for how, file in [("whole", "whole"), ("killed", "killed"), ("resumed", "killed")]:
+            jobs.append(f"{name}:{how}:{folder / f'{name}_{file}.safetensors'}")
+    command = [sys.executable, "-c", SCRIPT, str(Path(__file__).parent), *jobs]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    return {"lstm": lines[:5], "bigram": lines[5:]}
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system can't fork")
 @KINDS
-def test_a_killed_run_goes_on_bit_by_bit(make, tmp_path):
-    here, name, path = str(Path(__file__).parent), make.__name__, tmp_path / "run.safetensors"
-    whole, killed, resumed = f"{name}:whole:{path}-whole", f"{name}:killed:{path}", f"{name}:resumed:{path}"
-    command = [sys.executable, "-c", SCRIPT, here, whole, killed, resumed]
-    done = subprocess.run(command, capture_output=True, text=True)
-    lines = done.stdout.splitlines()
-    assert done.stderr == "" and len(lines) == 5
+def test_a_killed_run_goes_on_bit_by_bit(make, killed_runs):
+    lines = killed_runs[make.__name__]
+    assert len(lines) == 5
     assert [lines[1], lines[2], lines[4]] == ["0", str(int(signal.SIGKILL)), "0"]
     assert lines[0] == lines[3]  # every loss, so the 50 after the last save, and the weights
     assert len(json.loads(lines[0])[0]) == 80 and len(lines[0]) > 1000

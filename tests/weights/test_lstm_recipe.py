@@ -29,6 +29,7 @@ def test_the_live_model_goes_below_the_4_gram():
     assert bits == pytest.approx(ON_THE_BOARD["LSTM, live"].bits_per_byte, abs=0.05)
 
 
+@pytest.mark.usefixtures("one_thread")  # a second one only waits where a text is read byte by byte
 def test_the_shipped_weights_score_what_the_board_says():
     point, model = ON_THE_BOARD["LSTM, recorded"], lstm_recipe.load()
     bits = lstm_recipe.bits(model, corpora.shakespeare().test)
@@ -41,14 +42,24 @@ def test_other_weights_would_not_score_that():
     assert lstm_recipe.bits(lstm_recipe.build("recorded"), corpora.shakespeare().test[:2_000]) > 5
 
 
-def test_a_run_says_what_it_took_and_what_it_scores(monkeypatch):
+@pytest.fixture
+def few_plays(monkeypatch):
+    """Three plays to train on: byte-pair encoding learns from all of 36 in seconds."""
+    corpus = corpora.shakespeare()
+    few = replace(corpus, train=dict(list(corpus.train.items())[:3]))
+    monkeypatch.setattr(corpora, "shakespeare", lambda: few)
+    lstm_recipe.tokenizer.cache_clear()
+    yield few
+    lstm_recipe.tokenizer.cache_clear()
+
+
+def test_a_run_says_what_it_took_and_what_it_scores(few_plays, monkeypatch):
     short = replace(lstm_recipe.RECIPES["bpe"], config=replace(lstm_recipe.LIVE, steps=2, warmup_steps=1))
     monkeypatch.setitem(lstm_recipe.RECIPES, "bpe", short)
     monkeypatch.setattr(lstm_recipe, "bits", lambda model, text, rows=1: len(text) / rows)
     run = lstm_recipe.train_once("bpe", seed=3)
-    corpus = corpora.shakespeare()
-    assert (run["name"], run["seed"], run[corpora.TEST]) == ("bpe", 3, len(corpus.test))
-    assert run[corpora.VALIDATION] == pytest.approx(len(corpus.validation) / 64, abs=1e-4)
+    assert (run["name"], run["seed"], run[corpora.TEST]) == ("bpe", 3, len(few_plays.test))
+    assert run[corpora.VALIDATION] == pytest.approx(len(few_plays.validation) / 64, abs=1e-4)
     assert (
         1.8 < run["bytes"] / (2 * short.rows * short.chunk) < 2.0
     )  # what a token of this vocabulary stands for
@@ -72,7 +83,7 @@ def test_equal_seeds_build_equal_models():
 
 
 @pytest.mark.parametrize("name", lstm_recipe.RECIPES)
-def test_a_recipe_reads_the_training_plays_in_streams(name):
+def test_a_recipe_reads_the_training_plays_in_streams(name, few_plays):
     recipe = lstm_recipe.RECIPES[name]
     inputs, targets = lstm_recipe.streams(name).next()
     assert inputs.shape == (recipe.rows, recipe.chunk) and inputs[:, 1:].equal(targets[:, :-1])
