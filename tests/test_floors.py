@@ -1,4 +1,4 @@
-"""Lower never imports higher: a model knows nothing of widgets, plots or classrooms."""
+"""The house: few rooms, each on its floor. Lower never imports higher, and what needs no torch has none."""
 
 import ast
 import subprocess
@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "course_utils"
-# From the ground up. A room may import from its own floor and from those below.
+# From the ground up. A room may import from its own floor and from those below; so models, which need none of
+# them, stand below training, data and all that serves the learner.
 FLOORS = [
     {"files", "devices"},
     {"tokenizers"},
@@ -25,11 +26,18 @@ FLOORS = [
     {"commands"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
+MODELS = {"attention", "transformer", "recurrent", "bert", "seq2seq", "gpt", "pretrained"}
+# A learner's answer is checked, a text is counted and a command starts without the seconds that torch takes.
+WITHOUT_TORCH = ["files", "tokenizers", "ngrams", "data", "measuring", "learner", "classroom", "commands"]
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 
 
+def room(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
 def imports(path):
-    """The modules of course_utils that a file imports, at its top or anywhere in it."""
+    """The rooms of course_utils that a file imports from, at its top or anywhere in it."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
         if isinstance(node, ast.ImportFrom):
@@ -38,13 +46,27 @@ def imports(path):
         yield from (name.split(".")[1] for name in names if name.startswith("course_utils."))
 
 
+def test_the_house_is_seen_at_a_glance():
+    entries = {path.name for path in PACKAGE.iterdir()} - {"__pycache__"}
+    assert len(entries) <= 25, f"{len(entries)} entries: a helper stands in the room that it helps"
+    assert {room(path) for path in MODULES} <= FLOOR.keys(), "a room stands on no floor: add it to FLOORS"
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_lower_never_imports_higher(path):
-    own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    assert own in FLOOR, f"{own} stands on no floor yet: add it to FLOORS"
+    own = room(path)
     for other in imports(path):
-        assert other in FLOOR, f"{other} stands on no floor yet: add it to FLOORS"
         assert FLOOR[other] <= FLOOR[own], f"{own} imports {other}, which stands higher"
+
+
+def test_no_two_rooms_of_a_floor_import_each_other():
+    uses = {(room(path), other) for path in MODULES for other in imports(path) if other != room(path)}
+    assert [pair for pair in uses if pair[::-1] in uses] == []
+
+
+def test_widgets_get_arrays_strings_and_functions_and_never_a_model():
+    used = {other for path in MODULES if room(path) == "widgets" for other in imports(path)}
+    assert not used & (MODELS | {"data"})
 
 
 def test_a_breach_is_found(tmp_path):
@@ -52,7 +74,21 @@ def test_a_breach_is_found(tmp_path):
     assert list(imports(tmp_path / "low.py")) == ["widgets", "data"]
 
 
+def imported(script):
+    """Names of the modules that a fresh Python has after a script and had not before."""
+    script = f"import sys; before = set(sys.modules)\n{script}\nprint(set(sys.modules) - before)"
+    return ast.literal_eval(subprocess.check_output([sys.executable, "-c", script], text=True))
+
+
 def test_importing_the_package_is_light():
-    script = "import sys; before = set(sys.modules); import course_utils; print(set(sys.modules) - before)"
-    added = ast.literal_eval(subprocess.check_output([sys.executable, "-c", script], text=True))
-    assert added == {"course_utils"}
+    assert imported("import course_utils") == {"course_utils"}
+
+
+def test_what_needs_no_torch_imports_none():
+    names = [
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+        for path in MODULES
+        if room(path) in WITHOUT_TORCH and path.name != "jupyter_server_config.py"  # only Jupyter can run it
+    ]
+    found = imported(f"import {', '.join(names)}")
+    assert found >= set(names) and "torch" not in found

@@ -4,43 +4,40 @@ import glob
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import torch
+from safetensors import torch as safetensors
+from torch import Tensor
+from torch.nn import Module
+from torch.optim import Optimizer
+from torch.overrides import TorchFunctionMode
 
 from course_utils.files import write_atomic
-
-if TYPE_CHECKING:  # torch takes seconds to import, and half of the course writes files without it
-    from torch import Tensor
-    from torch.nn import Module
-    from torch.optim import Optimizer
 
 NO_DIGEST = "0" * 64
 
 
-def save(path: str | Path, tensors: dict[str, "Tensor"], notes: dict) -> None:
+def save(path: str | Path, tensors: dict[str, Tensor], notes: dict) -> None:
     """Write tensors and `notes` (what JSON can hold) as one safetensors file, whole or not at all.
 
     Its header carries the sha256 of the whole file, taken with 64 zeros where the digest stands. Nothing in
     it is pickled, so reading it runs no code. What a killed save left beside `path` is removed.
     """
-    from safetensors.torch import save
-
     path = Path(path)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    data = save(tensors, {"sha256": NO_DIGEST, "notes": json.dumps(notes)})
+    data = safetensors.save(tensors, {"sha256": NO_DIGEST, "notes": json.dumps(notes)})
     digest = hashlib.sha256(data).hexdigest()
     for left_by_a_kill in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         left_by_a_kill.unlink(missing_ok=True)
     write_atomic(path, data.replace(_field(NO_DIGEST), _field(digest), 1))
 
 
-def load(path: str | Path) -> tuple[dict[str, "Tensor"], dict]:
+def load(path: str | Path) -> tuple[dict[str, Tensor], dict]:
     """Read what `save` wrote: the tensors on the CPU, and the notes.
 
     Raises ValueError, naming the file and what to do, if it is cut off, damaged by as little as one bit, or
     no checkpoint of this course; FileNotFoundError if there is none.
     """
-    from safetensors.torch import load
-
     path = Path(path)
     data = path.read_bytes()
     length = int.from_bytes(data[:8], "little")
@@ -64,27 +61,27 @@ def load(path: str | Path) -> tuple[dict[str, "Tensor"], dict]:
             f"{path.name} is damaged: its bytes have another sha256 than its header says; delete it and use "
             "an earlier one, or train again"
         )
-    return load(data), json.loads(notes)
+    return safetensors.load(data), json.loads(notes)
 
 
 def _field(digest: str) -> bytes:
     return f'"sha256":"{digest}"'.encode()
 
 
-def model_tensors(model: "Module") -> dict[str, "Tensor"]:
+def model_tensors(model: Module) -> dict[str, Tensor]:
     """A model's parameters and saved buffers by name; what two modules share comes once."""
     saved = model.state_dict().keys()
     buffers = {name: buffer for name, buffer in model.named_buffers() if name in saved}
     return dict(model.named_parameters()) | buffers
 
 
-def save_model(path: str | Path, model: "Module", notes: dict, half: bool = False) -> None:
+def save_model(path: str | Path, model: Module, notes: dict, half: bool = False) -> None:
     """Save a model's weights alone, with `half` in float16: half the size, about 3 digits kept."""
     tensors = model_tensors(model)
     save(path, {name: tensor.half() for name, tensor in tensors.items()} if half else tensors, notes)
 
 
-def load_into(path: str | Path, model: "Module") -> dict:
+def load_into(path: str | Path, model: Module) -> dict:
     """Fill a model with the weights of `save_model`, cast to its own type, and return the notes.
 
     Raises ValueError if the file is damaged or holds another model's weights.
@@ -94,26 +91,20 @@ def load_into(path: str | Path, model: "Module") -> dict:
     return notes
 
 
-def without_first_weights():
+class without_first_weights(TorchFunctionMode):
     """A context in which modules are built without first weights, for `fill` to write all of them.
 
     Random numbers for a hundred million weights take a second. (torch's device "meta" would do, but the first
     module that is built on it imports torch's compiler, which takes several.)
     """
-    from torch.overrides import TorchFunctionMode
 
-    class SkipInitialisation(TorchFunctionMode):
-        def __torch_function__(self, function, types, args=(), kwargs=None):
-            if getattr(function, "__module__", None) != "torch.nn.init":
-                return function(*args, **(kwargs or {}))
-
-    return SkipInitialisation()
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if getattr(function, "__module__", None) != "torch.nn.init":
+            return function(*args, **(kwargs or {}))
 
 
-def fill(model: "Module", tensors: dict[str, "Tensor"], source: str) -> None:
+def fill(model: Module, tensors: dict[str, Tensor], source: str) -> None:
     """Copy tensors into a model by name. Raises ValueError, naming `source`, if names or shapes differ."""
-    import torch
-
     ours = model_tensors(model)
     shapes = {name: list(tensor.shape) for name, tensor in ours.items()}
     found = {name: list(tensor.shape) for name, tensor in tensors.items()}
@@ -131,17 +122,15 @@ def fill(model: "Module", tensors: dict[str, "Tensor"], source: str) -> None:
 
 def save_run(
     path: str | Path,
-    model: "Module",
-    optimiser: "Optimizer",
+    model: Module,
+    optimiser: Optimizer,
     batches,
-    state: "Tensor | None",
+    state: Tensor | None,
     config: dict,
     run: dict,
 ) -> None:
     """Save all that a training run needs to go on bit by bit: weights, the optimiser's averages, the place in
     the data, the state of a recurrent model, the random generators, and what `run` says of the past."""
-    import torch
-
     tensors = {f"model.{name}": tensor for name, tensor in model_tensors(model).items()}
     for name, parameter in model.named_parameters():
         for key, tensor in optimiser.state[parameter].items():
@@ -156,14 +145,12 @@ def save_run(
 
 
 def restore_run(
-    path: str | Path, model: "Module", optimiser: "Optimizer", batches, config: dict
-) -> tuple[dict, "Tensor | None"]:
+    path: str | Path, model: Module, optimiser: Optimizer, batches, config: dict
+) -> tuple[dict, Tensor | None]:
     """Put back what `save_run` saved; returns its `run` and the recurrent state.
 
     Raises ValueError if the file is damaged, or holds another model's run or one with another config or text.
     """
-    import torch
-
     name = Path(path).name
     tensors, notes = load(path)
     if notes.get("model") != str(model):
@@ -178,7 +165,7 @@ def restore_run(
                 "name another checkpoint"
             )
 
-    def part(prefix: str) -> dict[str, "Tensor"]:
+    def part(prefix: str) -> dict[str, Tensor]:
         return {key.removeprefix(prefix): t for key, t in tensors.items() if key.startswith(prefix)}
 
     batches.restore(part("batches."))
