@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from course_utils.data import cmudict
-from course_utils.data.cmudict import LETTERS, PHONEMES, errors_at, nearest
+from course_utils.data.cmudict import PHONEMES, errors_at, nearest
 
 SOUNDS = st.lists(st.sampled_from("ABC"), max_size=6).map(tuple)
 
@@ -28,13 +28,6 @@ def test_no_stem_stands_in_two_splits():
     assert cmudict.split_of("national") == cmudict.split_of("nationality")
     leaky = [{word[:5] for word in list(words.train)[part::20]} for part in (0, 1)]
     assert leaky[0] & leaky[1]  # a split by word would have failed
-
-
-def test_ids_and_back():
-    assert LETTERS.encode("ab") == [3, 4]
-    assert LETTERS.decode([1, 3, 4, 0, 2, 5]) == ("a", "b")
-    with pytest.raises(ValueError, match="'é' is unknown; the symbols are a b c"):
-        LETTERS.encode("né")
 
 
 @pytest.mark.parametrize(
