@@ -1,8 +1,8 @@
 """Beam search over anything that says how likely each next token is.
 
-A step continues every text of the beam by every token of the vocabulary and keeps the best few of all. The
-steps come one by one, so that a reader can watch what each keeps and what it leaves out.
-`course_utils.generation.beam_search` takes them all with a model.
+A step extends every text of the beam by every token of the vocabulary and keeps the best few of all. The
+steps are yielded one by one, so that a reader can watch what each of them keeps and prunes.
+`course_utils.generation.beam_search` runs them all with a model.
 
 Sources: Graves 2012; Wu et al. 2016, section 7 (the length penalty).
 """
@@ -15,39 +15,38 @@ from jaxtyping import Float, Int
 
 
 class Beam(NamedTuple):
-    """A continuation: its ids, the sum of their log-probabilities (nats), and the score it was ranked by."""
+    """A continuation: its ids, the sum of their log-probabilities (nats), and the score it is ranked by."""
 
     ids: list[int]
     log_p: float
     score: float
 
+    def extended(self, token: int, log_p: float, length_penalty: float) -> "Beam":
+        """With one token more, of this log-probability; its score is log p / length^length_penalty."""
+        ids, total = [*self.ids, token], self.log_p + log_p
+        return Beam(ids, total, total / len(ids) ** length_penalty)
 
-class Step(NamedTuple):
-    """What a step keeps and what not, the best first: the texts that go on, those that ended at this step or
-    before, and the best of those left out; `over` says that no step comes after it."""
 
-    going: list[Beam]
+class BeamStep(NamedTuple):
+    """What a step leaves, each list the best first: the active beams, those that finished at this step or
+    before, and the best of those it pruned; `last` says whether the search ends here."""
+
+    active: list[Beam]
     finished: list[Beam]
-    left_out: list[Beam]
-    over: bool
+    pruned: list[Beam]
+    last: bool
 
     def best(self, beams: int) -> list[Beam]:
-        """The best of all that end or go on; of equals those that end come first."""
-        return sorted(self.finished + self.going, key=lambda beam: -beam.score)[:beams]
+        """The best of all finished and active ones; where scores are equal, finished ones come first."""
+        return sorted(self.finished + self.active, key=lambda beam: -beam.score)[:beams]
 
 
-def extended(beam: Beam, token: int, log_p: float, length_penalty: float) -> Beam:
-    """A text and one token more, of this log-probability; its score is log p / length^length_penalty."""
-    ids, total = [*beam.ids, token], beam.log_p + log_p
-    return Beam(ids, total, total / len(ids) ** length_penalty)
-
-
-def largest(values: Float[np.ndarray, " n"], k: int) -> Int[np.ndarray, " k"]:
-    """The places of the k largest values, the largest first; of equals the first come first."""
+def top_indices(values: Float[np.ndarray, " n"], k: int) -> Int[np.ndarray, " k"]:
+    """The indices of the k largest values, the largest first; of equal values the first come first."""
     k = min(k, len(values))
     edge = np.partition(values, len(values) - k)[len(values) - k] if k else np.inf
-    places = np.flatnonzero(values >= edge)
-    return places[np.argsort(-values[places], kind="stable")][:k]
+    indices = np.flatnonzero(values >= edge)
+    return indices[np.argsort(-values[indices], kind="stable")][:k]
 
 
 def beam_steps(
@@ -57,40 +56,40 @@ def beam_steps(
     *,
     length_penalty: float = 1.0,
     end_ids: Collection[int] = (),
-) -> Iterator[Step]:
-    """Search for the best continuations of at most `max_new` tokens, `beams` of them at a time.
+) -> Iterator[BeamStep]:
+    """Search for the best continuations of at most `max_new` tokens, with `beams` beams.
 
-    `next_log_p` gives the log-probabilities (nats) of the token after each of the texts; each is one of the
-    texts that were asked for last, and a token. The first is the empty one. The search ends when no text can
-    overtake the best `beams` that reached a token of `end_ids`. Of equal scores the one from the better beam
-    is kept, then the smaller id. Raises ValueError for log-probabilities that are NaN.
+    `next_log_p` gives the log-probabilities (nats) of the token after each of some texts: first of the empty
+    text, then each time of texts that it was last given, with one token more. The search ends when no active
+    beam can overtake the best `beams` that reached a token of `end_ids`. Of equal scores the one from the
+    better beam is kept, then the smaller id. Raises ValueError for log-probabilities that are NaN.
     """
-    going, finished = [Beam([], 0.0, 0.0)], []
+    active, finished = [Beam([], 0.0, 0.0)], []
     for length in range(1, max_new + 1):
-        log_p = next_log_p([beam.ids for beam in going])
-        totals = (np.array([[beam.log_p] for beam in going]) + log_p).ravel()
+        log_p = next_log_p([beam.ids for beam in active])
+        totals = (np.array([[beam.log_p] for beam in active]) + log_p).ravel()
         if np.isnan(totals).any():
-            raise ValueError("log-probabilities are numbers up to 0; the search was given NaN")
-        # Each beam has len(end_ids) ways to end, so among so many there are enough that go on.
+            raise ValueError("log-probabilities must be numbers up to 0; got NaN")
+        # Each beam has len(end_ids) ways to end, so among this many there are enough that don't.
         considered = beams * (1 + len(end_ids))
-        parents, going, ended, left_out = going, [], [], []
-        for rank, place in enumerate(largest(totals, considered + beams)):
-            parent, token = divmod(int(place), log_p.shape[1])
-            if totals[place] == -np.inf:
-                break  # what can't come is no candidate
-            beam = extended(parents[parent], token, float(log_p[parent, token]), length_penalty)
+        parents, active, ended, pruned = active, [], [], []
+        for rank, index in enumerate(top_indices(totals, considered + beams)):
+            parent, token = divmod(int(index), log_p.shape[1])
+            if totals[index] == -np.inf:
+                break  # what is impossible is no candidate
+            beam = parents[parent].extended(token, float(log_p[parent, token]), length_penalty)
             if token in end_ids and rank < considered:
                 ended.append(beam)
-            elif token not in end_ids and len(going) < beams:
-                going.append(beam)
+            elif token not in end_ids and len(active) < beams:
+                active.append(beam)
             else:
-                left_out.append(beam)
+                pruned.append(beam)
         finished = sorted(finished + ended, key=lambda beam: -beam.score)[:beams]
-        # Where the score of a text whose sum only falls can be best: at its longest, or as it is.
+        # A sum of log-probabilities only falls: the best score it can still reach is at this length.
         longest = max_new if length_penalty > 0 else length
-        over = length == max_new or not going
-        if going and len(finished) == beams:
-            over |= finished[-1].score >= going[0].log_p / longest**length_penalty
-        yield Step(going, finished, left_out[:beams], over)
-        if over:
+        last = length == max_new or not active
+        if active and len(finished) == beams:
+            last |= finished[-1].score >= active[0].log_p / longest**length_penalty
+        yield BeamStep(active, finished, pruned[:beams], last)
+        if last:
             return

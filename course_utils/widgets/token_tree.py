@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from course_utils.generation.beams import Beam, Step, beam_steps, extended, largest
+from course_utils.generation.beams import Beam, BeamStep, beam_steps, top_indices
 from course_utils.widgets.base import Widget
 from course_utils.widgets.words import SIGNS, plural, quoted, visible
 
@@ -139,7 +139,7 @@ class TokenTree(Widget):
                 end_ids=self._end_ids,
             )
         try:
-            while len(self._steps) < self.asked["steps"] and not (self._steps and self._steps[-1].over):
+            while len(self._steps) < self.asked["steps"] and not (self._steps and self._steps[-1].last):
                 self._steps.append(next(self._search))
         except Exception as error:
             done = plural(len(self._steps), "step")
@@ -148,7 +148,7 @@ class TokenTree(Widget):
         self.asked["steps"] = min(self.asked["steps"], len(self._steps))
 
     @property
-    def step(self) -> Step | None:
+    def step(self) -> BeamStep | None:
         """The last step that was taken; None before the first."""
         return self._steps[self.asked["steps"] - 1] if self.asked["steps"] else None
 
@@ -157,10 +157,10 @@ class TokenTree(Widget):
         step, n = self.step, self.asked["steps"]
         self.texts = {}
         if step:
-            self.texts["greedy"] = self._text(n, lambda log_p, _: int(largest(log_p, 1)[0]))
+            self.texts["greedy"] = self._text(n, lambda log_p, _: int(top_indices(log_p, 1)[0]))
             self.texts["best"] = step.best(1)[0]
-        self._parents = {()} if n < 2 else {tuple(beam.ids) for beam in self._steps[n - 2].going}
-        found = [*step.going, *step.finished, *step.left_out] if step else []
+        self._parents = {()} if n < 2 else {tuple(beam.ids) for beam in self._steps[n - 2].active}
+        found = [*step.active, *step.finished, *step.pruned] if step else []
         self._ways = {}  # path -> the tokens to show below it
         for ids in [self.asked["chosen"], *(beam.ids for beam in [*self.texts.values(), *found])]:
             for i, token in enumerate(ids):
@@ -178,7 +178,7 @@ class TokenTree(Widget):
         return beam
 
     def _child(self, beam: Beam, token: int, log_p: Float[np.ndarray, " V"]) -> Beam:
-        return extended(beam, token, float(log_p[token]), self.asked["length_penalty"])
+        return beam.extended(token, float(log_p[token]), self.asked["length_penalty"])
 
     def _ended(self, ids: Sequence[int]) -> bool:
         return bool(ids) and ids[-1] in self._end_ids
@@ -217,7 +217,7 @@ class TokenTree(Widget):
             problem = f"No answer here: {_words(error)}"
             yield from (row, {"kind": "problem", "path": node.ids, "token": problem, "place": (1, 1)})
             return
-        tokens = on_way.union(map(int, largest(log_p, likeliest)))
+        tokens = on_way.union(map(int, top_indices(log_p, likeliest)))
         tokens = sorted(tokens, key=lambda token: (-log_p[token], token))
         others, mass = len(log_p) - len(tokens), max(0.0, 1 - float(np.exp(log_p[tokens]).sum()))
         siblings = len(tokens) + (others > 0)
@@ -240,14 +240,14 @@ class TokenTree(Widget):
         """What there is to say of a node: its kind, which has a shape, and words."""
         marks = []
         if step := self.step:
-            going, finished = [beam.ids for beam in step.going], [beam.ids for beam in step.finished]
+            going, finished = [beam.ids for beam in step.active], [beam.ids for beam in step.finished]
             if node.ids in going:
                 marks.append(("beam", f"in the beam, {going.index(node.ids) + 1}"))
             elif node.ids in finished:
                 marks.append(("finished", "finished"))
             elif tuple(node.ids[:-1]) in self._parents:
                 full = self._ended(node.ids) and len(finished) == self.asked["width"]
-                kept = step.finished if full or not going else step.going
+                kept = step.finished if full or not going else step.active
                 last = f", the last one kept has {_number(kept[-1].score)}"
                 marks.append(("pruned", f"pruned: {_number(node.score)}{last}"))
         if not marks and self._ended(node.ids):
@@ -262,12 +262,12 @@ class TokenTree(Widget):
     def view(self) -> dict:
         start = max(0, min(self._place - ROWS // 2, len(self.rows) - ROWS))
         step = self.step
-        ranked = {"beam": step.going, "finished": step.finished, "pruned": step.left_out} if step else {}
+        ranked = {"beam": step.active, "finished": step.finished, "pruned": step.pruned} if step else {}
         return self.asked | {
             "rows": self.rows[start : start + ROWS],
             "above": start,
             "below": max(0, len(self.rows) - start - ROWS),
-            "over": bool(step and step.over),
+            "over": bool(step and step.last),
             "longest": LONGEST,
             "widest": WIDEST,
             "largest_penalty": LARGEST_PENALTY,

@@ -121,7 +121,7 @@ def test_a_token_that_cannot_come_is_shown_without_infinity():
     shown = answer(tree, wanted=[[[], 3]], chosen=[2], steps=3)
     assert [row["log_p"] for row in tree.rows if len(row["path"]) == 1] == [0.0, None, None]
     assert shown["texts"][-1]["log_p"] is None and "log p −∞ nats" in tree.describe()
-    assert [len(step.going) for step in tree._steps] == [1, 1, 1]
+    assert [len(step.active) for step in tree._steps] == [1, 1, 1]
 
 
 def test_a_chosen_node_that_was_closed_gives_way_to_the_one_above():
@@ -145,7 +145,7 @@ def test_the_search_opens_what_the_learner_had_closed():
     assert len(tree.rows) == 1
     shown = answer(tree, steps=2)
     assert len(shown["ranking"]) == 6 and shown["wanted"] == [[[2], 0]]
-    assert all(row_of(tree, *beam.ids) for beam in tree.step.going)
+    assert all(row_of(tree, *beam.ids) for beam in tree.step.active)
     assert len(answer(tree, wanted=[[[], 0]])["rows"]) == 1  # and may be closed again
 
 
@@ -197,7 +197,7 @@ def kinds_or_none(row):
 def test_marks_say_what_is_kept_what_is_pruned_and_by_how_much():
     tree = tree_of(Mock(30, seed=4, spread=1.0))
     answer(tree, steps=3, width=3)
-    going, left_out = tree.step.going, tree.step.left_out
+    going, left_out = tree.step.active, tree.step.pruned
     for place, beam in enumerate(going, 1):
         assert row_of(tree, *beam.ids)["marks"][0] == ("beam", f"in the beam, {place}")
     for beam in left_out:
