@@ -1,12 +1,12 @@
 """From logits to a token: which tokens a sampler leaves in the race, and how likely each of them then is.
 
-Every function takes logits of the shape (..., V) and returns logits of that shape, -inf where a token is out;
-so they can be chained, and nothing is a probability before the softmax at the end.
+Every function takes logits of shape (..., V) and returns logits of that shape, with -inf for tokens that are
+ruled out; so they can be chained, and nothing is a probability before the softmax at the end.
 
     sampler = Sampler(temperature=0.8, top_p=0.95)  # in this order
     token = draw(sampler(logits), generator)
 
-Where two tokens tie, and at every edge, the kept sets are those of the processors in Hugging Face's
+Where tokens tie, and at every boundary, the kept sets are those of the processors in Hugging Face's
 transformers 5. All raise ValueError for logits that are NaN or +inf, or a row of nothing but -inf.
 
 Sources: Fan, Lewis & Dauphin 2018 (top-k); Holtzman et al. 2020 (top-p); Nguyen et al. 2024 (min-p);
@@ -24,9 +24,9 @@ from torch import Tensor
 
 Logits = Float[Tensor, "*batch vocab"]
 
-# What each setting may be, in words and as a test.
+# What each setting must be, in words and as a test.
 ALLOWED = {
-    "temperature": ("a number from 0 (greedy) on", lambda x: 0 <= x < math.inf),
+    "temperature": ("a number of at least 0 (greedy)", lambda x: 0 <= x < math.inf),
     "top_k": ("a whole number from 1 to the size of the vocabulary", lambda x: x >= 0 and x % 1 == 0),
     "top_p": ("between 0 and 1", lambda x: 0 <= x <= 1),
     "min_p": ("between 0 and 1", lambda x: 0 <= x <= 1),
@@ -39,9 +39,9 @@ ALLOWED = {
 
 
 def temperature(logits: Logits, value: float) -> Logits:
-    """Divide the logits by `value`: below 1 the likely get likelier, above 1 the distribution flattens.
+    """Divide the logits by `value`: below 1 likely tokens get likelier, above 1 the distribution flattens.
 
-    The ranking never changes. 0 is the limit, greedy: the largest logit alone is left, the first of equals.
+    The ranking never changes. 0 is the limit, greedy: only the largest logit is left, the first of equals.
     """
     _check(logits, "temperature", value)
     divided = logits / value if value else logits
@@ -52,20 +52,20 @@ def temperature(logits: Logits, value: float) -> Logits:
 
 
 def top_k(logits: Logits, k: int) -> Logits:
-    """Keep the k largest logits, and all that equal the k-th. A k of 0 or above V is clamped, with notice."""
+    """Keep the k largest logits and any equal to the k-th. A k of 0 or above V is clamped, with a warning."""
     _check(logits, "top_k", k)
     clamped = min(max(int(k), 1), logits.shape[-1])
     if clamped != k:
-        warnings.warn(f"top_k is {ALLOWED['top_k'][0]}; {k} came, {clamped} is used", stacklevel=2)
+        warnings.warn(f"top_k must be {ALLOWED['top_k'][0]}; got {k}: {clamped} is used", stacklevel=2)
     return _keep(logits, logits >= logits.topk(clamped).values[..., -1:])
 
 
 def top_p(logits: Logits, p: float) -> Logits:
-    """Keep the fewest likeliest tokens whose probabilities add up to p ("nucleus"): the one that reaches p is
-    in, and one always is. Of equal tokens at the edge, the later ids stay."""
+    """Keep the fewest likeliest tokens whose probabilities add up to p ("nucleus"), the one that reaches p
+    included, and at least one. Of equal tokens at the boundary, the later ids are kept."""
     _check(logits, "top_p", p)
     ascending, order = logits.float().sort(stable=True)
-    out = ascending.softmax(-1).cumsum(-1) <= 1 - p  # what may go, counted from the unlikeliest on
+    out = ascending.softmax(-1).cumsum(-1) <= 1 - p  # counted from the least likely on
     out[..., -1] = False
     return _keep(logits, ~out.scatter(-1, order, out))
 
@@ -78,12 +78,11 @@ def min_p(logits: Logits, p: float) -> Logits:
 
 
 def typical(logits: Logits, mass: float) -> Logits:
-    """Keep the tokens whose surprise is nearest to its mean, the entropy, until they have a mass of `mass`.
-
-    The likeliest token may go: it is the one that says least.
+    """Keep the tokens whose surprise is closest to its mean, the entropy, until their probabilities add up to
+    `mass`. The likeliest token may be ruled out, as the one that says least.
     """
     _check(logits, "typical", mass)
-    surprise = -logits.float().log_softmax(-1)  # nats; inf where a token is out already
+    surprise = -logits.float().log_softmax(-1)  # nats; inf where a token is ruled out already
     probs = torch.exp(-surprise)
     distance = (surprise - _entropy(probs)).abs()
     ascending, order = distance.sort(stable=True)
@@ -93,36 +92,36 @@ def typical(logits: Logits, mass: float) -> Logits:
 
 
 def epsilon(logits: Logits, least: float) -> Logits:
-    """Keep the tokens with a probability of at least `least`; the likeliest always stays."""
+    """Keep the tokens with a probability of at least `least`, and always the likeliest."""
     _check(logits, "epsilon", least)
     return _keep(logits, (_probabilities(logits) >= least) | _likeliest(logits))
 
 
 def eta(logits: Logits, least: float) -> Logits:
-    """As `epsilon`, with a bar that sinks where many tokens are plausible: min(least, sqrt(least) / e^H)."""
+    """As `epsilon`, with a threshold that falls as many tokens are likely: min(least, sqrt(least) / e^H)."""
     _check(logits, "eta", least)
     probs = _probabilities(logits)
-    bar = (math.sqrt(least) * torch.exp(-_entropy(probs))).clamp(max=least)
-    return _keep(logits, (probs >= bar) | _likeliest(logits))
+    threshold = (math.sqrt(least) * torch.exp(-_entropy(probs))).clamp(max=least)
+    return _keep(logits, (probs >= threshold) | _likeliest(logits))
 
 
 def repetition_penalty(logits: Logits, counts: Int[Tensor, "*batch vocab"], value: float) -> Logits:
-    """Make every token that has occurred less likely: divide its logit by `value`, multiply one below 0.
+    """Make every token that has occurred less likely: divide its logit by `value`, or multiply one below 0.
 
-    `counts` says how often each token has occurred; here once is as much as often.
+    `counts` says how often each token has occurred; once has the same effect as often.
     """
     _check(logits, "repetition_penalty", value)
     return torch.where(counts > 0, torch.where(logits < 0, logits * value, logits / value), logits)
 
 
 def frequency_penalty(logits: Logits, counts: Int[Tensor, "*batch vocab"], value: float) -> Logits:
-    """Take `value` from a token's logit for every time that it has occurred."""
+    """Subtract `value` from a token's logit for each time that it has occurred."""
     _check(logits, "frequency_penalty", value)
     return logits - value * counts
 
 
 def token_counts(ids: Int[Tensor, "*batch time"], vocab_size: int) -> Int[Tensor, "*batch vocab"]:
-    """How often each token of the vocabulary stands in `ids`; an id of -1 is padding and counts nowhere."""
+    """How often each token of the vocabulary occurs in `ids`; an id of -1 is padding and isn't counted."""
     counts = torch.zeros(*ids.shape[:-1], vocab_size, dtype=torch.long, device=ids.device)
     return counts.scatter_add(-1, ids.clamp(min=0), (ids >= 0).long())
 
@@ -140,24 +139,24 @@ CUTS = {
 
 
 class Sampler:
-    """Several of the functions above, one after the other, in the order in which they are named.
+    """Several of the functions above, one after the other, in the order in which they are given.
 
         sampler = Sampler(repetition_penalty=1.1, temperature=0.8, top_p=0.95)
 
-    The order matters: a flattened distribution keeps more tokens under the same top-p. Without settings it
+    The order matters: of a flattened distribution the same top-p keeps more tokens. Without settings it
     leaves the logits as they are. Raises ValueError for an unknown name or a value that is not allowed.
     """
 
     def __init__(self, **settings: float):
         for name, value in settings.items():
             if name not in ALLOWED:
-                raise ValueError(f"a sampler knows {', '.join(ALLOWED)}; {name!r} came")
+                raise ValueError(f"expected settings among {', '.join(ALLOWED)}; got {name!r}")
             _check_value(name, value)
         self.settings = settings
 
     @property
     def greedy(self) -> bool:
-        """Whether one token alone is ever left."""
+        """Whether only one token is ever left."""
         return self.settings.get("temperature") == 0
 
     @property
@@ -168,7 +167,7 @@ class Sampler:
         """The logits after every step; `counts` (see `token_counts`) is needed for the penalties only."""
         _check_logits(logits)
         if self.needs_counts and counts is None:
-            raise ValueError("a penalty needs counts, how often each token has occurred; none came")
+            raise ValueError("a penalty needs counts, how often each token has occurred; got none")
         for name, value in self.settings.items():
             logits = (
                 PENALTIES[name](logits, counts, value) if name in PENALTIES else CUTS[name](logits, value)
@@ -180,7 +179,7 @@ class Sampler:
 
 
 def kept(logits: Logits) -> Bool[Tensor, "*batch vocab"]:
-    """Which tokens are still in the race."""
+    """Which tokens are not ruled out."""
     return logits > -math.inf
 
 
@@ -217,20 +216,20 @@ def _check(logits: Tensor, name: str, value: float) -> None:
 def _check_value(name: str, value: float) -> None:
     words, allowed = ALLOWED[name]
     if isinstance(value, bool) or not isinstance(value, Real) or math.isnan(value) or not allowed(value):
-        raise ValueError(f"{name} is {words}; {value!r} came")
+        raise ValueError(f"{name} must be {words}; got {value!r}")
 
 
 def _check_logits(logits: Tensor) -> None:
     """Raise ValueError for logits from which no token can be drawn."""
     if logits.ndim == 0 or 0 in logits.shape or not logits.is_floating_point():
         raise ValueError(
-            f"logits are floating-point numbers of the shape (..., vocabulary), none of them empty; "
-            f"{logits.dtype} of the shape {list(logits.shape)} came"
+            "expected floating-point logits of shape (..., vocabulary), none of them empty, "
+            f"got {logits.dtype} of shape {list(logits.shape)}"
         )
     largest = logits.amax(-1)  # NaN if there is one in the row
     if largest.isnan().any():
-        raise ValueError("the logits hold NaN: the weights or the input of the model are damaged; reload it")
+        raise ValueError("the logits contain NaN: the model's weights or input are damaged; reload it")
     if largest.isposinf().any():
-        raise ValueError("a logit is +inf: the model overflowed; compute it in float32")
+        raise ValueError("a logit is +inf: the model overflowed; compute in float32")
     if largest.isneginf().any():
-        raise ValueError("all logits of a row are -inf: no token is left to draw; ban fewer tokens")
+        raise ValueError("all logits of a row are -inf: no token is left to draw; rule out fewer")

@@ -285,16 +285,16 @@ def test_draws_follow_the_probabilities_and_only_these():
 @pytest.mark.parametrize(
     "name, value, words",
     [
-        ("temperature", -1, "a number from 0"),
-        ("temperature", NAN, "nan came"),
-        ("temperature", INF, "inf came"),
-        ("temperature", "warm", "'warm' came"),
-        ("temperature", None, "None came"),
-        ("top_k", -1, "from 1 to the size of the vocabulary; -1 came"),
-        ("top_k", 2.5, "2.5 came"),
-        ("top_k", NAN, "nan came"),
-        ("top_k", INF, "inf came"),
-        ("top_p", 1.1, "between 0 and 1; 1.1 came"),
+        ("temperature", -1, "a number of at least 0"),
+        ("temperature", NAN, "got nan"),
+        ("temperature", INF, "got inf"),
+        ("temperature", "warm", "got 'warm'"),
+        ("temperature", None, "got None"),
+        ("top_k", -1, "from 1 to the size of the vocabulary; got -1"),
+        ("top_k", 2.5, "got 2.5"),
+        ("top_k", NAN, "got nan"),
+        ("top_k", INF, "got inf"),
+        ("top_p", 1.1, "between 0 and 1; got 1.1"),
         ("top_p", -0.1, "between 0 and 1"),
         ("min_p", 2, "between 0 and 1"),
         ("typical", 0, "above 0 and below 1"),
@@ -305,17 +305,17 @@ def test_draws_follow_the_probabilities_and_only_these():
     ],
 )
 def test_values_that_are_refused_by_name(name, value, words):
-    with pytest.raises(ValueError, match=f"^{name} is .*{words}"):
+    with pytest.raises(ValueError, match=f"^{name} must be .*{words}"):
         Sampler(**{name: value})
     counts = (torch.ones(3, dtype=torch.long),) if name in sampling.PENALTIES else ()
-    with pytest.raises(ValueError, match=f"^{name} is "):
+    with pytest.raises(ValueError, match=f"^{name} must be "):
         getattr(sampling, name)(torch.zeros(3), *counts, value)
 
 
 @pytest.mark.parametrize("k, used", [(0, 1), (10**9, 4)])
 def test_k_is_clamped_with_notice(k, used):
     logits = probabilities(0.4, 0.3, 0.2, 0.1)
-    with pytest.warns(UserWarning, match=f"top_k .* {k} came, {used} is used"):
+    with pytest.warns(UserWarning, match=f"top_k .* got {k}: {used} is used"):
         assert kept(sampling.top_k(logits, k)).sum() == used
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -352,5 +352,5 @@ def test_whole_numbers_are_no_logits():
 
 
 def test_an_unknown_step():
-    with pytest.raises(ValueError, match=r"a sampler knows temperature, top_k, .*; 'topp' came"):
+    with pytest.raises(ValueError, match=r"expected settings among temperature, top_k, .*; got 'topp'"):
         Sampler(topp=0.9)

@@ -478,9 +478,9 @@ def test_draws_stand_over_theory_and_a_seed_repeats_them(opened):
     [
         ("temperature", "0", "greedy, the likeliest alone is left, however often you draw"),
         ("temperature", "1e-5", "all 50 stay, entropy 4.06 → 0.00 bits"),
-        ("temperature", "-1", "temperature is a number from 0 (greedy) on; “-1” came, 0.8 stays"),
-        ("temperature", "nan", "temperature is a number from 0 (greedy) on; “nan” came, 0.8 stays"),
-        ("temperature", "", "temperature is a number from 0 (greedy) on; nothing came, 0.8 stays"),
+        ("temperature", "-1", "temperature is a number of at least 0 (greedy); “-1” came, 0.8 stays"),
+        ("temperature", "nan", "temperature is a number of at least 0 (greedy); “nan” came, 0.8 stays"),
+        ("temperature", "", "temperature is a number of at least 0 (greedy); nothing came, 0.8 stays"),
         ("top_k", "0", "k is from 1 to 50; 0 came, 1 is used; 1 token left"),
         ("top_k", "1000000", "k is from 1 to 50; 1000000 came, 50 is used; all 50 stay"),
         ("top_k", "2.5", "top-k is a whole number from 1 to the size of the vocabulary; “2.5” came, 5 stays"),

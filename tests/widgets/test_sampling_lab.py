@@ -206,7 +206,7 @@ def test_where_the_lab_begins(lab):
 @pytest.mark.parametrize(
     "returned, words",
     [
-        (np.full(12, np.nan), "the logits hold NaN"),
+        (np.full(12, np.nan), "the logits contain NaN"),
         (np.full(12, -np.inf), "all logits of a row are -inf"),
         (np.full(12, np.inf), r"a logit is \+inf"),
         (np.full(12, 1e300), r"a logit is \+inf"),
@@ -267,8 +267,8 @@ def test_warnings_become_notices(recwarn, capsys):
 
     lab = SamplingLab(warning, TOKENS, PROMPTS)
     assert lab.shown["notice"] == "the prompt was cropped to 256 tokens"
-    assert "0 came, 1 is used" in answer(lab, steps=chain(lab, top_k=0))["notice"]
-    assert "99 came, 12 is used" in answer(lab, steps=chain(lab, top_k=99))["notice"]
+    assert "got 0: 1 is used" in answer(lab, steps=chain(lab, top_k=0))["notice"]
+    assert "got 99: 12 is used" in answer(lab, steps=chain(lab, top_k=99))["notice"]
     assert not recwarn.list and capsys.readouterr() == ("", "")
 
 
@@ -280,7 +280,7 @@ def test_values_that_are_not_allowed_are_refused_by_name(lab, name, value, on):
         step | ({"value": value, "on": on} if step["name"] == name else {}) for step in lab.asked["steps"]
     ]
     shown = answer(lab, steps=steps)
-    assert shown["problem"].startswith(f"{name} is {ALLOWED[name][0]}")
+    assert shown["problem"].startswith(f"{name} must be {ALLOWED[name][0]}")
     assert shown["sentence"] == before
 
 
@@ -306,7 +306,7 @@ def test_a_penalty_too_strong_for_float32_is_refused(lab):
 def test_the_lab_needs_a_prompt():
     with pytest.raises(ValueError, match="needs a prompt to begin with; none came"):
         SamplingLab(next_logits, TOKENS, [])
-    with pytest.raises(ValueError, match="a sampler knows"):
+    with pytest.raises(ValueError, match="expected settings among"):
         SamplingLab(next_logits, TOKENS, PROMPTS, topp=0.5)
 
 
