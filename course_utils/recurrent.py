@@ -2,11 +2,11 @@
 
 All three have one interface, `forward(ids, state) -> (logits, state)`. The state is all that a model keeps of
 the text so far: the last few tokens, or a vector that each step rewrites. So one loop trains them all, by
-truncated back-propagation through time (Williams & Peng 1990): a text is read in chunks, the state's value
-goes on into the next chunk, its history does not.
+truncated back-propagation through time (Williams & Peng 1990): a text is read in chunks, and the next chunk
+gets the state's value but not its history.
 
-`RNNCell` and `LSTMCell` are written out, to be read; `RecurrentLM` runs the same sums in torch's fused
-kernels.
+`RNNCell` and `LSTMCell` are written out, to be read; `RecurrentLM` uses torch's fused kernels for the same
+sums.
 
 Sources: Bengio et al. 2003 (feed-forward model); Elman 1990 (RNN); Hochreiter & Schmidhuber 1997 (LSTM);
 Gers, Schmidhuber & Cummins 2000 (forget gate).
@@ -21,14 +21,14 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-LINE_BREAK = 10  # the byte that stands before a text's first one
+LINE_BREAK = 10  # the byte that is read before a text's first one
 
 
 class FeedForwardLM(nn.Module):
-    """The next token from the last `context` tokens: their embeddings, joined, through one tanh layer.
+    """The next token from the last `context` tokens: their embeddings, concatenated, through one tanh layer.
 
-    logits = b + W x + U tanh(d + H x) with x the joined embeddings (Bengio et al. 2003, eq. 1). The state is
-    the last `context - 1` tokens; before the text, id 0 stands in for them. Raises ValueError for a size
+    logits = b + W x + U tanh(d + H x) with x the concatenated embeddings (Bengio et al. 2003, eq. 1). The
+    state is the last `context - 1` tokens; before the text these are id 0. Raises ValueError for sizes
     below 1.
     """
 
@@ -75,12 +75,12 @@ class RNNCell(nn.Module):
 
 
 class LSTMCell(nn.Module):
-    """One step of an LSTM; the state is (h, c), what the cell shows and what it keeps.
+    """One step of an LSTM; the state is (h, c), the hidden state and the cell state.
 
-    Four gates read the input and what was shown: i (let in), f (keep) and o (show) lie between 0 and 1, the
-    candidate g between -1 and 1. Then c' = f c + i g and h' = o tanh(c'). Gates stand in torch's order i, f,
-    g, o. A forget bias of 1 keeps f near sigmoid(1) = 0.73 at first, so that c lasts for a few steps before
-    anything is learnt; the gradient through c is multiplied by f at each step.
+    The gates read the input and the hidden state: input gate i, forget gate f and output gate o lie between 0
+    and 1, the candidate g between -1 and 1. Then c' = f c + i g and h' = o tanh(c'). They are in torch's
+    order i, f, g, o. A forget bias of 1 keeps f near sigmoid(1) = 0.73 at first, so that c lasts for a few
+    steps before anything is learnt; the gradient through c is multiplied by f at each step.
     """
 
     def __init__(self, d_input: int, d_hidden: int, forget_bias: float = 1.0):
@@ -116,19 +116,19 @@ def unroll(
     state: Float[Tensor, "parts batch hidden"],
 ) -> tuple[Float[Tensor, "batch time hidden"], Float[Tensor, "parts batch hidden"]]:
     """Run a cell over time, one step after the other: every h, and the state at the end."""
-    shown = []
+    hidden = []
     for x in inputs.unbind(dim=1):
         state = cell(x, state)
-        shown.append(state[0])
-    return torch.stack(shown, dim=1), state
+        hidden.append(state[0])
+    return torch.stack(hidden, dim=1), state
 
 
 class RecurrentLM(nn.Module):
     """The next token from a state that each step rewrites: embedding, `n_layers` of cells, linear head.
 
     cell is "lstm" or "rnn"; the layers are torch's fused ones, equal to `unroll` of the cells above. The
-    state has the shape (parts, layers, batch, hidden): h, and for an LSTM c. dropout acts on what each layer
-    passes up, never on the state. Raises ValueError for an unknown cell or a size below 1.
+    state has the shape (parts, layers, batch, hidden): h, and for an LSTM c. dropout applies to what each
+    layer passes up, never to the state. Raises ValueError for an unknown cell or sizes below 1.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class RecurrentLM(nn.Module):
         _check_sizes(vocab_size=vocab_size, d_embedding=d_embedding, d_hidden=d_hidden, n_layers=n_layers)
         kinds = {"lstm": nn.LSTM, "rnn": nn.RNN}
         if cell not in kinds:
-            raise ValueError(f"cell is one of {', '.join(kinds)}; {cell!r} came")
+            raise ValueError(f"cell must be one of {', '.join(kinds)}; got {cell!r}")
         self.vocab_size, self.cell = vocab_size, cell
         self.embedding = nn.Embedding(vocab_size, d_embedding)
         between = dropout if n_layers > 1 else 0.0
@@ -154,7 +154,7 @@ class RecurrentLM(nn.Module):
         self.head = nn.Linear(d_hidden, vocab_size)
         if cell == "lstm":
             for layer in range(n_layers):
-                forget = slice(d_hidden, 2 * d_hidden)  # torch adds two biases: one carries the value
+                forget = slice(d_hidden, 2 * d_hidden)  # torch adds two biases: one has the value
                 nn.init.constant_(getattr(self.layers, f"bias_ih_l{layer}").data[forget], forget_bias)
                 nn.init.zeros_(getattr(self.layers, f"bias_hh_l{layer}").data[forget])
 
@@ -171,41 +171,39 @@ class RecurrentLM(nn.Module):
         state = torch.stack(last) if self.cell == "lstm" else last[None]
         return self.head(self.dropout(x)), state
 
-    def written_out(self, layer: int = 0) -> RNNCell | LSTMCell:
-        """A copy of one layer as a cell that shows its gates."""
-        from_input = getattr(self.layers, f"weight_ih_l{layer}")
-        kind = LSTMCell if self.cell == "lstm" else RNNCell
-        cell = kind(from_input.shape[1], self.layers.hidden_size).to(from_input)
-        bias = getattr(self.layers, f"bias_ih_l{layer}") + getattr(self.layers, f"bias_hh_l{layer}")
+    def as_cell(self) -> RNNCell | LSTMCell:
+        """A copy of the first layer as a cell that shows its gates."""
+        layers, kind = self.layers, LSTMCell if self.cell == "lstm" else RNNCell
+        cell = kind(layers.input_size, layers.hidden_size).to(layers.weight_ih_l0)
         with torch.no_grad():
-            cell.from_input.copy_(from_input)
-            cell.from_hidden.copy_(getattr(self.layers, f"weight_hh_l{layer}"))
-            cell.bias.copy_(bias)
+            cell.from_input.copy_(layers.weight_ih_l0)
+            cell.from_hidden.copy_(layers.weight_hh_l0)
+            cell.bias.copy_(layers.bias_ih_l0 + layers.bias_hh_l0)
         return cell
 
 
 def _check_sizes(**sizes: int) -> None:
     for name, size in sizes.items():
         if not isinstance(size, int) or size < 1:
-            raise ValueError(f"{name} is a whole number from 1 on; {size!r} came")
+            raise ValueError(f"{name} must be a whole number of at least 1; got {size!r}")
 
 
 @torch.no_grad()
 def log2_probs(
     model: nn.Module, tokens: Int[np.ndarray, " tokens"], rows: int = 1, start: int = LINE_BREAK
 ) -> Float[np.ndarray, " tokens"]:
-    """log2 p of every token given all before it, the state running on from token to token.
+    """log2 p of every token given all before it; the state is carried from token to token.
 
-    The first is predicted after `start`. rows above 1 read as many pieces of the text side by side: faster,
-    and a little worse, since each piece begins with an empty state. Raises ValueError for a text shorter than
-    its rows and for tokens outside the vocabulary.
+    The first is predicted after `start`. With `rows` above 1, that many pieces of the text are read side by
+    side: faster, and a little worse, as each piece begins with an empty state. Raises ValueError for a text
+    shorter than its rows and for tokens outside the vocabulary.
     """
     tokens = np.asarray(tokens)
     if not 1 <= rows <= len(tokens):
-        raise ValueError(f"rows is from 1 to the {len(tokens)} tokens of the text; {rows} came")
+        raise ValueError(f"rows must be from 1 to the {len(tokens)} tokens of the text; got {rows}")
     if tokens.min() < 0 or tokens.max() >= model.vocab_size:
         raise ValueError(
-            f"tokens lie between 0 and {model.vocab_size - 1}; {tokens.min()} to {tokens.max()} came"
+            f"expected tokens between 0 and {model.vocab_size - 1}; got {tokens.min()} to {tokens.max()}"
         )
     length = -(-len(tokens) // rows)
     padded = np.full(rows * length + 1, start, dtype=np.int64)  # what is read, then what is predicted
@@ -235,33 +233,33 @@ class Trace(NamedTuple):
     """What each cell of an LSTM did at each token read, and what the model expected after it."""
 
     gates: Float[np.ndarray, "time hidden 4"]  # i, f, g, o
-    cells: Float[np.ndarray, "time hidden"]  # c, what a cell keeps
-    shown: Float[np.ndarray, "time hidden"]  # h, what it shows
+    cell_state: Float[np.ndarray, "time hidden"]  # c
+    hidden_state: Float[np.ndarray, "time hidden"]  # h
     probabilities: Float[np.ndarray, "time vocab"]  # of the next token
 
 
 @torch.no_grad()
 def trace(model: RecurrentLM, tokens: Int[np.ndarray, " time"]) -> Trace:
-    """Read a text from an empty state and note every gate. Raises ValueError for an RNN, several layers or
+    """Read a text from an empty state and record every gate. Raises ValueError for an RNN, several layers or
     no token."""
     if model.cell != "lstm" or model.layers.num_layers != 1:
         raise ValueError(
-            f"trace reads an LSTM of one layer; {model.layers.num_layers} layers of cell {model.cell!r} came"
+            f"expected an LSTM of one layer; got cell {model.cell!r} and {model.layers.num_layers} layers"
         )
     tokens = torch.from_numpy(np.array(tokens, dtype=np.int64))
     if not len(tokens):
-        raise ValueError("trace needs a token to read; none came")
+        raise ValueError("trace needs at least one token to read; got none")
     x = model.embedding(tokens.to(model.embedding.weight.device))  # (T, d_embedding)
-    shown, _ = model.layers(x)  # (T, H)
-    # h before each step is known by now, so that all gates are one product
-    i, f, g, o = model.written_out().gates(x, torch.cat([torch.zeros_like(shown[:1]), shown[:-1]]))
-    c, cells = torch.zeros_like(shown[0]), []
-    for keep, enter in zip(f, i * g, strict=True):
-        c = keep * c + enter
-        cells.append(c)
-    probabilities = functional.softmax(model.head(shown).double(), dim=-1)
+    hidden, _ = model.layers(x)  # (T, H)
+    # h before each step is known by now, so that one product gives all gates
+    i, f, g, o = model.as_cell().gates(x, torch.cat([torch.zeros_like(hidden[:1]), hidden[:-1]]))
+    c, cell_states = torch.zeros_like(hidden[0]), []
+    for keep, new in zip(f, i * g, strict=True):
+        c = keep * c + new
+        cell_states.append(c)
+    probabilities = functional.softmax(model.head(hidden).double(), dim=-1)
     gates = torch.stack([i, f, g, o], dim=-1)
-    return Trace(*(t.cpu().numpy() for t in (gates, torch.stack(cells), shown, probabilities)))
+    return Trace(*(t.cpu().numpy() for t in (gates, torch.stack(cell_states), hidden, probabilities)))
 
 
 def gradient_by_distance(
@@ -269,8 +267,8 @@ def gradient_by_distance(
 ) -> Float[Tensor, " time"]:
     """How much the loss at the last token depends on the input k tokens earlier, for k = 0, 1, ...
 
-    The norm of the loss's gradient by the embedding that was read k steps before, the root mean square over
-    the batch. Where it fades to nothing, nothing can be learnt from so far back (Bengio, Simard & Frasconi
+    The norm of the loss's gradient with respect to the embedding read k steps before, as a root mean square
+    over the batch. Where it vanishes, nothing can be learnt from that far back (Bengio, Simard & Frasconi
     1994).
     """
     read = []

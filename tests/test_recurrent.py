@@ -42,7 +42,7 @@ def built(name):
 def test_written_out_cells_equal_torchs_in_outputs_and_gradients(cell, dtype, tolerance):
     torch.manual_seed(1)
     model = RecurrentLM(20, 7, 9, cell=cell).to(dtype)
-    ours, theirs = model.written_out(), model.layers
+    ours, theirs = model.as_cell(), model.layers
     parts = 2 if cell == "lstm" else 1
     x, weights = torch.randn(3, 256, 7, dtype=dtype), torch.randn(3, 256, 9, dtype=dtype)
     start = torch.randn(parts, 1, 3, 9, dtype=dtype)
@@ -68,10 +68,10 @@ def test_written_out_cells_equal_torchs_in_outputs_and_gradients(cell, dtype, to
         torch.testing.assert_close(one, other, atol=tolerance, rtol=tolerance)
 
 
-def test_a_trace_is_what_the_written_out_cell_does_step_by_step():
+def test_a_trace_is_what_the_cell_does_step_by_step():
     torch.manual_seed(0)
     model = RecurrentLM(20, 5, 6).double()
-    cell, state = model.written_out(), torch.zeros(2, 1, 6, dtype=torch.float64)
+    cell, state = model.as_cell(), torch.zeros(2, 1, 6, dtype=torch.float64)
     got = trace(model, TEXT[:40])
     assert got.gates.shape == (40, 6, 4) and got.probabilities.shape == (40, 20)
     for t, x in enumerate(model.embedding(torch.from_numpy(TEXT[:40])).detach()):
@@ -80,25 +80,25 @@ def test_a_trace_is_what_the_written_out_cell_does_step_by_step():
         expected = torch.softmax(model.head(state[0, 0]), dim=-1)
         for one, other in [
             (got.gates[t], gates),
-            (got.shown[t], state[0, 0]),
-            (got.cells[t], state[1, 0]),
+            (got.hidden_state[t], state[0, 0]),
+            (got.cell_state[t], state[1, 0]),
             (got.probabilities[t], expected),
         ]:
             np.testing.assert_allclose(one, other.detach(), atol=1e-12)
 
 
 def test_what_can_not_be_traced_is_refused():
-    with pytest.raises(ValueError, match="1 layers of cell 'rnn' came"):
+    with pytest.raises(ValueError, match="got cell 'rnn' and 1 layers"):
         trace(RecurrentLM(20, 5, 6, cell="rnn"), TEXT)
-    with pytest.raises(ValueError, match="2 layers of cell 'lstm' came"):
+    with pytest.raises(ValueError, match="got cell 'lstm' and 2 layers"):
         trace(RecurrentLM(20, 5, 6, n_layers=2), TEXT)
-    with pytest.raises(ValueError, match="none came"):
+    with pytest.raises(ValueError, match="got none"):
         trace(RecurrentLM(20, 5, 6), [])
 
 
 def test_the_comparison_would_notice_swapped_gates():
     model = RecurrentLM(20, 7, 9).double()
-    cell, x = model.written_out(), torch.randn(3, 5, 7, dtype=torch.float64)
+    cell, x = model.as_cell(), torch.randn(3, 5, 7, dtype=torch.float64)
     with torch.no_grad():
         cell.bias.copy_(torch.cat([cell.bias[9:18], cell.bias[:9], cell.bias[18:]]))
     got, _ = unroll(cell, x, torch.zeros(2, 3, 9, dtype=torch.float64))
@@ -217,13 +217,16 @@ def test_scoring_leaves_the_mode_as_it_was_and_uses_no_dropout():
 @pytest.mark.parametrize(
     "make, sentence",
     [
-        (lambda: RecurrentLM(20, 5, 6, cell="gru"), "cell is one of lstm, rnn; 'gru' came"),
-        (lambda: RecurrentLM(20, 5, 0), "d_hidden is a whole number from 1 on; 0 came"),
-        (lambda: FeedForwardLM(20, 0, 5, 6), "context is a whole number from 1 on; 0 came"),
-        (lambda: RNNCell(2.0, 3), r"d_input is a whole number from 1 on; 2\.0 came"),
-        (lambda: log2_probs(built("lstm"), TEXT + 1), "tokens lie between 0 and 19; 1 to 20 came"),
-        (lambda: log2_probs(built("lstm"), TEXT[:0]), "rows is from 1 to the 0 tokens"),
-        (lambda: log2_probs(built("lstm"), TEXT, rows=151), "rows is from 1 to the 150 tokens"),
+        (lambda: RecurrentLM(20, 5, 6, cell="gru"), "cell must be one of lstm, rnn; got 'gru'"),
+        (lambda: RecurrentLM(20, 5, 0), "d_hidden must be a whole number of at least 1; got 0"),
+        (lambda: FeedForwardLM(20, 0, 5, 6), "context must be a whole number of at least 1; got 0"),
+        (lambda: RNNCell(2.0, 3), r"d_input must be a whole number of at least 1; got 2\.0"),
+        (lambda: log2_probs(built("lstm"), TEXT + 1), "expected tokens between 0 and 19; got 1 to 20"),
+        (lambda: log2_probs(built("lstm"), TEXT[:0]), "rows must be from 1 to the 0 tokens"),
+        (
+            lambda: log2_probs(built("lstm"), TEXT, rows=151),
+            "rows must be from 1 to the 150 tokens of the text; got 151",
+        ),
     ],
 )
 def test_bad_input(make, sentence):

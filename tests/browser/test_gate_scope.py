@@ -71,7 +71,7 @@ def pixels(widget):
 
 def test_strips_are_coloured_by_what_the_cells_hold(opened, read):
     widget = begin(opened)
-    values = read(list(b"\nto be")).cells[:, list(CELLS)].T  # (cells, T)
+    values = read(list(b"\nto be")).cell_state[:, list(CELLS)].T  # (cells, T)
     colours = pixels(widget)
     assert colours.shape == (3, 6, 3)
     lightness = colours @ [0.3, 0.6, 0.1]  # cividis grows lighter with the value
@@ -112,10 +112,10 @@ def test_javascript_carries_the_cell_on_as_the_model_does(browser, read):
     traced = read(list(b"\nto be, or not to be"))
     steps = [
         [float(before), *map(float, gates[:3])]
-        for before, gates in zip(traced.cells[:-1, 5], traced.gates[1:, 5], strict=True)
+        for before, gates in zip(traced.cell_state[:-1, 5], traced.gates[1:, 5], strict=True)
     ]
     theirs = page.evaluate("(steps) => steps.map((step) => scope.carry(...step))", steps)
-    np.testing.assert_allclose(theirs, traced.cells[1:, 5], atol=1e-6)
+    np.testing.assert_allclose(theirs, traced.cell_state[1:, 5], atol=1e-6)
     lines = page.evaluate("scope.wrap([['a', 1], ['b', 1], ['🦜', 4], ['c', 1]], 5)")
     assert [(line["start"], line["width"]) for line in lines] == [(0, 2), (2, 5)]
     page.close()
