@@ -22,7 +22,7 @@ from course_utils.classroom.outputs import QUIET_THREADS
 from course_utils.data import corpora
 from course_utils.devices import multiplies_bfloat16
 from course_utils.generation import generate
-from course_utils.generation.fast_decode import lay_out_for_steps
+from course_utils.generation.fast_decode import optimise_for_decoding
 from course_utils.generation.speculation import LookupDraft, speculative_generate
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
@@ -102,20 +102,20 @@ def compare():
     print(f"memory is read at {speed_of_memory:.1f} GB/s; SmolLM2 is ready after {until_ready:.2f} s")
     print(f"{'':28}{'first token, s':>16}{'tokens/s':>10}{'ratio':>8}{'of the bound':>14}")
     for dtype in (torch.float32, torch.bfloat16):
-        model, laid_out = (pretrained.load("smollm2-135m").to(dtype) for _ in range(2))
-        lay_out_for_steps(laid_out)
+        model, fast = (pretrained.load("smollm2-135m").to(dtype) for _ in range(2))
+        fast = optimise_for_decoding(fast)
         megabytes = sum(p.numel() * p.element_size() for p in model.parameters()) / 1e6
         bound = speed_of_memory * 1e3 / megabytes  # tokens/s if reading the weights were all
         theirs = as_llama(model)
         writers = {
             "transformers": write_theirs(theirs, ids),
             "ours, as loaded": write_ours(model, ids),
-            "ours, laid out for steps": write_ours(laid_out, ids),
+            "ours, optimised": write_ours(fast, ids),
         }
         if dtype == torch.float32 or multiplies_bfloat16(torch.device("cpu")):  # else a check takes seconds
             writers |= {
                 "theirs, guesses looked up": write_theirs(theirs, ids, prompt_lookup_num_tokens=GUESSES),
-                "ours, guesses looked up": guess_ours(laid_out, ids),
+                "ours, guesses looked up": guess_ours(fast, ids),
             }
         first, speed, texts = measure(writers)
         print(f"{dtype}, {megabytes:.0f} MB of weights: at most {bound:.0f} tokens/s", flush=True)

@@ -1,7 +1,7 @@
-"""GPT: a stack of blocks that look back, trained to say which token comes next.
+"""GPT: a stack of blocks that look back, trained to predict the next token.
 
-One class holds what a learner trains and what loads SmolLM2. It is the decoder of chapter 5 without a source
-to look at, in the form that has been usual since Llama: norms without a mean on each branch's input, rotary
+One class serves what a learner trains and what SmolLM2 is loaded into. It is the decoder of chapter 5 without
+a source to attend to, in the form that has been usual since Llama: RMS norm on each branch's input, rotary
 positions, heads that share keys and values, SwiGLU, no biases, and one matrix as both embedding and head.
 
 Sources: Liu et al. 2018 (a decoder alone); Radford et al. 2018, 2019 (GPT, its initialisation); Touvron et
@@ -23,14 +23,14 @@ from course_utils.transformer import BlockCache, BlockConfig, Decoder, check_ids
 
 @dataclass(frozen=True)
 class GPTConfig:
-    """The shape of a GPT; `context` is the most tokens that it reads at once.
+    """The shape of a GPT; `context` is the largest number of tokens that it reads at once.
 
-    With fewer n_kv_heads than n_heads, neighbouring heads share keys and values; all have their own if None.
-    d_ff is 8/3 d_model in whole multiples of 64 if None: SwiGLU has three matrices where others have two, so
-    this costs what 4 d_model costs them. With ngrams from 2 on, runs of up to so many tokens have embeddings
-    as well, in ngram_rows rows: see `NGramEmbedding`. The rest is what `BlockConfig` says; Llama and SmolLM2
-    have the defaults. Raises ValueError for sizes below 1; head counts and widths must divide, as
-    `MultiHeadAttention` says.
+    With fewer n_kv_heads than n_heads, neighbouring heads share keys and values; if None, each has its own.
+    d_ff is 8/3 d_model, rounded up to a multiple of 64, if None: SwiGLU has three matrices where others have
+    two, so this costs what 4 d_model costs them. With ngrams >= 2, runs of up to that many tokens have
+    embeddings as well, in ngram_rows rows: see `NGramEmbedding`. For the rest see `BlockConfig`; the defaults
+    are those of Llama and SmolLM2. Raises ValueError for sizes below 1; head counts and widths must divide as
+    `MultiHeadAttention` requires.
     """
 
     vocab_size: int
@@ -53,7 +53,7 @@ class GPTConfig:
         for name in ("vocab_size", "context", "n_layers", "n_heads", "d_model", "ngrams", "ngram_rows"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name} is a whole number from 1 on; {value!r} came")
+                raise ValueError(f"{name} must be a whole number of at least 1; got {value!r}")
 
     @property
     def block(self) -> BlockConfig:
@@ -75,11 +75,11 @@ class GPTConfig:
 
 
 class NGramEmbedding(nn.Module):
-    """A vector for the 2 tokens that end at each position, for the last 3, and so on to `longest`: their sum.
+    """The sum of a vector for the last 2 tokens at each position, one for the last 3, and so on to `longest`.
 
-    So what an n-gram model counts is at hand, at the price of a look-up: nothing is multiplied. No table has
-    room for every n-gram. Each is a number in base vocab_size + 1, and its row is what this leaves divided by
-    the number of rows, best a prime; several n-grams may share a row. Rows start at zero.
+    So the model has what an n-gram model counts, for the price of a look-up: nothing is multiplied. No table
+    has room for every n-gram. Each is a number in base vocab_size + 1, and its row is that number modulo the
+    number of rows, preferably a prime; several n-grams may share a row. Rows start at zero.
     Source: Pagnoni et al. 2024, section 3.2.1; they have a table for each n.
     """
 
@@ -90,7 +90,7 @@ class NGramEmbedding(nn.Module):
         nn.init.zeros_(self.table.weight)
 
     def forward(self, ids: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time d_model"]:
-        """The id `vocab_size` stands for no token, as before the first."""
+        """The id `vocab_size` stands for no token, as before the first one."""
         padded = functional.pad(ids, (self.longest - 1, 0), value=self.vocab_size)
         latest = padded.unfold(1, self.longest, 1).flip(-1)  # (B, T, longest): this id, the one before, ...
         places = torch.arange(self.longest, device=ids.device)
@@ -98,11 +98,46 @@ class NGramEmbedding(nn.Module):
         return self.table(numbers % self.table.num_embeddings).sum(-2)
 
 
+class GPTCache:
+    """What a GPT keeps of the tokens it has read: a cache for each block and, with `ngrams`, their ids."""
+
+    def __init__(self, n_layers: int):
+        self.blocks = [BlockCache() for _ in range(n_layers)]
+        self.ids: Int[Tensor, "batch time"] | None = None  # vocab_size at padding
+
+    def __len__(self) -> int:
+        """How many tokens have been read."""
+        return len(self.blocks[0].attention)
+
+    def copy(self) -> "GPTCache":
+        """A state to come back to: what is read into either of the two later never shows in the other."""
+        twin = GPTCache(0)
+        twin.blocks, twin.ids = [block.copy() for block in self.blocks], self.ids
+        return twin
+
+    def select(self, rows: list[int]) -> None:
+        """Keep these rows of the batch, in this order; a row may be repeated."""
+        for block in self.blocks:
+            block.select(rows)
+        self.ids = None if self.ids is None else self.ids[rows]
+
+    def crop(self, length: int) -> None:
+        """Forget all but the first `length` tokens."""
+        for block in self.blocks:
+            block.crop(length)
+        self.ids = None if self.ids is None else self.ids[:, :length]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tensors, without their room to grow."""
+        return sum(block.nbytes for block in self.blocks) + (0 if self.ids is None else self.ids.nbytes)
+
+
 class GPT(nn.Module):
     """Logits for the token after each of those read.
 
-    Weights start as normal numbers of standard deviation 0.02, those that write into the stream divided by
-    sqrt(2 n_layers): so the stream's variance does not grow with depth (Radford et al. 2019, section 2.3).
+    Weights start as normal numbers of standard deviation 0.02, those that write to the stream divided by
+    sqrt(2 n_layers): so its variance does not grow with depth (Radford et al. 2019, section 2.3).
     """
 
     def __init__(self, config: GPTConfig):
@@ -129,57 +164,61 @@ class GPT(nn.Module):
     def context(self) -> int:
         return self.config.context
 
-    def new_caches(self) -> list[BlockCache]:
-        """Empty caches, one a block, for `forward` to fill."""
-        return [BlockCache() for _ in self.decoder.blocks]
+    def new_cache(self) -> GPTCache:
+        """An empty cache for `forward` to fill."""
+        return GPTCache(self.config.n_layers)
 
     def forward(
         self,
         ids: Int[Tensor, "batch time"],
-        caches: list[BlockCache] | None = None,
+        cache: GPTCache | None = None,
         mask: Bool[Tensor, "batch 1 1 past+time"] | None = None,
         last: int | None = None,
     ) -> Float[Tensor, "batch time vocab"]:
         """Logits for the token after each of `ids`, or only after the `last` of them.
 
-        With caches, ids go on after what was read into them before. The mask says of every token read so far
-        whether it may be looked at; padding may not. Only distances count here, so padding on the left moves
-        nothing. Raises ValueError for an empty sequence, more tokens than `context`, and an id outside the
-        vocabulary. (A GPU in training would have to wait for that: batches are checked when they are made.)
+        With a cache, ids continue what was read into it before. The mask is False where a token read so far
+        is padding: nothing attends to it. Only distances between positions count here, so padding on the left
+        changes nothing. Raises ValueError for an empty sequence, more tokens than `context`, and ids outside
+        the vocabulary. (A GPU in training would have to wait for that check: batches are checked when made.)
         """
         check_ids(ids, self.vocab_size, look=not (ids.is_cuda and self.training))
-        past = len(caches[0].own) if caches else 0
-        if past + ids.shape[1] > self.context:
+        n_tokens = (0 if cache is None else len(cache)) + ids.shape[1]
+        if n_tokens > self.context:
             raise ValueError(
-                f"this GPT reads {self.context} tokens at once; {past + ids.shape[1]} came: keep the last "
+                f"this GPT reads at most {self.context} tokens at once; got {n_tokens}: keep the last "
                 f"{self.context}, or build it with a longer context"
             )
         x = self.embedding(ids)  # (B, T, d_model)
-        real = None if mask is None else mask[:, 0, 0, -ids.shape[1] :]  # (B, T): no padding
+        real = None if mask is None else mask[:, 0, 0, -ids.shape[1] :]  # (B, T), False at padding
         if self.ngrams is not None:
-            x = x + self._of_ngrams(ids, caches, real)
-        if real is not None:  # padding hands nothing on: from zeros, blocks without biases make zeros
+            x = x + self._embed_ngrams(ids, cache, real)
+        if real is not None:  # blocks without biases make zeros of zeros: padding adds nothing to the stream
             x = x.masked_fill(~real[..., None], 0.0)
-        x = self.decoder(x, caches=caches, mask=mask)
+        x = self.body(x, cache, mask)
         if last is not None:
             x = x[:, -last:]
         return self.head(x)
 
-    def _of_ngrams(self, ids: Tensor, caches: list[BlockCache] | None, real: Tensor | None) -> Tensor:
-        """The embeddings of the runs that end at each of `ids`; they may begin in what was read before."""
-        read = ids if real is None else ids.masked_fill(~real, self.vocab_size)
-        if caches:
-            read = torch.cat([caches[0].handed_on.get("ids", read[:, :0]), read], dim=1)
-            caches[0].handed_on["ids"] = read
-        length = ids.shape[1]
+    def _embed_ngrams(self, ids: Tensor, cache: GPTCache | None, real: Tensor | None) -> Tensor:
+        """The embeddings of the n-grams that end at each of `ids`; they may begin in what was read before."""
+        read, length = ids if real is None else ids.masked_fill(~real, self.vocab_size), ids.shape[1]
+        if cache is not None:
+            read = cache.ids = read if cache.ids is None else torch.cat([cache.ids, read], dim=1)
         return self.ngrams(read[:, -(length + self.config.ngrams - 1) :])[:, -length:]
 
+    def body(
+        self, x: Float[Tensor, "batch time d_model"], cache: GPTCache | None, mask: Tensor | None
+    ) -> Float[Tensor, "batch time d_model"]:
+        """The stream after the last block and norm."""
+        return self.decoder(x, caches=None if cache is None else cache.blocks, mask=mask)
+
     def head(self, x: Float[Tensor, "batch time d_model"]) -> Float[Tensor, "batch time vocab"]:
-        """Logits from the stream: how alike it is to the embedding of each token."""
+        """Logits from the stream: its dot product with the embedding of each token."""
         return functional.linear(x, self.embedding.weight)
 
 
-LOGITS_AT_ONCE = 2**20  # 4 MB in float32
+MAX_LOGITS = 2**20  # at once: 4 MB in float32
 
 
 @torch.no_grad()
@@ -189,10 +228,11 @@ def log2_probs(
     context: int | None = None,
     start: int = ord("\n"),
 ) -> Float[np.ndarray, " tokens"]:
-    """log2 p of every token, each once, in windows of `context` tokens, the model's if None, that overlap by
-    half. So all but the first, which follow `start`, are predicted from half a window at least.
+    """log2 p of every token, each scored once, in windows of `context` tokens (the model's if None) that
+    overlap by half. So each is predicted from at least half a window, except at the text's start, which
+    follows the token `start`.
 
-    Raises ValueError for no token and for tokens outside the vocabulary.
+    Raises ValueError for no tokens and for tokens outside the vocabulary.
     """
     context = model.context if context is None else context
     tokens = torch.from_numpy(np.asarray(tokens, dtype=np.int64))
@@ -200,12 +240,12 @@ def log2_probs(
     stride = max(context // 2, 1)
     n_windows = max(-(-(len(tokens) - context) // stride), 0) + 1
     read = torch.full(((n_windows - 1) * stride + context,), start)
-    read[1 : len(tokens)] = tokens[:-1]  # what lies beyond the end is read by no prediction that counts
+    read[1 : len(tokens)] = tokens[:-1]  # what lies beyond the end affects no prediction that counts
     predicted = functional.pad(tokens, (0, len(read) - len(tokens)))
     device, training, scores = model.embedding.weight.device, model.training, []
     model.eval()
     read, predicted = (x.unfold(0, context, stride).to(device) for x in (read, predicted))
-    rows_at_once = max(LOGITS_AT_ONCE // (context * model.vocab_size), 1)
+    rows_at_once = max(MAX_LOGITS // (context * model.vocab_size), 1)
     for rows, targets in zip(read.split(rows_at_once), predicted.split(rows_at_once), strict=True):
         nats = functional.log_softmax(model(rows).float(), dim=-1)
         scores.append(nats.gather(-1, targets[..., None])[..., 0])  # (B, T)
@@ -218,6 +258,6 @@ def log2_probs(
 def bits_per_byte(model: nn.Module, tokens: Int[np.ndarray, " tokens"], n_bytes: int | None = None) -> float:
     """The scoreboard's measure: minus log2 p of the whole text over its bytes (as many as tokens, if None).
 
-    With tokens of several bytes it is an upper bound: the text has other segmentations too.
+    With tokens of several bytes it is an upper bound, as the text has other segmentations too.
     """
     return float(-log2_probs(model, tokens).sum() / (n_bytes or len(tokens)))

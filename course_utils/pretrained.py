@@ -1,6 +1,6 @@
-"""What others trained and published: two tokenizers, an encoder and a GPT out of assets, BERT off the Hub.
+"""What others trained and published: two tokenizers, an encoder and a GPT as assets, BERT from the Hub.
 
-They are fetched on first use; where that can't be done, `assets.AssetError` says so in one sentence.
+They are fetched on first use; where that fails, `assets.AssetError` says so in one sentence.
 """
 
 import contextlib
@@ -16,9 +16,9 @@ SMOLLM2_SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Huggin
 
 @lru_cache(maxsize=1)
 def smollm2_tokenizer():
-    """The tokenizer of SmolLM2, a `tokenizers.Tokenizer`: byte-level BPE in which each digit stands alone.
+    """The tokenizer of SmolLM2, a `tokenizers.Tokenizer`: byte-level BPE with a token for each digit.
 
-    Ben Allal et al., 2025, "SmolLM2"; tokens and merges as the asset `smollm2-tokenizer` has them.
+    Ben Allal et al., 2025, "SmolLM2"; tokens and merges are those of the asset `smollm2-tokenizer`.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
@@ -41,16 +41,16 @@ def bert_tokenizer() -> WordPieceTokenizer:
 
 
 def smollm2_chat(messages: list[dict[str, str]]) -> list[int]:
-    """The ids of a conversation, ready for SmolLM2-Instruct to answer, in the form that it was tuned on.
+    """The ids of a conversation, ready for SmolLM2-Instruct to answer, in the format that it was tuned on.
 
         smollm2_chat([{"role": "user", "content": "Where does the sun set?"}])
 
     Each message stands between <|im_start|> and <|im_end|>, and the last line opens the answer. A
-    conversation without a system message gets the one that the model knows. What a user types never becomes a
-    special token. Raises ValueError for no message, an unknown role, and a content that is no text.
+    conversation without a system message gets the model's usual one. What a user types never becomes a
+    special token. Raises ValueError for no message, an unknown role, and content that is not a text.
     """
     if not messages:
-        raise ValueError("a conversation has one message at least; none came")
+        raise ValueError("a conversation must have at least one message; got none")
     tokenizer = smollm2_tokenizer()
     start, end = map(tokenizer.token_to_id, ("<|im_start|>", "<|im_end|>"))
     if messages[0].get("role") != "system":
@@ -60,9 +60,9 @@ def smollm2_chat(messages: list[dict[str, str]]) -> list[int]:
         role, content = message.get("role"), message.get("content")
         if role not in ROLES or not isinstance(content, str):
             raise ValueError(
-                f"a message has a role, one of {', '.join(ROLES)}, and a content, a text; {message} came"
+                f"expected messages with a role ({', '.join(ROLES)}) and a text as content; got {message}"
             )
-        ByteTokenizer().encode(content)  # refuses half a character by name
+        ByteTokenizer().encode(content)  # raises ValueError for half a character
         ids += [start, *tokenizer.encode(f"{role}\n{content}").ids, end, *tokenizer.encode("\n").ids]
     return [*ids, start, *tokenizer.encode("assistant\n").ids]
 
@@ -70,13 +70,13 @@ def smollm2_chat(messages: list[dict[str, str]]) -> list[int]:
 def load(name: str):
     """A model with its published weights, in float32 on the CPU, ready to use.
 
-    "minilm" is all-MiniLM-L6-v2, a `bert.Bert` of 6 layers with 12 heads, 384 wide, that reads what
-    `bert_tokenizer` writes. It was made by distilling a larger BERT (Wang et al., 2020) and trained on to
-    compare sentences (Reimers & Gurevych, 2019).
+    "minilm" is all-MiniLM-L6-v2, a `bert.Bert` of 6 layers with 12 heads and width 384; its tokenizer is
+    `bert_tokenizer`. It was distilled from a larger BERT (Wang et al., 2020) and trained further to compare
+    sentences (Reimers & Gurevych, 2019).
 
     "smollm2-135m" is SmolLM2-135M-Instruct, a `gpt.GPT` of 30 layers (Ben Allal et al., 2025), from weights
     that were rounded to 4 bits and are dequantised here. Its tokenizer is `smollm2_tokenizer`, and
-    `smollm2_chat` puts a conversation into its form.
+    `smollm2_chat` puts a conversation into its format.
 
     "bert-base-uncased" is BERT base (Devlin et al., 2019), a `bert.BertForMaskedLM` that reads what
     `bert_tokenizer` writes. No package ships it: 440 MB come from the Hugging Face Hub, once.
@@ -84,7 +84,7 @@ def load(name: str):
     Raises ValueError for another name.
     """
     if name not in LOADERS:
-        raise ValueError(f"the models are {', '.join(LOADERS)}; {name!r} came")
+        raise ValueError(f"expected one of {', '.join(LOADERS)}; got {name!r}")
     return LOADERS[name]().eval()
 
 
@@ -93,7 +93,7 @@ def _load_minilm():
 
     from course_utils import bert
 
-    return bert.from_published(load_file(assets.path("minilm")), n_heads=12)
+    return bert.from_hf(load_file(assets.path("minilm")), n_heads=12)
 
 
 # The Hub's commit: what is fetched next year is what was meant here.
@@ -109,7 +109,7 @@ def _load_bert_base():
 
     from course_utils import bert
 
-    return bert.from_published(load_file(_from_hub(**BERT_BASE)), n_heads=12, kind=bert.BertForMaskedLM)
+    return bert.from_hf(load_file(_from_hub(**BERT_BASE)), n_heads=12, kind=bert.BertForMaskedLM)
 
 
 def _from_hub(repo_id: str, **file: str) -> str:

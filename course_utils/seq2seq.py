@@ -2,11 +2,11 @@
 
 Every encoder-decoder of the course has one interface. `encode(source, lengths)` gives the memory, all that
 the decoder will know of the source. `decode(target, memory, state)` gives the logits of the token after each
-of `target`, and a state that holds what was read so far, so that writing costs one token a step. Cross-
-attentions, if there are any, stand in `cross_attentions`, a list with one a layer.
+of `target`, and a state that holds what was read so far, so that each step reads one token. A list, with one
+a layer or empty, is in `cross_attentions`.
 
-The GRU's memory is one vector, whatever the length of the source; with attention the decoder also looks at
-all states of the encoder, and chooses anew at every step.
+The GRU's memory is one vector, whatever the length of the source; with attention the decoder also attends to
+all states of the encoder, with new weights at every step.
 
 Sources: Sutskever, Vinyals & Le 2014 (encoder-decoder); Cho et al. 2014 (the GRU); Bahdanau, Cho & Bengio
 2015 (attention, a bidirectional encoder); Luong, Pham & Manning 2015, section 3.1 (attention after the
@@ -24,15 +24,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from course_utils.attention import KeyValueCache, MultiHeadAttention, padding_mask, recorded
+from course_utils.attention import KeyValueCache, MultiHeadAttention, padding_mask, record_attention
 from course_utils.tokenizers.symbols import END, PAD, START
 
 
 def padded(rows: Sequence[Sequence[int]]) -> tuple[Int[Tensor, "batch longest"], Int[Tensor, " batch"]]:
-    """Rows of ids as one array, shorter ones filled up with PAD, and their lengths. Raises ValueError if
-    there is no row, or one without an id."""
+    """Rows of ids as one tensor, the shorter ones padded with PAD, and their lengths. Raises ValueError if
+    there are no rows, or one is empty."""
     if not rows or not all(rows):
-        raise ValueError(f"each of the rows has at least one id; {list(rows)[:3]} came")
+        raise ValueError(f"expected rows of at least one id each; got {list(rows)[:3]}")
     lengths = torch.tensor([*map(len, rows)])
     array = torch.full((len(rows), lengths.max()), PAD)
     array[torch.arange(array.shape[1]) < lengths[:, None]] = torch.tensor([*itertools.chain(*rows)])
@@ -44,9 +44,9 @@ class Pairs:
 
     `next()` gives (source, lengths, target): the rows padded to the longest of the batch, the target between
     START and END. Rows are drawn with replacement by a generator of their own, for `pool` batches at once;
-    those are sorted by length and cut into batches, which come in random order. So rows of a batch are of
-    like length, and less of what is computed is padding. Raises ValueError if the numbers of sources and
-    targets differ, or one is empty.
+    these are sorted by length and cut into batches, which are returned in random order. So the rows of a
+    batch are of similar length, and less padding is computed. Raises ValueError if the numbers of sources and
+    targets differ, or if one of them is empty.
     """
 
     def __init__(
@@ -59,8 +59,8 @@ class Pairs:
     ):
         if len(sources) != len(targets) or batch_size < 1 or pool < 1:
             raise ValueError(
-                f"sources and targets come in pairs, batch_size and pool are 1 or more; {len(sources)}, "
-                f"{len(targets)}, {batch_size} and {pool} came"
+                "expected as many targets as sources, and batch_size and pool of at least 1; got "
+                f"{len(sources)} sources, {len(targets)} targets, {batch_size} and {pool}"
             )
         self._source, self._lengths = padded(sources)
         self._target, self._target_lengths = padded([[START, *target, END] for target in targets])
@@ -91,31 +91,31 @@ class Pairs:
         return {"shape": shape, "waiting": self._waiting, "generator": self._generator.get_state()}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Go to where `state()` was taken. Raises ValueError if those were other pairs or batches."""
-        came, ours = state["shape"].tolist(), self.state()["shape"].tolist()
-        if came != ours:
+        """Continue from where `state()` was taken. Raises ValueError if it is of other pairs or batches."""
+        got, expected = state["shape"].tolist(), self.state()["shape"].tolist()
+        if got != expected:
             words = "sources of {} x {} and targets of {} x {} in batches of {}, drawn {} at once"
-            theirs = words.format(*came) if len(came) == len(ours) else "pairs as an older course drew them"
-            raise ValueError(f"the run to resume read {theirs}; here they are {words.format(*ours)}")
+            theirs = words.format(*got) if len(got) == len(expected) else "pairs as an older course drew them"
+            raise ValueError(f"expected a run to resume with {words.format(*expected)}; got {theirs}")
         self._generator.set_state(state["generator"])
         self._waiting = state["waiting"]
 
 
 @dataclass(frozen=True)
-class Memory:
-    """What the GRU's encoder hands over: its state at every place of the source, and its last state."""
+class GRUMemory:
+    """What the GRU's encoder passes to the decoder: its state at each token of the source, and the last."""
 
     states: Float[Tensor, "batch source d_hidden"]
-    mask: Bool[Tensor, "batch 1 1 source"]  # True where there is a source and no padding
+    mask: Bool[Tensor, "batch 1 1 source"]  # False at padding
     last: Float[Tensor, "batch d_hidden"]
 
 
 class GRUSeq2Seq(nn.Module):
-    """A bidirectional GRU reads, a GRU writes; with n_heads above 0 it also looks at the source.
+    """A bidirectional GRU reads, a GRU writes; with n_heads above 0 it also attends to the source.
 
-    Half of the encoder reads forwards and half backwards, and their two last states, joined, are the
+    Half of the encoder reads forwards and half backwards, and their two last states, concatenated, are the
     decoder's first: with n_heads = 0 that vector of d_hidden numbers is all it ever learns of the source. The
-    attention asks with the decoder's state, and what it gathers is added to that state. Raises ValueError for
+    attention's queries are the decoder's states, and what it gathers is added to them. Raises ValueError for
     an odd d_hidden, and for heads that don't divide it.
     """
 
@@ -124,7 +124,7 @@ class GRUSeq2Seq(nn.Module):
     ):
         super().__init__()
         if d_hidden % 2:
-            raise ValueError(f"d_hidden is even, for the encoder's two directions; {d_hidden} came")
+            raise ValueError(f"d_hidden must be even, for the encoder's two directions; got {d_hidden}")
         self.source_embedding = nn.Embedding(source_vocab, d_embedding)
         self.target_embedding = nn.Embedding(target_vocab, d_embedding)
         self.encoder = nn.GRU(d_embedding, d_hidden // 2, batch_first=True, bidirectional=True)
@@ -133,18 +133,18 @@ class GRUSeq2Seq(nn.Module):
         self.cross_attentions = nn.ModuleList(attentions)
         self.head = nn.Linear(d_hidden, target_vocab)
 
-    def encode(self, source: Int[Tensor, "batch source"], lengths: Int[Tensor, " batch"]) -> Memory:
-        # packed, so that the half that reads backwards begins with the last letter and not with padding
+    def encode(self, source: Int[Tensor, "batch source"], lengths: Int[Tensor, " batch"]) -> GRUMemory:
+        # packed, so that the half that reads backwards begins with the last token and not with padding
         x = pack_padded_sequence(self.source_embedding(source), lengths.cpu(), True, enforce_sorted=False)
         states, last = self.encoder(x)
         states, _ = pad_packed_sequence(states, batch_first=True, total_length=source.shape[1])
         mask = padding_mask(lengths, source.shape[1])
-        return Memory(states, mask, last.transpose(0, 1).flatten(1))  # last: (2, B, C / 2) -> (B, C)
+        return GRUMemory(states, mask, last.transpose(0, 1).flatten(1))  # last: (2, B, C / 2) -> (B, C)
 
     def decode(
         self,
         target: Int[Tensor, "batch target"],
-        memory: Memory,
+        memory: GRUMemory,
         state: tuple[Tensor, KeyValueCache] | None = None,
     ) -> tuple[Float[Tensor, "batch target vocab"], tuple[Tensor, KeyValueCache]]:
         hidden, cache = state or (memory.last[None].contiguous(), KeyValueCache())
@@ -163,8 +163,8 @@ class GRUSeq2Seq(nn.Module):
 
 
 def pair_loss(model: nn.Module, batch: tuple[Tensor, ...], state: None) -> tuple[Tensor, None]:
-    """Mean nats a target token, END included, padding not. The decoder reads the true target, not its own
-    (teacher forcing)."""
+    """Mean nats a target token, END included, padding excluded. The decoder reads the true target, not its
+    own (teacher forcing)."""
     source, lengths, target = batch
     logits = model(source, lengths, target[:, :-1])
     loss = functional.cross_entropy(logits.flatten(0, 1), target[:, 1:].flatten(), ignore_index=PAD)
@@ -177,8 +177,8 @@ def greedy(
 ) -> list[list[int]]:
     """Write the target of each source, always taking the likeliest token, until END or `longest` tokens.
 
-    All sources are one batch, in their order. With `at_once` they go in batches of that many of like length,
-    which is faster: a short one need not wait for the longest. The answers stay in the order of the sources.
+    All sources are one batch. With `at_once` they are read in batches of that many of similar length, which
+    is faster: a short one need not wait for the longest. The answers are in the order of the sources.
     """
     if at_once:
         order = sorted(range(len(sources)), key=lambda row: len(sources[row]))
@@ -205,7 +205,7 @@ def greedy(
 
 
 @contextlib.contextmanager
-def edited(model: nn.Module, edit: Callable[[Tensor], Tensor]) -> Iterator[None]:
+def edit_cross_attention(model: nn.Module, edit: Callable[[Tensor], Tensor]) -> Iterator[None]:
     """While it lasts, `edit` changes the weights (B, H, Tq, Tk) of every cross-attention of the model."""
     before = [attention.edit for attention in model.cross_attentions]
     for attention in model.cross_attentions:
@@ -221,9 +221,9 @@ def edited(model: nn.Module, edit: Callable[[Tensor], Tensor]) -> Iterator[None]
 def cross_weights(
     model: nn.Module, source: Sequence[int], target: Sequence[int]
 ) -> Float[Tensor, "layers heads target source"]:
-    """Where the decoder looks in the source as it writes each token of the target, the first one included:
+    """Where the decoder attends in the source as it writes each token of the target, the first one included:
     row t belongs to target[t], which the decoder has not read yet."""
     device = next(model.parameters()).device
-    with recorded(model.cross_attentions) as weights:
+    with record_attention(model.cross_attentions) as weights:
         model(*(x.to(device) for x in (*padded([source]), torch.tensor([[START, *target[:-1]]]))))
     return torch.stack([weights[layer][0] for layer in sorted(weights)])

@@ -1,11 +1,11 @@
 """The transformer: a stream of vectors, and blocks that read it and add to it.
 
-Each position carries one vector, the residual stream. Attention moves what is in it from position to
-position; the feed-forward layer works on each position by itself. Every branch adds its result to the stream.
-In the 2017 order (post-norm) the sum is normalised; since GPT-2 the branch's input is (pre-norm), so that the
-stream itself runs through all blocks untouched.
+Each position carries one vector, the residual stream. Attention moves information between positions; the
+feed-forward layer works on each position by itself. Both are branches that add their result to the stream. In
+the order of 2017 the sum is normalised (post-norm); since GPT-2 it is each branch's input (pre-norm), so that
+the stream itself runs through all blocks untouched.
 
-`layer_norm` and `rms_norm` are written out, to be read; the blocks run the same sums in torch's kernels.
+`layer_norm` and `rms_norm` are written out, to be read; the blocks use torch's kernels for the same sums.
 
 Sources: Vaswani et al. 2017 (encoder, decoder); He et al. 2016 (residual connections); Ba, Kiros & Hinton
 2016 (layer norm); Zhang & Sennrich 2019 (RMS norm); Xiong et al. 2020 (pre-norm against post-norm); Shazeer
@@ -34,13 +34,13 @@ from course_utils.attention import (
 def layer_norm(
     x: Float[Tensor, "... width"], gain: Float[Tensor, " width"], bias: Float[Tensor, " width"], eps=1e-5
 ) -> Float[Tensor, "... width"]:
-    """Each vector of x moved to mean 0 and scaled to variance 1, then gain and bias."""
+    """Each vector of x shifted to mean 0 and scaled to variance 1, then gain and bias."""
     x = x - x.mean(-1, keepdim=True)
     return x * (x.square().mean(-1, keepdim=True) + eps).rsqrt() * gain + bias
 
 
 def rms_norm(x: Float[Tensor, "... width"], gain: Float[Tensor, " width"], eps=1e-5) -> Tensor:
-    """Each vector of x scaled to mean square 1, then gain: layer norm that leaves the mean alone."""
+    """Each vector of x scaled to mean square 1, then gain: layer norm without subtracting the mean."""
     return x * (x.square().mean(-1, keepdim=True) + eps).rsqrt() * gain
 
 
@@ -53,8 +53,8 @@ class BlockConfig:
     """What the blocks of a stack share. The defaults are the block of 2017; d_ff is 4 d_model if None.
 
     Llama's block has pre_norm=True, norm="rms", activation="swiglu", bias=False and a rotary_base. dropout
-    acts on what a branch adds. qk_norm norms queries and keys as `norm` says. token_shift is for a decoder
-    alone, pre-norm: see `Block`. Raises ValueError for an unknown norm or activation.
+    applies to what a branch adds. qk_norm normalises queries and keys with the kind of `norm`. token_shift is
+    only for a pre-norm decoder: see `Block`. Raises ValueError for an unknown norm or activation.
     """
 
     d_model: int
@@ -77,13 +77,13 @@ class BlockConfig:
             ("activation", self.activation, ACTIVATIONS),
         ]:
             if value not in known:
-                raise ValueError(f"{name} is one of {', '.join(known)}; {value!r} came")
+                raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}")
 
 
 class FeedForward(nn.Module):
-    """Two linear layers with a bend between, on each position by itself: d_model -> d_ff -> d_model.
+    """Two linear layers with a nonlinearity between, on each position by itself: d_model -> d_ff -> d_model.
 
-    With "swiglu" a third layer's output is multiplied in: down(silu(gate(x)) * up(x)).
+    With "swiglu" the output of a third layer is multiplied in: down(silu(gate(x)) * up(x)).
     """
 
     def __init__(self, d_model: int, d_ff: int, activation: str = "relu", bias: bool = True):
@@ -103,44 +103,43 @@ class FeedForward(nn.Module):
 
 
 class BlockCache:
-    """What one block keeps between two calls: keys and values of what it wrote, and of the memory, and what
-    else later positions read, as with `token_shift`. A `copy` keeps what it holds, whatever becomes of this.
+    """What one block keeps from call to call: the keys and values of its self-attention and cross-attention,
+    and with `token_shift` the inputs that later positions will read. A `copy` is a state to come back to.
     """
 
     def __init__(self):
-        self.own, self.memory = KeyValueCache(), KeyValueCache()
-        self.handed_on: dict[str, Tensor] = {}  # (B, T, ...) each
+        self.attention, self.cross_attention = KeyValueCache(), KeyValueCache()
+        self.shift_state: dict[str, Tensor] = {}  # branch -> half of each of its inputs so far (B, T, C / 2)
 
     def copy(self) -> "BlockCache":
         twin = BlockCache()
-        twin.own, twin.memory = copy.copy(self.own), copy.copy(self.memory)
-        twin.handed_on = dict(self.handed_on)
+        twin.attention, twin.cross_attention = copy.copy(self.attention), copy.copy(self.cross_attention)
+        twin.shift_state = dict(self.shift_state)
         return twin
 
     def select(self, rows: list[int]) -> None:
-        """Keep these rows of a decoder without memory, in this order; a row may come twice."""
-        self.own.keys, self.own.values = self.own.keys[rows], self.own.values[rows]
-        self.handed_on = {name: x[rows] for name, x in self.handed_on.items()}
+        """Keep these rows of a decoder without cross-attention, in this order; a row may be repeated."""
+        self.attention.select(rows)
+        self.shift_state = {branch: x[rows] for branch, x in self.shift_state.items()}
 
     def crop(self, length: int) -> None:
-        """Forget all but the first `length` positions that were written."""
-        if len(self.own) > length:
-            self.own.crop(length)
-        # Apart: where Ctrl-C broke a call off, more may have been handed on than was written.
-        self.handed_on = {name: x[:, :length] for name, x in self.handed_on.items()}
+        """Forget all but the first `length` positions."""
+        self.attention.crop(length)
+        # Whatever the attention's length: a call that Ctrl-C interrupted may have extended this one alone.
+        self.shift_state = {branch: x[:, :length] for branch, x in self.shift_state.items()}
 
     @property
     def nbytes(self) -> int:
-        """Bytes of its own keys and values and of what is handed on; the room to grow does not count."""
-        kept = [] if self.own.keys is None else [self.own.keys, self.own.values]
-        return sum(x.nbytes for x in (*kept, *self.handed_on.values()))
+        """Bytes of the self-attention's keys and values and of the shift state, without room to grow."""
+        keys_and_values = [self.attention.keys, self.attention.values] if len(self.attention) else []
+        return sum(x.nbytes for x in (*keys_and_values, *self.shift_state.values()))
 
 
 class Block(nn.Module):
     """Self-attention, cross-attention if `cross`, and a feed-forward layer: branches of one stream.
 
-    With `token_shift` both branches but the cross-attention read half of their input's numbers one position
-    late, zeros at the first: what came before is at hand, and no head needs to fetch it.
+    With `token_shift` self-attention and feed-forward layer read half of their input's numbers one position
+    late (zeros at the first): so the previous token is at hand, and no head has to fetch it.
     """
 
     def __init__(self, config: BlockConfig, cross: bool = False):
@@ -174,7 +173,7 @@ class Block(nn.Module):
         cache: BlockCache | None = None,
     ) -> Float[Tensor, "batch time d_model"]:
         """The stream after this block. With a cache, x goes on after what the cache holds."""
-        own, read = (cache.own, cache.memory) if cache else (None, None)
+        own, cross = (cache.attention, cache.cross_attention) if cache else (None, None)
         x = self._branch(
             x,
             self.attention_norm,
@@ -182,7 +181,7 @@ class Block(nn.Module):
         )
         if self.cross_attention is not None:
             x = self._branch(
-                x, self.cross_norm, lambda x: self.cross_attention(x, memory, memory_mask, read)[0]
+                x, self.cross_norm, lambda x: self.cross_attention(x, memory, memory_mask, cross)[0]
             )
         return self._branch(
             x, self.feed_forward_norm, lambda x: self.feed_forward(self.shifted(x, "feed_forward", cache))
@@ -197,19 +196,19 @@ class Block(nn.Module):
         half = x.shape[-1] // 2
         late = x[..., :half]
         if cache:
-            late = torch.cat([cache.handed_on.get(branch, late[:, :0]), late], dim=1)
-            cache.handed_on[branch] = late
+            late = torch.cat([cache.shift_state.get(branch, late[:, :0]), late], dim=1)
+            cache.shift_state[branch] = late
         late = functional.pad(late[:, -x.shape[1] - 1 :], (0, 0, 1, -1))[:, -x.shape[1] :]
         return torch.cat([late, x[..., half:]], dim=-1)
 
     def _branch(self, x, norm, run):
         if self.pre_norm:
-            return x + self.dropout(run(_as_multiplied(norm(x))))
+            return x + self.dropout(run(_cast_for_products(norm(x))))
         return norm(x + self.dropout(run(x)))
 
 
-def _as_multiplied(x: Tensor) -> Tensor:
-    """x in the precision in which autocast multiplies: cast here once, not by each matrix that reads it."""
+def _cast_for_products(x: Tensor) -> Tensor:
+    """x in the precision in which autocast multiplies: cast once here, not by each matrix that reads it."""
     device = x.device.type
     return x.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else x
 
@@ -220,7 +219,7 @@ def make_norm(config: BlockConfig) -> nn.Module:
 
 
 class Encoder(nn.Module):
-    """A stack of blocks in which every position may look at every other; a last norm if they are pre-norm."""
+    """A stack of blocks in which every position may attend to every other; if pre-norm, a last norm."""
 
     def __init__(self, config: BlockConfig, n_layers: int):
         super().__init__()
@@ -236,7 +235,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """A stack of blocks in which a position may look at itself, at those before it and, if `cross`, at a
+    """A stack of blocks in which a position may attend to itself, to those before it and, if `cross`, to a
     memory. Without `cross` this is the body of a GPT.
     """
 
@@ -253,12 +252,12 @@ class Decoder(nn.Module):
         caches: list[BlockCache] | None = None,
         mask: Bool[Tensor, "batch 1 1 past+time"] | None = None,
     ) -> Float[Tensor, "batch time d_model"]:
-        """The stream after the last block; caches, one a block, are extended by x.
+        """The stream after the last block; the caches, one a block, are extended by x.
 
-        The mask says which of the positions read so far are padding (False): nothing looks at those.
+        The mask is False where a position read so far is padding: nothing attends to it.
         """
-        if x.shape[1] > 1:  # a single position may look at all there is
-            past = len(caches[0].own) if caches else 0
+        if x.shape[1] > 1:  # a single position may attend to all there is
+            past = len(caches[0].attention) if caches else 0
             causal = causal_mask(x.shape[1], past, x.device)
             mask = causal if mask is None else causal & mask
         for block, cache in zip(self.blocks, caches or [None] * len(self.blocks), strict=True):
@@ -267,10 +266,10 @@ class Decoder(nn.Module):
 
 
 class Memory(NamedTuple):
-    """What an encoder hands to a decoder: states (B, S, d_model), and where there is something to look at."""
+    """What the encoder passes to the decoder."""
 
-    states: Tensor
-    mask: Tensor  # (B, 1, 1, S)
+    states: Float[Tensor, "batch source d_model"]
+    mask: Bool[Tensor, "batch 1 1 source"]  # False at padding
 
 
 class EncoderDecoder(nn.Module):
@@ -298,7 +297,7 @@ class EncoderDecoder(nn.Module):
         return [block.cross_attention for block in self.decoder.blocks]
 
     def encode(self, source: Int[Tensor, "batch source"], lengths: Int[Tensor, " batch"]) -> Memory:
-        """Read the sources, padded on the right to one length; no position looks at the padding."""
+        """Read the sources, padded on the right to one length; no position attends to the padding."""
         x = self._embed(self.source_embedding, source)
         mask = padding_mask(lengths, source.shape[1]).to(source.device)
         return Memory(self.encoder(x, mask), mask)
@@ -306,9 +305,9 @@ class EncoderDecoder(nn.Module):
     def decode(
         self, target: Int[Tensor, "batch time"], memory: Memory, state: list[BlockCache] | None = None
     ) -> tuple[Float[Tensor, "batch time vocab"], list[BlockCache]]:
-        """Logits for the token after each of `target`, and the state to go on from; `state` stays as is."""
+        """Logits for the token after each of `target`, and the state to go on from; `state` is left alone."""
         caches = [cache.copy() for cache in state] if state else [BlockCache() for _ in self.decoder.blocks]
-        x = self._embed(self.target_embedding, target, start=len(caches[0].own))
+        x = self._embed(self.target_embedding, target, start=len(caches[0].attention))
         x = self.decoder(x, memory.states, memory.mask, caches)
         return functional.linear(x, self.target_embedding.weight), caches
 
@@ -328,15 +327,14 @@ class EncoderDecoder(nn.Module):
 
 
 def check_ids(ids: Int[Tensor, "batch time"], vocab_size: int, look: bool = True) -> None:
-    """Raise ValueError for an empty sequence and, if it may look at them, for ids outside the vocabulary: a
-    GPU would only crash.
-    """
+    """Raise ValueError for an empty sequence and, if `look`, for ids outside the vocabulary, on which a GPU
+    would just crash."""
     if ids.ndim != 2 or not ids.numel():
         raise ValueError(
-            f"ids have the shape (batch, time), with one token at least; {tuple(ids.shape)} came"
+            f"expected ids of shape (batch, time) with at least one token; got {tuple(ids.shape)}"
         )
     if not look:
         return
     low, high = int(ids.min()), int(ids.max())
     if low < 0 or high >= vocab_size:
-        raise ValueError(f"token ids lie between 0 and {vocab_size - 1}; {low} to {high} came")
+        raise ValueError(f"expected token ids between 0 and {vocab_size - 1}; got {low} to {high}")

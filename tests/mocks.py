@@ -2,7 +2,7 @@
 
 import torch
 
-from course_utils.transformer import BlockCache
+from course_utils.gpt import GPTCache
 
 
 class Mock:
@@ -17,15 +17,14 @@ class Mock:
         self.vocab_size, self.context = vocab_size, context
         self.calls = self.tokens = 0
 
-    def new_caches(self):
-        return [BlockCache()]
+    def new_cache(self):
+        return GPTCache(1)
 
-    def __call__(self, ids, caches=None, mask=None, last=None):
+    def __call__(self, ids, cache=None, mask=None, last=None):
         self.calls, self.tokens = self.calls + 1, self.tokens + ids.numel()
         read = ids[:, None, :, None].float() + 1  # as keys (batch, heads, time, width); padding would count
-        if caches:
-            caches[0].own.extend(read, read)
-            read = caches[0].own.keys
+        if cache is not None:
+            read, _ = cache.blocks[0].attention.extend(read, read)
         assert read.shape[2] <= self.context
         if mask is not None:
             read = read * mask[..., None].squeeze(2)

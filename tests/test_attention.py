@@ -14,7 +14,7 @@ from course_utils.attention import (
     causal_mask,
     fused_attention,
     padding_mask,
-    recorded,
+    record_attention,
     rotate,
     scaled_dot_product_attention,
     sinusoidal_positions,
@@ -104,26 +104,22 @@ def with_torchs_weights(ours, theirs):
     """Copy the weights of a torch.nn.MultiheadAttention into one of ours."""
     projections = [ours.query, ours.key, ours.value]
     with torch.no_grad():
-        if theirs.in_proj_weight is None:
-            weights = theirs.q_proj_weight, theirs.k_proj_weight, theirs.v_proj_weight
-        else:
-            weights = theirs.in_proj_weight.chunk(3)
-        for linear, weight, bias in zip(projections, weights, theirs.in_proj_bias.chunk(3), strict=True):
+        weights, biases = theirs.in_proj_weight.chunk(3), theirs.in_proj_bias.chunk(3)
+        for linear, weight, bias in zip(projections, weights, biases, strict=True):
             linear.weight.copy_(weight)
             linear.bias.copy_(bias)
         ours.output.load_state_dict(theirs.out_proj.state_dict())
     return ours
 
 
-@pytest.mark.parametrize("d_memory", [None, 12], ids=["self", "cross"])
-def test_heads_equal_torchs_multihead_attention(d_memory):
+@pytest.mark.parametrize("cross", [False, True], ids=["self", "cross"])
+def test_heads_equal_torchs_multihead_attention(cross):
     torch.manual_seed(2)
-    theirs = nn.MultiheadAttention(32, 4, batch_first=True, kdim=d_memory, vdim=d_memory)
+    theirs = nn.MultiheadAttention(32, 4, batch_first=True)
     nn.init.normal_(theirs.in_proj_bias)
-    ours = with_torchs_weights(built(d_memory=d_memory), theirs)
-    source = x(3, 9, d_memory or 32)
-    inputs = source if d_memory is None else x(3, 7, 32)
-    memory = None if d_memory is None else source
+    ours = with_torchs_weights(built(), theirs)
+    source = x(3, 9, 32)
+    inputs, memory = (x(3, 7, 32), source) if cross else (source, None)
     mask = padding_mask([9, 4, 1], 9)
     expected, shown = theirs(
         inputs, source, source, key_padding_mask=~mask[:, 0, 0], average_attn_weights=False
@@ -202,7 +198,7 @@ def test_a_cache_gives_what_reading_at_once_gives(heads, rotary_base):
 
 
 def test_cross_attention_computes_its_keys_once():
-    model, memory, cache = built(d_memory=12), x(2, 9, 12), KeyValueCache()
+    model, memory, cache = built(), x(2, 9, 32), KeyValueCache()
     expected, _ = model(x(2, 3, 32), memory)
     close(model(x(2, 3, 32), memory, cache=cache)[0], expected)
     first = cache.keys
@@ -214,12 +210,12 @@ def test_an_edit_replaces_the_weights_and_a_recording_sees_it():
     model, inputs = built(), x(2, 7, 32)
     intact, _ = model(inputs)
     model.edit = lambda weights: torch.eye(7).expand_as(weights)
-    with recorded([model]) as weights:
+    with record_attention([model]) as weights:
         output, _ = model(inputs)
     close(weights[0], torch.eye(7).expand(2, 4, 7, 7))
     close(output, model.output(model.value(inputs)))  # each position gathers its own value
     model.edit = None
-    with recorded([model]) as weights:
+    with record_attention([model]) as weights:
         close(model(inputs)[0], intact)
     close(weights[0], model(inputs, return_weights=True)[1])
     assert model.edit is None
@@ -259,7 +255,7 @@ def test_rotated_dot_products_depend_on_the_distance_alone():
 def test_learned_positions_end_with_their_table():
     positions = LearnedPositions(10, 4)
     close(positions(3, start=7), positions.table.weight[7:])
-    with pytest.raises(ValueError, match="10 rows and 11 positions came: shorten the text"):
+    with pytest.raises(ValueError, match="10 rows; got 11 positions: shorten the text"):
         positions(4, start=7)
 
 
@@ -269,11 +265,11 @@ def test_learned_positions_end_with_their_table():
 @pytest.mark.parametrize(
     "sizes, sentence",
     [
-        ((32, 5), "n_heads divides d_model; d_model = 32 and n_heads = 5 came"),
-        ((32, 0), "n_heads = 0 came"),
-        ((32, 4, 3), "n_kv_heads divides n_heads; 3 and n_heads = 4 came"),
-        ((32, 4, 8), "n_kv_heads divides n_heads; 8 and"),
-        ((32, 4, 0), "n_kv_heads divides n_heads; 0 and"),
+        ((32, 5), "n_heads must divide d_model; got d_model = 32 and n_heads = 5"),
+        ((32, 0), "got d_model = 32 and n_heads = 0"),
+        ((32, 4, 3), "n_kv_heads must divide n_heads; got n_kv_heads = 3 and n_heads = 4"),
+        ((32, 4, 8), "n_kv_heads must divide n_heads; got n_kv_heads = 8 and"),
+        ((32, 4, 0), "n_kv_heads must divide n_heads; got n_kv_heads = 0 and"),
     ],
 )
 def test_heads_that_do_not_divide_are_refused(sizes, sentence):
@@ -282,7 +278,7 @@ def test_heads_that_do_not_divide_are_refused(sizes, sentence):
 
 
 def test_an_unknown_norm_of_queries_and_keys_is_refused():
-    with pytest.raises(ValueError, match="qk_norm is None or one of rms, layer; True came"):
+    with pytest.raises(ValueError, match="qk_norm must be None or one of rms, layer; got True"):
         MultiHeadAttention(32, 4, qk_norm=True)
 
 
@@ -290,12 +286,12 @@ def test_an_unknown_norm_of_queries_and_keys_is_refused():
 @pytest.mark.parametrize(
     "mask, sentence",
     [
-        (torch.zeros(7, 7), r"boolean.*mask == 0 turns an additive mask.*torch.float32 came"),
-        (torch.ones(7, 7, dtype=torch.int64), r"a mask is boolean.*attend; torch.int64 came"),
-        (causal_mask(6), r"\(3, 4, 7, 7\); \(6, 6\) came"),
-        (torch.ones(3, 7, dtype=torch.bool), r"\(3, 4, 7, 7\); \(3, 7\) came"),
-        (torch.ones(2, 3, 4, 7, 7, dtype=torch.bool), r"\(2, 3, 4, 7, 7\) came"),
-        (torch.ones(5, 1, 7, 7, dtype=torch.bool), r"\(5, 1, 7, 7\) came"),
+        (torch.zeros(7, 7), r"boolean.*got torch.float32; mask == 0 converts one of 0 and -inf"),
+        (torch.ones(7, 7, dtype=torch.int64), r"expected a boolean mask.*attend; got torch.int64$"),
+        (causal_mask(6), r"\(3, 4, 7, 7\); got \(6, 6\)"),
+        (torch.ones(3, 7, dtype=torch.bool), r"\(3, 4, 7, 7\); got \(3, 7\)"),
+        (torch.ones(2, 3, 4, 7, 7, dtype=torch.bool), r"got \(2, 3, 4, 7, 7\)"),
+        (torch.ones(5, 1, 7, 7, dtype=torch.bool), r"got \(5, 1, 7, 7\)"),
     ],
     ids=["float", "integer", "size", "no head axis", "an axis too many", "batch"],
 )
@@ -307,20 +303,20 @@ def test_a_mask_of_another_kind_or_shape_is_refused_by_both_paths(mask, sentence
 @pytest.mark.parametrize("return_weights", [True, False], ids=["written out", "fused"])
 def test_an_empty_sequence_is_refused(return_weights):
     for inputs, memory in ((x(3, 0, 32), None), (x(3, 2, 32), x(3, 0, 32))):
-        with pytest.raises(ValueError, match="at least one position; an empty one came"):
+        with pytest.raises(ValueError, match="at least one position; got an empty one"):
             built()(inputs, memory, return_weights=return_weights)
-    with pytest.raises(ValueError, match="an empty one came"):
+    with pytest.raises(ValueError, match="got an empty one"):
         causal_mask(0)
 
 
 @pytest.mark.parametrize("shape", [(7, 32), (3, 7, 31), (1, 3, 7, 32)])
 def test_an_input_of_another_shape_is_refused(shape):
-    with pytest.raises(ValueError, match=r"the shape \(batch, time, 32\)"):
+    with pytest.raises(ValueError, match=r"expected x of shape \(batch, time, 32\); got"):
         built()(x(*shape))
 
 
 def test_queries_keys_and_values_that_do_not_fit_are_refused():
-    with pytest.raises(ValueError, match=r"one width.*k \(6, 7\)"):
+    with pytest.raises(ValueError, match=r"the same width.*k \(6, 7\)"):
         scaled_dot_product_attention(x(5, 8), x(6, 7), x(6, 3))
     with pytest.raises(ValueError, match=r"as many values as keys.*v \(5, 3\)"):
         scaled_dot_product_attention(x(5, 8), x(6, 8), x(5, 3))
@@ -328,14 +324,14 @@ def test_queries_keys_and_values_that_do_not_fit_are_refused():
 
 def test_lengths_outside_the_batch_are_refused():
     for lengths in ([3, 8], [-1, 7]):
-        with pytest.raises(ValueError, match="lengths lie between 0 and t = 7"):
+        with pytest.raises(ValueError, match="expected lengths between 0 and t = 7"):
             padding_mask(torch.tensor(lengths), 7)
 
 
 @pytest.mark.parametrize("width", [7, 1])
 def test_positions_of_an_odd_width_are_refused(width):
     for make in (lambda: sinusoidal_positions(5, width), lambda: rotate(x(5, width))):
-        with pytest.raises(ValueError, match=f"the width is even; {width} came"):
+        with pytest.raises(ValueError, match=f"the width must be even; got {width}"):
             make()
 
 
@@ -367,6 +363,40 @@ def test_tensors_that_do_not_lie_in_order_give_the_same():
             got, _ = model(inputs, mask=MASKS["both"], return_weights=return_weights)
             expected, _ = model(inputs.contiguous(), mask=MASKS["both"], return_weights=return_weights)
             close(got, expected, 1e-6)
+
+
+# Modules in the place of a projection
+
+
+class LowRank(nn.Module):
+    """A linear layer with a LoRA adapter (Hu et al. 2021): W x + B A x."""
+
+    def __init__(self, linear, rank=2):
+        super().__init__()
+        self.linear = linear.requires_grad_(False)
+        self.a = nn.Parameter(torch.randn(rank, linear.in_features))
+        self.b = nn.Parameter(torch.randn(linear.out_features, rank))
+
+    def forward(self, x):
+        return self.linear(x) + x @ self.a.T @ self.b.T
+
+
+@EVERY_HEAD
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("names", [["query"], ["key", "value"], ["query", "value", "output"]], ids=str)
+def test_a_module_in_the_place_of_a_projection_is_used_and_trained(heads, training, names):
+    adapted, merged = (built(heads, rotary_base=10_000.0).train(training) for _ in range(2))
+    for name in names:
+        setattr(adapted, name, LowRank(getattr(adapted, name)))
+        adapter = getattr(adapted, name)
+        getattr(merged, name).weight.data += (adapter.b @ adapter.a).detach()
+    output, _ = adapted(x(3, 7, 32), mask=causal_mask(7))
+    close(output, merged(x(3, 7, 32), mask=causal_mask(7))[0], 1e-4)
+    output.square().sum().backward()
+    for name in names:
+        adapter = getattr(adapted, name)
+        assert (adapter.a.grad != 0).any() and (adapter.b.grad != 0).any()
+        assert adapter.linear.weight.grad is None
 
 
 # What a cache holds is never written over
@@ -404,13 +434,35 @@ def test_a_copy_and_the_original_go_on_each_for_itself():
 def test_a_cache_that_was_cropped_or_rearranged_goes_on_and_leaves_others_alone():
     cache, keys = filled(5)
     before, new = copy.copy(cache), x(1, 2, 1, 3)
-    cache.keys, cache.values = cache.keys[..., :2, :], cache.values[..., :2, :]
+    cache.crop(2)
     cache.extend(new, new)
     assert torch.equal(cache.keys, torch.cat([keys[:, :, :2], new], dim=2))
     assert torch.equal(before.keys, keys)
-    cache.keys, cache.values = cache.keys[[0, 0]], cache.values[[0, 0]]
+    cache.select([0, 0])
     cache.extend(new.expand(2, -1, -1, -1), new.expand(2, -1, -1, -1))
     assert cache.keys.shape == (2, 2, 4, 3) and torch.equal(before.keys, keys)
+
+
+def test_what_a_copy_of_a_copy_reads_is_protected_after_a_crop():
+    cache, keys = filled(5)
+    twin, new = copy.copy(cache), x(1, 2, 1, 3)
+    twin.crop(2)
+    third = copy.copy(twin)
+    third.extend(new, new)
+    third.extend(new, new)
+    assert torch.equal(cache.keys, keys) and torch.equal(twin.keys, keys[:, :, :2])
+    assert torch.equal(third.keys, torch.cat([keys[:, :, :2], new, new], dim=2))
+
+
+def test_the_copy_that_goes_on_copies_nothing():
+    """As in `EncoderDecoder.decode`, which leaves each state alone."""
+    cache, keys = filled(5)
+    place = cache.keys.data_ptr()
+    for _ in range(3):
+        cache, new = copy.copy(cache), x(1, 2, 1, 3)
+        cache.extend(new, new)
+        keys = torch.cat([keys, new], dim=2)
+        assert cache.keys.data_ptr() == place and torch.equal(cache.keys, keys)
 
 
 @pytest.mark.parametrize("copied", [False, True])

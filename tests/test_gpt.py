@@ -172,25 +172,24 @@ def test_ngrams_cost_a_fresh_model_nothing_and_are_learnt():
 
 @pytest.mark.parametrize("pieces", [[1] * 40, [40], [7, 1, 1, 20, 11]], ids=str)
 def test_with_a_cache_it_gives_the_same_in_pieces(each, pieces):
-    ids, caches = ids_of(2, 40), each.new_caches()
-    got = torch.cat([each(piece, caches) for piece in ids.split(pieces, dim=1)], dim=1)
+    ids, cache = ids_of(2, 40), each.new_cache()
+    got = torch.cat([each(piece, cache) for piece in ids.split(pieces, dim=1)], dim=1)
     torch.testing.assert_close(got, each(ids), atol=1e-10, rtol=0)
-    assert len(caches[0].own) == 40
+    assert len(cache) == 40
     torch.testing.assert_close(each(ids, last=3), each(ids)[:, -3:], atol=1e-10, rtol=0)
 
 
 def test_caches_that_were_cropped_and_rearranged_go_on_as_new_ones(each):
-    ids, caches, copies = ids_of(3, 20), each.new_caches(), []
-    each(ids, caches)
-    for cache in caches:
-        copies.append(cache.copy())
-        cache.crop(12)
-        cache.select([2, 0, 2])
-    got = each(ids[[2, 0, 2], 12:], caches)
+    ids, cache = ids_of(3, 20), each.new_cache()
+    each(ids, cache)
+    twin = cache.copy()
+    cache.crop(12)
+    cache.select([2, 0, 2])
+    got = each(ids[[2, 0, 2], 12:], cache)
     torch.testing.assert_close(got, each(ids[[2, 0, 2]])[:, 12:], atol=1e-10, rtol=0)
     longer = ids_of(3, 25)
     torch.testing.assert_close(
-        each(longer[:, 20:], copies),
+        each(longer[:, 20:], twin),
         each(torch.cat([ids, longer[:, 20:]], dim=1))[:, 20:],
         atol=1e-10,
         rtol=0,
@@ -198,14 +197,14 @@ def test_caches_that_were_cropped_and_rearranged_go_on_as_new_ones(each):
 
 
 def test_a_cache_says_what_it_takes_up(each):
-    caches = each.new_caches()
-    assert caches[0].nbytes == 0
-    each(ids_of(2, 7), caches)
+    cache = each.new_cache()
+    assert cache.nbytes == 0
+    each(ids_of(2, 7), cache)
     shape = each.config
     numbers = 2 * shape.n_kv_heads * 8 + (shape.d_model if shape.token_shift else 0)
-    an_id = 8 if shape.ngrams > 1 else 0  # the first block keeps them for all
-    assert caches[0].nbytes == 2 * 7 * (numbers * 8 + an_id)
-    assert cache_bytes_per_token(shape, 8) == shape.n_layers * numbers * 8 + an_id
+    a_token = shape.n_layers * numbers * 8 + (8 if shape.ngrams > 1 else 0)  # its id, 8 bytes
+    assert cache.nbytes == 2 * 7 * a_token and cache_bytes_per_token(shape, 8) == a_token
+    assert all(block.nbytes == 2 * 7 * numbers * 8 for block in cache.blocks)
 
 
 def test_padding_on_the_left_changes_nothing(each):
@@ -218,9 +217,9 @@ def test_padding_on_the_left_changes_nothing(each):
     got = each(batch, mask=mask)
     torch.testing.assert_close(got[0, padding:], each(ids[:1, :15])[0], atol=1e-5, rtol=0)
     torch.testing.assert_close(got[1], each(ids[1:])[0], atol=1e-5, rtol=0)
-    caches = each.new_caches()
-    each(batch[:, :19], caches, mask[..., :19])
-    step = each(batch[:, 19:], caches, mask)
+    cache = each.new_cache()
+    each(batch[:, :19], cache, mask[..., :19])
+    step = each(batch[:, 19:], cache, mask)
     torch.testing.assert_close(step, got[:, 19:], atol=1e-5, rtol=0)
 
 
@@ -244,7 +243,7 @@ def test_a_long_text_is_scored_once_with_half_a_window_before_each_token(context
         logits = model(torch.tensor([read[start : i + 1]]))[0, -1]
         expected.append(logits.log_softmax(-1)[tokens[i]].item() / math.log(2))
         assert i < context or i + 1 - start > context // 2
-    monkeypatch.setattr("course_utils.gpt.LOGITS_AT_ONCE", 2 * context * 50)  # two windows at a time
+    monkeypatch.setattr("course_utils.gpt.MAX_LOGITS", 2 * context * 50)  # two windows at a time
     got = log2_probs(model, tokens, start=3)
     assert got == pytest.approx(np.array(expected), abs=1e-5)
     assert bits_per_byte(model, tokens, n_bytes=2 * n) == pytest.approx(
@@ -252,7 +251,7 @@ def test_a_long_text_is_scored_once_with_half_a_window_before_each_token(context
     )
 
 
-@pytest.mark.parametrize("tokens, words", [([], "one token at least"), ([1, 50], "between 0 and 49")])
+@pytest.mark.parametrize("tokens, words", [([], "at least one token"), ([1, 50], "between 0 and 49")])
 def test_a_text_that_cannot_be_scored(tokens, words):
     with pytest.raises(ValueError, match=words):
         log2_probs(GPT(SMALL), np.array(tokens))
@@ -309,11 +308,11 @@ def test_a_checkpoint_of_another_shape(model, tmp_path):
 @pytest.mark.parametrize(
     "ids, words",
     [
-        (torch.zeros(1, 41, dtype=torch.long), "reads 40 tokens at once; 41 came"),
-        (torch.zeros(1, 0, dtype=torch.long), "one token at least"),
+        (torch.zeros(1, 41, dtype=torch.long), "at most 40 tokens at once; got 41"),
+        (torch.zeros(1, 0, dtype=torch.long), "at least one token"),
         (torch.zeros(5, dtype=torch.long), r"\(batch, time\)"),
-        (torch.tensor([[50]]), "between 0 and 49; 50"),
-        (torch.tensor([[-1]]), "between 0 and 49; -1"),
+        (torch.tensor([[50]]), "between 0 and 49; got 50"),
+        (torch.tensor([[-1]]), "between 0 and 49; got -1"),
     ],
 )
 def test_input_that_is_refused(model, ids, words):
@@ -322,15 +321,15 @@ def test_input_that_is_refused(model, ids, words):
 
 
 def test_a_cache_that_is_full(model):
-    caches = model.new_caches()
-    model(ids_of(1, 40), caches)
-    with pytest.raises(ValueError, match="reads 40 tokens at once; 41 came"):
-        model(ids_of(1, 1), caches)
+    cache = model.new_cache()
+    model(ids_of(1, 40), cache)
+    with pytest.raises(ValueError, match="at most 40 tokens at once; got 41"):
+        model(ids_of(1, 1), cache)
 
 
 @pytest.mark.parametrize("name", ["vocab_size", "context", "n_layers", "n_heads", "d_model"])
 @pytest.mark.parametrize("value", [0, -1, 2.0])
 def test_sizes_that_are_refused(name, value):
     sizes = {"vocab_size": 50, "context": 40, "n_layers": 1, "n_heads": 2, "d_model": 8, name: value}
-    with pytest.raises(ValueError, match=f"{name} is a whole number from 1 on; {value} came"):
+    with pytest.raises(ValueError, match=f"{name} must be a whole number of at least 1; got {value}"):
         GPTConfig(**sizes)

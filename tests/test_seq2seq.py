@@ -38,7 +38,7 @@ def test_padding_and_lengths():
     source, lengths = seq2seq.padded([[3, 4, 5], [6]])
     assert source.tolist() == [[3, 4, 5], [6, PAD, PAD]] and lengths.tolist() == [3, 1]
     for rows in ([], [[3], []]):
-        with pytest.raises(ValueError, match="each of the rows has at least one id"):
+        with pytest.raises(ValueError, match="expected rows of at least one id each"):
             seq2seq.padded(rows)
 
 
@@ -76,9 +76,9 @@ def test_the_batches_of_a_pool_have_rows_of_like_length_and_come_in_random_order
 
 @pytest.mark.parametrize("pool", [1, 3])
 def test_pairs_come_in_pairs_and_go_on_where_they_stopped(pool):
-    with pytest.raises(ValueError, match="4, 3, 2 and 1 came"):
+    with pytest.raises(ValueError, match="got 4 sources, 3 targets, 2 and 1"):
         Pairs(SOURCES, TARGETS[:3], batch_size=2)
-    with pytest.raises(ValueError, match="4, 4, 2 and 0 came"):
+    with pytest.raises(ValueError, match="got 4 sources, 4 targets, 2 and 0"):
         Pairs(SOURCES, TARGETS, batch_size=2, pool=0)
     pairs, other = (Pairs(SOURCES, TARGETS, 2, seed=seed, pool=pool) for seed in (1, 2))
     pairs.next()
@@ -87,10 +87,10 @@ def test_pairs_come_in_pairs_and_go_on_where_they_stopped(pool):
     for _ in range(5):
         for one, two in zip(pairs.next(), other.next(), strict=True):
             assert torch.equal(one, two)
-    with pytest.raises(ValueError, match=r"batches of 2, drawn . at once; here they are .* batches of 3"):
+    with pytest.raises(ValueError, match=r"batches of 3, drawn . at once; got .* batches of 2, drawn"):
         Pairs(SOURCES, TARGETS, 3, pool=pool).restore(state)
     older = {"shape": state["shape"][:5], "generator": state["generator"]}
-    with pytest.raises(ValueError, match=r"pairs as an older course drew them; here they are .* of 2, drawn"):
+    with pytest.raises(ValueError, match=r"of 2, drawn . at once; got pairs as an older course drew them"):
         pairs.restore(older)
 
 
@@ -137,15 +137,15 @@ def test_without_attention_one_vector_is_all_there_is():
     source, lengths, target = batch(1)
     for model, same in ((plain, True), (attentive, False)):
         memory = model.encode(source, lengths)
-        other = seq2seq.Memory(torch.randn_like(memory.states), memory.mask, memory.last)
+        other = seq2seq.GRUMemory(torch.randn_like(memory.states), memory.mask, memory.last)
         one, two = model.decode(target, memory)[0], model.decode(target, other)[0]
         assert torch.equal(one, two) == same
 
 
 def test_widths_that_do_not_divide():
-    with pytest.raises(ValueError, match="d_hidden is even, for the encoder's two directions; 7 came"):
+    with pytest.raises(ValueError, match="d_hidden must be even, for the encoder's two directions; got 7"):
         GRUSeq2Seq(9, 10, 6, 7)
-    with pytest.raises(ValueError, match="n_heads divides d_model"):
+    with pytest.raises(ValueError, match="n_heads must divide d_model"):
         GRUSeq2Seq(9, 10, 6, 8, n_heads=3)
 
 
@@ -213,14 +213,14 @@ def test_an_edit_lasts_as_long_as_it_is_asked_for():
     model = built(2)
     source, lengths, target = batch()
     before = model(source, lengths, target)
-    with seq2seq.edited(model, lambda weights: weights):
+    with seq2seq.edit_cross_attention(model, lambda weights: weights):
         torch.testing.assert_close(model(source, lengths, target), before)
-    with pytest.raises(RuntimeError), seq2seq.edited(model, lambda weights: weights * 0):
+    with pytest.raises(RuntimeError), seq2seq.edit_cross_attention(model, lambda weights: weights * 0):
         nothing = model(source, lengths, target)
         raise RuntimeError
     assert not torch.allclose(nothing, before)
     torch.testing.assert_close(model(source, lengths, target), before, rtol=0, atol=0)
-    with seq2seq.edited(model, lambda weights: weights * 0):
-        with seq2seq.edited(model, lambda weights: weights):
+    with seq2seq.edit_cross_attention(model, lambda weights: weights * 0):
+        with seq2seq.edit_cross_attention(model, lambda weights: weights):
             pass
         assert torch.equal(model(source, lengths, target), nothing)

@@ -215,7 +215,10 @@ def test_a_source_of_no_length_leaves_nothing_to_look_at_and_no_nan():
 
 @pytest.mark.parametrize(
     "field, value, sentence",
-    [("norm", "batch", "norm is one of layer, rms; 'batch'"), ("activation", "tanh", "relu, gelu, swiglu")],
+    [
+        ("norm", "batch", "norm must be one of layer, rms; got 'batch'"),
+        ("activation", "tanh", "relu, gelu, swiglu"),
+    ],
 )
 def test_an_unknown_part_is_refused(field, value, sentence):
     with pytest.raises(ValueError, match=sentence):
@@ -225,10 +228,10 @@ def test_an_unknown_part_is_refused(field, value, sentence):
 @pytest.mark.parametrize(
     "ids, sentence",
     [
-        (torch.tensor([[3, 30]]), "between 0 and 29; 3 to 30 came"),
-        (torch.tensor([[-1, 3]]), "between 0 and 29; -1 to 3 came"),
-        (torch.zeros(2, 0, dtype=torch.int64), r"one token at least; \(2, 0\) came"),
-        (torch.zeros(4, dtype=torch.int64), r"\(batch, time\).*\(4,\) came"),
+        (torch.tensor([[3, 30]]), "between 0 and 29; got 3 to 30"),
+        (torch.tensor([[-1, 3]]), "between 0 and 29; got -1 to 3"),
+        (torch.zeros(2, 0, dtype=torch.int64), r"at least one token; got \(2, 0\)"),
+        (torch.zeros(4, dtype=torch.int64), r"\(batch, time\).*got \(4,\)"),
     ],
 )
 def test_ids_that_are_no_ids_are_refused(ids, sentence):
@@ -236,14 +239,14 @@ def test_ids_that_are_no_ids_are_refused(ids, sentence):
         built().encode(ids, torch.ones(len(ids), dtype=torch.int64))
 
 
-def test_a_crop_forgets_what_a_broken_call_handed_on_but_did_not_write():
+def test_a_crop_forgets_the_shift_state_of_an_interrupted_call():
     cache = BlockCache()
-    cache.own.extend(x(1, 2, 3, 4), x(1, 2, 3, 4))
-    cache.handed_on["attention"] = x(1, 5, 4)
+    cache.attention.extend(x(1, 2, 3, 4), x(1, 2, 3, 4))
+    cache.shift_state["attention"] = x(1, 5, 4)
     cache.crop(3)
-    assert len(cache.own) == 3 and cache.handed_on["attention"].shape == (1, 3, 4)
+    assert len(cache.attention) == 3 and cache.shift_state["attention"].shape == (1, 3, 4)
 
 
 def test_heads_that_do_not_divide_are_refused_by_a_block_too():
-    with pytest.raises(ValueError, match="n_heads divides d_model"):
+    with pytest.raises(ValueError, match="n_heads must divide d_model"):
         Encoder(BlockConfig(30, 4), 1)

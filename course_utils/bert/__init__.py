@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from course_utils.attention import LearnedPositions, MultiHeadAttention, padding_mask, recorded
+from course_utils.attention import LearnedPositions, MultiHeadAttention, padding_mask, record_attention
 from course_utils.transformer import BlockConfig, Encoder, check_ids
 
 
@@ -124,7 +124,7 @@ class Bert(nn.Module):
     @torch.no_grad()
     def attention_weights(self, ids: Int[Tensor, " time"]) -> Float[Tensor, "layers heads time time"]:
         """Which token each head of each layer looked at, on one text: rows are queries and sum to 1."""
-        with recorded(self.attentions) as weights:
+        with record_attention(self.attentions) as weights:
             self(ids[None])
         return torch.stack([weights[layer][0] for layer in sorted(weights)])
 
@@ -216,8 +216,8 @@ class BertForSequenceClassification(nn.Module):
         return self.classifier(self.dropout(self.bert.pooled(self.bert(ids, lengths, segments))))
 
 
-# what BERT's parameters are called in the files that others publish, and here
-PUBLISHED = [
+# what parameters are called in Hugging Face's files, and here
+HF_NAMES = [
     (r"embeddings\.word_embeddings\.", "bert.token."),
     (r"embeddings\.position_embeddings\.", "bert.position.table."),
     (r"embeddings\.token_type_embeddings\.", "bert.segment."),
@@ -237,7 +237,7 @@ PUBLISHED = [
 ]
 
 
-def from_published(weights: dict[str, Tensor], n_heads: int, kind: type[nn.Module] = Bert) -> nn.Module:
+def from_hf(weights: dict[str, Tensor], n_heads: int, kind: type[nn.Module] = Bert) -> nn.Module:
     """A Bert, or another `kind` of model here, with weights that carry Hugging Face's names; its sizes are
     read off them.
 
@@ -247,7 +247,7 @@ def from_published(weights: dict[str, Tensor], n_heads: int, kind: type[nn.Modul
     ours = {}
     for name, tensor in weights.items():
         name = re.sub("gamma$", "weight", re.sub("beta$", "bias", name.removeprefix("bert.")))
-        for pattern, replacement in PUBLISHED:
+        for pattern, replacement in HF_NAMES:
             if re.match(pattern, name):
                 ours[re.sub(pattern, replacement, name)] = tensor
     try:

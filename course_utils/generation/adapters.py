@@ -1,6 +1,6 @@
-"""What the completion bench lets write: a GPT and its tokenizer, as callables and numbers.
+"""Writers for the completion bench, made of a GPT and its tokenizer.
 
-CompletionBench({"own GPT": bytewise(model), "SmolLM2": smollm2(pretrained.load("smollm2-135m"))})
+CompletionBench({"own GPT": byte_level(model), "SmolLM2": smollm2(pretrained.load("smollm2-135m"))})
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -15,39 +15,38 @@ from course_utils.pretrained import smollm2_chat, smollm2_tokenizer
 from course_utils.tokenizers import BPETokenizer, ByteTokenizer
 from course_utils.training import checkpoints
 
-READ = 1024  # tokens of a prompt at most: without the cache, all are read anew for each token
-PIECE = 64  # tokens that are read at once: a stop is heard between two pieces
+MAX_PROMPT = 1024  # tokens: without the cache, all are read anew for each token
 
 
-def bytewise(model: GPT, tokenizer: ByteTokenizer | None = None) -> Writer:
-    """A GPT whose tokens are bytes, or runs of bytes. It completes texts; only a stop string or the length
-    ends one."""
+def byte_level(model: GPT, tokenizer: ByteTokenizer | None = None) -> Writer:
+    """A GPT whose tokens are bytes, or runs of bytes. It completes texts, which end only at a stop string or
+    at their length."""
     tokenizer = tokenizer or ByteTokenizer()
     return from_model(model, tokenizer.encode, lambda ids: tokenizer.decode(ids, errors="replace"))
 
 
-def learners(folder: Path) -> Writer:
-    """The GPT that chapter 8 saved in `my_llm`; one of other tokens than bytes needs the tokenizer there.
+def own_gpt(folder: Path) -> Writer:
+    """The GPT that chapter 8 saved in `my_llm`, with the tokenizer there if its tokens are not bytes.
 
-    Raises ValueError if a file is damaged, or the tokenizer gone or another than the GPT was trained with.
+    Raises ValueError if a file is damaged, or the tokenizer missing or not the one the GPT was trained with.
     """
     _, notes = checkpoints.load(folder / "gpt.safetensors")
     model = GPT(GPTConfig(**notes["config"])).eval()
     checkpoints.load_into(folder / "gpt.safetensors", model)
     if model.vocab_size == ByteTokenizer.vocab_size:
-        return bytewise(model)
+        return byte_level(model)
     path = folder / "tokenizer.json"
     tokenizer = BPETokenizer.load(path) if path.exists() else BPETokenizer()
     if [*map(list, tokenizer.merges)] != notes.get("merges") or tokenizer.vocab_size != model.vocab_size:
         raise ValueError(
-            f"your GPT was trained on {model.vocab_size} tokens, which are not those of {path.name} in "
-            f"{folder.name}: run section 7 of chapter 8 again, which trains one on what lies there now"
+            f"your GPT was trained with {model.vocab_size} tokens, which are not those of {path.name} in "
+            f"{folder.name}: run section 7 of chapter 8 again, which trains one with the tokenizer there now"
         )
-    return bytewise(model, tokenizer)
+    return byte_level(model, tokenizer)
 
 
 def smollm2(model: GPT) -> Writer:
-    """SmolLM2-Instruct, as `pretrained.load("smollm2-135m")` gives it: it completes texts and chats."""
+    """SmolLM2-Instruct, as `pretrained.load("smollm2-135m")` returns it: it completes texts and chats."""
     tokenizer = smollm2_tokenizer()
 
     def encode(prompt: str | list[Message]) -> list[int]:
@@ -66,13 +65,12 @@ def from_model(
 ) -> Writer:
     """A writer that samples from `model`; if it `chats`, `encode` takes a list of messages as well as a text.
 
-    Of a prompt the last 1,024 tokens are read, or as many as the model's context has.
+    It reads the last 1,024 tokens of a prompt, or as many as the model's context holds.
     """
 
     def write(ids: list[int], settings: Settings, report: Report) -> Ending:
-        watched = _Watched(model, stopped=report)
         completion = generate(
-            watched,
+            model,
             [ids],
             settings.length,
             sampler=settings.sampler,
@@ -81,48 +79,20 @@ def from_model(
             decode=decode,
             stop=[settings.stop] if settings.stop else [],
             report=lambda _row, _id, text: report(text),
+            should_stop=report,
             use_cache=settings.cache,
         )[0]
-        return Ending(completion.reason, *watched.cached())
+        return Ending(completion.reason, completion.cached, completion.cache_bytes)
 
     parameters = list(model.parameters())
     weights = sum(parameter.nbytes for parameter in parameters)
     cache = cache_bytes_per_token(model.config, parameters[0].itemsize)
-    return Writer(encode, write, min(model.context, READ), weights, cache, chats)
+    return Writer(encode, write, min(model.context, MAX_PROMPT), weights, cache, chats)
 
 
 def cache_bytes_per_token(config: GPTConfig, itemsize: int) -> int:
-    """A key and a value in each layer, as wide as all its kv heads together, of `itemsize` bytes a number;
-    with `token_shift` also half a vector for each of its two branches, with `ngrams` the token's id."""
+    """A key and a value in each layer, as wide as all its kv heads together, at `itemsize` bytes a number;
+    with `token_shift` also half a vector for each of two branches, with `ngrams` the token's id."""
     kv_heads = config.n_kv_heads or config.n_heads
     numbers = 2 * kv_heads * (config.d_model // config.n_heads) + config.token_shift * config.d_model
     return config.n_layers * numbers * itemsize + (config.ngrams > 1) * torch.int64.itemsize
-
-
-class _Watched:
-    """A model that reads in pieces, stops between them if asked to, and remembers its caches."""
-
-    def __init__(self, model: GPT, stopped: Callable[[], bool]):
-        self.model, self.stopped, self.caches = model, stopped, []
-
-    def __getattr__(self, name: str):
-        return getattr(self.model, name)
-
-    def __call__(self, ids, caches, mask, last):
-        pieces = ids.split(PIECE, dim=1)
-        if caches is None and len(pieces) > 1:
-            caches = self.model.new_caches()  # for this one step: the next computes all anew
-        for piece in pieces:
-            if self.stopped():
-                raise KeyboardInterrupt  # which `generate` takes as it takes Ctrl-C
-            logits = self.model(piece, caches, mask, last)
-        return logits
-
-    def new_caches(self):
-        self.caches = self.model.new_caches()
-        return self.caches
-
-    def cached(self) -> tuple[int, int]:
-        """How many tokens the caches hold, and the bytes of their tensors."""
-        tokens = len(self.caches[0].own) if self.caches else 0
-        return tokens, sum(cache.nbytes for cache in self.caches)

@@ -1,8 +1,8 @@
 """Writing several tokens at a time: a cheap draft guesses them, and one call of the model checks them all.
 
-A model reads k tokens in hardly more time than one, since reading its weights takes longest. So guesses are
-nearly free, and every one that is right saves a call. Which of them stay is decided so that the text is
-distributed as if there had been no guesses.
+A model reads k tokens in little more time than one, as most of it is spent on reading the weights. So guesses
+are nearly free, and each right one saves a call. They are accepted or rejected so that the text has the same
+distribution as without guesses.
 
 Sources: Leviathan, Kalman & Matias 2023; Chen et al. 2023 (speculative decoding); Saxena 2023 (drafts looked
 up in the text itself).
@@ -16,22 +16,30 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from course_utils.generation import GREEDY, check_length, device_of, evaluating, fitting
+from course_utils.generation import (
+    GREEDY,
+    check_max_new,
+    checked_ids,
+    crop,
+    device_of,
+    evaluating,
+    room_for_prompt,
+)
 from course_utils.sampling import Sampler, draw
 
 
 class LookupDraft:
-    """Guess that the text repeats itself: find the last `n` tokens earlier on, and propose what came then."""
+    """Guess that the text repeats itself: find its last `n` tokens earlier on, and propose what followed."""
 
     vocab_size = None  # whichever the model has
 
     def __init__(self, n: int = 2):
         if n < 1:
-            raise ValueError(f"n is how many tokens are looked up, at least 1; {n} came")
+            raise ValueError(f"n, how many tokens are looked up, must be at least 1; got {n}")
         self.n = n
 
     def propose(self, text: list[int], k: int, vocab_size: int) -> tuple[list[int], Tensor]:
-        """At most k ids, and the probabilities (k, V) with which they were chosen: certainty."""
+        """At most k ids, and the probabilities (k, V) that they were drawn from: each was certain."""
         pattern, tokens = text[-self.n :], []
         for start in range(len(text) - self.n - 1, -1, -1):
             if text[start : start + self.n] == pattern:
@@ -43,24 +51,23 @@ class LookupDraft:
 
 
 class ModelDraft:
-    """Let a smaller model with the same vocabulary guess, with a sampler of its own."""
+    """A smaller model with the same vocabulary guesses, with a sampler of its own."""
 
     def __init__(self, model, sampler: Sampler, generator: torch.Generator | None = None):
         self.model, self.sampler, self.generator = model, sampler, generator
         self.vocab_size = model.vocab_size
-        self.caches, self.read = model.new_caches(), []  # what the caches have read
+        self.cache, self.read = model.new_cache(), []  # what the cache has read
 
     def propose(self, text: list[int], k: int, vocab_size: int) -> tuple[list[int], Tensor]:
         """At most k ids (none beyond its context), and the probabilities (k, V) that they were drawn from."""
         agreed = _common_prefix(self.read, text[:-1])
-        self.read = text[:agreed]  # so it stays if Ctrl-C breaks off what follows
-        for cache in self.caches:
-            cache.crop(agreed)
+        self.read = text[:agreed]  # which stays true if Ctrl-C interrupts what follows
+        self.cache.crop(agreed)
         unread, tokens, q = text[agreed:], [], []
         for _ in range(min(k, self.model.context - len(text))):
             ids = torch.tensor([unread], device=device_of(self.model))
             with evaluating(self.model):
-                logits = self.sampler(self.model(ids, self.caches, None, last=1)[0, -1].float())
+                logits = self.sampler(self.model(ids, self.cache, None, last=1)[0, -1].float())
             unread = [int(draw(logits, self.generator))]
             tokens += unread
             q.append(logits.softmax(-1).cpu())
@@ -71,7 +78,7 @@ class ModelDraft:
 
 @dataclass
 class Speculation:
-    """What was written, and what it took: drafted tokens, those of them that stayed, calls of the model."""
+    """What was written, and what it took: tokens drafted, tokens of those accepted, calls of the model."""
 
     ids: list[int] = field(default_factory=list)
     drafted: int = 0
@@ -90,36 +97,36 @@ def speculative_generate(
     generator: torch.Generator | None = None,
     end_ids: Collection[int] = (),
 ) -> Speculation:
-    """Continue a prompt, k guessed tokens at a time, which one call of the model checks together.
+    """Continue a prompt: the draft guesses k tokens at a time, which one call of the model checks together.
 
-    What comes out has the same distribution as without guesses: see `accept`. It is only faster, where one
-    call with k + 1 tokens costs less than the calls that it saves. Ctrl-C ends it, and what is written stays.
-    Raises ValueError for a draft of another vocabulary and for a sampler with penalties, besides what
-    `generate` refuses.
+    The text has the same distribution as without guesses: see `accept`. It is faster where one call with
+    k + 1 tokens costs less than the calls that it saves. Ctrl-C ends it, and keeps what is written. Raises
+    ValueError as `generate` does, for a draft with another vocabulary, and for a sampler with penalties.
     """
-    check_length(max_new)
+    check_max_new(max_new)
     if not isinstance(k, int) or k < 1:
-        raise ValueError(f"k is how many tokens are guessed at a time, 1 or more; {k!r} came")
+        raise ValueError(f"k, how many tokens are guessed at a time, must be at least 1; got {k!r}")
     if draft.vocab_size not in (None, model.vocab_size):
         raise ValueError(
-            f"draft and target need one vocabulary: the draft has {draft.vocab_size} tokens, the target "
-            f"{model.vocab_size}; take a draft that reads what the same tokenizer writes"
+            f"draft and model must have the same vocabulary; got {draft.vocab_size} tokens and "
+            f"{model.vocab_size}: take a draft that was trained with the same tokenizer"
         )
     if sampler.needs_counts:
-        raise ValueError(f"guesses are checked together, before they count: no penalties; {sampler} came")
-    prompt = fitting(model, prompt, max_new)
-    caches, run = model.new_caches(), Speculation()
+        raise ValueError(
+            f"penalties can't be used, as guesses are checked before they are counted; got {sampler}"
+        )
+    prompt = crop(checked_ids(prompt, model.vocab_size), room_for_prompt(model, max_new))
+    cache, run = model.new_cache(), Speculation()
     with suppress(KeyboardInterrupt):
         while len(run.ids) < max_new:
             text = [*prompt, *run.ids]
             room = max_new - len(run.ids) - 1  # a call gives one token more than was guessed
             drafted, q = draft.propose(text, min(k, room), model.vocab_size) if room else ([], None)
-            for cache in caches:
-                cache.crop(len(text) - 1)
-            unread = [*text[len(caches[0].own) :], *drafted]
+            cache.crop(len(text) - 1)
+            unread = [*text[len(cache) :], *drafted]
             ids = torch.tensor([unread], device=device_of(model))
             with evaluating(model):
-                logits = model(ids, caches, None, last=len(drafted) + 1)[0].float()
+                logits = model(ids, cache, None, last=len(drafted) + 1)[0].float()
                 p = sampler(logits).softmax(-1).cpu()  # (drafted + 1, V)
             n, token = accept(drafted, q, p, generator)
             run.drafted, run.calls = run.drafted + len(drafted), run.calls + 1
@@ -137,15 +144,16 @@ def accept(
     p: Float[Tensor, "drafted+1 vocab"],
     generator: torch.Generator | None = None,
 ) -> tuple[int, int]:
-    """How many drafts stay, and the token after them; q are the draft's probabilities, p the target's.
+    """How many drafted tokens are accepted, and the token after them; q are the draft's probabilities, p the
+    model's.
 
-    A draft x stays with the chance min(1, p(x) / q(x)). At the first that does not, a token is drawn from
-    max(p - q, 0), renormalised: what the draft proposes too seldom. So every token is distributed as p says
+    A token x is accepted with probability min(1, p(x) / q(x)). After the first rejection one is drawn from
+    max(p - q, 0), renormalised: from what the draft proposes too seldom. So each token is distributed as p
     (Leviathan, Kalman & Matias 2023, theorem in appendix A.1).
     """
     for i, token in enumerate(drafted):
-        chance = torch.rand((), dtype=torch.float64, generator=generator)
-        if chance * q[i, token] >= p[i, token]:
+        u = torch.rand((), dtype=torch.float64, generator=generator)
+        if u * q[i, token] >= p[i, token]:
             return i, int(torch.multinomial((p[i] - q[i]).clamp(min=0), 1, generator=generator))
     return len(drafted), int(torch.multinomial(p[-1], 1, generator=generator))
 

@@ -1,4 +1,4 @@
-"""What the completion bench is told and keeps: how a text is to be written, by whom, how far it has come."""
+"""What the completion bench asks of a writer, and what it keeps of a text while it is written."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from course_utils.tokenizers import whole_characters
 Message = dict[str, str]  # {"role": "system", "user" or "assistant", "content": a text}
 Report = Callable[..., bool]  # see Writer
 
-MOST = 1000  # tokens of a text
+MAX_LENGTH = 1000  # tokens of a text
 ENDED_BY = {
     "end": "an end token",
     "stop": "the stop string",
@@ -22,10 +22,10 @@ ENDED_BY = {
 
 @dataclass(frozen=True)
 class Settings:
-    """How a text is to be written. Raises ValueError for a value that is not allowed, by name.
+    """How a text is to be written. Raises ValueError, by name, for a value that is not allowed.
 
-    length: the most tokens. stop: a text that ends it and is left out, none if empty. cache: whether keys and
-    values are kept from token to token, or computed anew.
+    length: the largest number of tokens. stop: a string that ends the text and is left out, none if empty.
+    cache: whether keys and values are kept from token to token, or computed anew.
     """
 
     temperature: float = 0.8
@@ -36,13 +36,13 @@ class Settings:
     cache: bool = True
 
     def __post_init__(self):
-        for name, least, most in [("length", 1, MOST), ("seed", 0, 2**32 - 1)]:
+        for name, low, high in [("length", 1, MAX_LENGTH), ("seed", 0, 2**32 - 1)]:
             value = getattr(self, name)
-            if not isinstance(value, int) or not least <= value <= most:
-                raise ValueError(f"{name} is a whole number from {least} to {most:,}; {value!r} came")
+            if not isinstance(value, int) or not low <= value <= high:
+                raise ValueError(f"{name} must be a whole number from {low} to {high:,}; got {value!r}")
         if not isinstance(self.stop, str) or whole_characters(self.stop)[0] != self.stop:
-            raise ValueError(f"stop is a text of whole characters; {self.stop!r} came")
-        _ = self.sampler  # refuses its values by name
+            raise ValueError(f"stop must be a text of whole characters; got {self.stop!r}")
+        _ = self.sampler  # which checks the others
 
     @property
     def sampler(self):
@@ -55,7 +55,7 @@ class Settings:
 @dataclass(frozen=True)
 class Ending:
     """Why a text ended, one of ENDED_BY, and what its cache held then: `cached` tokens, in tensors of
-    `cache_bytes`. Raises ValueError for another reason, and for what is no such number."""
+    `cache_bytes`. Raises ValueError for another reason, and for numbers that can't be."""
 
     reason: str
     cached: int = 0
@@ -63,22 +63,23 @@ class Ending:
 
     def __post_init__(self):
         if self.reason not in ENDED_BY:
-            raise ValueError(f"a text is ended by one of {', '.join(ENDED_BY)}; {self.reason!r} came")
+            raise ValueError(f"reason must be one of {', '.join(ENDED_BY)}; got {self.reason!r}")
         for name in ("cached", "cache_bytes"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 0:
-                raise ValueError(f"{name} is a whole number from 0 on; {value!r} came")
+                raise ValueError(f"{name} must be a whole number of at least 0; got {value!r}")
 
 
 @dataclass(frozen=True)
 class Writer:
     """What writes, as callables and numbers; `course_utils.generation.adapters` makes one of a model.
 
-    encode: the ids of a prompt, a text or, if it `chats`, a list of messages. A ValueError is shown.
-    write: `write(ids, settings, report)` goes on from these ids. After each token it calls
-        `report(text)` with the text that is new, in whole characters and maybe none; True says: end here.
-        While it reads a long prompt it may ask `report()` for the same.
-    context: how many ids it reads; a longer prompt is cropped to its end, with notice.
+    encode: the ids of a prompt, which is a text or, if it `chats`, a list of messages. The message of a
+        ValueError is shown.
+    write: `write(ids, settings, report)` continues these ids. After each token it calls `report(text)`
+        with the new text, in whole characters and possibly empty; True means: stop here. While it reads a
+        long prompt it may call `report()` to ask the same.
+    context: how many ids it reads; a longer prompt is cropped to its end, with a notice.
     weights: bytes of all weights. cache: bytes that one token adds to the cache, by the formula.
     """
 
@@ -91,20 +92,20 @@ class Writer:
 
 
 @dataclass
-class Run:
-    """One text: what was asked for, how far it has come, and when."""
+class WritingRun:
+    """One text: what was asked for, what is written so far, and when."""
 
     writer: str
     settings: Settings
     prompt: str
     chat: bool
     ids: list[int]
-    by_cell: bool = False  # the kernel is busy then, and hears of no stop button
+    by_cell: bool = False  # the kernel is busy then, and no stop button reaches it
     notice: str = ""
     text: str = ""
     tokens: int = 0
     began: float = 0.0
-    first: float = 0.0  # when the first token came, by the same clock
+    first: float = 0.0  # when the first token was written, by the same clock
     latest: float = 0.0
     ending: Ending | None = None
     problem: str = ""
@@ -114,7 +115,7 @@ class Run:
         self.began = perf_counter()
 
     def note(self, text: str) -> None:
-        """One more token, and the text that came with it."""
+        """Add a token and its text."""
         self.latest = perf_counter()
         self.first = self.first or self.latest
         self.text, self.tokens = self.text + text, self.tokens + 1
@@ -125,5 +126,5 @@ class Run:
 
     @property
     def tokens_per_second(self) -> float | None:
-        """After the first token, whose time is that of reading the prompt."""
+        """After the first token, which takes as long as reading the prompt."""
         return (self.tokens - 1) / (self.latest - self.first) if self.tokens > 1 else None

@@ -12,7 +12,15 @@ from time import perf_counter
 
 from matplotlib.figure import Figure
 
-from course_utils.generation.writing import ENDED_BY, MOST, Ending, Message, Run, Settings, Writer
+from course_utils.generation.writing import (
+    ENDED_BY,
+    MAX_LENGTH,
+    Ending,
+    Message,
+    Settings,
+    Writer,
+    WritingRun,
+)
 from course_utils.tokenizers import whole_characters
 from course_utils.widgets.base import Widget
 from course_utils.widgets.words import SIGNS, plural, visible
@@ -26,7 +34,7 @@ LINES = 12  # of the text in the picture
 class CompletionBench(Widget):
     """Choose a writer, give it a prompt or talk with it, and see text, speed and memory while it writes.
 
-        CompletionBench({"own GPT": writers.bytewise(model), "SmolLM2": writers.smollm2(other)}, "To be,")
+        CompletionBench({"own GPT": adapters.byte_level(model), "SmolLM2": adapters.smollm2(other)}, "To be,")
 
     writers: by name; the first is chosen at the start. prompt: what stands in the field at the start.
 
@@ -37,7 +45,7 @@ class CompletionBench(Widget):
     """
 
     def __init__(self, writers: dict[str, Writer], prompt: str = ""):
-        self.run: Run | None = None  # the last one, maybe not yet ended
+        self.run: WritingRun | None = None  # the last one, maybe not yet ended
         super().__init__()
         if not writers:
             raise ValueError("a bench has one writer at least; none came")
@@ -48,7 +56,9 @@ class CompletionBench(Widget):
         self._asked |= dataclasses.asdict(Settings())
         self._revision = 0  # grows when what was asked for changes, not when a text grows
         self.messages: list[Message] = []
-        self.runs: dict[tuple[str, bool], Run] = {}  # the last of each writer, with the cache and without
+        self.runs: dict[
+            tuple[str, bool], WritingRun
+        ] = {}  # the last of each writer, with the cache and without
         self.show()
 
     def handle(self, request: dict) -> None:
@@ -100,7 +110,9 @@ class CompletionBench(Widget):
         if self.writing:
             raise ValueError("a text is being written: stop it first, or wait for its end")
 
-    def _prepare(self, prompt: str, writer: str, chat: bool, system: str, cut: int = 0, **settings) -> Run:
+    def _prepare(
+        self, prompt: str, writer: str, chat: bool, system: str, cut: int = 0, **settings
+    ) -> WritingRun:
         """A run that is ready to begin, with all that can be refused beforehand refused."""
         if writer not in self._writers:
             raise ValueError(f"the writers are {', '.join(self._writers)}; {writer!r} came")
@@ -121,13 +133,15 @@ class CompletionBench(Widget):
                 notices.append(
                     f"The prompt has {len(ids):,} tokens: the last {room:,} are read, the others left out."
                 )
-            self.run = Run(writer, settings, prompt, chat, ids[-room:], notice=" ".join(notices + more))
+            self.run = WritingRun(
+                writer, settings, prompt, chat, ids[-room:], notice=" ".join(notices + more)
+            )
             self._asked = {"writer": writer, "chat": chat, "prompt": prompt, "system": system}
             self._asked |= dataclasses.asdict(settings)
             self._revision += 1
             return self.run
 
-    def _work(self, run: Run) -> None:
+    def _work(self, run: WritingRun) -> None:
         """Write it, to whatever end."""
         shown_at = 0.0
 
@@ -179,7 +193,7 @@ class CompletionBench(Widget):
             ],
             "asked": self._asked,
             "revision": self._revision,
-            "most": MOST,
+            "most": MAX_LENGTH,
             "kept": KEPT,
             "messages": [message | {"content": visible(message["content"])} for message in self.messages],
             "writing": self.writing,
@@ -314,7 +328,7 @@ def _quoted(text: str) -> str:
     return f"“{visible(short).translate({code: sign for code, sign in SIGNS.items() if code != ord(' ')})}”"
 
 
-WRITING: dict[threading.Thread, Run] = {}
+WRITING: dict[threading.Thread, WritingRun] = {}
 
 
 @atexit.register

@@ -5,7 +5,7 @@ import torch
 from test_attention import close
 
 from course_utils import pretrained
-from course_utils.bert import from_published
+from course_utils.bert import from_hf
 from course_utils.data import assets
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -42,12 +42,12 @@ def test_a_tiny_bert_equals_transformers():
         vocab_size=50, hidden_size=32, num_hidden_layers=3, num_attention_heads=4,
         intermediate_size=56, max_position_embeddings=16,
     )  # fmt: skip
-    ours = from_published(theirs.state_dict(), n_heads=4)
+    ours = from_hf(theirs.state_dict(), n_heads=4)
     ids, lengths = torch.randint(50, (3, 12)), torch.tensor([12, 5, 1])
     segments = torch.zeros_like(ids)
     segments[0, 6:] = 1
     compared(ours, theirs, ids, lengths, segments, 1e-5)
-    with pytest.raises(ValueError, match="16 rows and 17 positions came: shorten the text"):
+    with pytest.raises(ValueError, match="16 rows; got 17 positions: shorten the text"):
         ours(torch.zeros(1, 17, dtype=torch.int64))
     with pytest.raises(ValueError, match="between 0 and 49"):
         ours(torch.tensor([[50]]))
@@ -70,5 +70,5 @@ def test_minilm_equals_transformers():
 
 
 def test_another_name_is_refused():
-    with pytest.raises(ValueError, match=r"minilm.*'maxilm' came"):
+    with pytest.raises(ValueError, match=r"expected one of minilm.*got 'maxilm'"):
         pretrained.load("maxilm")

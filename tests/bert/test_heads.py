@@ -12,7 +12,7 @@ from course_utils.bert import (
     BertForMaskedLM,
     BertForPreTraining,
     BertForSequenceClassification,
-    from_published,
+    from_hf,
 )
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -47,7 +47,7 @@ def padded_input():
 def compare_gradients(ours, theirs):
     """Every parameter's gradient, by the name that it has here."""
     expected = {name: p.grad for name, p in theirs.named_parameters()}
-    gradients = from_published(expected, 4, type(ours)).state_dict()
+    gradients = from_hf(expected, 4, type(ours)).state_dict()
     for name, parameter in ours.named_parameters():
         close(parameter.grad, gradients[name], 1e-5)
 
@@ -55,7 +55,7 @@ def compare_gradients(ours, theirs):
 @pytest.mark.parametrize("at_chosen", [False, True], ids=["everywhere", "at the chosen"])
 def test_masked_lm(at_chosen):
     theirs = published(transformers.BertForMaskedLM)
-    ours = from_published(theirs.state_dict(), 4, BertForMaskedLM)
+    ours = from_hf(theirs.state_dict(), 4, BertForMaskedLM)
     ids, lengths, segments, real = padded_input()
     chosen = (torch.rand(ids.shape) < 0.4) & real
     labels = torch.randint(50, ids.shape).masked_fill(~chosen, -100)
@@ -72,7 +72,7 @@ def test_masked_lm(at_chosen):
 
 def test_pre_training():
     theirs = published(transformers.BertForPreTraining)
-    ours = from_published(theirs.state_dict(), 4, BertForPreTraining)
+    ours = from_hf(theirs.state_dict(), 4, BertForPreTraining)
     ids, lengths, segments, real = padded_input()
     expected = theirs(ids, real.long(), segments)
     words, follows = ours(ids, lengths, segments)
@@ -87,7 +87,7 @@ def test_pre_training():
 
 def test_classification():
     theirs = published(transformers.BertForSequenceClassification, num_labels=3)
-    ours = from_published(theirs.state_dict(), 4, BertForSequenceClassification)
+    ours = from_hf(theirs.state_dict(), 4, BertForSequenceClassification)
     ids, lengths, segments, real = padded_input()
     close(ours(ids, lengths, segments), theirs(ids, real.long(), segments).logits, 1e-5)
     labels = torch.tensor([2, 0, 1])
@@ -97,7 +97,7 @@ def test_classification():
 
 
 def test_padding_changes_nothing():
-    model = from_published(published(transformers.BertForMaskedLM).state_dict(), 4, BertForMaskedLM)
+    model = from_hf(published(transformers.BertForMaskedLM).state_dict(), 4, BertForMaskedLM)
     ids, lengths, segments, _ = padded_input()
     for row, length in enumerate(lengths):
         alone = model(ids[row : row + 1, :length], segments=segments[row : row + 1, :length])
@@ -134,12 +134,12 @@ def test_old_names_are_read():
         for name, tensor in theirs.state_dict().items()
     }
     ids = torch.arange(6)[None]
-    close(from_published(old, 4, BertForMaskedLM)(ids), theirs(ids).logits, 1e-5)
+    close(from_hf(old, 4, BertForMaskedLM)(ids), theirs(ids).logits, 1e-5)
 
 
 def test_weights_of_another_kind_are_refused():
     body = published(transformers.BertModel).state_dict()
     with pytest.raises(ValueError, match=r"lack head\..*BertForMaskedLM has"):
-        from_published(body, 4, BertForMaskedLM)
+        from_hf(body, 4, BertForMaskedLM)
     with pytest.raises(ValueError, match="not the weights of a BERT"):
-        from_published({"wte.weight": torch.zeros(2, 2)}, 4)
+        from_hf({"wte.weight": torch.zeros(2, 2)}, 4)

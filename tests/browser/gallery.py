@@ -119,7 +119,7 @@ SPECIMENS = {
         "from course_utils.gpt import GPT, GPTConfig\n"
         "from course_utils.widgets.completion_bench import CompletionBench\n"
         "gpts = {name: GPT(GPTConfig(256, 64, 4, 4, width)) for name, width in [('a', 64), ('b', 128)]}\n"
-        "made = CompletionBench({name: adapters.bytewise(gpt) for name, gpt in gpts.items()})\n"
+        "made = CompletionBench({name: adapters.byte_level(gpt) for name, gpt in gpts.items()})\n"
         "for cache in (True, False):\n"
         "    made.write('To be, or not to be', length=200, cache=cache)",
         "(root, i) => fill(root.querySelector('select'), ['b', 'a'][i % 2])",
@@ -136,7 +136,8 @@ SPECIMENS = {
         "from course_utils.widgets.gate_scope import GateScope\n"
         'read = partial(trace, lstm_recipe.build("recorded"))\n'
         "ids = encode(corpus.validation)[:5000]\n"
-        'made = GateScope(read, followers(read(ids).cells, ids), {"a scene": corpus.validation[2000:2300]})',
+        "cells = followers(read(ids).cell_state, ids)\n"
+        'made = GateScope(read, cells, {"a scene": corpus.validation[2000:2300]})',
         # a press and a move, which the kernel is not told before the release
         """(root, i) => {
           const { left, top } = root.querySelector("canvas").getBoundingClientRect();

@@ -261,12 +261,12 @@ def test_hostile_prompts_give_a_message_or_a_visible_crop(opened, text, says):
 @pytest.mark.parametrize(
     "label, value, says",
     [
-        ("Temperature", "-1", "temperature is a number from 0 (greedy) on; -1 came"),
-        ("Temperature", "", "temperature is a number from 0 (greedy) on; '' came"),
-        ("Top-p", "1.5", "top_p is between 0 and 1; 1.5 came"),
-        ("Most tokens", "0", "length is a whole number from 1 to 1,000; 0 came"),
-        ("Most tokens", "2.5", "length is a whole number from 1 to 1,000; 2.5 came"),
-        ("Seed", "-3", "seed is a whole number from 0 to 4,294,967,295; -3 came"),
+        ("Temperature", "-1", "temperature must be a number of at least 0 (greedy); got -1"),
+        ("Temperature", "", "temperature must be a number of at least 0 (greedy); got ''"),
+        ("Top-p", "1.5", "top_p must be between 0 and 1; got 1.5"),
+        ("Most tokens", "0", "length must be a whole number from 1 to 1,000; got 0"),
+        ("Most tokens", "2.5", "length must be a whole number from 1 to 1,000; got 2.5"),
+        ("Seed", "-3", "seed must be a whole number from 0 to 4,294,967,295; got -3"),
     ],
 )
 def test_a_setting_that_is_not_allowed_is_refused_by_name(opened, label, value, says):

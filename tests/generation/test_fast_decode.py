@@ -1,14 +1,17 @@
-"""Models laid out for steps: the same weights, the same logits, and the same way back."""
+"""Models optimised for decoding: the same weights, the same logits, and the usual way where they must."""
+
+from types import SimpleNamespace
 
 import pytest
 import torch
+from test_attention import LowRank
 from test_gpt import SHAPES, built, ids_of
 from torch import nn
 from torch.nn import functional
 
-from course_utils.attention import recorded
+from course_utils.attention import record_attention
 from course_utils.generation import fast_decode, generate
-from course_utils.generation.fast_decode import lay_out_for_steps
+from course_utils.generation.fast_decode import optimise_for_decoding
 from course_utils.gpt import GPT
 from course_utils.training.checkpoints import load_into, save_model
 from course_utils.transformer import Decoder
@@ -21,81 +24,151 @@ def model(request):
     return built(request.param).float()
 
 
+def in_steps(model, ids, sizes):
+    cache = model.new_cache()
+    return torch.cat([model(piece, cache) for piece in ids.split(sizes, dim=1)], dim=1)
+
+
 def test_the_weights_are_the_same_numbers(model, tmp_path):
     ids, expected = ids_of(2, 9), model(ids_of(2, 9))
     save_model(tmp_path / "before.safetensors", model, {})
-    lay_out_for_steps(model)
+    fast = optimise_for_decoding(model)
     attention = model.decoder.blocks[0].attention
     after_the_query = attention.query.weight.data_ptr() + attention.query.weight.nbytes
     assert attention.key.weight.data_ptr() == after_the_query
-    torch.testing.assert_close(model(ids), expected, atol=1e-4, rtol=0)
-    fresh = GPT(model.config)
-    load_into(tmp_path / "before.safetensors", fresh)
-    save_model(tmp_path / "after.safetensors", model, {})
-    load_into(tmp_path / "after.safetensors", model)
-    for one, other in zip(model.parameters(), fresh.parameters(), strict=True):
-        assert torch.equal(one, other)
+    for either in (fast, model):
+        torch.testing.assert_close(either(ids), expected, atol=1e-4, rtol=0)
+        fresh = GPT(model.config)
+        load_into(tmp_path / "before.safetensors", fresh)
+        save_model(tmp_path / "after.safetensors", either, {})
+        load_into(tmp_path / "after.safetensors", either)
+        for one, other in zip(either.parameters(), fresh.parameters(), strict=True):
+            assert torch.equal(one, other)
 
 
 @pytest.mark.parametrize("at_once", [1, 3, 9])
 def test_few_tokens_give_the_same_logits_in_another_way(model, at_once, monkeypatch):
     ids, expected = ids_of(2, 20), model(ids_of(2, 20))
-    lay_out_for_steps(model)
-    caches = model.new_caches()
-    got = [model(ids[:, :2], caches)]
+    fast = optimise_for_decoding(model)
     monkeypatch.delattr(nn.Linear, "forward")  # nothing goes this way any more
-    got += [model(ids[:, t : t + at_once], caches) for t in range(2, 20, at_once)]
-    torch.testing.assert_close(torch.cat(got, dim=1), expected, atol=1e-4, rtol=0)
+    got = in_steps(fast, ids, [2, *[at_once] * (18 // at_once)])
+    torch.testing.assert_close(got, expected, atol=1e-4, rtol=0)
 
 
-def test_a_single_token_goes_its_own_way_and_several_the_usual_one(monkeypatch):
-    model = lay_out_for_steps(built(SHAPES["Llama's"]).float())
-    ids, caches = ids_of(2, 9), model.new_caches()
-    expected = model(ids)
-    model(ids[:, :8], caches)
-    monkeypatch.delattr(Decoder, "forward")
-    torch.testing.assert_close(model(ids[:, 8:], caches), expected[:, 8:], atol=1e-4, rtol=0)
-    with pytest.raises(NotImplementedError):
-        model(ids)
+def test_it_goes_the_usual_way_in_training_without_a_cache_and_with_padding(model, monkeypatch):
+    fast, ids, cache = optimise_for_decoding(model), ids_of(2, 9), model.new_cache()
+    expected, mask = model(ids), torch.ones(2, 1, 1, 9, dtype=torch.bool)
+
+    def usual(*arguments, **settings):
+        raise NotImplementedError
+
+    monkeypatch.setattr(Decoder, "forward", usual)
+    fast(ids[:, :8], cache)
+    torch.testing.assert_close(fast(ids[:, 8:], cache), expected[:, 8:], atol=1e-4, rtol=0)
+    for call in (lambda: fast(ids), lambda: fast(ids, model.new_cache(), mask), lambda: fast.train()(ids)):
+        with pytest.raises(NotImplementedError):
+            call()
+
+
+def test_in_training_it_has_the_gradients_of_the_model(model):
+    fast, ids = optimise_for_decoding(model.requires_grad_(True)), ids_of(2, 9)
+    gradients = []
+    for either in (model, fast):
+        either.train().zero_grad()
+        functional.cross_entropy(either(ids[:, :-1]).flatten(0, 1), ids[:, 1:].flatten()).backward()
+        gradients.append([parameter.grad.clone() for parameter in either.parameters()])
+    for one, other in zip(*gradients, strict=True):
+        assert torch.equal(one, other) and one.abs().max() > 0
 
 
 def test_few_rows_are_multiplied_the_other_way_round_and_many_are_not(model, monkeypatch):
-    lay_out_for_steps(model)
+    fast = optimise_for_decoding(model)
     weight, read = model.embedding.weight, []
     product = functional.linear
     monkeypatch.setattr(functional, "linear", lambda x, w: read.append(x.shape) or product(x, w))
-    for rows in (1, 2, fast_decode.FEW, fast_decode.FEW + 1):
-        model.head(torch.randn(1, rows, weight.shape[1]))
-    assert read == [weight.shape] * 3 + [(1, fast_decode.FEW + 1, weight.shape[1])]
+    for rows in (1, 2, fast_decode.MAX_FEW, fast_decode.MAX_FEW + 1):
+        fast.head(torch.randn(1, rows, weight.shape[1]))
+    assert read == [weight.shape] * 3 + [(1, fast_decode.MAX_FEW + 1, weight.shape[1])]
 
 
 def test_it_serves_padding_and_looking_at_the_weights(model):
     """Weights that are looked at, and padding that must not be."""
     prompts = [[1], [5, 9, 40, 2, 7], [3, 3]]
     expected = [one.ids for one in generate(model, prompts, 12)]
-    lay_out_for_steps(model)
-    assert [one.ids for one in generate(model, prompts, 12)] == expected
-    caches = model.new_caches()
-    model(ids_of(1, 5), caches)
-    with recorded([model.decoder.blocks[0].attention]) as kept:
-        model(ids_of(1, 1), caches)
-    assert kept[0].shape == (1, 6, 1, 6)
+    fast = optimise_for_decoding(model)
+    assert [one.ids for one in generate(fast, prompts, 12)] == expected
+    cache = fast.new_cache()
+    fast(ids_of(1, 5), cache)
+    with record_attention([model.decoder.blocks[0].attention]) as weights:
+        fast(ids_of(1, 1), cache)
+    assert weights[0].shape == (1, 6, 1, 6)
+
+
+def test_a_module_in_the_place_of_a_linear_layer_is_called(model):
+    attention, feed_forward = model.decoder.blocks[1].attention, model.decoder.blocks[2].feed_forward
+    torch.manual_seed(0)
+    for module, name in ((attention, "query"), (attention, "output"), (feed_forward, "down")):
+        setattr(module, name, LowRank(getattr(module, name)))
+    model.double()
+    ids, expected = ids_of(2, 20), model(ids_of(2, 20))
+    got = in_steps(optimise_for_decoding(model), ids, 1)
+    torch.testing.assert_close(got, expected, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("layout", fast_decode.LAYOUTS, ids=lambda layout: layout.__name__)
+@pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 1e-5), (torch.bfloat16, 5e-2)], ids=str)
+@pytest.mark.parametrize("rows", [1, 2, 40])
+def test_every_layout_gives_the_product(layout, dtype, tolerance, rows):
+    torch.manual_seed(0)
+    weight, x = (torch.randn(*shape).to(dtype) for shape in ((48, 32), (1, rows, 32)))
+    product = layout(weight)
+    if product is None:
+        assert layout is fast_decode.in_blocks  # which not every processor can do
+        return
+    got, exact = product(x), x.double() @ weight.double().T
+    assert got.shape == (1, rows, 48) and got.dtype == dtype
+    torch.testing.assert_close(got.double(), exact, atol=tolerance, rtol=1e-2)
+
+
+def missing():
+    return SimpleNamespace()
+
+
+def another():
+    """Operations of these names that take other arguments."""
+    return SimpleNamespace(_reorder_linear_weight=lambda weight: weight, _linear_pointwise=lambda x: x)
+
+
+def refusing():
+    def refuse(*arguments):
+        raise RuntimeError("oneDNN is not built in")
+
+    return SimpleNamespace(_reorder_linear_weight=refuse, _linear_pointwise=refuse)
+
+
+@pytest.mark.parametrize("operations", [missing, another, refusing])
+def test_without_the_private_operations_of_torch_it_takes_the_next_layout(model, operations, monkeypatch):
+    monkeypatch.setattr(fast_decode, "multiplies_bfloat16", lambda device: True)
+    monkeypatch.setattr(torch.ops, "mkldnn", operations())
+    assert fast_decode.in_blocks(torch.zeros(8, 8, dtype=torch.bfloat16)) is None
+    ids, exact = ids_of(2, 20), model(ids_of(2, 20))
+    before = (in_steps(model.bfloat16(), ids, 1) - exact).abs().mean()
+    got = in_steps(optimise_for_decoding(model), ids, 1)
+    assert got.dtype == torch.bfloat16 and (got - exact).abs().mean() < 1.2 * before
 
 
 def test_in_bfloat16_it_is_as_near_to_float32_as_before(model):
     """Sums may run in another order, so the two are as far from float32 as each other, not equal."""
     ids, exact = ids_of(2, 20), model(ids_of(2, 20))
 
-    def errors():
-        caches = model.new_caches()
-        logits = torch.cat([model(ids[:, t : t + 1], caches) for t in range(20)], dim=1)
+    def errors(model):
+        logits = in_steps(model, ids, 1)
         assert logits.dtype == torch.bfloat16
         return (logits - exact).abs().mean()
 
     model.bfloat16()
-    before = errors()
-    lay_out_for_steps(model)
-    assert errors() < 1.2 * before
+    before = errors(model)
+    assert errors(optimise_for_decoding(model)) < 1.2 * before
 
 
 @pytest.mark.parametrize("pays", [True, False])
@@ -103,8 +176,6 @@ def test_other_precisions_are_never_read_as_bfloat16(model, pays, monkeypatch):
     monkeypatch.setattr(fast_decode, "multiplies_bfloat16", lambda device: pays)
     model.double()
     ids, expected = ids_of(2, 20), model(ids_of(2, 20))
-    lay_out_for_steps(model)
-    caches = model.new_caches()
-    got = torch.cat([model(ids[:, t : t + 1], caches) for t in range(20)], dim=1)
+    got = in_steps(optimise_for_decoding(model), ids, 1)
     assert got.dtype == torch.float64
     torch.testing.assert_close(got, expected, atol=1e-6, rtol=0)

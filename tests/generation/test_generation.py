@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from functools import partial
 from itertools import pairwise, product
 
 import numpy as np
@@ -42,9 +43,9 @@ class Scripted(Mock):
         super().__init__(256, context)
         self.script = text.encode()
 
-    def __call__(self, ids, caches=None, mask=None, last=None):
-        super().__call__(ids, caches, mask, last)
-        place = len(caches[0].own) - 1
+    def __call__(self, ids, cache=None, mask=None, last=None):
+        super().__call__(ids, cache, mask, last)
+        place = len(cache) - 1
         return (
             torch.nn.functional.one_hot(torch.tensor([[self.script[place]]]), 256)
             .float()
@@ -146,8 +147,9 @@ def test_a_long_prompt_is_cropped_with_notice():
     prompt = [i % 6 for i in range(10_000)]
     with pytest.warns(
         UserWarning, match=r"10,000 tokens and there is room for 10: .* first 9,990 are left out"
-    ):
+    ) as caught:
         got = generate(model, [prompt], 1)
+    assert caught[0].filename == __file__  # it points at the call
     assert got[0].ids == greedy_by_definition(model, prompt[-10:], 1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -271,6 +273,50 @@ def test_what_was_written_before_an_interruption_is_kept(ctrl_c):
     assert ids(generate(model, [[1]], 3)) == [got[0].ids]  # and the model goes on as before
 
 
+@pytest.mark.parametrize("use_cache", [True, False])
+def test_it_can_be_told_to_stop_between_steps_and_between_pieces_of_a_prompt(use_cache):
+    prompt, whole = [1, 2, 0, 4] * 40, greedy_by_definition(Mock(6, context=200), [1, 2, 0, 4] * 40, 5)
+    for asked in range(1, 8):
+        read, stops = [], iter([False] * asked + [True])
+
+        class Read(Mock):
+            def __call__(self, ids, *rest, read=read, **settings):
+                read.append(ids.shape[1])
+                return super().__call__(ids, *rest, **settings)
+
+        [got] = generate(
+            Read(6, context=200), [prompt], 5, use_cache=use_cache, should_stop=partial(next, stops)
+        )
+        if use_cache:
+            assert read == [64, 64, 32, 1, 1, 1, 1][:asked] and got.cached == sum(read)
+            assert got.ids == whole[: max(asked - 2, 0)]
+            assert got.reason == ("length" if asked == 7 else "interrupted")
+        else:  # each token reads all before it, in three pieces
+            assert read == [64, 64, 32, 64, 64, 33, 64][:asked] and got.cached == 0
+            assert got.ids == whole[: asked // 3] and got.reason == "interrupted"
+
+
+@pytest.mark.parametrize("use_cache", [True, False])
+def test_a_ragged_batch_that_is_read_in_pieces(use_cache):
+    torch.manual_seed(0)
+    model = GPT(GPTConfig(50, 256, 2, 4, 32, n_kv_heads=2, token_shift=True, ngrams=3, ngram_rows=31)).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += 0.3 * torch.randn(parameter.shape)
+    prompts = [torch.randint(50, (n,)).tolist() for n in (1, 60, 150)]
+    expected = ids(generate(model, prompts, 9))
+    got = generate(model, prompts, 9, use_cache=use_cache, should_stop=lambda: False)
+    assert ids(got) == expected
+
+
+def test_a_completion_says_what_the_cache_took():
+    model = GPT(GPTConfig(50, 64, 2, 4, 32, n_kv_heads=2)).eval()
+    with_cache, without = (generate(model, [[1, 2], [3]], 9, use_cache=cache) for cache in (True, False))
+    for completion in with_cache:  # keys and values, layers, heads, width, rows, bytes
+        assert (completion.cached, completion.cache_bytes) == (10, 10 * 2 * 2 * 2 * 8 * 2 * 4)
+    assert all((completion.cached, completion.cache_bytes) == (0, 0) for completion in without)
+
+
 def test_an_interruption_in_the_middle_of_a_call_keeps_what_was_written():
     class Interrupted(Mock):
         def __call__(self, *args, **settings):
@@ -352,24 +398,24 @@ def test_stopping_early_loses_nothing(penalty):
 @pytest.mark.parametrize(
     "prompts, settings, words",
     [
-        ([[]], {}, "one token at least"),
+        ([[]], {}, "at least one token"),
         ([], {}, "a list of prompts"),
         ([1, 2], {}, "a list of prompts"),
         ("text", {}, "a list of prompts"),
-        ([[6]], {}, "between 0 and 5; 6 came"),
-        ([[1], [-1]], {}, "between 0 and 5; -1 came"),
+        ([[6]], {}, "between 0 and 5; got 6"),
+        ([[1], [-1]], {}, "between 0 and 5; got -1"),
         ([[1], 5], {}, "a list of prompts"),
-        ([["a"]], {}, "each a whole number; 'a' came"),
-        ([[1] * 1000 + [None]], {}, "each a whole number; None came"),
-        ([None], {}, "each a whole number; None came"),
-        ([[1.9]], {}, r"each a whole number; 1\.9 came"),
-        ([torch.tensor([1.0])], {}, r"each a whole number; tensor\(1\.\) came"),
-        ([torch.tensor([[1, 2]])], {}, r"each a whole number; tensor\(\[1, 2\]\) came"),
-        ([[[1] * 1000]], {}, r"each a whole number; \[1, 1, 1, 1, 1, 1, \.\.\.\] came"),
+        ([["a"]], {}, "each a whole number; got 'a'"),
+        ([[1] * 1000 + [None]], {}, "each a whole number; got None"),
+        ([None], {}, "each a whole number; got None"),
+        ([[1.9]], {}, r"each a whole number; got 1\.9"),
+        ([torch.tensor([1.0])], {}, r"each a whole number; got tensor\(1\.\)"),
+        ([torch.tensor([[1, 2]])], {}, r"each a whole number; got tensor\(\[1, 2\]\)"),
+        ([[[1] * 1000]], {}, r"each a whole number; got \[1, 1, 1, 1, 1, 1, \.\.\.\]"),
         ([[1]], {"max_new": -1}, "max_new"),
-        ([[1]], {"max_new": 2.5}, "2.5 came"),
+        ([[1]], {"max_new": 2.5}, "got 2.5"),
         ([[1]], {"stop": ["x"]}, "need decode"),
-        ([[1]], {"stop": [""], "decode": str}, "an empty one came"),
+        ([[1]], {"stop": [""], "decode": str}, "got an empty one"),
     ],
 )
 def test_input_that_is_refused_before_the_model_runs(prompts, settings, words):
@@ -392,7 +438,7 @@ def test_logits_that_are_no_numbers_are_refused_and_the_model_is_usable_afterwar
     model = Mock(6)
     table = model.table.clone()
     model.table[:] = math.nan
-    with pytest.raises(ValueError, match="the logits hold NaN"):
+    with pytest.raises(ValueError, match="the logits contain NaN"):
         generate(model, [[1]], 3)
     model.table = table
     assert ids(generate(model, [[1]], 3)) == [greedy_by_definition(model, [1], 3)]
@@ -405,12 +451,17 @@ def test_nothing_to_write():
 
 @pytest.mark.parametrize("beams", [0, -1, 2.0])
 def test_beams_that_are_refused(beams):
-    with pytest.raises(ValueError, match="beams is a whole number"):
+    with pytest.raises(ValueError, match="beams must be a whole number"):
         beam_search(Mock(6), [1], 3, beams)
 
 
 def test_a_search_that_does_not_fit():
-    with pytest.raises(ValueError, match="max_new stays below; 10 came"):
+    with pytest.raises(ValueError, match="max_new must be below the model's context of 10 tokens; got 10"):
         beam_search(Mock(6, context=10), [1], 10)
-    with pytest.warns(UserWarning, match="there is room for 7"):
-        beam_search(Mock(6, context=10), [1] * 9, 3)
+    for search in (
+        lambda model, prompt: beam_search(model, prompt, 3),
+        lambda model, prompt: speculative_generate(model, prompt, 3, LookupDraft(1)),
+    ):
+        with pytest.warns(UserWarning, match="there is room for 7") as caught:
+            search(Mock(6, context=10), [1] * 9)
+        assert caught[0].filename == __file__

@@ -164,14 +164,14 @@ def test_a_draft_with_a_shorter_context_stops_guessing_there():
 @pytest.mark.parametrize(
     "settings, words",
     [
-        ({"draft": ModelDraft(Mock(5), Sampler())}, "the draft has 5 tokens, the target 8"),
-        ({"sampler": Sampler(repetition_penalty=1.2)}, "no penalties"),
-        ({"k": 0}, "1 or more; 0 came"),
-        ({"max_new": 64}, "max_new stays below"),
-        ({"prompt": []}, "one token at least"),
-        ({"prompt": [8]}, "between 0 and 7; 8 came"),
-        ({"prompt": [[1, 2]]}, r"each a whole number; \[1, 2\] came"),
-        ({"prompt": 5}, "list of token ids.*; 5 came"),
+        ({"draft": ModelDraft(Mock(5), Sampler())}, "the same vocabulary; got 5 tokens and 8"),
+        ({"sampler": Sampler(repetition_penalty=1.2)}, "penalties can't be used"),
+        ({"k": 0}, "at least 1; got 0"),
+        ({"max_new": 64}, "max_new must be below"),
+        ({"prompt": []}, "at least one token"),
+        ({"prompt": [8]}, "between 0 and 7; got 8"),
+        ({"prompt": [[1, 2]]}, r"each a whole number; got \[1, 2\]"),
+        ({"prompt": 5}, "expected a prompt of token ids.*got 5"),
     ],
 )
 def test_input_that_is_refused(settings, words):
@@ -180,7 +180,7 @@ def test_input_that_is_refused(settings, words):
 
 
 def test_a_lookup_of_nothing():
-    with pytest.raises(ValueError, match="at least 1; 0 came"):
+    with pytest.raises(ValueError, match="at least 1; got 0"):
         LookupDraft(0)
 
 

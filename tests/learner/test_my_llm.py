@@ -80,7 +80,7 @@ def test_without_a_tokenizer_the_live_gpt_is_saved_and_written_with(mine, capsys
     assert "No tokenizer of yours lies here" in said and "is torch's: True" in said
     _, notes = checkpoints.load(mine / "gpt.safetensors")
     assert GPTConfig(**notes["config"]) == model.config
-    assert completion(adapters.learners(mine)) == completion(adapters.bytewise(model))
+    assert completion(adapters.own_gpt(mine)) == completion(adapters.byte_level(model))
 
 
 def test_the_gpt_is_trained_on_the_learners_tokens_and_runs_on_their_block(mine, capsys):
@@ -90,7 +90,7 @@ def test_the_gpt_is_trained_on_the_learners_tokens_and_runs_on_their_block(mine,
     model = run_section_7()
     said = capsys.readouterr().out
     assert "in your 300 tokens" in said and "the same logits on your block: True" in said
-    assert completion(adapters.learners(mine)) == completion(adapters.bytewise(model, tokenizer))
+    assert completion(adapters.own_gpt(mine)) == completion(adapters.byte_level(model, tokenizer))
 
 
 @pytest.mark.parametrize("change", ["other merges", "another size", "none"])
@@ -102,11 +102,11 @@ def test_another_tokenizer_is_not_taken_for_that_of_the_gpt(mine, change):
         mine / "gpt.safetensors", GPT(GPTConfig(**shape)), {"config": shape, "merges": first.merges}
     )
     first.save(path)
-    assert adapters.learners(mine).context == 16
+    assert adapters.own_gpt(mine).context == 16
     if change == "none":
         path.unlink()
     else:
         other = BPETokenizer.train(text[::-1], 260 if change == "other merges" else 259)
         other.save(path)
-    with pytest.raises(ValueError, match=r"trained on 260 tokens, which are not those of tokenizer\.json"):
-        adapters.learners(mine)
+    with pytest.raises(ValueError, match=r"trained with 260 tokens, which are not those of tokenizer\.json"):
+        adapters.own_gpt(mine)

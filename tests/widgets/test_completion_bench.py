@@ -68,7 +68,7 @@ class Paced:
 
 @pytest.fixture
 def bench():
-    return CompletionBench({"mock": mock_writer(chats=True), "own GPT": adapters.bytewise(model())})
+    return CompletionBench({"mock": mock_writer(chats=True), "own GPT": adapters.byte_level(model())})
 
 
 def ask(bench, **request):
@@ -97,7 +97,7 @@ def ended(bench):
 @pytest.mark.parametrize("prompt", ["To be", "To be, or not to be, that is the question:\n" * 6])
 def test_a_text_is_that_of_generate(cache, prompt):
     own = model(context=512)
-    bench = CompletionBench({"own": adapters.bytewise(own)})
+    bench = CompletionBench({"own": adapters.byte_level(own)})
     text = bench.write(prompt, temperature=0.7, top_p=0.9, length=30, seed=5, cache=cache)
     answer = generate(
         own, [ByteTokenizer().encode(prompt)], 30,
@@ -134,7 +134,7 @@ def test_stop_ends_it_after_the_token_that_is_being_computed():
 def test_a_stop_is_heard_while_a_long_prompt_is_read(cache):
     read, own = [], model(context=1024)
     own.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0].shape[1]))
-    ending = adapters.bytewise(own).write(
+    ending = adapters.byte_level(own).write(
         [65] * 1000, Settings(length=5, cache=cache), lambda text=None: len(read) == 3
     )
     assert ending.reason == "interrupted" and read == [64] * 3
@@ -208,7 +208,7 @@ def test_only_whole_characters_are_shown():
 
 @pytest.mark.parametrize("n_kv_heads", [None, 2, 1])
 def test_the_formula_of_the_cache_gives_the_bytes_of_its_tensors(n_kv_heads):
-    bench = CompletionBench({"own": adapters.bytewise(model(n_kv_heads=n_kv_heads))})
+    bench = CompletionBench({"own": adapters.byte_level(model(n_kv_heads=n_kv_heads))})
     bench.write("To be", length=20)
     ending, writer = bench.run.ending, bench._writers["own"]
     assert ending.cached == 5 + 20 - 1  # the last token was never read
@@ -222,14 +222,14 @@ def test_the_formula_of_the_cache_gives_the_bytes_of_its_tensors(n_kv_heads):
 def test_a_formula_that_forgets_the_shared_heads_would_show():
     shared = model(n_kv_heads=1)
     wrong = adapters.cache_bytes_per_token(GPTConfig(256, 64, 2, 4, 32), 4)
-    bench = CompletionBench({"own": adapters.bytewise(shared)})
+    bench = CompletionBench({"own": adapters.byte_level(shared)})
     bench.write("To be", length=20)
     assert bench.run.ending.cache_bytes != bench.run.ending.cached * wrong
 
 
 def test_weights_are_counted_once_though_two_layers_share_them():
     own = model()
-    assert adapters.bytewise(own).weights == 4 * sum(
+    assert adapters.byte_level(own).weights == 4 * sum(
         {p.data_ptr(): p.numel() for p in own.parameters()}.values()
     )
 
@@ -355,14 +355,14 @@ def test_nothing_to_go_on_from(bench):
 @pytest.mark.parametrize(
     "settings, says",
     [
-        ({"temperature": -1}, "temperature is a number from 0"),
-        ({"temperature": float("nan")}, "temperature is a number from 0"),
-        ({"temperature": None}, "temperature is a number from 0"),
-        ({"top_p": 1.1}, "top_p is between 0 and 1; 1.1 came"),
-        ({"length": 0}, "length is a whole number from 1 to 1,000; 0 came"),
-        ({"length": 2.5}, "length is a whole number from 1 to 1,000; 2.5 came"),
-        ({"seed": -1}, "seed is a whole number from 0 to 4,294,967,295; -1 came"),
-        ({"stop": "\ud83d"}, "stop is a text of whole characters"),
+        ({"temperature": -1}, "temperature must be a number of at least 0"),
+        ({"temperature": float("nan")}, "temperature must be a number of at least 0"),
+        ({"temperature": None}, "temperature must be a number of at least 0"),
+        ({"top_p": 1.1}, "top_p must be between 0 and 1; got 1.1"),
+        ({"length": 0}, "length must be a whole number from 1 to 1,000; got 0"),
+        ({"length": 2.5}, "length must be a whole number from 1 to 1,000; got 2.5"),
+        ({"seed": -1}, "seed must be a whole number from 0 to 4,294,967,295; got -1"),
+        ({"stop": "\ud83d"}, "stop must be a text of whole characters"),
         ({"writer": "nobody"}, "the writers are mock, own GPT; 'nobody' came"),
     ],
 )
@@ -387,14 +387,14 @@ def test_a_writer_that_breaks_its_promise_or_has_nan_logits_says_so():
         ),
         "reason": (
             Writer(str.encode, lambda *_: Ending("bored"), 9, 1, 1),
-            "a text is ended by one of end, stop",
+            "reason must be one of end, stop",
         ),
         "number": (
             Writer(str.encode, lambda *_: Ending("length", 3, None), 9, 1, 1),
-            "cache_bytes is a whole number from 0 on; None came",
+            "cache_bytes must be a whole number of at least 0; got None",
         ),
         "silent": (Writer(str.encode, lambda *_: 1 / 0, 9, 1, 1), "ZeroDivisionError: division by zero"),
-        "NaN": (adapters.bytewise(broken), "the logits hold NaN"),
+        "NaN": (adapters.byte_level(broken), "the logits contain NaN"),
     }
     bench = CompletionBench({name: writer for name, (writer, _) in cases.items()})
     for name, (_, says) in cases.items():
