@@ -257,7 +257,7 @@ def test_other_bad_input():
         model(torch.zeros(1, 5, dtype=torch.int64))
     with pytest.raises(ValueError, match="between 0 and 3"):
         model(torch.full((1, 2), 4))
-    with pytest.raises(ValueError, match="one token at least"):
+    with pytest.raises(ValueError, match="at least one token"):
         bound(model, TEXT[:0])
     with pytest.raises(ValueError, match="prefix is below 4; got 4"):
         draw_masks(2, 4, 4)
