@@ -8,7 +8,7 @@ Study of Algorithms for Point-Feature Label Placement", 1995). Nothing is random
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
@@ -23,8 +23,9 @@ SIDES = np.array([(1, 1), (-1, 1), (1, -1), (-1, -1), (1, 0), (-1, 0), (0, 1), (
 CLOSE, STEP = 5, 9  # pixels from a mark to the first ring of places round it, and from ring to ring
 MARGIN = np.array([2, 0])  # pixels that are kept free beside a name
 # What a place costs, in pixels of distance: to cover a mark or a name, to lie on a line, and to be taken for
-# another's name, because its mark or its name lies close by or on the way to the own mark.
-COVERING, CROSSING, MISLEADING = 1e6, 50, 20
+# another's name, because its mark is nearer, or because its mark
+# or its name lies close by or on the way to the own mark.
+COVERING, CROSSING, MISLEADING = 1e6, 50, 30
 ROUNDS = 20
 
 
@@ -57,6 +58,8 @@ def label(
         others = np.delete(marks, [i] * (i < len(marks)), axis=0)
         costs += COVERING * _overlaps(boxes, marks) + CROSSING * _overlaps(boxes, edges)
         costs += MISLEADING * (_overlaps(boxes, others, CLOSE) + _passes(ways, others))
+        if i < len(centres):
+            costs += MISLEADING * (_nearest(boxes, centres) != i)
 
     chosen = _arrange(places)
     for text, box in zip(texts, chosen, strict=True):
@@ -98,23 +101,39 @@ def _inside(room: tuple, boxes: Boxes, costs: Costs, ways: Ways) -> tuple[Boxes,
 
 
 def _arrange(places: list[tuple[Boxes, Costs, Ways]]) -> list[Float[np.ndarray, "4"]]:
-    """Choose a box for each name: the cheapest while the others stay, in turn, until none moves."""
+    """Choose a box for each name: the best of what comes out when the names take turns in several orders."""
+    turns = list(range(len(places)))
+    orders = [turns, turns[::-1], turns[::2] + turns[1::2], turns[1::2] + turns[::2]]
+    return min((_settle(places, order) for order in orders), key=lambda settled: settled[0])[1]
+
+
+def _settle(places: list[tuple[Boxes, Costs, Ways]], order: list[int]) -> tuple[float, list]:
+    """Let each name take its cheapest box while the others stay, until none moves; total cost and boxes."""
     chosen = [boxes[costs.argmin()] for boxes, costs, _ in places]
     for _ in range(ROUNDS):
-        before = list(chosen)
-        for i, (boxes, costs, ways) in enumerate(places):
+        before, total = list(chosen), 0.0
+        for i in order:
+            boxes, costs, ways = places[i]
             others = np.reshape(chosen[:i] + chosen[i + 1 :], (-1, 4))
-            now = costs + COVERING * _overlaps(boxes, others) + MISLEADING * _passes(ways, others)
+            now = costs + COVERING * _overlaps(boxes, others)
+            now += MISLEADING * (_overlaps(boxes, others, CLOSE) + _passes(ways, others))
             chosen[i] = boxes[now.argmin()]
+            total += now.min()
         if all(map(np.array_equal, chosen, before)):
             break
-    return chosen
+    return total, chosen
 
 
 def _overlaps(boxes: Boxes, others: Boxes, margin: float = 0) -> Costs:
     """How many of the others, widened by the margin, each box overlaps."""
     starts, ends = others[None, :, :2] - margin, others[None, :, 2:] + margin
     return ((boxes[:, None, :2] < ends) & (starts < boxes[:, None, 2:])).all(axis=-1).sum(axis=1)
+
+
+def _nearest(boxes: Boxes, centres: Float[np.ndarray, "marks 2"]) -> Int[np.ndarray, " boxes"]:
+    """Which mark is the nearest to each box."""
+    gaps = np.maximum(boxes[:, None, :2] - centres, centres - boxes[:, None, 2:]).clip(min=0)
+    return np.hypot(gaps[..., 0], gaps[..., 1]).argmin(axis=1)
 
 
 def _passes(ways: Ways, others: Boxes) -> Costs:

@@ -3,8 +3,10 @@
 import base64
 import html
 import io
+import math
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 
 def png(figure: Figure) -> bytes:
@@ -61,7 +63,10 @@ def line_chart(
     if ylim:
         axes.set_ylim(ylim)
     if log_x:
-        axes.set_xscale("log")
-    axes.legend(frameon=False)
+        doubled = all(math.log2(x).is_integer() for points in curves.values() for x in points)
+        axes.set_xscale("log", base=2 if doubled else 10)
+        axes.xaxis.set_major_formatter("{x:,.9g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    figure.legend(frameon=False, loc="outside upper center", ncols=len(curves))  # where it covers no curve
     axes.spines[["top", "right"]].set_visible(False)
     return Chart(figure, f"{ylabel} against {xlabel}; the lowest of each curve: {'; '.join(lowest)}.")

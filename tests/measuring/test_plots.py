@@ -1,8 +1,12 @@
 """A chart carries its sentence wherever it goes."""
 
-import pytest
+from io import BytesIO
+from itertools import combinations
 
-from course_utils.measuring.plots import line_chart
+import pytest
+from matplotlib.image import imread
+
+from course_utils.measuring.plots import line_chart, png
 
 
 def test_a_chart_says_what_it_shows_and_shows_a_picture():
@@ -25,3 +29,23 @@ def test_the_curves_lie_in_view():
 def test_more_curves_than_can_be_told_apart_are_refused():
     with pytest.raises(ValueError, match="at most 5 curves"):
         line_chart({str(i): {0: 0} for i in range(6)}, "x", "y")
+
+
+@pytest.mark.parametrize("x", [[2, 4, 8, 16, 128], [0.6, 20, 900], [75_000, 800_000, 30_310_400]])
+def test_the_legend_covers_no_curve_and_the_numbers_on_a_log_axis_can_be_read(x):
+    chart = line_chart(
+        {str(i): dict(zip(x, range(3, 0, -1), strict=False)) for i in range(5)}, "x", "y", log_x=True
+    )
+    chart.figure.draw_without_rendering()
+    (axes,), (legend,) = chart.figure.axes, chart.figure.legends
+    assert not legend.get_window_extent().overlaps(axes.bbox)
+    labels = [label for label in axes.get_xticklabels(which="both") if label.get_text()]
+    boxes = [label.get_window_extent() for label in labels]
+    assert len(labels) >= 3 and not any(box.overlaps(other) for box, other in combinations(boxes, 2))
+    assert not any("^" in label.get_text() for label in labels)
+
+
+def test_a_picture_is_opaque_or_its_ink_would_be_dark_on_dark_in_the_dark_theme():
+    pixels = imread(BytesIO(png(line_chart({"a": {1: 30.0}}, "x", "y").figure)))
+    assert pixels.shape[2] == 3 or (pixels[..., 3] == 1).all()
+    assert (pixels[0, 0, :3] == 1).all()
