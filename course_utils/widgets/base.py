@@ -9,6 +9,7 @@ it → `compute` finds what follows → `show` puts the state, `view()` and the 
 trait `shown` → JavaScript draws it. What never changes crosses once, in the trait `fixed`.
 """
 
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -28,11 +29,19 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 KEPT = 200  # characters of the context that are kept: far more than any order looks at
 
 
+COMMENT = re.compile(r"/\*.*?\*/\n?|^ *//[^\n]*\n", re.DOTALL | re.MULTILINE)
+
+
+def _code(path: Path) -> str:
+    """A .js or .css file without its comments, which need not cross to every page."""
+    return COMMENT.sub("", path.read_text(encoding="utf-8"))
+
+
 def _beside(module: str, suffix: str) -> str:
-    """The text of the file beside a module, of the same name: empty if there is none."""
+    """The code of the file beside a module, of the same name: empty if there is none."""
     module_file = getattr(sys.modules[module], "__file__", None)  # None for a class written in a notebook
     path = Path(module_file).with_suffix(suffix) if module_file else None
-    return path.read_text(encoding="utf-8") if path and path.exists() else ""
+    return _code(path) if path and path.exists() else ""
 
 
 def readable(context: str, cut: int = 0) -> tuple[str, str]:
@@ -67,9 +76,9 @@ class Widget(anywidget.AnyWidget):
         # One ES module made of all files. An import in the browser would need a URL, and there is none
         # that holds in JupyterLab, in VS Code and offline alike.
         if script := _beside(cls.__module__, ".js"):
-            before = [(HERE / f"{name}.js").read_text(encoding="utf-8") for name in KIT + cls.scripts]
+            before = [_code(HERE / f"{name}.js") for name in KIT + cls.scripts]
             cls._esm = "\n".join([*before, script])
-            cls._css = (HERE / "kit/kit.css").read_text(encoding="utf-8") + _beside(cls.__module__, ".css")
+            cls._css = _code(HERE / "kit/kit.css") + _beside(cls.__module__, ".css")
 
     def __init__(self, begin: dict | None = None, /, **specs: Spec | After):
         """specs: what each entry of the state may be. begin: where some of them begin, if not at their start.
