@@ -5,6 +5,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from course_utils.widgets.base import Widget
+from course_utils.widgets.state import Choice, Some, Whole
 from course_utils.widgets.words import plural
 
 # a colour, a mark and the same mark in matplotlib for each curve: told apart without the colour too
@@ -36,72 +37,52 @@ class GradientHorizon(Widget):
     """
 
     def __init__(self, curves: dict[str, Float[np.ndarray, " time"]], distance: int = 10, bias: float = 1.0):
-        super().__init__()
         curves = {name: np.asarray(values).astype(np.float64) for name, values in curves.items()}
         if not 1 <= len(curves) <= len(LOOKS):
-            raise ValueError(f"1 to {len(LOOKS)} curves can be told apart; {len(curves)} came")
+            raise ValueError(f"1 to {len(LOOKS)} curves can be told apart; got {len(curves)}")
         shapes = {values.shape for values in curves.values()}
         if len(shapes) > 1 or len(min(shapes)) != 1 or min(shapes)[0] < 2:
-            raise ValueError(f"each curve has the same number of values, 2 or more; the shapes {shapes} came")
+            raise ValueError(f"each curve has the same number of values, 2 or more; got the shapes {shapes}")
         for name, values in curves.items():
             if not (np.isfinite(values).all() and (values >= 0).all() and values[0] > 0):
                 raise ValueError(
                     f"norms are finite numbers from 0 on, the first above 0; the curve {name!r} has "
                     f"{values.min()} to {values.max()} and begins with {values[0]}"
                 )
-        self._curves = curves
-        self._length = min(shapes)[0]
-        self.asked = {"distance": min(distance, self._length - 1), "curves": list(curves), "bias": bias}
-        self.handle({})
-        self.show()
+        self._curves, self._length = curves, min(shapes)[0]
+        furthest = self._length - 1
+        super().__init__(
+            distance=Whole(0, furthest, start=min(distance, furthest)),
+            curves=Some(curves),
+            bias=Choice(BIASES, start=bias),
+        )
 
-    def handle(self, request: dict) -> None:
-        """distance: k; curves: the names of those that are shown; bias: that of the bare product."""
-        asked = self.asked | {name: request[name] for name in self.asked if name in request}
-        if asked["distance"] not in range(self._length):
-            came = f"{asked['distance']!r} came"
-            raise ValueError(f"distance is a whole number from 0 to {self._length - 1}; {came}")
-        if asked["bias"] not in BIASES:
-            raise ValueError(f"bias is one of {', '.join(f'{b:g}' for b in BIASES)}; {asked['bias']!r} came")
-        if unknown := [name for name in asked["curves"] if name not in self._curves]:
-            raise ValueError(f"curves are some of {', '.join(self._curves)}; {unknown[0]!r} came")
-        asked["curves"] = [name for name in self._curves if name in asked["curves"]]
-        self.asked = asked
+    def constants(self) -> dict:
+        return {
+            "norms": np.array(list(self._curves.values())).astype(np.float32).tobytes(),  # (curves, T)
+            "looks": [look[:2] for look in LOOKS],
+            "decades": DECADES,
+        }
 
     def weight(self, name: str) -> float:
         """The gradient at the distance over that at the last byte."""
         values = self._curves[name]
-        return float(values[self.asked["distance"]] / values[0])
+        return float(values[self.state["distance"]] / values[0])
 
     # ---- what is seen ------------------------------------------------------------------------------
 
-    def view(self) -> dict:
-        return (
-            self.asked
-            | {
-                "names": list(self._curves),
-                "norms": np.array(list(self._curves.values())).astype(np.float32).tobytes(),  # (curves, T)
-                "length": self._length,
-                "looks": [look[:2] for look in LOOKS],
-                "biases": BIASES,
-                "decades": DECADES,
-            }
-        )
-
     def describe(self) -> str:
-        k, b = self.asked["distance"], self.asked["bias"]
-        weights = [f"{name}: {beside(self.weight(name))}" for name in self.asked["curves"]]
+        k, b = self.state["distance"], self.state["bias"]
+        weights = [f"{name}: {beside(self.weight(name))}" for name in self.state["curves"]]
         kept = sigmoid(b)
-        alone = (
-            f"a forget gate alone at bias {_signed(b)} ({kept:.2f} to the power of {k}): {beside(kept**k)}"
-        )
+        alone = f"a forget gate alone at bias {short(b)} ({kept:.2f} to the power of {k}): {beside(kept**k)}"
         return (
             f"The weight of a byte {plural(k, 'step')} back, beside the last one's: "
             f"{'; '.join([*weights, alone])}."
         )
 
     def picture(self, figure: Figure) -> None:
-        k, b, steps = self.asked["distance"], self.asked["bias"], np.arange(self._length)
+        k, b, steps = self.state["distance"], self.state["bias"], np.arange(self._length)
         axes = figure.add_subplot(xlabel="steps back", ylabel="gradient beside the last byte's")
 
         def draw(shares, label, **look):
@@ -111,9 +92,9 @@ class GradientHorizon(Widget):
             axes.semilogy(steps, seen, label=f"{label}: {beside(shares[k])}", **look)
 
         for (name, values), (colour, _, mark) in zip(self._curves.items(), LOOKS, strict=False):
-            if name in self.asked["curves"]:
+            if name in self.state["curves"]:
                 draw(values / values[0], name, color=colour, marker=mark, markevery=[k])
-        draw(sigmoid(b) ** steps, f"forget gate alone, bias {_signed(b)}", color="black", linestyle="--")
+        draw(sigmoid(b) ** steps, f"forget gate alone, bias {short(b)}", color="black", linestyle="--")
         axes.axvline(k, color="0.6", linewidth=1)
         axes.yaxis.set_major_formatter(lambda y, place: f"{y:g}")
         axes.legend(
@@ -138,5 +119,6 @@ def beside(share: float) -> str:
     return f"1/{inverse:.1f}" if inverse < 9.95 else f"1/{float(f'{inverse:.2g}'):,.0f}"
 
 
-def _signed(b: float) -> str:
-    return f"{b:g}".replace("-", "−")
+def short(bias: float) -> str:
+    """A bias as its slider says it: −2.5, 1."""
+    return f"{bias:g}".replace("-", "−")

@@ -164,10 +164,10 @@ def test_keyboard_alone_then_touch(browser, lab):
             press(key)
         assert opened.page.locator(".jp-CodeCell").count() == 1
 
-        widget.locator("label.gh-box").first.tap()
+        widget.locator("label.cw-box").first.tap()
         expect(sentence(widget)).to_contain_text("beside the last one's: RNN")
         box = widget.locator(".gh-plot").bounding_box()
         opened.page.touchscreen.tap(box["x"] + box["width"] / 2, box["y"] + 20)
         expect(sentence(widget)).to_contain_text("20 steps back")
-        for box in (one.bounding_box() for one in widget.locator("button, [type=range], label.gh-box").all()):
+        for box in (one.bounding_box() for one in widget.locator("button, [type=range], label.cw-box").all()):
             assert box["height"] >= 24 and box["width"] >= 24

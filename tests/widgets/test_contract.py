@@ -143,7 +143,6 @@ SEARCH = {"width": 2, "length_penalty": 0.5}
 # those that keep their own state yet
 NOT_YET = {
     "completion_bench",
-    "gradient_horizon",
     "ngram_explorer",
     "sampling_lab",
     "smoothing_lab",

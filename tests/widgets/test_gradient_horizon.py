@@ -9,7 +9,7 @@ import torch
 
 from course_utils.recurrent import RecurrentLM, gradient_by_distance
 from course_utils.widgets.base import WIDGET_VIEW
-from course_utils.widgets.gradient_horizon import DECADES, GradientHorizon, beside
+from course_utils.widgets.gradient_horizon import GradientHorizon, beside
 
 CURVES = {"RNN": 3.0 * 0.5 ** np.arange(50), "LSTM, b = 1": 2.0 * 0.8 ** np.arange(50)}
 
@@ -60,9 +60,8 @@ def test_shares_in_words(share, words):
 
 
 def test_what_crosses_are_the_norms(horizon):
-    norms = np.frombuffer(horizon.shown["norms"], dtype=np.float32).reshape(2, -1)
+    norms = np.frombuffer(horizon.fixed["norms"], dtype=np.float32).reshape(2, -1)
     np.testing.assert_allclose(norms, list(CURVES.values()), rtol=1e-6)
-    assert horizon.shown["length"] == 50
 
 
 def test_a_models_own_gradients_can_be_shown():
@@ -78,11 +77,11 @@ def test_a_models_own_gradients_can_be_shown():
 @pytest.mark.parametrize(
     "request_, message",
     [
-        ({"distance": 50}, "distance is a whole number from 0 to 49; 50 came"),
-        ({"distance": -1}, "distance is a whole number from 0 to 49; -1 came"),
-        ({"distance": 1.5}, "1.5 came"),
+        ({"distance": 50}, "distance is a whole number from 0 to 49; got 50"),
+        ({"distance": -1}, "distance is a whole number from 0 to 49; got -1"),
+        ({"distance": 1.5}, "got 1.5"),
         ({"bias": 0.3}, "bias is one of -3, -2.5"),
-        ({"curves": ["GRU"]}, "curves are some of RNN, LSTM, b = 1; 'GRU' came"),
+        ({"curves": ["GRU"]}, "curves is a list of some of RNN, LSTM, b = 1; got ['GRU']"),
     ],
 )
 def test_what_is_not_offered_is_refused_in_a_sentence(horizon, request_, message):
@@ -93,8 +92,8 @@ def test_what_is_not_offered_is_refused_in_a_sentence(horizon, request_, message
 @pytest.mark.parametrize(
     "curves, message",
     [
-        ({}, "1 to 6 curves can be told apart; 0 came"),
-        ({str(i): [1, 1] for i in range(7)}, "7 came"),
+        ({}, "1 to 6 curves can be told apart; got 0"),
+        ({str(i): [1, 1] for i in range(7)}, "got 7"),
         ({"a": [1, 2], "b": [1, 2, 3]}, "the same number of values"),
         ({"a": [1]}, "2 or more"),
         ({"a": [[1, 2]]}, "2 or more"),
@@ -112,11 +111,10 @@ def test_a_gradient_of_exactly_0_and_one_that_grows_are_shown():
     horizon = GradientHorizon({"dies": [1.0, 1e-20, 0.0], "grows": [1.0, 2.0, 4.0]}, distance=2)
     assert "dies: 0; grows: 4.0; " in horizon.describe()
     assert horizon.png() and answer(horizon, curves=[])["problem"] == "" and horizon.png()
-    assert 10.0**-DECADES > 1e-20
 
 
 def test_the_distance_at_the_start_is_one_that_there_is():
-    assert GradientHorizon({"short": [1.0, 0.5]}).asked["distance"] == 1
+    assert GradientHorizon({"short": [1.0, 0.5]}).state["distance"] == 1
 
 
 def test_names_may_be_anything(horizon):
