@@ -11,7 +11,6 @@ import pkgutil
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 from course_utils.learner import exercises, progress
 from course_utils.learner.checks.engine import Check
@@ -22,22 +21,17 @@ from course_utils.learner.progress import Snapshot
 def discover() -> dict[str, Check]:
     """The checks of all modules in `exercises`: originals before variants, in the order of their numbers."""
     found = {}
-    names = [f"{exercises.__name__}.{module.name}" for module in pkgutil.iter_modules(exercises.__path__)]
-    names += [  # those not yet written as slips
-        f"{__name__}.{file.parent.name + '.' if file.parent.name == 'again' else ''}{file.stem}"
-        for file in Path(__file__).parent.rglob("*.py")
-        if "\nCHECKS = (" in file.read_text("utf-8") and file.stem != "__init__"
-    ]
-    for name in names:
-        for check in vars(importlib.import_module(name)).values():
-            if isinstance(check, Check) and check.reference.__module__ == name:
+    for file in pkgutil.iter_modules(exercises.__path__, f"{exercises.__name__}."):
+        for check in vars(importlib.import_module(file.name)).values():
+            if isinstance(check, Check) and check.reference.__module__ == file.name:
                 if check.id in found:
-                    raise ValueError(f"Two exercises have the id {check.id!r}; the second stands in {name}.")
+                    raise ValueError(f"Two exercises have the id {check.id!r}; the second is in {file.name}.")
                 found[check.id] = check
-    numbers = {id: [int(number) for number in re.findall(r"\d+", id)] for id in found}
-    return {
-        id: found[id] for id in sorted(found, key=lambda id: (found[id].variant_of is not None, numbers[id]))
-    }
+
+    def place(check):
+        return check.variant_of is not None, [int(number) for number in re.findall(r"\d+", check.id)]
+
+    return {check.id: check for check in sorted(found.values(), key=place)}
 
 
 CHECKS = discover()

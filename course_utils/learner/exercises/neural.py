@@ -46,9 +46,7 @@ These are windows of n - 1 tokens.
 """)
 
 
-@windows.variant(
-    "a window for every token",
-)
+@windows.variant("a window for every token")
 def padded_windows(texts: list[list[int]], n: int) -> tuple[np.ndarray, np.ndarray]:
     """Return for every token of each text the n ids before it (X, one row a token), and the tokens (y).
 
@@ -188,9 +186,7 @@ Each row is one prediction: the softmax runs over the vocabulary, the last axis.
 """)
 
 
-@bits_per_byte.variant(
-    "bits, token by token",
-)
+@bits_per_byte.variant("bits, token by token")
 def bits_by_target(logits: list[np.ndarray], targets: list[np.ndarray]) -> dict[int, float]:
     """Say of each token that is a target how many bits the model spends on it, on average over all batches.
 

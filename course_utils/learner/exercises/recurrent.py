@@ -66,9 +66,7 @@ That is the last state alone: return the state after every step.
 """)
 
 
-@rnn.variant(
-    "a recurrent network that reads backwards",
-)
+@rnn.variant("a recurrent network that reads backwards")
 def rnn_backwards(xs: np.ndarray, h: np.ndarray, W: np.ndarray, U: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Read the inputs xs (T, D) from the last to the first: h' = tanh(W x + U h + b), from the state h (H,).
 
@@ -264,9 +262,7 @@ These are sums over the chunks so far: each chunk's gradient stands for itself.
 """)
 
 
-@chunk_gradients.variant(
-    "train by truncated back-propagation",
-)
+@chunk_gradients.variant("train by truncated back-propagation")
 def train_by_chunks(xs: np.ndarray, ys: np.ndarray, rows: int, chunk: int, w: float, u: float) -> np.ndarray:
     """Train w and u of h' = tanh(w x + u h) by truncated back-propagation; return the loss of each chunk.
 

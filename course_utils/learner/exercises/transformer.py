@@ -69,9 +69,8 @@ The feed-forward reads what attention has written: first the one, then the other
     x = x + attention(norm_1(x)) → both = x + attention(norm_1(x))
     return x → return both
 Attention comes first: tokens exchange, then each works on what it got.
-    attention(norm_1(x)) → FIRST(norm_2(x))
-    feed_forward(norm_2(x)) → attention(norm_1(x))
-    FIRST → feed_forward
+    x = x + attention(norm_1(x)) → x = x + feed_forward(norm_2(x))
+    return x + feed_forward(norm_2(x)) → return x + attention(norm_1(x))
 There is no residual: each branch *adds* to the stream.
     x + attention → attention
     x + feed_forward → feed_forward
@@ -116,9 +115,8 @@ There is no residual: each branch *adds* to what it read.
     x + attention → attention
     x + feed_forward → feed_forward
 Attention comes first.
-    norm_1(x + attention(x)) → norm_2(x + FIRST(x))
-    norm_2(x + feed_forward(x)) → norm_1(x + attention(x))
-    FIRST → feed_forward
+    x = norm_1(x + attention(x)) → x = norm_2(x + feed_forward(x))
+    return norm_2(x + feed_forward(x)) → return norm_1(x + attention(x))
 """)
 
 
