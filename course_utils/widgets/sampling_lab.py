@@ -10,6 +10,7 @@ import traitlets
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
+from course_utils.measuring.labels import label
 from course_utils.sampling import ALLOWED, PENALTIES, Sampler, kept, token_counts
 from course_utils.tokenizers import whole_characters
 from course_utils.widgets.base import Widget
@@ -313,17 +314,17 @@ class SamplingLab(Widget):
         for p, style in [(before, {"color": "black", "linestyle": "--"}), (after, {"color": "#0072b2"})]:
             falling = -np.sort(-p[p > 0])
             curve.loglog(range(1, len(falling) + 1), falling, marker="." if len(falling) < 3 else "", **style)
-        cuts = [(name, left) for name, left, share, _ in self.taken.left if share < 1]
-        for place, (name, left) in enumerate(cuts):
+        falling = -np.sort(-before[before > 0])
+        cuts = [(f"{name}: {left:,}", left) for name, left, share, _ in self.taken.left if share < 1]
+        for _, left in cuts:
             curve.axvline(left, color="#b35c00", linewidth=1)
-            at = curve.get_xaxis_transform()
-            curve.text(left, 0.95 - 0.08 * place, f" {name}: {left:,}", transform=at, fontsize=8)
         curve.set_xlabel("rank (dashed: before)", fontsize=8)
         for axis in (curve.xaxis, curve.yaxis):
             axis.set_major_formatter(lambda x, _: f"{x:,.0f}" if x >= 1 else f"{x:g}")  # no formulas here
         for axes in (bars, curve):
             axes.spines[["top", "right"]].set_visible(False)
             axes.tick_params(labelsize=8)
+        label(curve, [(name, left, falling[min(left, len(falling)) - 1]) for name, left in cuts])
 
 
 def bits(p: Distribution) -> float:
