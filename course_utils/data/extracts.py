@@ -28,7 +28,7 @@ VERSES = """SELECT vText FROM bible WHERE bbName = ? AND bNumber = ? AND cNumber
 SPECIAL = 3  # the type of a special token in a GGUF file
 
 # The parts of a Llama in a GGUF file, and where `course_utils.gpt.GPT` has them.
-PARTS = {
+GGUF_NAMES = {
     "token_embd": "embedding",
     "output_norm": "decoder.norm",
     "blk": "decoder.blocks",
@@ -148,14 +148,14 @@ def gguf_weights(model: Path) -> bytes:
         weight = gguf.quants.dequantize(tensor.data, tensor.tensor_type)
         if part in heads:
             weight = _halves(weight, heads[part])
-        name = ".".join([*(PARTS.get(each, each) for each in place), PARTS[part], kind])
+        name = ".".join([*(GGUF_NAMES.get(each, each) for each in place), GGUF_NAMES[part], kind])
         weights[name] = np.ascontiguousarray(weight, dtype=np.float16)
     notes = {"config": config, "chat_template": field["tokenizer.chat_template"]}
     return save(weights, {"notes": json.dumps(notes)})
 
 
 def _halves(weight, n_heads: int):
-    """Undo the order of rows of a GGUF file, which has the two numbers that turn together side by side; we
+    """Undo the order of rows of a GGUF file, which has the two numbers that rotate together side by side; we
     have them half a head apart (see `course_utils.attention.rotate`)."""
     rows, columns = weight.shape
     pairs = weight.reshape(n_heads, rows // n_heads // 2, 2, columns)

@@ -47,7 +47,7 @@ def break_assets(monkeypatch, tmp_path):
 
 def break_bytes(monkeypatch, tmp_path):
     def verify(name):
-        raise assets.DamagedError(f"The asset {name} has changed; assets.fetch() brings it again.")
+        raise assets.DamagedError(f"The asset {name} has changed; assets.fetch() gets it again.")
 
     monkeypatch.setattr(assets, "verify", verify)
 
@@ -70,7 +70,7 @@ def break_threads(monkeypatch, tmp_path):
 
 BROKEN = {  # check -> words of its line
     break_assets: {"assets": ["shakespeare", "`python3 course.py lab` fetches"]},
-    break_bytes: {"assets": ["has changed", "assets.fetch() brings it again"]},
+    break_bytes: {"assets": ["has changed", "assets.fetch() gets it again"]},
     break_numbers: {"numbers": ["computes wrongly", "devices.pick('cpu')"]},
     break_disk: {"disk": ["1 MB free in ", "free some"]},
     break_prefix: {"jupyter": ["delete .venv"], "widgets": ["anywidget isn't in ", "delete .venv"]},

@@ -91,7 +91,7 @@ def send(page, data: bytes, kind: str = "application/octet-stream", length: int 
     page.send_response(200)
     page.send_header("Content-Type", kind)
     page.send_header("Content-Length", str(length or len(data)))
-    page.send_header("Cache-Control", "max-age=3600")  # a tempting offer to keep what came damaged
+    page.send_header("Cache-Control", "max-age=3600")  # a tempting offer to keep a damaged file
     page.end_headers()
     page.wfile.write(data)
 
@@ -286,7 +286,7 @@ def test_a_cache_that_cannot_be_written_is_named(publish, tmp_path, monkeypatch)
     publish()
     (tmp_path / "file").touch()
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "file"))
-    with pytest.raises(assets.AssetError, match=r"could not be kept: .*; set COURSE_CACHE to a folder"):
+    with pytest.raises(assets.AssetError, match=r"could not be saved: .*; set COURSE_CACHE to a folder"):
         assets.path("sample")
 
 
@@ -335,8 +335,8 @@ def test_two_processes_share_one_download(publish):
         second.communicate(timeout=1)  # it waits for the first
     both_run.set()
     for process in (first, second):
-        said, complained = process.communicate(timeout=30)
-        assert (said.strip(), complained) == (str(assets.cache() / "sample"), "")
+        out, err = process.communicate(timeout=30)
+        assert (out.strip(), err) == (str(assets.cache() / "sample"), "")
     assert index.downloads == 1
     assert_nothing_half_written()
 

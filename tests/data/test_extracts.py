@@ -41,7 +41,7 @@ def test_the_tokenizer_without_the_weights(tmp_path):
 
 
 def interleaved(weight, heads):
-    """The rows of a query or key matrix as GGUF has them: the two that turn together are neighbours."""
+    """The rows of a query or key matrix as GGUF has them: the two that rotate together are neighbours."""
     halves = weight.reshape(heads, 2, -1, weight.shape[1])
     return np.stack([halves[:, 0], halves[:, 1]], axis=2).reshape(weight.shape)
 
@@ -62,7 +62,7 @@ def test_weights_come_out_as_the_gpt_has_them(tmp_path):
     writer.add_rope_freq_base(500.0)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_chat_template("{{ messages }}")
-    parts = {place: name for name, place in extracts.PARTS.items()}
+    parts = {place: name for name, place in extracts.GGUF_NAMES.items()}
     for name, weight in expected.items():
         for place in sorted(parts, key=len, reverse=True):
             name = name.replace(place, parts[place])
