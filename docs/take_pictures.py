@@ -47,10 +47,10 @@ def shorten(chapter: str) -> list[str]:
     return [re.sub(r"\n *### (BEGIN|END) SOLUTION", "", source.replace(*SLIP)) for source in wanted]
 
 
-def lay_chips(widget: Locator) -> None:
+def place_chips(widget: Locator) -> None:
     sliders = widget.get_by_role("slider").all()
     for slider in sliders:
-        slider.fill("0")  # into the hand, from where the others are raised
+        slider.fill("0")  # first: only chips that are not on an option can be placed on another
     for slider, chips in zip(sliders, ["4", "20", "64", "12"], strict=True):
         slider.fill(chips)
 
@@ -96,7 +96,7 @@ def take(browser, lab: harness.Lab) -> None:
         )
         save("check", answer, verdict)
         bet, smoothing, game = (notebook.widget(i) for i in range(3))
-        lay_chips(bet)
+        place_chips(bet)
         guess(game)
         notebook.settled(game)
         for name, widget in [("bet", bet), ("smoothing", smoothing), ("shannon", game)]:
