@@ -70,8 +70,8 @@ class Objective:
     @property
     def flops_per_token(self) -> float:
         """6 a weight and token, the head only where something is asked, and the attention's scores."""
-        head = SHAPE.vocab_size * SHAPE.d_model
-        body = sum(p.numel() for p in self.kind(SHAPE).parameters() if p.dim() == 2) - head
+        head, model = SHAPE.vocab_size * SHAPE.d_model, self.kind(SHAPE)
+        body = sum(p.numel() for p in model.parameters() if p.dim() == 2) - model.embedding.weight.numel()
         return 6.0 * (body + self.share * head) + 12.0 * SHAPE.n_layers * SHAPE.d_model * SHAPE.context
 
     def steps(self, flops: float) -> int:
@@ -186,17 +186,22 @@ def validation_loss(objective: Objective, model: nn.Module) -> float:
     return sum(objective.loss(model, windows.next(), None)[0].item() for _ in range(8)) / 8
 
 
+@torch.no_grad()
+def without_causal_mask(model: GPT, fresh: MaskedDiffusion) -> MaskedDiffusion:
+    """A GPT's weights in a model that looks both ways: the causal mask is no weight, and the embedding of the
+    masked place is the one that is new."""
+    fresh.encoder.load_state_dict(model.decoder.state_dict())
+    fresh.embedding.weight[: SHAPE.vocab_size] = model.embedding.weight
+    return fresh
+
+
 def trained(way: str, rate: float, seed: int, checkpoint: Path) -> dict:
     """Train one way with one seed within the budget, and try it on both tasks."""
     stages, model, took = WAYS[way], None, {"tokens": 0, "flops": 0.0, "seconds": 0.0}
     for i, objective in enumerate(stages):
         torch.manual_seed(seed)
         built = objective.kind(SHAPE)
-        if model is not None:  # the causal mask is no weight: the body goes on where it is
-            built.encoder.load_state_dict(model.decoder.state_dict())
-            with torch.no_grad():
-                built.embedding.weight[: SHAPE.vocab_size] = model.embedding.weight
-        model = built
+        model = built if model is None else without_causal_mask(model, built)
         steps = objective.steps(BUDGET / len(stages))
         config = replace(
             CONFIG, steps=steps, learning_rate=rate, seed=seed, evaluate_every=max(steps // 4, 1)
