@@ -4,14 +4,15 @@ from collections.abc import Callable
 
 from matplotlib.figure import Figure
 
-from course_utils.tokenizers import BPETokenizer, bpe, whole_characters
+from course_utils.tokenizers import BPETokenizer, bpe
 from course_utils.widgets.base import Widget
-from course_utils.widgets.words import SIGNS, plural, quoted, text_of, visible
+from course_utils.widgets.state import Choice, Text
+from course_utils.widgets.words import plural, quoted, shortened, signs, text_of
 
 Token = tuple[int, bytes]  # an id, and the bytes that it stands for
 
-KEPT = 2000  # characters of a text that are cut up
-SHOWN = 100  # chips a tokenizer; more can't be taken in at once
+MAX_CHARACTERS = 2000  # of a text that are cut up
+MAX_CHIPS = 100  # a tokenizer; more can't be taken in at once
 # where the slider of merges can stand: each of the first 20, then steps that grow
 STOPS = [*range(21), 25, 30, 40, 50, 75, 100, 150, 200, 300, 500, 750, 1000, 1500, 2000, 3000, 5000, 10_000]
 COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7"]
@@ -35,35 +36,24 @@ class TokenizerBench(Widget):
         verses: dict[str, list[str]],
         examples: dict[str, str],
     ):
-        super().__init__()
         if len(others) > 3:
-            raise ValueError(f"at most 3 tokenizers stand beside our own; {len(others)} came")
+            raise ValueError(f"at most 3 tokenizers stand beside our own; got {len(others)}")
         if len({len(texts) for texts in verses.values()}) > 1:
             lengths = {language: len(texts) for language, texts in verses.items()}
-            raise ValueError(f"each language has the same texts, and so equally many; {lengths} came")
+            raise ValueError(f"each language has the same texts, and so equally many; got {lengths}")
         self._merges, self._others, self._verses, self._examples = merges, others, verses, examples
-        self._stops = [stop for stop in STOPS if stop < len(merges)] + [len(merges)]
         self._own = {}  # number of merges -> tokenizer
         self._costs = {}  # (tokenizer, number of merges) -> tokens a verse, by language
-        self.asked = {"text": next(iter(examples.values())), "merges": self._stops[-1]}
-        self.handle({})
-        self.show()
+        stops = [stop for stop in STOPS if stop < len(merges)] + [len(merges)]
+        super().__init__(
+            text=Text(MAX_CHARACTERS, kept="first", start=next(iter(examples.values()))),
+            merges=Choice(stops, start=stops[-1]),
+        )
 
-    def handle(self, request: dict) -> None:
-        """text: what is cut up; merges: how many our own BPE may use."""
-        asked = self.asked | {name: request[name] for name in self.asked if name in request}
-        if asked["merges"] not in self._stops:
-            raise ValueError(f"merges is one of {', '.join(map(str, self._stops))}; {asked['merges']!r} came")
-        notices = []
-        if len(asked["text"]) > KEPT:
-            notices.append(f"{len(asked['text']):,} characters came; the first {KEPT:,} are cut up.")
-            asked["text"] = asked["text"][:KEPT]
-        whole, left_out = whole_characters(asked["text"])
-        self.tokens = {
-            "own BPE": self._split(whole, asked["merges"]),
-            **{name: split(whole) for name, split in self._others.items()},
-        }
-        self.asked, self.notice = asked | {"text": whole}, " ".join(notices + left_out)
+    def compute(self, state: dict) -> dict[str, list[Token]]:
+        """The tokens of the text, by tokenizer."""
+        others = {name: split(state["text"]) for name, split in self._others.items()}
+        return {"own BPE": self._split(state["text"], state["merges"]), **others}
 
     # ---- what the tokenizers say -----------------------------------------------------------------
 
@@ -75,7 +65,7 @@ class TokenizerBench(Widget):
 
     def costs(self, name: str) -> dict[str, float]:
         """Tokens that a tokenizer needs for a verse, on average, in each language."""
-        n_merges = self.asked["merges"] if name == "own BPE" else 0
+        n_merges = self.state["merges"] if name == "own BPE" else 0
         if (name, n_merges) not in self._costs:
             split = self._others.get(name) or (lambda text: self._split(text, n_merges))
             self._costs[name, n_merges] = {
@@ -86,25 +76,24 @@ class TokenizerBench(Widget):
 
     # ---- what is seen ----------------------------------------------------------------------------
 
+    def constants(self) -> dict:
+        return {"examples": self._examples}
+
     def view(self) -> dict:
-        first, second = self._merges[self.asked["merges"] - 1] if self.asked["merges"] else (0, 0)
-        table = self._own[self.asked["merges"]].tokens
-        return self.asked | {
-            "notice": self.notice,
-            "stops": self._stops,
-            "examples": self._examples,
-            "bytes": len(self.asked["text"].encode()),
-            "characters": len(self.asked["text"]),
-            "last": [text_of(table[first]), text_of(table[second])] if self.asked["merges"] else [],
+        merges = self.state["merges"]
+        table, last = self._own[merges].tokens, self._merges[merges - 1] if merges else ()
+        return {
+            "bytes": len(self.state["text"].encode()),
+            "last": [text_of(table[i]) for i in last],
             "rows": [
                 {
                     "name": name,
                     "colour": colour,
                     "count": len(tokens),
-                    "tokens": [self._chip(name, *token) for token in tokens[:SHOWN]],
+                    "tokens": [self._chip(name, *token) for token in tokens[:MAX_CHIPS]],
                     "costs": self.costs(name),
                 }
-                for (name, tokens), colour in zip(self.tokens.items(), COLOURS, strict=False)
+                for (name, tokens), colour in zip(self.found.items(), COLOURS, strict=False)
             ],
         }
 
@@ -115,25 +104,24 @@ class TokenizerBench(Widget):
             "id": i,
             "text": text_of(data),
             "bytes": data.hex(" ").upper(),
-            "from": [text_of(self._own[self.asked["merges"]].tokens[part]) for part in merged],
+            "from": [text_of(self._own[self.state["merges"]].tokens[part]) for part in merged],
         }
 
     def describe(self) -> str:
-        text, merges = self.asked["text"], self.asked["merges"]
-        shown = text if len(text) <= 60 else text[:59] + "…"
+        text, merges = self.state["text"], self.state["merges"]
         counts = [
             f"{plural(len(tokens), 'token')} by {name}"
             + (f" with {plural(merges, 'merge')}" if name == "own BPE" else "")
-            for name, tokens in self.tokens.items()
+            for name, tokens in self.found.items()
         ]
         sentence = (
-            f"{quoted(shown)} is {plural(len(text), 'character')} and "
+            f"{quoted(shortened(text, 60))} is {plural(len(text), 'character')} and "
             f"{plural(len(text.encode()), 'byte')}: {', '.join(counts)}."
         )
         if len(self._verses) > 1:
             first, *others = self._verses
             dearest = []
-            for name in self.tokens:
+            for name in self.found:
                 times = self._relative(name)
                 language = max(others, key=times.get)
                 dearest.append(f"{language} {times[language]:.2f} times by {name}")
@@ -148,20 +136,19 @@ class TokenizerBench(Widget):
     def picture(self, figure: Figure) -> None:
         left, right = figure.subplots(2, 1, height_ratios=[1, 1.4])
         left.axis("off")
-        for i, (name, tokens) in enumerate(self.tokens.items()):
-            pieces = "|".join(visible(text_of(data)).translate(SIGNS) for _, data in tokens)
-            pieces = pieces if len(pieces) <= 80 else pieces[:79] + "…"
+        for i, (name, tokens) in enumerate(self.found.items()):
+            pieces = shortened("|".join(signs(text_of(data)) for _, data in tokens), 80)
             y = 0.9 - 0.28 * i
             left.text(0, y, f"{name}: {plural(len(tokens), 'token')}", color="#444444", fontsize=9)
             left.text(0, y - 0.12, pieces, family="monospace", fontsize=9)
-        width = 0.8 / len(self.tokens)
-        for i, (name, colour) in enumerate(zip(self.tokens, COLOURS, strict=False)):
+        width = 0.8 / len(self.found)
+        for i, (name, colour) in enumerate(zip(self.found, COLOURS, strict=False)):
             places = [place + i * width for place in range(len(self._verses))]
             right.bar(
                 places, self._relative(name).values() if self._verses else [], width, color=colour, label=name
             )
         right.set_xticks(
-            [place + width * (len(self.tokens) - 1) / 2 for place in range(len(self._verses))], self._verses
+            [place + width * (len(self.found) - 1) / 2 for place in range(len(self._verses))], self._verses
         )
         right.tick_params(labelsize=8)
         right.set_ylabel("tokens a verse,\nrelative to the first", fontsize=8)

@@ -8,42 +8,33 @@ function duration(seconds) {
   return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }
 
-function render({ model, el }) {
+function render(context) {
+  const view = viewOf(context, "Training"), { title, evaluated, unit, span } = view.fixed;
   const names = ["step", "loss", "evaluation", "speed", "left"];
-  const stats = Object.fromEntries(names.map((name) => [name, { name: element("small", {}), value: element("b", {}) }]));
+  const stats = Object.fromEntries(names.map((name) => [name, { name: element("small"), value: element("b") }]));
   const bar = element("progress", { class: "tv-bar", "aria-label": "steps done" });
-  const title = element("h4", { class: "tv-heading" });
-  const plot = element("div", { class: "tv-plot", "aria-hidden": "true" });
-  const high = element("span", {}), low = element("span", {}), last = element("span", {});
-  const legend = element("p", { class: "cw-quiet tv-legend" });
-  const body = element("div", { class: "tv" }, title, bar,
-    element("div", { class: "tv-stats" }, ...Object.values(stats).map(({ name, value }) => element("div", {}, value, name))),
-    element("div", { class: "tv-picture" },
-      element("div", { class: "tv-axis", "aria-hidden": "true" }, high, low), plot,
-      element("div", { class: "tv-under", "aria-hidden": "true" }, element("span", {}, "step 0"), last)),
-    legend);
-
-  const view = frame({ model, el, label: "Training", body, draw, tables });
+  const plot = element("div", { class: "tv-plot cw-plot", "aria-hidden": "true" });
+  const high = element("span"), low = element("span"), last = element("span");
+  const legend = element("p", { class: "cw-quiet cw-legend" });
 
   function fill(stat, name, value) {
     stats[stat].name.textContent = name;
     stats[stat].value.textContent = value ?? "–";
   }
 
-  function draw(shown) {
-    const { step, steps, curve, evaluations, evaluated, unit, span, ended } = shown;
-    title.textContent = shown.title;
+  function draw() {
+    const { step, steps, curve, evaluations, ended, speed, left } = view.shown;
     bar.max = steps;
     bar.value = step;
-    fill("step", `of ${grouped(steps)} step${steps === 1 ? "" : "s"}`, grouped(step));
+    fill("step", `of ${plural(steps, "step")}`, grouped(step));
     fill("loss", `training loss, bits a ${unit}`, curve.length ? two(curve.at(-1)[1]) : null);
     fill("evaluation", evaluated, evaluations.length ? two(evaluations.at(-1)[1]) : null);
-    fill("speed", `${unit}s a second`, shown.speed === null ? null : grouped(Math.round(shown.speed)));
-    fill("left", ended ? "it has ended" : "left", shown.left === null || ended ? null : duration(shown.left));
+    fill("speed", `${unit}s a second`, speed === null ? null : grouped(Math.round(speed)));
+    fill("left", ended ? "it has ended" : "left", left === null || ended ? null : duration(left));
 
     const values = [...curve, ...evaluations].map(([, bits]) => bits);
     legend.replaceChildren(element("span", { class: "tv-line", "aria-hidden": "true" }), `training loss, bits a ${unit}`,
-      ...(evaluations.length ? [element("span", { class: "tv-mark", "aria-hidden": "true" }, "◆"), evaluated] : []),
+      ...(evaluations.length ? [element("span", { class: "cw-mark tv-mark", "aria-hidden": "true" }, "◆"), evaluated] : []),
       values.length ? "" : ": the curve begins with the first step");
     last.textContent = `step ${grouped(steps)}`;
     if (!values.length) return plot.replaceChildren();
@@ -57,10 +48,11 @@ function render({ model, el }) {
         svg("polyline", { class: "tv-loss", points: line(curve) }),
         svg("polyline", { class: "tv-evaluation", points: line(evaluations) })),
       ...evaluations.slice(-100).filter(([, bits]) => bits <= top).map(([at, bits]) =>
-        element("span", { class: "tv-mark tv-dot", style: `left: ${x(at)}%; top: ${y(bits)}%` }, "◆")));
+        element("span", { class: "cw-dot cw-mark tv-mark tv-dot", style: `left: ${x(at)}%; top: ${y(bits)}%` }, "◆")));
   }
 
-  function tables({ curve, evaluations, evaluated, unit }) {
+  function tables() {
+    const { curve, evaluations } = view.shown;
     const every = Math.ceil(curve.length / 30) || 1;
     return [
       { caption: "Training loss", head: ["Step", `Bits a ${unit}`],
@@ -70,8 +62,12 @@ function render({ model, el }) {
     ];
   }
 
-  view.update();
-  return view.close;
+  return view.start({ draw, tables, body: [heading(title), bar,
+    element("div", { class: "tv-stats" }, ...Object.values(stats).map(({ name, value }) => element("div", {}, value, name))),
+    element("div", { class: "tv-picture" },
+      element("div", { class: "tv-axis", "aria-hidden": "true" }, high, low), plot,
+      element("div", { class: "tv-under", "aria-hidden": "true" }, element("span", {}, "step 0"), last)),
+    legend] });
 }
 
 export default { render };

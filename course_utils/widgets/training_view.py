@@ -36,7 +36,7 @@ class TrainingView(Widget):
         self, steps: int, title: str = "The model", evaluated: str = "evaluation", unit: str = "token"
     ):
         if steps < 1:
-            raise ValueError(f"a run has 1 or more steps; {steps} came")
+            raise ValueError(f"a run has 1 or more steps; got {steps}")
         self._steps = steps
         self._title, self._evaluated, self._unit = map(visible, (title, evaluated, unit))
         self._begin()
@@ -78,12 +78,12 @@ class TrainingView(Widget):
 
     # ---- what is seen ------------------------------------------------------------------------------
 
+    def constants(self) -> dict:
+        return {"title": self._title, "evaluated": self._evaluated, "unit": self._unit, "span": SPAN}
+
     def view(self) -> dict:
         latest = self.latest
         return {
-            "title": self._title,
-            "evaluated": self._evaluated,
-            "unit": self._unit,
             "steps": self._steps,
             "step": latest.step if latest else 0,
             "ended": self._ended,
@@ -92,7 +92,6 @@ class TrainingView(Widget):
             "left": latest.seconds_left if latest else None,
             "curve": self.curve(),
             "evaluations": self.evaluations,
-            "span": SPAN,
         }
 
     def describe(self) -> str:

@@ -147,7 +147,6 @@ NOT_YET = {
     "sampling_lab",
     "smoothing_lab",
     "token_tree",
-    "tokenizer_bench",
 }
 # what makes each widget, cheaply; and requests that it grants, of which the random ones are made
 SPECIMENS: dict[str, tuple[Callable[[], Widget], list[dict]]] = {

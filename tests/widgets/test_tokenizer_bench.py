@@ -7,7 +7,13 @@ import pytest
 
 from course_utils.tokenizers import BPETokenizer, WordPieceTokenizer
 from course_utils.widgets.base import WIDGET_VIEW
-from course_utils.widgets.tokenizer_bench import KEPT, SHOWN, TokenizerBench, byte_tokens, word_piece_tokens
+from course_utils.widgets.tokenizer_bench import (
+    MAX_CHARACTERS,
+    MAX_CHIPS,
+    TokenizerBench,
+    byte_tokens,
+    word_piece_tokens,
+)
 
 LINES = "to be or not to be, that is the question\n" * 9 + "the rest is silence, or is the parrot here?"
 OWN = BPETokenizer.train(LINES, 256 + 30)
@@ -95,8 +101,8 @@ def test_hostile_texts_give_numbers_or_a_message(bench, text):
     shown = answer(bench, text=text, merges=30)
     assert shown["problem"] == ""
     assert len(json.dumps(shown).encode("utf-8")) < 100_000
-    assert all(len(row["tokens"]) <= SHOWN for row in shown["rows"])
-    assert ("characters came; the first 2,000" in shown["notice"]) == (len(text) > KEPT)
+    assert all(len(row["tokens"]) <= MAX_CHIPS for row in shown["rows"])
+    assert ("characters; the first 2,000 are read" in shown["notice"]) == (len(text) > MAX_CHARACTERS)
     assert ("lone surrogate" in shown["notice"]) == ("\ud83d" in text)
     bundle = bench._repr_mimebundle_()
     assert "<script" not in bundle["text/html"] and len(json.dumps(bundle)) < 200_000
@@ -125,9 +131,9 @@ def test_own_bpe_alone_without_languages_is_enough():
 
 
 def test_what_can_not_be_shown_is_refused():
-    with pytest.raises(ValueError, match=r"equally many; \{'a': 1, 'b': 2\} came"):
+    with pytest.raises(ValueError, match=r"equally many; got \{'a': 1, 'b': 2\}"):
         TokenizerBench(OWN.merges, {}, {"a": ["x"], "b": ["y", "z"]}, {"line": "to be"})
-    with pytest.raises(ValueError, match="at most 3 tokenizers stand beside our own; 4 came"):
+    with pytest.raises(ValueError, match="at most 3 tokenizers stand beside our own; got 4"):
         TokenizerBench(OWN.merges, dict.fromkeys("abcd", byte_tokens(FAST)), {}, {"line": "to be"})
 
 

@@ -118,7 +118,7 @@ def test_a_long_curve_is_means_over_as_many_steps(clock, n):
 
 
 def test_a_view_of_no_steps_is_refused():
-    with pytest.raises(ValueError, match="1 or more steps; 0 came"):
+    with pytest.raises(ValueError, match="1 or more steps; got 0"):
         TrainingView(0)
 
 
