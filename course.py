@@ -308,14 +308,14 @@ def install_kernel_spec():
 
 
 def install(extra):
-    """Install this folder with uv, or with pip where uv can't be had."""
+    """Install this folder with uv, or with pip where uv isn't available."""
     target = ["--editable", f".[{extra}]" if extra else "."]
     try:
         run([PYTHON, "-m", "pip", "install", "uv>=0.7"])
     except (DiskFull, NoNetwork):
         raise
     except Stop:
-        say("uv can't be had here: installing with pip, which takes a few minutes longer.")
+        say("uv isn't available here: installing with pip, which takes a few minutes longer.")
         return run([PYTHON, "-m", "pip", "install", *target])
     settings = pip_settings()
     uv = [PYTHON, "-m", "uv", "pip", "install", "--python", PYTHON, *uv_options(settings)]

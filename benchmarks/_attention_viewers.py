@@ -118,7 +118,7 @@ REACTED = """async ([hover, i]) => {
 
 
 class MissingPeers(Exception):
-    """The peers can't be had on this machine."""
+    """The peers aren't available on this machine."""
 
 
 @dataclass
@@ -147,7 +147,7 @@ def fetch(folder: Path) -> dict[str, bytes]:
             with tarfile.open(folder / packed.stdout.split()[-1]) as archive:
                 found[name] = archive.extractfile(inner).read()
     except subprocess.CalledProcessError as error:
-        raise MissingPeers((error.stderr.strip().splitlines() or ["no message came"])[-1]) from None
+        raise MissingPeers((error.stderr.strip().splitlines() or ["no message"])[-1]) from None
     return found
 
 

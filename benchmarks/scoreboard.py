@@ -174,7 +174,7 @@ def main():
     old_points, old_lines = scoreboard.recorded()
     old = {p.name: p.bits_per_byte for p in old_points} | old_lines
     new = {p.name: p.bits_per_byte for p in points} | lines
-    # the live GPT is trained anew, and two seeds differ by as much
+    # the live GPT is trained again, and two seeds differ by as much
     allowed = dict.fromkeys(new, 1e-3) | {"GPT, live": 0.03}
     drifted = [name for name in new if abs(new[name] - old.get(name, float("inf"))) > allowed[name]]
     if drifted:

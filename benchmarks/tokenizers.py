@@ -13,7 +13,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from course_utils.data import corpora
 from course_utils.tokenizers import BPETokenizer
 
-SMALL, LARGE = 512, 2048  # lexibyte counts every pair anew after each merge: the small vocabulary is enough
+SMALL, LARGE = 512, 2048  # lexibyte recounts every pair after each merge: the small vocabulary is enough
 PLAIN_PEER = importlib.util.find_spec("lexibyte")
 
 

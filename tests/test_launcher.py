@@ -173,7 +173,7 @@ def test_first_and_second_start(project, tmp_path, wheels, uv_wheel):
 
 def test_pip_where_uv_cannot_be_had(project, tmp_path, wheels, with_pip):
     shutil.copytree(with_pip, project / ".venv", symlinks=True)
-    assert "uv can't be had" in assert_works(project, offline(tmp_path, wheels))
+    assert "uv isn't available" in assert_works(project, offline(tmp_path, wheels))
 
 
 def nobody_listens():

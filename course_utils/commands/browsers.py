@@ -37,7 +37,7 @@ def find() -> str | None:
 
 
 def find_or_install() -> dict[str, str]:
-    """What to set for the tests: CHROMIUM, or nothing if they shall use Playwright's own browser.
+    """What to set for the tests: CHROMIUM, or nothing if they are to use Playwright's own browser.
 
     Raises ValueError if there is none and none can be installed.
     """

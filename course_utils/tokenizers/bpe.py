@@ -55,7 +55,7 @@ def learn_merges(piece_counts: Mapping[str, int], n_merges: int) -> list[Pair]:
     while len(merges) < n_merges and (most := max(pair_counts.values(), default=0)):
         tied = [pair for pair, count in pair_counts.items() if count == most]
         best = min(tied, key=lambda pair: (place[pair[0]], place[pair[1]]))
-        # Only the pieces that hold the pair change: to count them anew is all there is to do.
+        # Only the pieces that hold the pair change: to recount those is all there is to do.
         for k in pieces_with.pop(best):
             before, after = pieces[k], merge(pieces[k], best, 256 + len(merges))
             for pair in pairwise(before):
