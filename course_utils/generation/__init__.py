@@ -27,7 +27,7 @@ from course_utils.generation.beams import Beam, beam_steps
 from course_utils.sampling import Sampler, draw, token_counts
 
 GREEDY = Sampler(temperature=0)
-PIECE = 64  # tokens of a prompt that are read between two calls of `should_stop`
+PROMPT_PIECE = 64  # tokens that are read between two calls of `should_stop`
 
 
 @dataclass
@@ -120,7 +120,7 @@ def generate(
                     reported[row] = len(text) if ended else _final_length(text, stop)
                     stopped |= report(row, token, text[start : reported[row]]) is True
             rows = [rows[place] for place in unfinished]
-            if rows:
+            if rows and not stopped:
                 reader.append(drawn, unfinished)
                 if counts is not None:
                     counts = (counts + token_counts(drawn[:, None], model.vocab_size))[unfinished]
@@ -149,7 +149,7 @@ class _Reader:
         """For the token after the last one of each row; None if it should stop."""
         if self.should_stop is None:
             return self._read(self.unread, self.cache, self.mask)
-        pieces, cache = self.unread.split(PIECE, dim=1), self.cache
+        pieces, cache = self.unread.split(PROMPT_PIECE, dim=1), self.cache
         if cache is None and len(pieces) > 1:
             cache = self.model.new_cache()  # for this step only: the next computes everything anew
         end = self.length - self.unread.shape[1]
