@@ -173,19 +173,19 @@ def pair_loss(model: nn.Module, batch: tuple[Tensor, ...], state: None) -> tuple
 
 @torch.no_grad()
 def greedy(
-    model: nn.Module, sources: Sequence[Sequence[int]], longest: int = 32, at_once: int | None = None
+    model: nn.Module, sources: Sequence[Sequence[int]], max_new: int = 32, batch_size: int | None = None
 ) -> list[list[int]]:
-    """Write the target of each source, always taking the likeliest token, until END or `longest` tokens.
+    """Write the target of each source, always taking the likeliest token, until END or `max_new` tokens.
 
-    All sources are one batch. With `at_once` they are read in batches of that many of similar length, which
-    is faster: a short one need not wait for the longest. The answers are in the order of the sources.
+    All sources are one batch. With `batch_size` they are read in batches of similar length, which is faster:
+    a short one need not wait for the longest. The answers are in the order of the sources.
     """
-    if at_once:
+    if batch_size:
         order = sorted(range(len(sources)), key=lambda row: len(sources[row]))
         written = {}
-        for first in range(0, len(order), at_once):
-            rows = order[first : first + at_once]
-            written |= zip(rows, greedy(model, [sources[row] for row in rows], longest), strict=True)
+        for first in range(0, len(order), batch_size):
+            rows = order[first : first + batch_size]
+            written |= zip(rows, greedy(model, [sources[row] for row in rows], max_new), strict=True)
         return [written[row] for row in range(len(sources))]
     device = next(model.parameters()).device
     source, lengths = (tensor.to(device) for tensor in padded(sources))
@@ -194,7 +194,7 @@ def greedy(
     memory, state = model.encode(source, lengths), None
     token, written = torch.full_like(lengths, START)[:, None], []  # (B, 1)
     ended = torch.zeros_like(token, dtype=torch.bool)
-    while len(written) < longest and not ended.all():
+    while len(written) < max_new and not ended.all():
         logits, state = model.decode(token, memory, state)
         token = logits.argmax(-1)
         ended |= token == END

@@ -172,8 +172,8 @@ def test_it_learns_by_heart_and_writes_it_down(n_heads):
     run = train(model, Pairs(SOURCES, TARGETS, 8), config, loss=pair_loss)
     assert run.losses[-1] < 0.05 < run.losses[0]
     assert seq2seq.greedy(model, SOURCES) == TARGETS
-    assert all(seq2seq.greedy(model, SOURCES, at_once=n) == TARGETS for n in (1, 2, 3, 9))
-    assert seq2seq.greedy(model, SOURCES, longest=1) == [target[:1] for target in TARGETS]
+    assert all(seq2seq.greedy(model, SOURCES, batch_size=n) == TARGETS for n in (1, 2, 3, 9))
+    assert seq2seq.greedy(model, SOURCES, max_new=1) == [target[:1] for target in TARGETS]
     assert model.training
 
 
