@@ -12,94 +12,47 @@ function whatIf(probabilities, seen, i, more) {
 
 const FULL_COLOUR = 24; // a copied run of this length or more has the last colour
 const runColour = (length) => cividis((length - 1) / (FULL_COLOUR - 1));
-const TYPED = 20_000; // characters that are sent at most; Python keeps fewer and says so
 
-function render({ model, el }) {
-  const start = model.get("shown");
-  const { unit } = start;
-  const state = { context: start.context, order: start.order, model: start.model, n: start.n, seed: start.seed };
-  let rows = start.rows, pieces = [], chosenBar = 0, chosenPiece = 0, more = 0;
+function render(context) {
+  const view = viewOf(context, "N-gram explorer"), { fixed, state } = view, { unit, weighed } = fixed;
+  let rows = view.shown.rows, pieces = [], chosenBar = 0, chosenPiece = 0, more = 0;
   const chosenRow = () => rows.findIndex((row) => row.order === state.order);
 
   // ---- the parts of the page --------------------------------------------------------------------
 
-  const field = (label, input) => element("label", { class: "ng-field" }, element("span", {}, label), input);
-  const context = element("textarea", { rows: "2", spellcheck: "false", class: "ng-context", dir: "auto",
-    oninput: () => change({ context: context.value }) });
-  const models = element("select", { onchange: () => change({ model: models.value }) },
-    ...start.models.map((name) => element("option", { value: name }, name)));
-  const seed = element("input", { type: "number", min: "0", step: "1", value: state.seed, class: "ng-number",
-    onchange: () => change({ seed: Math.max(0, Math.trunc(seed.valueAsNumber) || 0) }) });
-  const length = element("input", { type: "number", min: "1", max: "1000", step: "50", value: state.n,
-    class: "ng-number", onchange: () => change({ n: Math.min(1000, Math.max(1, Math.trunc(length.valueAsNumber) || 1)) }) });
-  const another = element("button", { type: "button", onclick: () => change({ seed: Number(state.seed) + 1 }) },
-    "Another one");
+  const text = textArea(view, "context", change), models = select(view, "model", change);
+  const seed = numberField(view, "seed"), length = numberField(view, "n");
+  const another = button("Another one", () => view.ask({ seed: (state.seed + 1) % (fixed.specs.seed.max + 1) }));
   const plus = element("input", { type: "number", min: "0", max: "1000000", step: "1", value: "0",
-    class: "ng-number", "aria-label": "how many more times",
+    class: "cw-number", "aria-label": "how many more times",
     oninput: () => { more = Math.max(0, Math.trunc(plus.valueAsNumber) || 0); drawBars(); } });
-  const putBack = element("button", { type: "button", onclick: () => setMore(0) }, "Put back");
-  const addHundred = element("button", { type: "button", onclick: () => setMore(more + 100) }, "+ 100");
+  const putBack = button("Put back", () => setMore(0)), addHundred = button("+ 100", () => setMore(more + 100));
 
   const list = element("div", { class: "ng-rows", role: "listbox", "aria-label": "Orders, longest first" });
   const bars = element("div", { class: "ng-bars", role: "listbox" });
-  const detail = element("h4", { class: "ng-heading" });
-  const whatIfLabel = element("span", {});
-  const whatIfAnswer = element("p", { class: "ng-answer", role: "status", "aria-live": "polite" });
+  const detail = heading(), whatIfLabel = element("span");
+  const whatIfAnswer = element("p", { class: "ng-answer cw-quiet", role: "status", "aria-live": "polite" });
   const ribbon = element("div", { class: "ng-ribbon", role: "listbox", dir: "ltr",
     "aria-label": "The sampled text in runs copied from the training text" });
-  const ribbonHeading = element("h4", { class: "ng-heading" });
+  const ribbonHeading = heading();
   const runInfo = element("p", { class: "ng-run", role: "status", "aria-live": "polite" });
-  const legend = element("span", { class: "ng-scale", "aria-hidden": "true",
-    style: `background: linear-gradient(90deg, ${CIVIDIS.map(css).join(", ")})` });
-
-  const notice = element("p", { class: "ng-notice", role: "status", hidden: true });
-  const uniform = element("p", { class: "ng-uniform" });
-  const rowItems = rows.map(() => element("div", { class: "ng-row", role: "option" }));
+  const uniform = element("p", { class: "cw-quiet" });
+  const rowItems = rows.map(() => element("div", { class: "ng-row cw-option", role: "option" }));
   let barItems = [], pieceItems = [];
-
-  const body = element("div", { class: "ng" },
-    element("div", { class: "ng-top" },
-      field("Type any text. What would come next?", context),
-      ...(start.models.length > 1 ? [field("What to do about the unseen", models)] : [])),
-    notice,
-    element("div", { class: "ng-columns" },
-      element("div", { class: start.weighed ? "ng-left ng-weighed" : "ng-left" },
-        element("p", { class: "ng-caption" }, ...start.caption.map(([bold, text]) =>
-          element("span", {}, element("b", {}, bold), text, " "))),
-        element("div", { class: "ng-head", "aria-hidden": "true" },
-          ...["order", "looks at", "seen", "came next", ...(start.weighed ? ["share"] : [])].map((name) =>
-            element("span", {}, name))),
-        list, uniform),
-      element("div", { class: "ng-right" },
-        detail, bars,
-        element("div", { class: "ng-whatif" }, whatIfLabel, plus, "more times?", addHundred, putBack),
-        whatIfAnswer)),
-    element("div", { class: "ng-bottom" },
-      element("div", { class: "ng-knobs" }, ribbonHeading, field("seed", seed), field(`${unit}s`, length), another),
-      ribbon,
-      element("div", { class: "ng-legend" }, "copied run of 1", legend, `${FULL_COLOUR} or more characters; `,
-        element("u", { class: "ng-longest" }, "the longest run")),
-      runInfo));
-
-  const view = frame({ model, el, label: "N-gram explorer", body, draw, tables });
 
   // ---- asking -----------------------------------------------------------------------------------
 
+  /** Another context or model: what was added by hand belonged to the old one. */
   function change(changes) {
-    Object.assign(state, changes);
-    if ("context" in changes || "model" in changes) setMore(0);
-    if ("seed" in changes) seed.value = state.seed;
-    if ("n" in changes) length.value = state.n;
-    const context = state.context.slice(-TYPED);
-    view.ask({ ...state, context, cut: state.context.length - context.length });
+    setMore(0);
+    view.ask(changes);
   }
 
   function chooseRow(i) {
-    state.order = rows[i].order;
     chosenBar = 0;
-    setMore(0);
+    change({ order: rows[i].order });
     drawRows();
-    change({});
+    drawBars();
   }
 
   function setMore(value) {
@@ -110,21 +63,11 @@ function render({ model, el }) {
 
   // ---- drawing ----------------------------------------------------------------------------------
 
-  function draw(shown, mine) {
-    rows = shown.rows;
-    if (!mine) {
-      // Python or another view of this widget asked: the inputs follow
-      for (const name of Object.keys(state)) state[name] = shown[name];
-      context.value = state.context;
-      models.value = state.model;
-      seed.value = state.seed;
-      length.value = state.n;
-    }
-    notice.textContent = shown.notice;
-    notice.hidden = !shown.notice;
+  function draw() {
+    rows = view.shown.rows;
     drawRows();
     drawBars();
-    drawRibbon(shown.sample);
+    drawRibbon(view.shown.sample);
   }
 
   const chosenToken = () => rows[chosenRow()].tokens[chosenBar];
@@ -140,14 +83,14 @@ function render({ model, el }) {
         element("span", { class: "ng-order" }, String(row.order)),
         element("span", { class: "ng-used", dir: "ltr" },
           ...(row.order === 1 ? [element("i", {}, "nothing")] : row.used.map((token) =>
-            element("span", { class: "ng-token" }, ...visible(token))))),
+            mono(token)))),
         element("span", { class: "ng-seen" }, row.seen ? `${grouped(row.seen)} ×` : "never"),
         strip(row),
-        ...(start.weighed ? [element("span", { class: "ng-share" },
+        ...(weighed ? [element("span", { class: "ng-share" },
           element("i", { style: `width: ${100 * share}%` }),
           element("b", {}, row.order > state.order ? "–" : percent(share)))] : []));
       item.setAttribute("aria-label", rowInWords(row) +
-        (start.weighed && row.order <= state.order ? `, share ${percent(share)}` : ""));
+        (weighed && row.order <= state.order ? `, share ${percent(share)}` : ""));
     });
     markChosen(list, rowItems, at);
     uniform.textContent = shares
@@ -186,13 +129,13 @@ function render({ model, el }) {
     const after = whatIf(before, row.seen, chosenBar, more);
     const bar = (name, i, count, attributes) => element("div", attributes,
       element("span", { class: "ng-name", dir: "ltr" }, ...name),
-      element("span", { class: "ng-track" },
+      element("span", { class: "cw-track" },
         element("i", { class: "ng-now", style: `width: ${100 * after[i]}%` }),
         element("i", { class: "ng-was", style: `width: ${100 * before[i]}%` })),
       element("span", { class: "ng-percent" }, percent(after[i])),
       element("span", { class: "ng-count" }, `${grouped(count)} ×`));
     barItems = row.tokens.map((token, i) => bar(visible(token), i, row.counts[i] + (i === chosenBar ? more : 0),
-      { class: "ng-bar", role: "option", "aria-label": `${spoken(token)}: ${percent(after[i])}, ` +
+      { class: "ng-bar cw-option", role: "option", "aria-label": `${spoken(token)}: ${percent(after[i])}, ` +
         `counted ${row.counts[i]} times` }));
     const others = bar([`the other ${grouped(row.others.tokens)} ${unit}s`], row.tokens.length, row.others.count,
       { class: "ng-bar ng-rest" });
@@ -200,7 +143,7 @@ function render({ model, el }) {
     markChosen(bars, barItems, chosenBar);
 
     for (const input of [plus, addHundred, putBack]) input.disabled = row.seen === 0;
-    whatIfLabel.replaceChildren("What if ", element("b", { class: "ng-token" }, ...visible(chosenToken() ?? "")),
+    whatIfLabel.replaceChildren("What if ", mono(chosenToken() ?? ""),
       " had come next");
     whatIfAnswer.textContent = !row.seen ? "Nothing was counted here, so there is no count to change: choose an order below."
       : !more ? `Choose a ${unit} (click, or arrow keys), then a number: its count changes, and every bar with it.`
@@ -235,15 +178,15 @@ function render({ model, el }) {
     const piece = pieces[chosenPiece];
     if (!piece) return runInfo.replaceChildren();
     runInfo.replaceChildren(`Run ${chosenPiece + 1} of ${pieces.length}: `,
-      element("b", { class: "ng-token" }, ...visible(piece.run)),
+      mono(piece.run),
       piece.length ? ` – ${piece.length} characters, copied from ${piece.title}` : " – nowhere in the training text");
   }
 
-  function tables(shown) {
+  function tables() {
     const row = rows[chosenRow()];
     return [
       { caption: "What each order knows", head: ["Order", "Looks at", "Seen", "Most likely next", "Share"],
-        rows: shown.rows.map((one) => [String(one.order), one.used.flatMap(visible), grouped(one.seen),
+        rows: rows.map((one) => [String(one.order), one.used.flatMap(visible), grouped(one.seen),
           one.tokens.slice(0, 3).flatMap((token, i) => [...visible(token), ` ${percent(one.probabilities[i])} `]),
           row.shares && one.order <= row.order ? percent(row.shares[one.order]) : "–"]) },
       { caption: `What follows at order ${row.order}`, head: ["Next", "Counted", "Probability"],
@@ -269,8 +212,23 @@ function render({ model, el }) {
     drawRun();
   } });
   list.append(...rowItems);
-  view.update();
-  return view.close;
+  const names = ["order", "looks at", "seen", "came next", ...(weighed ? ["share"] : [])];
+  return view.start({ draw, tables, body: [
+    line(field("Type any text. What would come next?", text, "cw-wide"),
+      ...(fixed.specs.model.options.length > 1 ? [field("What to do about the unseen", models)] : [])),
+    view.notice,
+    element("div", { class: "ng-columns cw-columns" },
+      element("div", { class: weighed ? "ng-left ng-weighed" : "ng-left" },
+        quiet(...fixed.caption.map(([bold, text]) => element("span", {}, element("b", {}, bold), text, " "))),
+        element("div", { class: "ng-head", "aria-hidden": "true" }, ...names.map((name) => element("span", {}, name))),
+        list, uniform),
+      element("div", { class: "ng-right" }, detail, bars, line(whatIfLabel, plus, "more times?", addHundred, putBack), whatIfAnswer)),
+    element("div", { class: "ng-bottom cw-body" },
+      line(ribbonHeading, beside("seed", seed), beside(`${unit}s`, length), another), ribbon,
+      element("div", { class: "cw-legend cw-quiet" }, "copied run of 1", colourScale(), `${FULL_COLOUR} or more characters; `,
+        element("u", { class: "ng-longest" }, "the longest run")), runInfo)] });
 }
+
+const beside = (name, input) => element("label", { class: "cw-line" }, name, input);
 
 export default { render };

@@ -3,19 +3,30 @@
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from course_utils.ngrams import NGramModel
 from course_utils.tokenizers import ByteTokenizer
-from course_utils.widgets.base import Widget, readable
+from course_utils.widgets.base import Widget
 from course_utils.widgets.provenance import Run, fewest_runs, longest_at, tracer
-from course_utils.widgets.words import SIGNS, plural, quoted, visible
+from course_utils.widgets.state import Choice, Text, Whole
+from course_utils.widgets.words import percent, plural, quoted, signs, visible
 
 TOP = 8  # next tokens that get a bar of their own; all others share one, with their number and sum
-LONGEST_SAMPLE = 1000
+MAX_CONTEXT = 200  # characters: far more than any order looks at
+MAX_SAMPLE = 1000
 FULL_COLOUR = 24  # a copied run of this length or more has the last colour, here and in the .js
+
+
+class Found(NamedTuple):
+    """What follows from a state: a row an order, and the sample with its copied runs."""
+
+    rows: list[dict]
+    sample: dict
+
 
 NextTokens = Callable[[str, int], tuple[list[str], np.ndarray, np.ndarray]]
 
@@ -52,55 +63,38 @@ class NGramExplorer(Widget):
         seed: int = 1,
         unit: str = "character",
     ):
-        super().__init__()
         self._next_tokens, self._sample, self._shares = map(_by_name, (next_tokens, sample, shares))
         self._copied, self._split, self._unit = copied, split, unit
         self._orders = sorted(orders, reverse=True)
-        self.asked = {
-            "context": context,
-            "order": order,
-            "n": n,
-            "seed": seed,
-            "model": next(iter(self._next_tokens)),
-        }
-        self.handle({})
-        self.show()
+        super().__init__(
+            context=Text(MAX_CONTEXT, start=context, why=", and no order looks at more"),
+            order=Choice(self._orders, start=order),
+            model=Choice(self._next_tokens),
+            n=Whole(1, MAX_SAMPLE, start=n),
+            seed=Whole(0, 2**32 - 1, start=seed),
+        )
 
-    # ---- asking --------------------------------------------------------------------------------
+    # ---- what is found -------------------------------------------------------------------------
 
-    def handle(self, request: dict) -> None:
-        """context, order, model, n, seed: what the learner chose. cut: characters that did not come along."""
-        asked = self.asked | {name: request[name] for name in self.asked if name in request}
-        for name, allowed in [
-            ("model", self._next_tokens),
-            ("order", self._orders),
-            ("n", range(1, LONGEST_SAMPLE + 1)),
-            ("seed", range(2**32)),
-        ]:
-            if asked[name] not in allowed:
-                few = allowed if isinstance(allowed, range) else list(allowed)
-                raise ValueError(f"{name} is one of {few}; {asked[name]!r} came")
-        asked["context"], self.notice = readable(asked["context"], request.get("cut", 0))
-        self.asked = asked
-        context = self._split(asked["context"])
-        self.rows = [self._row(order, context) for order in self._orders]
-        self.sampled = self._sample_and_trace()
+    def compute(self, state: dict) -> Found:
+        tokens = self._split(state["context"])
+        return Found([self._row(order, tokens, state) for order in self._orders], self._sampled(state))
 
-    def _row(self, order: int, context: list[str]) -> dict:
+    def _row(self, order: int, tokens_before: list[str], state: dict) -> dict:
         """What one order looks at, and its distribution: the top few, and the sum of all others."""
         row = {
             "order": order,
-            "used": [visible(token) for token in context[max(0, len(context) - order + 1) :]],
+            "used": [visible(token) for token in tokens_before[max(0, len(tokens_before) - order + 1) :]],
         }
         try:
-            tokens, p, counts = self._next_tokens[self.asked["model"]](self.asked["context"], order)
+            tokens, p, counts = self._next_tokens[state["model"]](state["context"], order)
             p, counts = np.asarray(p, dtype=float), np.asarray(counts)
             if not len(tokens) == len(p) == len(counts) or not len(tokens):
-                raise ValueError(f"{len(tokens)} tokens, {len(p)} probabilities, {len(counts)} counts came")
+                raise ValueError(f"got {len(tokens)} tokens, {len(p)} probabilities, {len(counts)} counts")
             if not (np.all(p >= 0) and np.isclose(p.sum(), 1)):  # also false for NaN
                 raise ValueError(f"probabilities are at least 0 and sum to 1; these sum to {p.sum():.4g}")
-            shares = self._shares.get(self.asked["model"])
-            row["shares"] = [float(s) for s in shares(self.asked["context"], order)] if shares else None
+            shares = self._shares.get(state["model"])
+            row["shares"] = [float(s) for s in shares(state["context"], order)] if shares else None
             row["problem"] = ""
         except Exception as error:  # the functions may be a learner's own: the other rows still draw
             tokens, p, counts = [], np.zeros(0), np.zeros(0, dtype=int)
@@ -119,13 +113,12 @@ class NGramExplorer(Widget):
             },
         }
 
-    def _sample_and_trace(self) -> dict:
+    def _sampled(self, state: dict) -> dict:
         """A sample, cut into pieces that each lie in one longest copied run, and what can be said of it."""
-        asked = self.asked
-        sample = {"order": asked["order"], "given": visible(asked["context"][-60:]), "pieces": []}
-        sample["heading"] = f"Order {asked['order']} writes on"
+        sample = {"order": state["order"], "given": visible(state["context"][-60:]), "pieces": []}
+        sample["heading"] = f"Order {state['order']} writes on"
         try:
-            text = self._sample[asked["model"]](asked["context"], asked["order"], asked["n"], asked["seed"])
+            text = self._sample[state["model"]](state["context"], state["order"], state["n"], state["seed"])
             runs = [Run(*run) for run in self._copied(text)]
         except Exception as error:
             return sample | {"text": "", "verdict": visible(f"There is no sample: {error}")}
@@ -150,17 +143,11 @@ class NGramExplorer(Widget):
 
     # ---- what is seen --------------------------------------------------------------------------
 
+    def constants(self) -> dict:
+        return {"unit": self._unit, "caption": self._caption(), "weighed": bool(self._shares)}
+
     def view(self) -> dict:
-        return self.asked | {
-            "context": visible(self.asked["context"]),
-            "unit": self._unit,
-            "caption": self._caption(),
-            "models": list(self._next_tokens),
-            "weighed": bool(self._shares),
-            "notice": self.notice,
-            "rows": self.rows,
-            "sample": self.sampled,
-        }
+        return {"rows": self.found.rows, "sample": self.found.sample}
 
     def _caption(self) -> list[tuple[str, str]]:
         """The words that the learner meets, each with what it means."""
@@ -180,32 +167,30 @@ class NGramExplorer(Widget):
         return caption
 
     def describe(self) -> str:
-        row = next(row for row in self.rows if row["order"] == self.asked["order"])
+        row = next(row for row in self.found.rows if row["order"] == self.state["order"])
         best = [
-            f"{quoted(t)} {_percent(p)}"
-            for t, p in zip(row["tokens"][:3], row["probabilities"], strict=False)
+            f"{quoted(t)} {percent(p)}" for t, p in zip(row["tokens"][:3], row["probabilities"], strict=False)
         ]
         looks_at = quoted("".join(row["used"])) if row["used"] else "no context"
         seen = f"counted {row['seen']:,} times in training" if row["seen"] else "never counted in training"
         sentence = f"Order {row['order']} looks at {looks_at}, {seen}; "
         sentence += row["problem"] or f"most likely next: {', '.join(best)}"
         if others := row["others"]["tokens"] + len(row["tokens"]) - len(best):
-            sentence += f", and {others:,} others {_percent(max(0.0, 1 - sum(row['probabilities'][:3])))}"
-        return f"{sentence}. {self.sampled['verdict']}"
+            sentence += f", and {others:,} others {percent(max(0.0, 1 - sum(row['probabilities'][:3])))}"
+        return f"{sentence}. {self.found.sample['verdict']}"
 
     def picture(self, figure: Figure) -> None:
         strips, ribbon = figure.subplots(2, 1, height_ratios=[3, 2])
-        strips.set_title(f"What comes next after {quoted(self.asked['context'][-40:])}, by order", loc="left")
-        for row in self.rows:
+        strips.set_title(f"What comes next after {quoted(self.state['context'][-40:])}, by order", loc="left")
+        for row in self.found.rows:
             left = 0.0
             for token, p in zip(row["tokens"], row["probabilities"], strict=True):
                 strips.barh(row["order"], p, left=left, color="#0072b2", edgecolor="white", height=0.8)
                 if p > 0.03:
-                    label = token.translate(SIGNS)
                     strips.text(
                         left + p / 2,
                         row["order"],
-                        label[: int(p * 80)],
+                        signs(token)[: int(p * 80)],
                         color="white",
                         ha="center",
                         va="center",
@@ -221,19 +206,16 @@ class NGramExplorer(Widget):
         )
         strips.spines[["top", "right"]].set_visible(False)
 
-        lengths = [piece["length"] for piece in self.sampled["pieces"] for _ in range(piece["width"])]
+        sample = self.found.sample
+        lengths = [piece["length"] for piece in sample["pieces"] for _ in range(piece["width"])]
         ribbon.set_title(
-            f"Copied runs in a sample of order {self.sampled['order']}, longest {max(lengths, default=0)}",
+            f"Copied runs in a sample of order {sample['order']}, longest {max(lengths, default=0)}",
             loc="left",
         )
         if lengths:
             image = ribbon.imshow([lengths], aspect="auto", cmap="cividis", vmin=1, vmax=FULL_COLOUR)
             figure.colorbar(image, ax=ribbon, label="characters")
         ribbon.set(yticks=[], xlabel="character of the sample")
-
-
-def _percent(p: float) -> str:
-    return f"{100 * p:.1f} %"
 
 
 def _by_name(functions) -> dict[str, Callable]:

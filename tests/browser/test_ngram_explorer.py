@@ -158,14 +158,14 @@ def test_hostile_tokens_are_text(opened):
 def test_a_long_paste_half_a_character_and_nothing_are_answered(opened):
     widget = opened.widget(1)
     type_context(opened, widget, "x" * 9_998 + "to")
-    expect(widget.locator(".ng-notice")).to_contain_text("10,000 characters came; the last 200 are used")
+    expect(widget.locator(".cw-notice")).to_contain_text("Got 10,000 characters; the last 200 are read")
     widget.locator("textarea").evaluate(
         "(box) => { box.value = 'to \\ud83d'; box.dispatchEvent(new Event('input')) }"
     )
     opened.settled(widget)
-    expect(widget.locator(".ng-notice")).to_contain_text("lone surrogate")
+    expect(widget.locator(".cw-notice")).to_contain_text("lone surrogate")
     type_context(opened, widget, "")
-    expect(widget.locator(".ng-notice")).to_be_hidden()
+    expect(widget.locator(".cw-notice")).to_be_hidden()
     expect(widget.locator(".cw-problem")).to_be_hidden()
     expect(sentence(widget)).to_contain_text("looks at no context")
 

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from course_utils.ngrams import NGramModel
 from course_utils.tokenizers import ByteTokenizer
-from course_utils.widgets.base import KEPT, WIDGET_VIEW, Widget
-from course_utils.widgets.ngram_explorer import TOP, NGramExplorer, from_models
+from course_utils.widgets.base import WIDGET_VIEW, Widget
+from course_utils.widgets.ngram_explorer import MAX_CONTEXT, TOP, NGramExplorer, from_models
 from course_utils.widgets.provenance import Run, fewest_runs, longest_at, tracer
 from course_utils.widgets.words import visible
 
@@ -178,10 +178,10 @@ def test_shares_of_the_orders_cross_when_they_are_given(models):
 @pytest.mark.parametrize(
     "request_, message",
     [
-        ({"order": 9}, "order is one of [5, 4, 3, 2, 1]; 9 came"),
-        ({"n": 0}, "n is one of range(1, 1001); 0 came"),
-        ({"seed": -1}, "seed is one of"),
-        ({"model": "?"}, "model is one of [''];"),
+        ({"order": 9}, "order is one of 5, 4, 3, 2, 1; got 9"),
+        ({"n": 0}, "n is a whole number from 1 to 1,000; got 0"),
+        ({"seed": -1}, "seed is a whole number from 0 to 4,294,967,295; got -1"),
+        ({"model": "?"}, "model is one of ; got '?'"),
     ],
 )
 def test_a_request_that_is_not_offered_is_refused_in_a_sentence(explorer, request_, message):
@@ -192,8 +192,8 @@ def test_a_request_that_is_not_offered_is_refused_in_a_sentence(explorer, reques
 
 def test_a_very_long_context_is_cropped_with_notice(explorer):
     shown = answer(explorer, context="x" * 9_990 + "not to be ")
-    assert "Got 10,000 characters" in shown["notice"] and str(KEPT) in shown["notice"]
-    assert shown["context"].endswith("not to be ") and len(shown["context"]) == KEPT
+    assert "Got 10,000 characters" in shown["notice"] and str(MAX_CONTEXT) in shown["notice"]
+    assert shown["context"].endswith("not to be ") and len(shown["context"]) == MAX_CONTEXT
     assert "Got 1,200 characters" in answer(explorer, context="a" * 200, cut=1000)["notice"]
 
 
@@ -249,7 +249,7 @@ def test_a_learners_own_broken_function_gives_a_message_and_no_traceback(models)
 
 def test_two_smoothings_are_a_choice(models):
     widget = from_models({"plain": models, "the same": models}, TEXTS, order=2)
-    assert widget.shown["models"] == ["plain", "the same"]
+    assert widget.fixed["specs"]["model"]["options"] == ["plain", "the same"]
     assert answer(widget, model="the same")["model"] == "the same"
 
 
@@ -280,7 +280,7 @@ def test_any_error_is_answered_or_the_view_would_wait_for_ever():
 
 def test_the_front_end_is_one_module_without_any_address():
     source = NGramExplorer._esm
-    assert source.index("function frame") < source.index("function render")
+    assert source.index("function viewOf") < source.index("function render")
     assert source.count("export default") == 1
     everything = source + NGramExplorer._css
     assert not re.search(r"https?:|//[a-z]+\.|\bimport\b|innerHTML|@import|url\(", everything)

@@ -143,7 +143,6 @@ SEARCH = {"width": 2, "length_penalty": 0.5}
 # those that keep their own state yet
 NOT_YET = {
     "completion_bench",
-    "ngram_explorer",
     "sampling_lab",
     "smoothing_lab",
     "token_tree",
