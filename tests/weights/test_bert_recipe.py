@@ -1,0 +1,40 @@
+"""The recipe of the masked-word model: what is trained, and what is shipped of it."""
+
+import pytest
+import torch
+
+from course_utils import pretrained
+from course_utils.weights import bert_recipe as recipe
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def test_the_embeddings_are_the_packages_and_the_rest_is_trained():
+    model, minilm = recipe.build(recipe.RECORDED), pretrained.load("minilm")
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    assert frozen == {"bert.token.weight", "bert.position.table.weight", "bert.segment.weight"}
+    for name, parameter in minilm.named_parameters():
+        assert model.get_parameter(f"bert.{name}").equal(parameter)
+    assert model.head.dense.weight.equal(torch.eye(384))
+    scratch = recipe.build(recipe.RECIPES["scratch"])
+    assert all(parameter.requires_grad for parameter in scratch.parameters())
+
+
+def test_what_is_shipped_brings_the_model_back():
+    trained = recipe.build(recipe.RECORDED)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in trained.parameters():
+            if parameter.requires_grad:
+                parameter += 0.05 * torch.randn(parameter.shape, generator=generator)
+    tensors = recipe.differences(trained)
+    assert sum(tensor.nbytes for tensor in tensors.values()) <= 12e6
+    back = recipe.build(recipe.RECORDED)
+    recipe.add_differences(back, tensors)
+    for name, parameter in trained.named_parameters():
+        error = (back.get_parameter(name) - parameter).abs()
+        largest = 0.05 * 6 / 254 if parameter.dim() == 2 else 1e-3
+        assert error.max() <= largest, name
+    del tensors["head.dense.weight"]
+    with pytest.raises(ValueError, match=r"not the differences of this model: head\.dense\.weight"):
+        recipe.add_differences(back, tensors)
