@@ -56,7 +56,7 @@ class Recipe:
 
 
 STEADY = TrainConfig(
-    steps=20_000,
+    steps=16_000,
     learning_rate=7e-4,
     warmup_steps=100,
     final_share=1.0,
@@ -64,7 +64,7 @@ STEADY = TrainConfig(
     evaluate_every=250,
     precision="mixed",
 )
-FALLING = replace(STEADY, steps=5000, warmup_steps=20, final_share=0.02)
+FALLING = replace(STEADY, steps=4000, warmup_steps=20, final_share=0.02)
 RECORDED = Recipe(True, 0.2, 2048, STEADY, FALLING)
 RECIPES = {"recorded": RECORDED, "scratch": replace(RECORDED, minilm=False)}
 
