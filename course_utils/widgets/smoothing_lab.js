@@ -21,7 +21,7 @@ function smoothed(levels, size, counts, taken) {
 }
 
 /** What each method takes from a count. add-k goes straight to the uniform distribution. */
-function distribution(method, { levels, weights, discounts, tokens: { length: size } }, { k, discount }) {
+function distribution(method, { levels, weights, discounts, size }, { k, discount }) {
   const longest = levels.slice(-1);
   switch (method) {
     case "mle": return smoothed(longest, size, "counts", () => 0);
@@ -56,120 +56,69 @@ const SETTINGS = {
   k: { sign: "k", what: "added to every count", ticks: [0.001, 0.01, 0.1, 1, 10] },
   discount: { sign: "D", what: "taken from every count", ticks: [0.05, 0.25, 0.5, 0.75, 1] },
 };
-const KEPT = 1000; // characters that are sent at most; no order looks at more than the last few
 const SPAN = 1; // bits from the bottom to the top of the curves: what lies higher leaves the picture
 const three = (p) => p.toFixed(3);
 const HARDLY = 0.0005; // less would be written 0.000
 
-function render({ model, el }) {
-  let data = model.get("shown");
-  const { names, settings, fixed, stops, unit, orders, examples } = data;
-  const state = {};
+function render(context) {
+  const view = viewOf(context, "Smoothing lab"), { fixed, state } = view, { names, settings, instead, unit, specs } = fixed;
   let magnify = 1;
-  const adopt = ({ context, order, methods, k, discount }) =>
-    Object.assign(state, { context, order, methods: [...methods], k, discount });
-  adopt(data);
 
   // ---- the parts of the page --------------------------------------------------------------------
 
-  const context = element("textarea", { rows: "1", spellcheck: "false", class: "sl-context", dir: "auto",
-    oninput: () => ask({ context: context.value }) });
-  const order = element("select", { onchange: () => ask({ order: Number(order.value) }) },
-    ...orders.map((n) => element("option", { value: n }, `${n}: looks at ${n - 1} ${unit}${n > 2 ? "s" : ""}`)));
-  const tries = Object.entries(examples).map(([what, text]) => element("button", { type: "button",
-    onclick: () => { context.value = text; ask({ context: text }); } },
-    `${what}: `, element("span", { class: "sl-mono" }, ...visible(text))));
-  const boxes = Object.fromEntries(Object.entries(names).map(([method, name]) => {
-    const box = element("input", { type: "checkbox", onchange: () =>
-      ask({ methods: Object.keys(names).filter((m) => boxes[m].checked) }) });
-    return [method, box];
-  }));
-  const larger = element("button", { type: "button", "aria-pressed": "false", onclick: () => {
+  const text = textArea(view, "context", view.ask, { rows: 1 });
+  const order = select(view, "order", view.ask, Object.fromEntries(specs.order.options.map((n) =>
+    [n, `${n}: looks at ${plural(n - 1, unit)}`])));
+  const tries = Object.entries(fixed.examples).map(([what, example]) =>
+    element("button", { type: "button", onclick: () => view.ask({ context: example }) }, `${what}: `, mono(example)));
+  const boxes = Object.fromEntries(Object.entries(names).map(([method, name]) => [method, tickBox(name, () => {
+    view.ask({ methods: Object.keys(names).filter((one) => boxes[one].input.checked) });
+    redraw();
+  }, mark(method))]));
+  view.follow("methods", (methods) => {
+    for (const [method, { input }] of Object.entries(boxes)) input.checked = methods.includes(method);
+  });
+  const larger = button("Magnify 10 ×", () => {
     magnify = magnify === 1 ? 10 : 1;
     larger.setAttribute("aria-pressed", String(magnify > 1));
     redraw();
-  } }, "Magnify 10 ×");
-  const notice = element("p", { class: "sl-notice", role: "status", hidden: true });
-  const heading = element("h4", { class: "sl-heading" });
-  const grid = element("div", { class: "sl-scroll", tabindex: "0", role: "region", "aria-label": "The methods side by side" });
+  }, { "aria-pressed": "false" });
+  const looksAt = heading();
+  const grid = element("div", { class: "cw-scroll", tabindex: "0", role: "region", "aria-label": "The methods side by side" });
   const panels = Object.fromEntries(Object.keys(SETTINGS).map((setting) => [setting, panel(setting)]));
-
-  const body = element("div", { class: "sl" },
-    element("div", { class: "sl-top" },
-      element("label", { class: "sl-field sl-wide" }, element("span", {}, "Type any text. What would come next?"), context),
-      element("label", { class: "sl-field" }, element("span", {}, "Order"), order)),
-    element("div", { class: "sl-line" }, "Try one that is", ...tries),
-    notice,
-    element("p", { class: "sl-caption" },
-      element("b", {}, "Maximum likelihood"), ` gives each ${unit} its share of the counts, and nothing to a ${unit} that never came. `,
-      element("b", {}, "Smoothing"), " takes some of it from what was seen ", key("taken"), " and gives it to what was not ", key("given"),
-      ". Add-k shares it out evenly; the others ask shorter contexts. Kneser-Ney asks them in how many different places a ",
-      `${unit} came, not how often. `,
-      element("b", {}, "Held-out text"), ` (${data.held_out_name}) was not counted: the fewer bits it costs, the better the guesses.`),
-    element("fieldset", { class: "sl-line" }, element("legend", {}, "Methods"),
-      ...Object.entries(boxes).map(([method, box]) =>
-        element("label", { class: "sl-box" }, box, mark(method), names[method])), larger),
-    heading, grid,
-    element("div", { class: "sl-panels" }, ...Object.values(panels).map(({ root }) => root)));
-
-  const view = frame({ model, el, label: "Smoothing lab", body, draw, tables });
 
   function key(kind) {
     return element("i", { class: `sl-key sl-${kind}`, role: "img", "aria-label": `(hatched: ${kind})` });
   }
   function mark(method) {
-    return element("span", { class: "sl-mark", "aria-hidden": "true", style: `--line: ${STYLES[method][0]}` }, STYLES[method][2]);
+    return element("span", { class: "cw-mark", "aria-hidden": "true", style: `--line: ${STYLES[method][0]}` }, STYLES[method][2]);
   }
 
   /** A slider under the curve of what the held-out text costs at each of its stops. */
   function panel(setting) {
-    const { sign, what, ticks } = SETTINGS[setting];
-    const last = stops[setting].length - 1;
-    const title = element("h4", { class: "sl-heading" });
-    const plot = element("div", { class: "sl-plot", "aria-hidden": "true" });
-    const high = element("span", {}), low = element("span", {});
-    const slider = element("input", { type: "range", min: 0, max: last, step: 1, "aria-label": `${sign}, ${what}`,
-      oninput: () => { state[setting] = stops[setting][slider.value]; redraw(); },
-      onchange: () => ask({}) });
+    const { sign, what, ticks } = SETTINGS[setting], stops = specs[setting].options, last = stops.length - 1;
+    const title = heading(), plot = element("div", { class: "sl-plot cw-plot", "aria-hidden": "true" });
+    const high = element("span"), low = element("span");
+    const knob = slider(view, setting, { label: `${sign}, ${what}`, say: (value) => `${sign} = ${value}`,
+      moved(changes) { Object.assign(state, changes); redraw(); } });
     const root = element("div", { class: "sl-panel" }, title,
-      element("div", { class: "sl-axis", "aria-hidden": "true" }, high, low), plot, slider,
-      element("div", { class: "sl-ticks", "aria-hidden": "true" }, ...ticks.map((tick) => element("span",
-        { style: `left: ${(100 * stops[setting].indexOf(tick)) / last}%` }, String(tick)))));
-    return { root, title, plot, high, low, slider, sign, what, last };
-  }
-
-  // ---- asking -----------------------------------------------------------------------------------
-
-  function ask(changes) {
-    Object.assign(state, changes);
-    if (changes.methods) redraw();
-    const text = state.context.slice(-KEPT);
-    view.ask({ ...state, context: text, cut: state.context.length - text.length });
+      element("div", { class: "sl-axis", "aria-hidden": "true" }, high, low), plot, knob,
+      element("div", { class: "sl-ticks cw-axis", "aria-hidden": "true" }, ...ticks.map((tick) => element("span",
+        { style: `left: ${(100 * stops.indexOf(tick)) / last}%` }, String(tick)))));
+    return { root, title, plot, high, low, sign, what, stops, last };
   }
 
   // ---- drawing ----------------------------------------------------------------------------------
 
-  function draw(shown, mine) {
-    data = shown;
-    if (!mine) {
-      adopt(shown);
-      context.value = state.context;
-      order.value = state.order;
-    }
-    notice.textContent = shown.notice;
-    notice.hidden = !shown.notice;
-    redraw();
-  }
-
   /** The numbers of all that is drawn, from the counts and where the sliders stand now. */
   function compute() {
-    const { counts } = data.levels.at(-1);
+    const data = { ...view.shown, size: fixed.tokens.length }, { counts } = data.levels.at(-1);
     const total = sum(counts);
     const mle = total ? distribution("mle", data, state) : null;
     const methods = state.methods.map((method) => {
       const p = distribution(method, data, state);
       const costs = data.held_out[method], setting = settings[method];
-      const bits = costs[setting ? stops[setting].indexOf(state[setting]) : 0];
+      const bits = costs[setting ? panels[setting].stops.indexOf(state[setting]) : 0];
       return { method, p, bits, setting, moved: mle && moved(p, mle), total: sum(p) };
     });
     return { methods, mle, total, seen: counts.length };
@@ -177,7 +126,7 @@ function render({ model, el }) {
 
   const over = (p, ids) => ids.reduce((mass, i) => mass + p[i], 0);
   const strength = ({ method, setting }) =>
-    setting ? `${SETTINGS[setting].sign} = ${state[setting]}` : fixed[method];
+    setting ? `${SETTINGS[setting].sign} = ${state[setting]}` : instead[method];
 
   function inWords({ moved: m }) {
     if (!m) return "nothing was counted here, so nothing moved";
@@ -190,17 +139,16 @@ function render({ model, el }) {
   }
 
   function redraw() {
-    for (const [method, box] of Object.entries(boxes)) box.checked = state.methods.includes(method);
     const now = compute();
     drawHeading(now);
     drawGrid(now);
     for (const setting of Object.keys(panels)) drawPanel(setting, now.methods);
   }
 
-  const used = () => (data.used.length ? ["“", ...data.used.flatMap(visible), "”"] : ["nothing"]);
+  const used = () => (view.shown.used.length ? ["“", ...view.shown.used.flatMap(visible), "”"] : ["nothing"]);
 
   function drawHeading({ total, seen }) {
-    heading.replaceChildren(`Order ${data.order} looks at `, element("span", { class: "sl-mono" }, ...used()),
+    looksAt.replaceChildren(`Order ${state.order} looks at `, element("span", { class: "cw-mono" }, ...used()),
       element("small", {}, total
         ? ` counted ${plural(total, "time")}, with ${plural(seen, `different ${unit}`)} next`
         : " never counted: maximum likelihood has no answer (0 / 0), and there is nothing to take from"));
@@ -208,7 +156,8 @@ function render({ model, el }) {
 
   function drawGrid({ methods, mle }) {
     if (!methods.length) return grid.replaceChildren(element("p", {}, "Tick a method."));
-    const most = Math.max(...data.rows.flatMap(({ ids }) => [mle ? over(mle, ids) : 0, ...methods.map(({ p }) => over(p, ids))]));
+    const { rows } = view.shown;
+    const most = Math.max(...rows.flatMap(({ ids }) => [mle ? over(mle, ids) : 0, ...methods.map(({ p }) => over(p, ids))]));
     const scale = magnify / most;
     const line = (className, head, cell) => element("tr", { class: className },
       element("th", { scope: "row" }, ...head), ...methods.map((m) => element("td", {}, ...cell(m))));
@@ -217,7 +166,7 @@ function render({ model, el }) {
         element("th", { scope: "col" }, mark(m.method), names[m.method], element("small", {}, ` ${strength(m)}`))))),
       ...[["seen", "came after "], ["unseen", "never came after "]].map(([what, title]) => element("tbody", {},
         element("tr", { class: "sl-group" }, element("th", { scope: "rowgroup", colspan: methods.length + 1 }, title, ...used())),
-        ...data.rows.filter((row) => row.what === what).map(({ name, ids, rest }) =>
+        ...rows.filter((row) => row.what === what).map(({ name, ids, rest }) =>
           line(rest ? "sl-rest" : "sl-token", rest ? [name] : visible(name), ({ p }) =>
             [bar(over(p, ids), mle ? over(mle, ids) : null, scale), element("span", {}, percent(over(p, ids)))])))),
       element("tbody", { class: "sl-sums" },
@@ -241,58 +190,60 @@ function render({ model, el }) {
   }
 
   function drawPanel(setting, methods) {
-    const { root, title, plot, high, low, slider, sign, what, last } = panels[setting];
+    const { root, title, plot, high, low, sign, what, stops, last } = panels[setting], { held_out } = view.shown;
     const own = methods.filter((m) => m.setting === setting), still = methods.filter((m) => !m.setting);
     root.hidden = !own.length;
     if (root.hidden) return;
-    const at = stops[setting].indexOf(state[setting]);
-    slider.value = at;
-    slider.setAttribute("aria-valuetext", `${sign} = ${state[setting]}`);
-    const bottom = Math.min(...methods.flatMap(({ method }) => data.held_out[method])) - 0.02;
-    const top = Math.min(bottom + SPAN, Math.max(...methods.flatMap(({ method }) => data.held_out[method])) + 0.02);
+    const at = stops.indexOf(state[setting]);
+    const bottom = Math.min(...methods.flatMap(({ method }) => held_out[method])) - 0.02;
+    const top = Math.min(bottom + SPAN, Math.max(...methods.flatMap(({ method }) => held_out[method])) + 0.02);
     const y = (bits) => (100 * (top - bits)) / (top - bottom);
     const curves = [...own, ...still].map(({ method }) => {
-      const costs = data.held_out[method];
+      const costs = held_out[method];
       const points = (costs.length > 1 ? costs : [costs[0], costs[0]])
         .map((bits, i, all) => `${(100 * i) / (all.length - 1)},${y(bits)}`).join(" ");
       const [colour, dash] = STYLES[method];
       return svg("polyline", { points, style: `--line: ${colour}`, "stroke-dasharray": dash });
     });
-    const dots = [...own, ...still].map(({ method, bits, setting }) => element("span", { class: "sl-dot",
+    const dots = [...own, ...still].map(({ method, bits, setting }) => element("span", { class: "cw-dot cw-mark",
       style: `left: ${setting ? (100 * at) / last : 100}%; top: ${y(bits)}%; --line: ${STYLES[method][0]}`,
       hidden: bits > top }, STYLES[method][2]));
     plot.replaceChildren(
       svg("svg", { viewBox: "0 0 100 100", preserveAspectRatio: "none" },
-        svg("line", { x1: (100 * at) / last, x2: (100 * at) / last, y1: 0, y2: 100 }), ...curves), ...dots);
+        svg("line", { class: "sl-now", x1: (100 * at) / last, x2: (100 * at) / last, y1: 0, y2: 100 }), ...curves), ...dots);
     high.textContent = `${top.toFixed(2)} bits`;
     low.textContent = `${bottom.toFixed(2)}`;
     title.replaceChildren(`${sign} = ${state[setting]}, ${what}`, ...own.flatMap(({ method, bits }) => {
-      const costs = data.held_out[method], best = costs.indexOf(Math.min(...costs));
-      return [element("small", {}, mark(method), ` ${three(bits)} bits per ${unit}, lowest at ${sign} = ${stops[setting][best]}`)];
+      const costs = held_out[method], best = costs.indexOf(Math.min(...costs));
+      return [element("small", {}, mark(method), ` ${three(bits)} bits per ${unit}, lowest at ${sign} = ${stops[best]}`)];
     }));
   }
 
   function tables() {
-    const { methods, mle } = compute();
+    const { methods, mle } = compute(), { rows } = view.shown;
     const columns = [...(mle ? [["maximum likelihood", mle]] : []), ...methods.map(({ method, p }) => [names[method], p])];
     const digits = (p) => p.toFixed(6);
     return [
-      { caption: `Probability of what comes next, order ${data.order}`, head: [`Next ${unit}`, ...columns.map(([name]) => name)],
-        rows: [...data.rows.map(({ name, ids, rest }) =>
+      { caption: `Probability of what comes next, order ${state.order}`, head: [`Next ${unit}`, ...columns.map(([name]) => name)],
+        rows: [...rows.map(({ name, ids, rest }) =>
           [rest ? name : visible(name), ...columns.map(([, p]) => digits(over(p, ids)))]),
         ["sum of all", ...columns.map(([, p]) => digits(sum(p)))]] },
-      { caption: `What each method moves, and what ${data.held_out_name} costs`,
+      { caption: `What each method moves, and what ${fixed.held_out_name} costs`,
         head: ["Method", "Strength", "Moved", `Bits a ${unit}`, "Perplexity"],
         rows: methods.map((m) => [names[m.method], strength(m), inWords(m), three(m.bits), (2 ** m.bits).toFixed(3)]) },
     ];
   }
 
-  // ---- begin ------------------------------------------------------------------------------------
-
-  context.value = state.context;
-  order.value = state.order;
-  view.update();
-  return view.close;
+  return view.start({ draw: redraw, tables, body: [
+    line(field("Type any text. What would come next?", text, "cw-wide"), field("Order", order)),
+    line("Try one that is", ...tries), view.notice,
+    quiet(element("b", {}, "Maximum likelihood"), ` gives each ${unit} its share of the counts, and nothing to a ${unit} that never came. `,
+      element("b", {}, "Smoothing"), " takes some of it from what was seen ", key("taken"), " and gives it to what was not ", key("given"),
+      ". Add-k shares it out evenly; the others ask shorter contexts. Kneser-Ney asks them in how many different places a ",
+      `${unit} came, not how often. `,
+      element("b", {}, "Held-out text"), ` (${fixed.held_out_name}) was not counted: the fewer bits it costs, the better the guesses.`),
+    element("fieldset", { class: "sl-methods cw-line" }, element("legend", {}, "Methods"), ...Object.values(boxes).map(({ label }) => label), larger),
+    looksAt, grid, element("div", { class: "sl-panels" }, ...Object.values(panels).map(({ root }) => root))] });
 }
 
 export default { render };

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from course_utils.ngrams import NGramModel
 from course_utils.ngrams.counting import Table, count_ngrams, ending_ids
 from course_utils.tokenizers import ByteTokenizer
-from course_utils.widgets.base import Widget, readable
+from course_utils.widgets.base import Widget
+from course_utils.widgets.state import Choice, Some, Text
 from course_utils.widgets.words import plural, quoted, visible
 
 # the methods beside each other: what each is called, and the setting that a slider moves
@@ -31,6 +32,7 @@ STOPS = {
     "k": [float(f"{m}e{e}") for e in range(-3, 1) for m in (1, 1.5, 2, 3, 5, 7)] + [10.0],
     "discount": [i / 20 for i in range(1, 21)],
 }
+MAX_CONTEXT = 200  # characters: far more than any order looks at
 MAX_ORDER = 5
 ROWS, SEEN_ROWS = 12, 8  # tokens that get bars of their own, and how many of them at most were seen
 HARDLY = 0.0005  # less would be written 0.000
@@ -75,49 +77,37 @@ class SmoothingLab(Widget):
         discount: float = 0.75,
         unit: str = "byte",
     ):
-        super().__init__()
         self._tokens, self._counted, self._distribution = tokens, counted, distribution
         self._estimated, self._held_out, self._held_out_name = estimated, held_out, held_out_name
         self._split, self._examples, self._unit = split, examples, unit
-        self.asked = {
-            "context": next(iter(examples.values())),
-            "order": order,
-            "methods": list(methods),
-            "k": k,
-            "discount": discount,
-        }
-        self.handle({})
-        self.show()
+        start = next(iter(examples.values()))
+        super().__init__(
+            context=Text(MAX_CONTEXT, start=start, why=", and no order looks at more"),
+            order=Choice(held_out, start=order),
+            methods=Some(METHODS, start=methods),
+            k=Choice(STOPS["k"], start=k),
+            discount=Choice(STOPS["discount"], start=discount),
+        )
 
-    def handle(self, request: dict) -> None:
-        """context, order, methods, k, discount: what the learner chose."""
-        asked = self.asked | {name: request[name] for name in self.asked if name in request}
-        for name, allowed in [("order", list(self._held_out)), *STOPS.items()]:
-            if asked[name] not in allowed:
-                raise ValueError(f"{name} is one of {', '.join(map(str, allowed))}; {asked[name]!r} came")
-        if unknown := [method for method in asked["methods"] if method not in METHODS]:
-            raise ValueError(f"methods are some of {', '.join(METHODS)}; {unknown[0]!r} came")
-        asked["methods"] = [method for method in METHODS if method in asked["methods"]]
-        asked["context"], notice = readable(asked["context"], request.get("cut", 0))
-        self.levels = self._counted(asked["context"], asked["order"])
-        self.asked, self.notice = asked, notice
+    def compute(self, state: dict) -> list[tuple[Counts, Counts]]:
+        return self._counted(state["context"], state["order"])
 
     # ---- what follows from what was counted ------------------------------------------------------
 
     @property
     def counts(self) -> Counts:
         """How often each token came after the context: all that maximum likelihood knows."""
-        return self.levels[-1][0]
+        return self.found[-1][0]
 
     def _used(self) -> list[str]:
         """The tokens of the context that the order looks at."""
-        tokens = self._split(self.asked["context"])
-        return tokens[max(0, len(tokens) - self.asked["order"] + 1) :]
+        tokens = self._split(self.state["context"])
+        return tokens[max(0, len(tokens) - self.state["order"] + 1) :]
 
     def rows(self) -> list[dict]:
         """All V tokens, in rows: the commonest after the context and the other seen ones; then some that
         never came after it, common elsewhere, the rarest of all, and the other unseen ones."""
-        everywhere, counts = self.levels[0][0], self.counts
+        everywhere, counts = self.found[0][0], self.counts
         seen = [i for i in np.lexsort((-everywhere, -counts)) if counts[i]]
         unseen = [i for i in np.argsort(-everywhere, kind="stable") if not counts[i]]
         top = seen[:SEEN_ROWS]
@@ -137,13 +127,13 @@ class SmoothingLab(Widget):
 
     def probabilities(self, method: str) -> Float[np.ndarray, " vocab"]:
         """The distribution of a method after the context, as the sliders stand."""
-        settings = {name: self.asked[name] for name in STOPS}
-        return self._distribution(method, self.asked["context"], self.asked["order"], settings)
+        settings = {name: self.state[name] for name in STOPS}
+        return self._distribution(method, self.state["context"], self.state["order"], settings)
 
     def bits(self, method: str) -> float:
         """Bits a token of a method on held-out text, as the sliders stand."""
-        bits, setting = self._held_out[self.asked["order"]][method], METHODS[method][1]
-        return float(bits[STOPS[setting].index(self.asked[setting]) if setting else 0])
+        bits, setting = self._held_out[self.state["order"]][method], METHODS[method][1]
+        return float(bits[STOPS[setting].index(self.state[setting]) if setting else 0])
 
     def moved(self, method: str) -> str:
         """What a method takes from maximum likelihood, from how many tokens, and who gets it."""
@@ -167,27 +157,27 @@ class SmoothingLab(Widget):
 
     # ---- what is seen ------------------------------------------------------------------------------
 
-    def view(self) -> dict:
-        order = self.asked["order"]
-        weights, discounts = self._estimated[order]
-        return self.asked | {
-            "context": visible(self.asked["context"]),
-            "notice": self.notice,
-            "used": [visible(token) for token in self._used()],
+    def constants(self) -> dict:
+        return {
             "tokens": [visible(token) for token in self._tokens],
-            "rows": [row | {"name": visible(row["name"])} for row in self.rows()],
-            "levels": [_sparse(*level) for level in self.levels],
-            "weights": weights,
-            "discounts": discounts,
-            "held_out": {method: list(map(float, bits)) for method, bits in self._held_out[order].items()},
             "held_out_name": self._held_out_name,
             "names": {method: name for method, (name, _) in METHODS.items()},
             "settings": {method: setting for method, (_, setting) in METHODS.items()},
-            "fixed": FIXED,
-            "stops": STOPS,
-            "orders": list(self._held_out),
+            "instead": FIXED,
             "examples": self._examples,
             "unit": self._unit,
+        }
+
+    def view(self) -> dict:
+        weights, discounts = self._estimated[self.state["order"]]
+        held_out = self._held_out[self.state["order"]]
+        return {
+            "used": [visible(token) for token in self._used()],
+            "rows": [row | {"name": visible(row["name"])} for row in self.rows()],
+            "levels": [_sparse(*level) for level in self.found],
+            "weights": weights,
+            "discounts": discounts,
+            "held_out": {method: list(map(float, bits)) for method, bits in held_out.items()},
         }
 
     def strength(self, method: str) -> str:
@@ -195,11 +185,11 @@ class SmoothingLab(Widget):
         setting = METHODS[method][1]
         if setting is None:
             return FIXED[method]
-        return f"{'D' if setting == 'discount' else 'k'} = {self.asked[setting]:g}"
+        return f"{'D' if setting == 'discount' else 'k'} = {self.state[setting]:g}"
 
     def describe(self) -> str:
         used, unit, total = self._used(), self._unit, int(self.counts.sum())
-        sentence = f"Order {self.asked['order']} after {quoted(''.join(used)) if used else 'no context'}"
+        sentence = f"Order {self.state['order']} after {quoted(''.join(used)) if used else 'no context'}"
         if total:
             best = int(self.counts.argmax())
             followers = plural(np.count_nonzero(self.counts), f"different {unit}")
@@ -209,7 +199,7 @@ class SmoothingLab(Widget):
             )
         else:
             sentence += ", never counted: maximum likelihood has no answer (0 / 0)"
-        for method in self.asked["methods"]:
+        for method in self.state["methods"]:
             bits = self.bits(method)
             strength = f" ({self.strength(method)})" if METHODS[method][1] else ""
             moved = f"{self.moved(method)}; " if total else ""
@@ -220,10 +210,10 @@ class SmoothingLab(Widget):
         return f"{sentence}."
 
     def picture(self, figure: Figure) -> None:
-        methods, rows, total = self.asked["methods"], self.rows(), self.counts.sum()
+        methods, rows, total = self.state["methods"], self.rows(), self.counts.sum()
         used = quoted("".join(self._used())) if self._used() else "nothing"
         axes = figure.add_subplot()
-        axes.set_title(f"Order {self.asked['order']}: what comes next after {used}", loc="left", pad=14)
+        axes.set_title(f"Order {self.state['order']}: what comes next after {used}", loc="left", pad=14)
         if not methods:
             return
         mle = np.tile(_by_row(self.counts / max(total, 1), rows), len(methods))
@@ -296,7 +286,7 @@ def from_tables(
     if len(tables) < 2 or not held_out:
         raise ValueError(
             f"the lab needs tables of order 1 and 2 at least, and a held-out text; "
-            f"{len(tables)} tables and {len(held_out)} characters came"
+            f"got {len(tables)} tables and {len(held_out)} characters"
         )
     bytes_ = ByteTokenizer()
     names = [bytes_.decode([i], errors="surrogateescape") for i in range(bytes_.vocab_size)]

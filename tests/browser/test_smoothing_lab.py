@@ -46,7 +46,7 @@ def test_javascript_computes_the_distributions_of_python(page):
                 lab.show()
                 theirs = page.evaluate(
                     "([shown, methods]) => methods.map((m) => [...lab.distribution(m, shown, shown)])",
-                    [lab.shown, list(METHODS)],
+                    [lab.shown | {"size": 256}, list(METHODS)],
                 )
                 ours = [lab.probabilities(method) for method in METHODS]
                 largest = max(largest, np.abs(np.subtract(ours, theirs)).max())
@@ -137,7 +137,7 @@ def test_held_out_cost_follows_the_slider_to_its_lowest_point(opened):
         expect(cell(widget, "sl-cost", 0)).to_have_text(f"{bits:.3f} bits per byte perplexity {2**bits:.2f}")
     lowest = STOPS["k"][int(np.argmin(python.shown["held_out"]["add_k"]))]
     expect(widget.locator(".sl-panel").first).to_contain_text(f"lowest at k = {lowest:g}")
-    left = widget.locator(".sl-panel").first.locator(".sl-dot").first.evaluate("(dot) => dot.style.left")
+    left = widget.locator(".sl-panel").first.locator(".cw-dot").first.evaluate("(dot) => dot.style.left")
     assert left == "100%"
 
 
@@ -150,7 +150,7 @@ def test_methods_are_ticked_and_their_sliders_come_and_go(opened):
     expect(widget.locator(".sl-panel:visible")).to_have_count(1)
     expect(widget.locator(".sl-panel:visible polyline")).to_have_count(3)
     widget = begin(opened, methods=[])
-    expect(widget.locator(".sl-scroll")).to_have_text("Tick a method.")
+    expect(widget.locator(".cw-scroll").first).to_have_text("Tick a method.")
 
 
 def test_the_others_are_counted_and_small_bars_can_be_magnified(opened):
@@ -182,7 +182,7 @@ def test_hostile_contexts(opened, context, says):
     expect(widget.locator(".cw-sentence")).to_contain_text(says)
     expect(widget.locator(".cw-problem")).to_be_hidden()
     if len(context) == 10_000:
-        expect(widget.locator(".sl-notice")).to_contain_text("10,000 characters came")
+        expect(widget.locator(".cw-notice")).to_contain_text("Got 10,000 characters")
     assert opened.page.evaluate("window.pwned") is None
     assert cell(widget, "sl-sum", 0).inner_text() == "1.000"
 
@@ -193,7 +193,7 @@ def test_half_a_character_is_left_out_with_notice(opened):
         "(area) => { area.value = 'to \\ud83d'; area.dispatchEvent(new Event('input')); }"
     )
     opened.settled(widget)
-    expect(widget.locator(".sl-notice")).to_contain_text("lone surrogate")
+    expect(widget.locator(".cw-notice")).to_contain_text("lone surrogate")
 
 
 def test_two_on_a_page_are_independent(opened):
@@ -291,7 +291,7 @@ def test_keyboard_alone_then_touch_and_dragging_needs_no_kernel(browser, lab):
         widget.get_by_label("interpolation").tap()
         opened.settled(widget)
         expect(widget.locator(".cw-sentence")).to_contain_text("interpolation: ")
-        targets = widget.locator("button, select, textarea, label.sl-box, [type=range]")
+        targets = widget.locator("button, select, textarea, label.cw-box, [type=range]")
         for box in (target.bounding_box() for target in targets.all()):
             assert box["height"] >= 24 and box["width"] >= 24
 

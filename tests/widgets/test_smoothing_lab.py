@@ -129,17 +129,17 @@ def test_hostile_contexts_give_numbers_or_a_message(lab, context):
         json.dumps(shown).encode("utf-8")
         assert f"Order {order} after" in shown["sentence"]
     assert "<script" not in lab._repr_mimebundle_()["text/html"]
-    assert ("10,000 characters came" in shown["notice"]) == (len(context) == 10_000)
+    assert ("Got 10,000 characters" in shown["notice"]) == (len(context) == 10_000)
     assert ("lone surrogate" in shown["notice"]) == ("\ud83d" in context)
 
 
 @pytest.mark.parametrize(
     "request_, message",
     [
-        ({"order": 6}, "order is one of 2, 3, 4, 5; 6 came"),
+        ({"order": 6}, "order is one of 2, 3, 4, 5; got 6"),
         ({"k": 0}, "k is one of 0.001, 0.0015"),
         ({"discount": "much"}, "discount is one of 0.05"),
-        ({"methods": ["katz"]}, "methods are some of add_k"),
+        ({"methods": ["katz"]}, "methods is a list of some of add_k"),
     ],
 )
 def test_a_request_that_is_not_offered_is_refused_in_a_sentence(lab, request_, message):
@@ -170,9 +170,9 @@ def test_the_front_end_has_no_address_and_the_picture_no_warning(lab, recwarn):
 
 def test_tables_that_do_not_do_and_an_empty_text_are_refused():
     tables = count_ngrams([ByteTokenizer().encode("to be")], 2, 256)
-    assert from_tables(tables, "be", examples=EXAMPLES).shown["orders"] == [2]
+    assert from_tables(tables, "be", examples=EXAMPLES).fixed["specs"]["order"]["options"] == [2]
     of_8 = count_ngrams([ByteTokenizer().encode("to be or not to be")], 8, 256)
-    assert from_tables(of_8, "be", examples=EXAMPLES).shown["orders"] == [2, 3, 4, 5]
+    assert from_tables(of_8, "be", examples=EXAMPLES).fixed["specs"]["order"]["options"] == [2, 3, 4, 5]
     for bad in [(tables[:1], "be"), (tables, "")]:
         with pytest.raises(ValueError, match="needs tables of order 1 and 2 at least, and a held-out text"):
             from_tables(*bad)
@@ -181,6 +181,6 @@ def test_tables_that_do_not_do_and_an_empty_text_are_refused():
 def test_of_a_long_text_a_stated_part_is_scored():
     tables = count_ngrams([ByteTokenizer().encode(TEXTS["First"])], 2, 256)
     lab = from_tables(tables, "a" * HELD_OUT_BYTES + "z" * 1000, "Some Play")
-    assert lab.shown["held_out_name"] == "the first 50,000 bytes of Some Play"
+    assert lab.fixed["held_out_name"] == "the first 50,000 bytes of Some Play"
     short = from_tables(tables, "a" * HELD_OUT_BYTES)
     assert lab.shown["held_out"] == short.shown["held_out"]

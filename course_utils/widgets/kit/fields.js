@@ -28,10 +28,11 @@ const exampleButtons = (examples, use) => Object.entries(examples).map(([name, t
 const options = (named) => (Array.isArray(named) ? named.map((value) => [value, value]) : Object.entries(named))
   .map(([value, name]) => element("option", { value }, String(name)));
 
-/** One of the options, { value: name } or [value, ...]; without any, those that Python declared. */
-function select(view, name, ask = view.ask, named = view.fixed.specs[name].options) {
-  const values = Array.isArray(named) ? named : Object.keys(named);
-  const box = element("select", { onchange: () => ask({ [name]: values[box.selectedIndex] }) }, ...options(named));
+/** One of the options that Python declared; `named`, { value: name }, has other words for them. */
+function select(view, name, ask = view.ask, named = {}) {
+  const values = view.fixed.specs[name].options;
+  const box = element("select", { onchange: () => ask({ [name]: values[box.selectedIndex] }) },
+    ...values.map((value) => element("option", { value }, String(named[value] ?? value))));
   view.follow(name, (value) => { box.selectedIndex = values.indexOf(value); });
   return box;
 }
