@@ -1,8 +1,7 @@
 // The kernel asks the model, takes the steps of the search and lists the rows. The page draws them and moves
 // among them, and says each time all that is wanted: which nodes are open, which is chosen, how to search.
 
-const minus = (text) => text.replace(/^-(0\.0+)$/, "$1").replace("-", "−");
-const nats = (x) => (x === null ? "−∞" : minus(x.toFixed(2)));
+const nats = (x) => (x === null ? "−∞" : signed(x));
 const aToken = (x, n) => nats(x === null ? x : x / n);
 const surprise = ({ log_p, n }) => (log_p === null ? "∞" : Math.abs(log_p / n / Math.LN2).toFixed(2)); // bits a token
 const same = (one, other) => one.length === other.length && one.every((id, i) => id === other[i]);
@@ -10,61 +9,40 @@ const same = (one, other) => one.length === other.length && one.every((id, i) =>
 const VERDICTS = { beam: "kept", finished: "finished", pruned: "pruned" };
 const NAMED = { greedy: "Greedy", best: "Best of the search so far", yours: "Your path, to the chosen row" };
 
-function render({ model, el }) {
-  const { shapes, longest, widest, largest_penalty } = model.get("shown");
-  const state = {};
-  const adopt = ({ wanted, chosen, at, width, length_penalty, steps }) =>
-    Object.assign(state, { wanted, chosen, at, width, length_penalty, steps });
+function render(context) {
+  const view = viewOf(context, "Token tree and beam search"), { fixed, state } = view, { shapes } = fixed;
+  const longest = fixed.specs.steps.max;
   let items = []; // the elements of the rows
   let drawn = ""; // how the search was that the tree shows
 
-  const slider = (name, max, step, min = 0) => {
-    const input = element("input", { type: "range", min, max, step, oninput: () => ask({ [name]: Number(input.value) }) });
+  /** A slider with its value behind its name. */
+  function dial(name, label, step) {
     const output = element("output", {});
-    return { input, output, set(value) { input.value = value; output.textContent = value; } };
-  };
-  const field = (name, { input, output }) =>
-    element("label", { class: "tt-field" }, element("span", {}, name, " ", output), input);
-  const button = (name, steps) => element("button", { type: "button", onclick: () => ask({ steps: steps() }) }, name);
-
-  const width = slider("width", widest, 1, 1), penalty = slider("length_penalty", largest_penalty, 0.25);
-  const back = button("Back", () => Math.max(0, state.steps - 1));
-  const step = button("Step", () => Math.min(longest, state.steps + 1));
-  const all = button("To the end", () => longest);
-  const again = button("Start over", () => 0);
+    view.follow(name, (value) => { output.textContent = value; });
+    return field([`${label} `, output], slider(view, name, { label, step, ask }));
+  }
+  const stepsButton = (name, steps) => button(name, () => ask({ steps: steps() }));
+  const back = stepsButton("Back", () => Math.max(0, state.steps - 1));
+  const step = stepsButton("Step", () => Math.min(longest, state.steps + 1));
+  const all = stepsButton("To the end", () => longest);
+  const again = stepsButton("Start over", () => 0);
   const progress = element("span", { class: "cw-quiet" });
-  const notice = element("p", { class: "cw-problem", hidden: true });
   const tree = element("div", { class: "tt-tree", role: "tree", tabindex: 0, "aria-label": "Continuations of the prompt" });
-  const legend = element("p", { class: "tt-legend" }, ...[["beam", "in the beam"], ["pruned", "pruned at this step"],
-    ["finished", "finished"], ["greedy", "greedy path"], ["best", "best so far"]].map(([kind, words]) =>
-    element("span", { class: `tt-mark tt-${kind}` }, `${shapes[kind]} ${words}`)));
-  const ranking = element("div", { class: "tt-scroll" });
-  const texts = element("div", { class: "tt-scroll" });
-  const body = element("div", { class: "tt" },
-    element("p", { class: "cw-quiet" }, "Choose a row by arrow keys, click or touch; the right arrow, Enter or ▸ opens it. ",
-      "log p is that of the whole path after the prompt, in nats; “a token” is its mean."),
-    element("div", { class: "tt-line" }, field("Width of the beam", width), field("Length penalty", penalty),
-      element("div", { class: "tt-line" }, back, step, all, again), progress),
-    notice,
-    element("div", {},
-      element("div", { class: "tt-row tt-head", "aria-hidden": "true" },
-        ...["token", "p", "log p", "a token", "rank", ""].map((name) => element("span", {}, name))),
-      tree, legend),
-    element("div", { class: "tt-columns" }, ranking, texts));
-  const view = frame({ model, el, label: "Token tree and beam search", body, draw, tables });
+  const mark = ([kind, words]) => element("span", { class: `tt-mark tt-${kind}` }, `${shapes[kind]} ${words}`);
+  const legend = element("p", { class: "cw-legend" }, ...[["beam", "in the beam"], ["pruned", "pruned at this step"],
+    ["finished", "finished"], ["greedy", "greedy path"], ["best", "best so far"]].map(mark));
+  const ranking = element("div", { class: "cw-scroll" });
+  const texts = element("div", { class: "cw-scroll" });
 
   // ---- hands --------------------------------------------------------------------------------------
 
   function ask(changes) {
-    Object.assign(state, changes);
-    width.set(state.width);
-    penalty.set(state.length_penalty);
+    view.ask(changes);
     markRow();
     if ("at" in changes) reveal();
-    view.ask({ ...state });
   }
 
-  const rows = () => model.get("shown").rows;
+  const rows = () => view.shown.rows;
   const isChosen = (row) => row.kind === state.at && same(row.path, state.chosen);
   const at = () => rows().findIndex(isChosen);
   const choose = (row) => ask({ chosen: row.path, at: row.kind });
@@ -105,16 +83,11 @@ function render({ model, el }) {
 
   // ---- eyes ---------------------------------------------------------------------------------------
 
-  function draw(shown, mine, last) {
-    if (!mine || last) adopt(shown);
-    width.set(state.width);
-    penalty.set(state.length_penalty);
-    // Not `disabled`, which would take the keyboard from the button that was just pressed.
-    for (const one of [back, again]) one.setAttribute("aria-disabled", String(shown.steps === 0));
-    for (const one of [step, all]) one.setAttribute("aria-disabled", String(shown.over));
+  function draw() {
+    const { shown } = view;
+    for (const one of [back, again]) setIdle(one, shown.steps === 0);
+    for (const one of [step, all]) setIdle(one, shown.over);
     progress.textContent = `Step ${shown.steps} of at most ${longest}${shown.over ? ": the search is over" : ""}`;
-    notice.textContent = shown.notice;
-    notice.hidden = !shown.notice;
     items = shown.rows.map(drawRow);
     const hidden = (n, where) => (n ? [element("p", { class: "tt-hidden cw-quiet" }, `${grouped(n)} more rows ${where}`)] : []);
     tree.replaceChildren(...hidden(shown.above, "above"), ...items, ...hidden(shown.below, "below"));
@@ -140,7 +113,7 @@ function render({ model, el }) {
     }
     if (row.kind === "node") {
       cells.push(element("span", { class: "tt-marks" },
-        ...row.marks.map(([kind, words]) => element("span", { class: `tt-mark tt-${kind}` }, `${shapes[kind]} ${words}`)),
+        ...row.marks.map(mark),
         ...(row.hidden ? [element("span", { class: "tt-unseen" }, unseen(row))] : [])));
     }
     const item = element("div", { class: `tt-row tt-${row.kind}`, role: "treeitem", id: freshId(), "aria-level": level,
@@ -172,39 +145,40 @@ function render({ model, el }) {
     else tree.scrollTop = Math.max(tree.scrollTop, offsetTop + offsetHeight - tree.clientHeight);
   }
 
-  function table(caption, head, lines) {
-    return element("table", {}, element("caption", {}, caption),
-      element("thead", {}, element("tr", {}, ...head.map((name) => element("th", { scope: "col" }, name)))),
-      element("tbody", {}, ...lines));
-  }
-  const line = (attributes, ...cells) => element("tr", attributes, ...cells.map((cell) => element("td", {}, cell)));
   // A line may break after a sign for a blank, as it would after the blank.
   const text = ({ text }) => element("bdi", { class: "tt-text" }, text.replace(/[·⏎]/g, "$&\u200b"));
 
   function drawTables(shown) {
-    ranking.replaceChildren(shown.ranking.length ? table(`Step ${shown.steps}, by score: log p / tokens^${shown.length_penalty}`,
-      ["", "Text", "log p", "Score"], shown.ranking.map((one) => line({ class: `tt-is-${one.kind}` },
-        element("span", { class: `tt-mark tt-${one.kind}` }, `${shapes[one.kind]} ${VERDICTS[one.kind]}`), text(one),
-        nats(one.log_p), nats(one.score))))
-      : element("p", { class: "cw-quiet" }, "“Step” lets the beam search write one token."));
-    texts.replaceChildren(shown.texts.length ? table("Log-probability of whole texts",
-      ["", "Text", "Tokens", "log p, nats", "a token", "surprise a token, bits"], shown.texts.map((one) => line({},
-        `${shapes[one.kind] ?? "▸"} ${NAMED[one.kind]}`, text(one), String(one.n), nats(one.log_p), aToken(one.log_p, one.n),
-        surprise(one))))
-      : element("p", { class: "cw-quiet" }, "Choose a token: the log-probability of your path is compared here."));
+    ranking.replaceChildren(shown.ranking.length ? tableOf({
+      caption: `Step ${shown.steps}, by score: log p / tokens^${shown.length_penalty}`, head: ["", "Text", "log p", "Score"],
+      rows: shown.ranking.map((one) => [mark([one.kind, VERDICTS[one.kind]]), text(one), nats(one.log_p), nats(one.score)]) })
+      : quiet("“Step” lets the beam search write one token."));
+    texts.replaceChildren(shown.texts.length ? tableOf({
+      caption: "Log-probability of whole texts", head: ["", "Text", "Tokens", "log p, nats", "a token", "surprise a token, bits"],
+      rows: shown.texts.map((one) => [`${shapes[one.kind] ?? "▸"} ${NAMED[one.kind]}`, text(one), String(one.n),
+        nats(one.log_p), aToken(one.log_p, one.n), surprise(one)]) })
+      : quiet("Choose a token: the log-probability of your path is compared here."));
   }
 
-  function tables(shown) {
+  function tables() {
     const cells = (row) => [String(row.path.length + (row.kind === "node" ? 0 : 1)),
       row.kind === "node" ? shortened(row.token) : row.token, "p" in row ? percent(row.p) : "",
       ...(row.kind === "node" && row.path.length ? [nats(row.log_p), aToken(row.log_p, row.path.length), grouped(row.rank),
         row.marks.map(([, words]) => words).join("; ")] : ["", "", "", ""])];
     return [{ caption: "Rows of the tree", head: ["Depth", "Token", "p", "log p, nats", "nats a token", "Rank", "Marks"],
-      rows: shown.rows.map(cells) }];
+      rows: rows().map(cells) }];
   }
 
-  view.update();
-  return view.close;
+  return view.start({ draw, tables, body: [
+    quiet("Choose a row by arrow keys, click or touch; the right arrow, Enter or ▸ opens it. ",
+      "log p is that of the whole path after the prompt, in nats; “a token” is its mean."),
+    line(dial("width", "Width of the beam", 1), dial("length_penalty", "Length penalty", 0.25), back, step, all, again, progress),
+    view.notice,
+    element("div", {},
+      element("div", { class: "tt-row tt-head", "aria-hidden": "true" },
+        ...["token", "p", "log p", "a token", "rank", ""].map((name) => element("span", {}, name))), tree),
+    legend,
+    element("div", { class: "tt-columns cw-columns" }, ranking, texts)] });
 }
 
 export default { render };

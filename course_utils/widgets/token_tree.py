@@ -10,15 +10,28 @@ from matplotlib.figure import Figure
 
 from course_utils.generation.beams import Beam, BeamStep, beam_steps, top_indices
 from course_utils.widgets.base import Widget
-from course_utils.widgets.words import SIGNS, plural, quoted, visible
+from course_utils.widgets.state import Choice, List, Number, Row, Whole
+from course_utils.widgets.words import (
+    error_in_words,
+    percent,
+    plural,
+    quoted,
+    shortened,
+    signed,
+    signs,
+    visible,
+)
 
 CHILDREN = 5  # likeliest tokens that a node shows at first; all others share a row
 LONGEST = 20  # tokens that the search writes at most
-WIDEST = 8
-LARGEST_PENALTY = 2
+MAX_WIDTH = 8
+MAX_PENALTY = 2
+MAX_DEPTH = 200  # tokens of a path that is opened by hand
+MAX_WANTED = 2000  # nodes that are opened or closed by hand
+MAX_SHOWN = 10**6  # tokens below a node: more than any vocabulary has
 ROWS = 70  # of the tree on the page at a time: with more, and the table, it would pass 2,000 DOM nodes
 IN_PICTURE = 16  # rows of the tree in the static picture
-KEPT = 256  # answers of the model: those of the widest search, and some more
+MAX_ANSWERS = 256  # of the model that are kept: those of the widest search, and some more
 TAIL = 60  # characters of a long text that are shown: its end, where texts differ
 OFF = 1e-3  # how far from 1 the sum of float32 probabilities may be; that of logits is far further off
 
@@ -28,92 +41,19 @@ SHAPES = {"beam": "●", "finished": "■", "pruned": "✕", "greedy": "◆", "b
 Path = tuple[int, ...]  # the ids after the prompt, down to a node
 
 
-class TokenTree(Widget):
-    """A tree of continuations, and a beam search that goes through it one token at a time.
+class Model:
+    """What the tree asks: checked answers, which are kept, and what the tokens are."""
 
-    next_log_probs: natural-log probabilities (V,) of the token that follows the prompt and these ids.
-    tokens: the V tokens as texts; prompt: as shown.
-    end_ids: tokens that end a text.
+    def __init__(self, next_log_probs: Callable, tokens: Sequence[str], end_ids: Collection[int]):
+        self._next_log_probs, self.tokens, self.end_ids = next_log_probs, tokens, frozenset(end_ids)
+        self.after = lru_cache(maxsize=MAX_ANSWERS)(self._ask)
 
-    The search is that of `course_utils.generation.beam_search`, for at most 20 tokens. Opening a node asks
-    next_log_probs once, a step of the search once for each text of the beam; answers are kept. An error of
-    next_log_probs, and an answer that is no distribution, is shown in words where it happened. Raises
-    ValueError for an end_id that is no token, and for no tokens.
-    """
-
-    def __init__(
-        self,
-        next_log_probs: Callable[[list[int]], Float[np.ndarray, " V"]],
-        tokens: Sequence[str],
-        prompt: str,
-        end_ids: Collection[int] = (),
-    ):
-        super().__init__()
-        if not len(tokens):
-            raise ValueError("tokens are the texts of the vocabulary, one at least; none came")
-        for i in end_ids:
-            if i not in range(len(tokens)):
-                raise ValueError(f"end_ids are ids of tokens, 0 to {len(tokens) - 1}; {i!r} came")
-        self._next_log_probs, self._tokens = next_log_probs, tokens
-        self._prompt, self._end_ids = prompt, frozenset(end_ids)
-        self._after = lru_cache(maxsize=KEPT)(self._ask_model)
-        self._settings, self._steps, self._search = None, [], iter(())
-        self.asked = {"wanted": [], "chosen": [], "at": "node", "width": 3, "length_penalty": 1.0, "steps": 0}
-        self.handle({})
-        self.show()
-
-    def handle(self, request: dict) -> None:
-        """wanted: [[path, n], ...], how many likeliest tokens to show below a node; 0 closes it.
-        chosen: the learner's path; at: on its last "node", or on the "rest" or "problem" below it.
-        width, length_penalty, steps: of the search."""
-        asked = self.asked | {name: request[name] for name in self.asked if name in request}
-        self._check(asked)
-        searched = any(asked[name] != self.asked[name] for name in ("width", "length_penalty", "steps"))
-        self.asked, self._notices = asked, []
-        self._take_steps()
-        self._find_paths()
-        if searched:  # what it finds is shown, also where the learner had closed a node
-            asked["wanted"] = [[path, n] for path, n in asked["wanted"] if n or tuple(path) not in self._ways]
-        self._wanted = {tuple(path): n for path, n in asked["wanted"]}
-        self.rows = list(self._rows_from(ROOT, place=(1, 1)))
-        self._settle(searched)
-
-    def _check(self, asked: dict) -> None:
-        if asked["width"] not in range(1, WIDEST + 1):
-            raise ValueError(f"the width of the beam is 1 to {WIDEST}; {asked['width']!r} came")
-        if not 0 <= asked["length_penalty"] <= LARGEST_PENALTY:
-            raise ValueError(
-                f"the length penalty is 0 to {LARGEST_PENALTY}; {asked['length_penalty']!r} came"
-            )
-        if asked["steps"] not in range(LONGEST + 1):
-            raise ValueError(f"the search takes 0 to {LONGEST} steps; {asked['steps']!r} came")
-        for path in [asked["chosen"], *(path for path, _ in asked["wanted"])]:
-            if strange := [i for i in path if i not in range(len(self._tokens))]:
-                raise ValueError(f"a path is made of ids of tokens; {strange[0]!r} came")
-
-    def _settle(self, searched: bool) -> None:
-        """See that the chosen row is one of the rows, and which row is to be in sight."""
-        asked, places = self.asked, [(row["kind"], row["path"]) for row in self.rows]
-        while ("node", asked["chosen"]) not in places:  # a branch was closed above it
-            asked["chosen"] = asked["chosen"][:-1]
-        if (asked["at"], asked["chosen"]) not in places:
-            below = [path for kind, path in places if kind == "node" and path[:-1] == asked["chosen"] != path]
-            if asked["at"] == "rest" and below:  # the last of the rest was shown
-                asked["chosen"] = below[-1]
-            asked["at"] = "node"
-        if chosen := asked["chosen"]:
-            self.texts["yours"] = self._text(len(chosen), lambda _, i: chosen[i])
-        found = ("node", self.texts["best"].ids) if searched and self.step else None
-        self._place = places.index(found if found in places else (asked["at"], chosen))
-
-    # ---- asking the model --------------------------------------------------------------------------
-
-    def _ask_model(self, path: Path) -> Float[np.ndarray, " V"]:
+    def _ask(self, path: Path) -> Float[np.ndarray, " V"]:
         log_p = np.array(self._next_log_probs(list(path)))  # a copy: it is kept
-        if log_p.shape != (len(self._tokens),):
+        if log_p.shape != (len(self.tokens),):
             raise ValueError(
-                f"there are {len(self._tokens):,} tokens, and each has its log-probability; an array of "
-                f"shape {log_p.shape} came"
+                f"there are {len(self.tokens):,} tokens, and each has its log-probability; got an array of "
+                f"shape {log_p.shape}"
             )
         if missing := int(np.isnan(log_p).sum()):
             raise ValueError(f"{missing:,} of the {len(log_p):,} log-probabilities are NaN, no numbers")
@@ -126,43 +66,66 @@ class TokenTree(Widget):
             )
         return log_p
 
-    def _take_steps(self) -> None:
-        """Search until as many steps are taken as were asked for, or as many as there are."""
-        settings = self.asked["width"], self.asked["length_penalty"]
-        if self._settings != settings:
-            self._settings, self._steps = settings, []
-            self._search = beam_steps(
-                lambda texts: np.stack([self._after(tuple(text)) for text in texts]),
-                LONGEST,
-                settings[0],
-                length_penalty=settings[1],
-                end_ids=self._end_ids,
-            )
-        try:
-            while len(self._steps) < self.asked["steps"] and not (self._steps and self._steps[-1].last):
-                self._steps.append(next(self._search))
-        except Exception as error:
-            done = plural(len(self._steps), "step")
-            self._notices.append(f"The search stops after {done}: {_words(error)}")
-            self._settings = None  # so that the next try begins anew
-        self.asked["steps"] = min(self.asked["steps"], len(self._steps))
+    def ended(self, ids: Sequence[int]) -> bool:
+        return bool(ids) and ids[-1] in self.end_ids
 
-    @property
-    def step(self) -> BeamStep | None:
-        """The last step that was taken; None before the first."""
-        return self._steps[self.asked["steps"] - 1] if self.asked["steps"] else None
+    def written(self, ids: Sequence[int]) -> str:
+        return "".join(self.tokens[i] for i in ids)
+
+
+class Tree:
+    """The rows of the tree for a state, and the texts that are compared.
+
+    steps: what the search has found so far. searched: whether it has just been changed; what it finds is
+    then shown, also where the learner had closed a node, and is in sight. The state is settled: what is
+    chosen is one of the rows.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        prompt: str,
+        state: dict,
+        steps: list[BeamStep],
+        searched: bool,
+        notices: list[str],
+    ):
+        self._model, self._prompt, self._state = model, prompt, state
+        self.steps, self.notices = steps, notices
+        self.step = steps[-1] if steps else None  # the last that was taken
+        self._find_paths()
+        if searched:
+            state["wanted"] = [[path, n] for path, n in state["wanted"] if n or tuple(path) not in self._ways]
+        self._wanted = {tuple(path): n for path, n in state["wanted"]}
+        self.rows = list(self._rows_from(ROOT, place=(1, 1)))
+        self._settle(searched)
+
+    def _settle(self, searched: bool) -> None:
+        """See that the chosen row is one of the rows, and which row is to be in sight."""
+        state, places = self._state, [(row["kind"], row["path"]) for row in self.rows]
+        while ("node", state["chosen"]) not in places:  # a branch was closed above it
+            state["chosen"] = state["chosen"][:-1]
+        if (state["at"], state["chosen"]) not in places:
+            below = [path for kind, path in places if kind == "node" and path[:-1] == state["chosen"] != path]
+            if state["at"] == "rest" and below:  # the last of the rest was shown
+                state["chosen"] = below[-1]
+            state["at"] = "node"
+        if chosen := state["chosen"]:
+            self.texts["yours"] = self._text(len(chosen), lambda _, i: chosen[i])
+        found = ("node", self.texts["best"].ids) if searched and self.step else None
+        self.place = places.index(found if found in places else (state["at"], chosen))
 
     def _find_paths(self) -> None:
         """The texts to compare, by name, and what the tree has to show of them and of the search."""
-        step, n = self.step, self.asked["steps"]
+        step, n = self.step, len(self.steps)
         self.texts = {}
         if step:
             self.texts["greedy"] = self._text(n, lambda log_p, _: int(top_indices(log_p, 1)[0]))
             self.texts["best"] = step.best(1)[0]
-        self._parents = {()} if n < 2 else {tuple(beam.ids) for beam in self._steps[n - 2].active}
+        self._parents = {()} if n < 2 else {tuple(beam.ids) for beam in self.steps[-2].active}
         found = [*step.active, *step.finished, *step.pruned] if step else []
         self._ways = {}  # path -> the tokens to show below it
-        for ids in [self.asked["chosen"], *(beam.ids for beam in [*self.texts.values(), *found])]:
+        for ids in [self._state["chosen"], *(beam.ids for beam in [*self.texts.values(), *found])]:
             for i, token in enumerate(ids):
                 self._ways.setdefault(tuple(ids[:i]), set()).add(token)
 
@@ -170,21 +133,17 @@ class TokenTree(Widget):
         """A text of n tokens, or down to an end; `next_token` sees the log-probabilities and the place."""
         beam = ROOT
         try:
-            while len(beam.ids) < n and not self._ended(beam.ids):
-                log_p = self._after(tuple(beam.ids))
+            while len(beam.ids) < n and not self._model.ended(beam.ids):
+                log_p = self._model.after(tuple(beam.ids))
                 beam = self._child(beam, next_token(log_p, len(beam.ids)), log_p)
         except Exception as error:
-            self._notices.append(f"No answer after {quoted(self._written(beam.ids))}: {_words(error)}")
+            self.notices.append(
+                f"No answer after {quoted(self._model.written(beam.ids))}: {error_in_words(error)}"
+            )
         return beam
 
     def _child(self, beam: Beam, token: int, log_p: Float[np.ndarray, " V"]) -> Beam:
-        return beam.extended(token, float(log_p[token]), self.asked["length_penalty"])
-
-    def _ended(self, ids: Sequence[int]) -> bool:
-        return bool(ids) and ids[-1] in self._end_ids
-
-    def _written(self, ids: Sequence[int]) -> str:
-        return "".join(self._tokens[i] for i in ids)
+        return beam.extended(token, float(log_p[token]), self._state["length_penalty"])
 
     # ---- the rows of the tree ----------------------------------------------------------------------
 
@@ -197,11 +156,11 @@ class TokenTree(Widget):
         path = tuple(node.ids)
         likeliest = self._wanted.get(path, CHILDREN if path in self._parents else 0)
         on_way = self._ways.get(path, set()) if likeliest or path not in self._wanted else set()
-        leaf = self._ended(path)
+        leaf = self._model.ended(path)
         row = {
             "kind": "node",
             "path": node.ids,
-            "token": visible(self._tokens[path[-1]]) if path else _tail(visible(self._prompt)),
+            "token": visible(self._model.tokens[path[-1]]) if path else _tail(visible(self._prompt)),
             "log_p": _finite(node.log_p),
             "open": None if leaf else bool(likeliest or on_way),
             "more": CHILDREN,  # how many likeliest tokens to ask for, to see more
@@ -212,9 +171,9 @@ class TokenTree(Widget):
             yield row
             return
         try:
-            log_p = self._after(path)
+            log_p = self._model.after(path)
         except Exception as error:
-            problem = f"No answer here: {_words(error)}"
+            problem = f"No answer here: {error_in_words(error)}"
             yield from (row, {"kind": "problem", "path": node.ids, "token": problem, "place": (1, 1)})
             return
         tokens = on_way.union(map(int, top_indices(log_p, likeliest)))
@@ -246,82 +205,150 @@ class TokenTree(Widget):
             elif node.ids in finished:
                 marks.append(("finished", "finished"))
             elif tuple(node.ids[:-1]) in self._parents:
-                full = self._ended(node.ids) and len(finished) == self.asked["width"]
+                full = self._model.ended(node.ids) and len(finished) == self._state["width"]
                 kept = step.finished if full or not going else step.active
                 last = f", the last one kept has {_number(kept[-1].score)}"
                 marks.append(("pruned", f"pruned: {_number(node.score)}{last}"))
-        if not marks and self._ended(node.ids):
+        if not marks and self._model.ended(node.ids):
             marks.append(("finished", "ends the text"))
         for name, words in [("greedy", "greedy"), ("best", "best so far")]:
             if name in self.texts and self.texts[name].ids[: len(node.ids)] == node.ids:
                 marks.append((name, words))
         return marks
 
+
+class TokenTree(Widget):
+    """A tree of continuations, and a beam search that goes through it one token at a time.
+
+    next_log_probs: natural-log probabilities (V,) of the token that follows the prompt and these ids.
+    tokens: the V tokens as texts; prompt: as shown.
+    end_ids: tokens that end a text.
+
+    The search is that of `course_utils.generation.beam_search`, for at most 20 tokens. Opening a node asks
+    next_log_probs once, a step of the search once for each text of the beam; answers are kept. An error of
+    next_log_probs, and an answer that is no distribution, is shown in words where it happened. Raises
+    ValueError for an end_id that is no token, and for no tokens.
+    """
+
+    def __init__(
+        self,
+        next_log_probs: Callable[[list[int]], Float[np.ndarray, " V"]],
+        tokens: Sequence[str],
+        prompt: str,
+        end_ids: Collection[int] = (),
+    ):
+        if not len(tokens):
+            raise ValueError("tokens are the texts of the vocabulary, one at least; got none")
+        for i in end_ids:
+            if i not in range(len(tokens)):
+                raise ValueError(f"end_ids are ids of tokens, 0 to {len(tokens) - 1}; got {i!r}")
+        self._model, self._prompt = Model(next_log_probs, tokens, end_ids), prompt
+        self._settings, self._steps, self._search = None, [], iter(())
+        path = List(Whole(0, len(tokens) - 1), MAX_DEPTH)
+        super().__init__(
+            # how many likeliest tokens to show below a node; 0 closes it
+            wanted=List(Row(path, Whole(0, MAX_SHOWN)), MAX_WANTED),
+            # the learner's path; and whether on its last node, or on what stands below that
+            chosen=path,
+            at=Choice(["node", "rest", "problem"]),
+            width=Whole(1, MAX_WIDTH, start=3),
+            length_penalty=Number(0, MAX_PENALTY, start=1.0),
+            steps=Whole(0, LONGEST),
+        )
+
+    def compute(self, state: dict) -> Tree:
+        searched = any(state[name] != self.state[name] for name in ("width", "length_penalty", "steps"))
+        steps, notices = self._take_steps(state)
+        state["steps"] = len(steps)
+        return Tree(self._model, self._prompt, state, steps, searched, notices)
+
+    def _take_steps(self, state: dict) -> tuple[list[BeamStep], list[str]]:
+        """Search until as many steps are taken as were asked for, or as many as there are.
+
+        The search that was begun last is kept, with its settings, and goes on where it stands.
+        """
+        settings, notices = (state["width"], state["length_penalty"]), []
+        if self._settings != settings:
+            self._settings, self._steps = settings, []
+            self._search = beam_steps(
+                lambda texts: np.stack([self._model.after(tuple(text)) for text in texts]),
+                LONGEST,
+                settings[0],
+                length_penalty=settings[1],
+                end_ids=self._model.end_ids,
+            )
+        try:
+            while len(self._steps) < state["steps"] and not (self._steps and self._steps[-1].last):
+                self._steps.append(next(self._search))
+        except Exception as error:
+            done = plural(len(self._steps), "step")
+            notices.append(f"The search stops after {done}: {error_in_words(error)}")
+            self._settings = None  # so that the next try begins anew
+        return self._steps[: state["steps"]], notices
+
     # ---- what is seen ------------------------------------------------------------------------------
 
+    def constants(self) -> dict:
+        return {"shapes": SHAPES}
+
     def view(self) -> dict:
-        start = max(0, min(self._place - ROWS // 2, len(self.rows) - ROWS))
-        step = self.step
+        rows, step = self.found.rows, self.found.step
+        start = max(0, min(self.found.place - ROWS // 2, len(rows) - ROWS))
         ranked = {"beam": step.active, "finished": step.finished, "pruned": step.pruned} if step else {}
-        return self.asked | {
-            "rows": self.rows[start : start + ROWS],
+        return {
+            "rows": rows[start : start + ROWS],
             "above": start,
-            "below": max(0, len(self.rows) - start - ROWS),
+            "below": max(0, len(rows) - start - ROWS),
             "over": bool(step and step.last),
-            "longest": LONGEST,
-            "widest": WIDEST,
-            "largest_penalty": LARGEST_PENALTY,
-            "shapes": SHAPES,
-            "notice": " ".join(self._all_notices()),
             "ranking": [self._shown(kind, beam) for kind, beams in ranked.items() for beam in beams],
-            "texts": [self._shown(name, beam) for name, beam in self.texts.items()],
+            "texts": [self._shown(name, beam) for name, beam in self.found.texts.items()],
         }
 
     def _shown(self, kind: str, beam: Beam) -> dict:
         return {
             "kind": kind,
-            "text": _tail(visible(self._written(beam.ids)).translate(SIGNS)),
+            "text": _tail(signs(self._model.written(beam.ids))),
             "n": len(beam.ids),
             "log_p": _finite(beam.log_p),
             "score": _finite(beam.score),
         }
 
-    def _all_notices(self) -> list[str]:
+    def notices(self) -> list[str]:
         empty = [] if self._prompt else ["The prompt is empty: these are tokens that begin a text."]
-        return [f"{visible(notice).removesuffix('.')}." for notice in empty + self._notices]
+        return [f"{visible(notice).removesuffix('.')}." for notice in empty + self.found.notices]
 
     def describe(self) -> str:
         sentences = [f"After {quoted(_tail(self._prompt))}: {self._first()}."]
-        if "yours" in self.texts:
+        if "yours" in self.found.texts:
             sentences.append(f"Your path is {self._in_words('yours')}.")
-        if self.step:
+        if self.found.step:
             sentences += [
-                f"Beam search of width {self.asked['width']} with length penalty "
-                f"{self.asked['length_penalty']:g}, {plural(self.asked['steps'], 'step')}: best so far "
+                f"Beam search of width {self.state['width']} with length penalty "
+                f"{self.state['length_penalty']:g}, {plural(self.state['steps'], 'step')}: best so far "
                 f"{self._in_words('best')}; greedy {self._in_words('greedy')}.",
                 self._verdict(),
             ]
-        return " ".join(sentences + self._all_notices())
+        return " ".join(sentences + self.notices())
 
     def _first(self) -> str:
         """What comes first after the prompt, or why there is nothing."""
-        if len(self.rows) == 1:
+        if len(self.found.rows) == 1:
             return "nothing is open"
-        row = self.rows[1]  # the likeliest, which an open node always shows
+        row = self.found.rows[1]  # the likeliest, which an open node always shows
         if row["kind"] == "problem":
             return row["token"]
-        of_all = plural(len(self._tokens), "token")
-        return f"the likeliest of {of_all} is {quoted(row['token'])}, {100 * row['p']:.1f} %"
+        of_all = plural(len(self._model.tokens), "token")
+        return f"the likeliest of {of_all} is {quoted(row['token'])}, {percent(row['p'])}"
 
     def _in_words(self, name: str) -> str:
-        beam = self.texts[name]
-        text, n = quoted(_tail(self._written(beam.ids))), len(beam.ids)
+        beam = self.found.texts[name]
+        text, n = quoted(_tail(self._model.written(beam.ids))), len(beam.ids)
         mean = _number(beam.log_p / max(n, 1))
         return f"{text}, {plural(n, 'token')}, log p {_number(beam.log_p)} nats, {mean} a token"
 
     def _verdict(self) -> str:
         """Whether the search has found a likelier text than taking the likeliest token each time."""
-        best, greedy = self.texts["best"], self.texts["greedy"]
+        best, greedy = self.found.texts["best"], self.found.texts["greedy"]
         if best.ids == greedy.ids:
             return "They are the same text."
         if len(best.ids) != len(greedy.ids):
@@ -335,30 +362,30 @@ class TokenTree(Widget):
         axes.axis("off")
         for x, name, side in [(52, "p", "right"), (61, "log p, nats", "right"), (63, "marks", "left")]:
             axes.text(x, -0.5, name, color="#444444", fontsize=8, ha=side)
-        for y, row in enumerate(self.rows[:IN_PICTURE]):
+        for y, row in enumerate(self.found.rows[:IN_PICTURE]):
             node = row["kind"] == "node"
             look = {"y": y + 0.3, "fontsize": 8, "color": "black" if node else "#555555"}
-            token = row["token"].translate(SIGNS) or "∅" if node else row["token"]
+            token = signs(row["token"]) or "∅" if node else row["token"]
             axes.text(1.2 * (len(row["path"]) + (not node)), s=token[:TAIL], family="monospace", **look)
             if "p" in row:
                 axes.barh(y, 10 * row["p"], left=34, height=0.6, color="#0072b2" if node else "#bbbbbb")
-                axes.text(52, s=f"{100 * row['p']:.1f} %", ha="right", **look)
+                axes.text(52, s=percent(row["p"]), ha="right", **look)
             if node and row["path"]:
                 axes.text(61, s=_number(row["log_p"]), ha="right", **look)
                 marks = [f"{SHAPES[kind]} {words}" for kind, words in row["marks"]]
                 axes.text(63, s="   ".join(marks), **look)
         look = {"fontsize": 8, "color": "#555555"}
-        if len(self.rows) > IN_PICTURE:
-            axes.text(0, IN_PICTURE + 0.3, f"and {plural(len(self.rows) - IN_PICTURE, 'more row')}", **look)
-        for y, name in enumerate(self.texts, IN_PICTURE + 2):
+        if len(self.found.rows) > IN_PICTURE:
+            axes.text(
+                0, IN_PICTURE + 0.3, f"and {plural(len(self.found.rows) - IN_PICTURE, 'more row')}", **look
+            )
+        for y, name in enumerate(self.found.texts, IN_PICTURE + 2):
             axes.text(0, y, f"{SHAPES.get(name, '▸')} {name}: {self._in_words(name)}", **look)
 
 
 def _number(x: float | None) -> str:
     """With two decimals and a true minus; None is minus infinity."""
-    if x is None or not isfinite(x):
-        return "−∞"
-    return f"{x:.2f}".replace("-0.00", "0.00").replace("-", "−")
+    return "−∞" if x is None or not isfinite(x) else signed(x)
 
 
 def _finite(x: float) -> float | None:
@@ -367,8 +394,4 @@ def _finite(x: float) -> float | None:
 
 
 def _tail(text: str) -> str:
-    return text if len(text) <= TAIL else "…" + text[1 - TAIL :]
-
-
-def _words(error: Exception) -> str:
-    return visible(str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}")
+    return shortened(text, TAIL, end=True)

@@ -127,16 +127,16 @@ def test_a_width_of_one_is_greedy(opened):
     widget.locator("[type=range]").first.fill("8")
     opened.settled(widget)
     expect(sentence(widget)).to_contain_text("width 8 with length penalty 1, 5 steps")
-    expect(widget.locator(".tt-field output").first).to_have_text("8")
+    expect(widget.locator(".cw-field output").first).to_have_text("8")
 
 
 def test_hostile_tokens_and_a_context_that_ends(opened):
     widget = begin(opened, 1)
-    expect(widget.locator(".cw-problem").first).to_have_text(
+    expect(widget.locator(".cw-notice")).to_have_text(
         "The prompt is empty: these are tokens that begin a text."
     )
     press(opened, widget, "To the end")
-    expect(widget.locator(".cw-problem").first).to_contain_text(
+    expect(widget.locator(".cw-notice")).to_contain_text(
         "The search stops after 6 steps: this model reads 9 tokens at once; 10 came"
     )
     widget.get_by_role("button", name="Show as table").click()

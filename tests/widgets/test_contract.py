@@ -144,7 +144,6 @@ SEARCH = {"width": 2, "length_penalty": 0.5}
 NOT_YET = {
     "completion_bench",
     "sampling_lab",
-    "token_tree",
 }
 # what makes each widget, cheaply; and requests that it grants, of which the random ones are made
 SPECIMENS: dict[str, tuple[Callable[[], Widget], list[dict]]] = {

@@ -60,7 +60,7 @@ def answer(tree, **request):
 
 
 def row_of(tree, *path, kind="node"):
-    return next(row for row in tree.rows if row["path"] == list(path) and row["kind"] == kind)
+    return next(row for row in tree.found.rows if row["path"] == list(path) and row["kind"] == kind)
 
 
 def kinds(row):
@@ -74,7 +74,7 @@ def test_a_node_shows_the_likeliest_and_an_honest_rest():
     model = Mock(40, seed=1)
     tree = tree_of(model)
     p = model.next_probs(PROMPT)
-    root, *children, rest = tree.rows
+    root, *children, rest = tree.found.rows
     assert root["token"] == "To be" and root["open"] and root["log_p"] == 0
     assert [row["path"][0] for row in children] == p.topk(CHILDREN).indices.tolist()
     assert [row["rank"] for row in children] == [1, 2, 3, 4, 5]
@@ -89,14 +89,14 @@ def test_a_node_shows_the_likeliest_and_an_honest_rest():
 def test_children_are_asked_for_once_and_only_when_a_node_is_opened():
     tree = tree_of(Mock(40, seed=1))
     assert tree.calls == [[]]
-    first = tree.rows[1]["path"][0]
+    first = tree.found.rows[1]["path"][0]
     answer(tree, wanted=[[[first], CHILDREN]])
     assert tree.calls == [[], [first]]
-    assert len(tree.rows) == 2 * (CHILDREN + 1) + 1
+    assert len(tree.found.rows) == 2 * (CHILDREN + 1) + 1
     answer(tree, wanted=[[[first], 0]])
-    assert len(tree.rows) == CHILDREN + 2
+    assert len(tree.found.rows) == CHILDREN + 2
     answer(tree, wanted=[[[first], 3], [[], 10]])
-    assert len(tree.rows) == 10 + 1 + 3 + 1 + 1 and tree.calls == [[], [first]]
+    assert len(tree.found.rows) == 10 + 1 + 3 + 1 + 1 and tree.calls == [[], [first]]
 
 
 def test_the_log_probability_runs_down_the_path():
@@ -106,29 +106,29 @@ def test_the_log_probability_runs_down_the_path():
     p = model.next_probs
     expected = (p(PROMPT)[7] * p([*PROMPT, 7])[3] * p([*PROMPT, 7, 3])[9]).log().item()
     assert row_of(tree, 7, 3, 9)["log_p"] == pytest.approx(expected)
-    assert tree.texts["yours"].log_p == pytest.approx(expected)
+    assert tree.found.texts["yours"].log_p == pytest.approx(expected)
     assert f"Your path is “·t7·t3·t9”, 3 tokens, log p −{-expected:.2f} nats" in tree.describe()
-    assert not [row for row in tree.rows if row["kind"] == "rest" and row["path"]]  # all 40 are shown
+    assert not [row for row in tree.found.rows if row["kind"] == "rest" and row["path"]]  # all 40 are shown
 
 
 def test_of_equal_tokens_the_smaller_id_ranks_first():
     tree = constant(np.log(np.full(8, 1 / 8)))
-    assert [(row["path"], row["rank"]) for row in tree.rows[1:6]] == [([i], i + 1) for i in range(5)]
+    assert [(row["path"], row["rank"]) for row in tree.found.rows[1:6]] == [([i], i + 1) for i in range(5)]
 
 
 def test_a_token_that_cannot_come_is_shown_without_infinity():
     tree = constant(np.array([0.0, -math.inf, -math.inf]))
     shown = answer(tree, wanted=[[[], 3]], chosen=[2], steps=3)
-    assert [row["log_p"] for row in tree.rows if len(row["path"]) == 1] == [0.0, None, None]
+    assert [row["log_p"] for row in tree.found.rows if len(row["path"]) == 1] == [0.0, None, None]
     assert shown["texts"][-1]["log_p"] is None and "log p −∞ nats" in tree.describe()
-    assert [len(step.active) for step in tree._steps] == [1, 1, 1]
+    assert [len(step.active) for step in tree.found.steps] == [1, 1, 1]
 
 
 def test_a_chosen_node_that_was_closed_gives_way_to_the_one_above():
     tree = tree_of(Mock(40, seed=1))
     answer(tree, wanted=[[[7], 5]], chosen=[7, 3])
     shown = answer(tree, wanted=[[[7], 0]])
-    assert shown["chosen"] == [7] and shown["at"] == "node" and tree.texts["yours"].ids == [7]
+    assert shown["chosen"] == [7] and shown["at"] == "node" and tree.found.texts["yours"].ids == [7]
     assert answer(tree, chosen=[], at="rest")["at"] == "rest"
     assert answer(tree, chosen=[7], at="rest")["at"] == "node"
 
@@ -136,16 +136,16 @@ def test_a_chosen_node_that_was_closed_gives_way_to_the_one_above():
 def test_when_all_of_the_rest_is_shown_the_last_of_it_is_chosen():
     tree = tree_of(Mock(9, seed=1))
     shown = answer(tree, wanted=[[[], 10]], chosen=[], at="rest")
-    assert (shown["at"], shown["chosen"]) == ("node", tree.rows[-1]["path"])
+    assert (shown["at"], shown["chosen"]) == ("node", tree.found.rows[-1]["path"])
 
 
 def test_the_search_opens_what_the_learner_had_closed():
     tree = tree_of(Mock(30, seed=4, spread=1.0))
     answer(tree, wanted=[[[], 0], [[2], 0]], steps=0)
-    assert len(tree.rows) == 1
+    assert len(tree.found.rows) == 1
     shown = answer(tree, steps=2)
     assert len(shown["ranking"]) == 6 and shown["wanted"] == [[[2], 0]]
-    assert all(row_of(tree, *beam.ids) for beam in tree.step.active)
+    assert all(row_of(tree, *beam.ids) for beam in tree.found.step.active)
     assert len(answer(tree, wanted=[[[], 0]])["rows"]) == 1  # and may be closed again
 
 
@@ -153,7 +153,7 @@ def test_more_rows_than_fit_are_counted_and_follow_the_chosen_one():
     tree = tree_of(Mock(300, seed=1))
     shown = answer(tree, wanted=[[[], 200]])
     assert (len(shown["rows"]), shown["above"], shown["below"]) == (ROWS, 0, 202 - ROWS)
-    chosen = tree.rows[150]["path"]
+    chosen = tree.found.rows[150]["path"]
     shown = answer(tree, chosen=chosen)
     assert shown["above"] + ROWS + shown["below"] == 202 and shown["above"] > 100
     assert chosen in [row["path"] for row in shown["rows"]]
@@ -173,10 +173,10 @@ def test_the_search_finds_what_beam_search_finds(width, penalty, end_ids):
             tree = tree_of(model, end_ids)
             tree.handle({"width": width, "length_penalty": penalty, "steps": LONGEST})
             found = beam_search(model, PROMPT, LONGEST, width, length_penalty=penalty, end_ids=end_ids)
-            assert tree.step.best(width) == found
-            assert tree.texts["best"] == found[0]
-            greedy = generate(model, [PROMPT], tree.asked["steps"], end_ids=end_ids)[0].ids
-            assert tree.texts["greedy"].ids == greedy
+            assert tree.found.step.best(width) == found
+            assert tree.found.texts["best"] == found[0]
+            greedy = generate(model, [PROMPT], tree.state["steps"], end_ids=end_ids)[0].ids
+            assert tree.found.texts["greedy"].ids == greedy
 
 
 def test_steps_forward_and_back_and_another_width():
@@ -187,7 +187,7 @@ def test_steps_forward_and_back_and_another_width():
     assert len(tree.calls) == calls == len(set(map(tuple, tree.calls)))  # each once, and none again
     assert answer(tree, steps=3, width=1)["ranking"][0]["n"] == 3
     assert [one["kind"] for one in tree.shown["ranking"]] == ["beam", "pruned"]
-    assert len([row for row in tree.rows if "beam" in kinds_or_none(row)]) == 1
+    assert len([row for row in tree.found.rows if "beam" in kinds_or_none(row)]) == 1
 
 
 def kinds_or_none(row):
@@ -197,23 +197,23 @@ def kinds_or_none(row):
 def test_marks_say_what_is_kept_what_is_pruned_and_by_how_much():
     tree = tree_of(Mock(30, seed=4, spread=1.0))
     answer(tree, steps=3, width=3)
-    going, left_out = tree.step.active, tree.step.pruned
+    going, left_out = tree.found.step.active, tree.found.step.pruned
     for place, beam in enumerate(going, 1):
         assert row_of(tree, *beam.ids)["marks"][0] == ("beam", f"in the beam, {place}")
     for beam in left_out:
         words = f"pruned: −{-beam.score:.2f}, the last one kept has −{-going[-1].score:.2f}"
         assert row_of(tree, *beam.ids)["marks"][0] == ("pruned", words)
     for name in ("greedy", "best"):
-        ids = tree.texts[name].ids
+        ids = tree.found.texts[name].ids
         assert all(name in kinds(row_of(tree, *ids[:n])) for n in (1, 2, 3))
-    marked = [row["path"] for row in tree.rows if "greedy" in kinds_or_none(row)]
-    assert marked == [tree.texts["greedy"].ids[:n] for n in (1, 2, 3)]
+    marked = [row["path"] for row in tree.found.rows if "greedy" in kinds_or_none(row)]
+    assert marked == [tree.found.texts["greedy"].ids[:n] for n in (1, 2, 3)]
 
 
 def test_a_node_that_only_the_search_opened_says_what_it_hides():
     tree = tree_of(Mock(30, seed=4, spread=1.0))
     answer(tree, steps=3)
-    below = [row for row in tree.rows if len(row["path"]) == 1 and row["kind"] == "node"]
+    below = [row for row in tree.found.rows if len(row["path"]) == 1 and row["kind"] == "node"]
     hidden, mass = row_of(tree)["hidden"]
     assert hidden == 30 - len(below) and mass == pytest.approx(1 - sum(row["p"] for row in below))
     answer(tree, wanted=[[[], CHILDREN]])
@@ -223,8 +223,8 @@ def test_a_node_that_only_the_search_opened_says_what_it_hides():
 def test_the_end_of_a_text_is_a_leaf_and_a_finished_beam_stays_marked():
     tree = tree_of(Mock(7, seed=0), end_ids=[0, 3])
     answer(tree, steps=LONGEST, width=2, length_penalty=0.5)
-    finished = tree.step.finished
-    assert finished and tree.shown["over"] and tree.asked["steps"] < LONGEST
+    finished = tree.found.step.finished
+    assert finished and tree.shown["over"] and tree.state["steps"] < LONGEST
     for beam in finished:
         row = row_of(tree, *beam.ids)
         assert row["open"] is None and row["marks"][0] == ("finished", "finished")
@@ -278,15 +278,15 @@ def test_a_path_longer_than_the_context_says_so_in_the_tree_and_in_the_search():
         ([-math.inf] * 3, "these sum to 0"),
         (
             [0.0, -math.inf],
-            "there are 3 tokens, and each has its log-probability; an array of shape (2,) came",
+            "there are 3 tokens, and each has its log-probability; got an array of shape (2,)",
         ),
-        ([[0.0, 0.0, 0.0]], "an array of shape (1, 3) came"),
-        (None, "an array of shape () came"),
+        ([[0.0, 0.0, 0.0]], "got an array of shape (1, 3)"),
+        (None, "got an array of shape ()"),
     ],
 )
 def test_an_answer_that_is_no_distribution_is_named(log_p, words):
     tree = TokenTree(lambda ids: log_p, list("abc"), "x")
-    assert words in tree.rows[1]["token"] and words in tree.describe()
+    assert words in tree.found.rows[1]["token"] and words in tree.describe()
     shown = answer(tree, steps=3)
     assert shown["steps"] == 0 and words in shown["notice"] and tree.png()
 
@@ -322,7 +322,7 @@ def test_a_greedy_path_without_an_answer_is_cut_with_notice():
     tree = TokenTree(lambda ids: next_log_probs(ids) if ids else first, list("abc"), "x")
     shown = answer(tree, steps=3, width=2)
     assert shown["steps"] == 3 and shown["notice"] == "No answer after “aa”: RuntimeError: no more."
-    assert tree.texts["greedy"].ids == [0, 0]
+    assert tree.found.texts["greedy"].ids == [0, 0]
     assert "They differ in length" in tree.describe()
 
 
@@ -334,18 +334,18 @@ def test_an_empty_prompt_is_said():
 
 def test_a_long_prompt_is_shown_by_its_end():
     tree = tree_of(Mock(9), prompt="x" * 10_000 + " to be")
-    assert len(tree.rows[0]["token"]) == 60 and tree.rows[0]["token"].endswith("x to be")
+    assert len(tree.found.rows[0]["token"]) == 60 and tree.found.rows[0]["token"].endswith("x to be")
     assert len(tree.describe()) < 300
 
 
 @pytest.mark.parametrize(
     "request_, words",
     [
-        ({"width": 9}, "the width of the beam is 1 to 8; 9 came"),
-        ({"length_penalty": -1}, "the length penalty is 0 to 2; -1 came"),
-        ({"steps": 21}, "the search takes 0 to 20 steps; 21 came"),
-        ({"chosen": [9]}, "a path is made of ids of tokens; 9 came"),
-        ({"wanted": [[[-1], 5]]}, "a path is made of ids of tokens; -1 came"),
+        ({"width": 9}, "width is a whole number from 1 to 8; got 9"),
+        ({"length_penalty": -1}, "length_penalty is a number from 0 to 2; got -1"),
+        ({"steps": 21}, "steps is a whole number from 0 to 20; got 21"),
+        ({"chosen": [9]}, "chosen[0] is a whole number from 0 to 8; got 9"),
+        ({"wanted": [[[-1], 5]]}, "wanted[0][0][0] is a whole number from 0 to 8; got -1"),
     ],
 )
 def test_requests_that_are_refused(request_, words):
@@ -356,9 +356,9 @@ def test_requests_that_are_refused(request_, words):
 
 
 def test_input_that_is_refused():
-    with pytest.raises(ValueError, match="end_ids are ids of tokens, 0 to 8; 9 came"):
+    with pytest.raises(ValueError, match="end_ids are ids of tokens, 0 to 8; got 9"):
         tree_of(Mock(9), end_ids=[9])
-    with pytest.raises(ValueError, match="one at least; none came"):
+    with pytest.raises(ValueError, match="one at least; got none"):
         TokenTree(lambda ids: np.zeros(0), [], "x")
 
 
