@@ -6,62 +6,43 @@ const ROWS = 20; // tokens with a bar of their own
 const left = ({ lo, hi }) => hi - lo;
 const bits = (race) => entropy(race) / Math.LN2;
 
-function render({ model, el }) {
-  const { size, prompts, kept, most_draws: mostDraws, settings } = model.get("given");
+function render(context) {
+  const view = viewOf(context, "Sampling lab"), { fixed, state } = view, { size, prompts, settings } = fixed;
+  const mostDraws = fixed.specs.n.max;
   const names = new Map(); // id → text, of the tokens that the kernel has named
-  const state = { order: "before" };
+  let steps = []; // the samplers as the hand has set them; the kernel hears of them when it lets go
+  let leftOut = []; // names of those that can't be taken
+  let byAfter = false; // whether the bars are of the likeliest after
   let fresh = null, raw, beforeById, counts; // of the prompt in view
   let seen = [], wanted = ""; // ids in view, and those whose names were asked for last
 
   // ---- the parts of the page --------------------------------------------------------------------
 
-  const heading = (...words) => element("h4", { class: "sa-heading" }, ...words);
-  const prompt = element("textarea", { rows: "2", spellcheck: "false", dir: "auto", class: "sa-prompt",
-    oninput: () => { choice.value = ""; ask({ prompt: prompt.value }); } });
-  const choice = element("select", { onchange: () => {
-    if (choice.value !== "") ask({ prompt: prompt.value = prompts[choice.value] });
-  } }, ...prompts.map((text, i) => element("option", { value: i }, text.length > 60 ? `${text.slice(0, 59)}…` : text)),
-  element("option", { value: "" }, "your own"));
-  const notice = element("p", { class: "sa-quiet", role: "status", hidden: true });
-  const list = stepsPart(settings, { steps: () => state.steps, changed: redraw, done: () => ask() });
+  const prompt = textArea(view, "prompt", send);
+  const choice = element("select", { onchange: () => { if (choice.value !== "") send({ prompt: prompts[choice.value] }); } },
+    ...prompts.map((text, i) => element("option", { value: i }, text.length > 60 ? `${text.slice(0, 59)}…` : text)),
+    element("option", { value: "" }, "your own"));
+  view.follow("prompt", (text) => { choice.value = prompts.includes(text) ? prompts.indexOf(text) : ""; });
+  const list = stepsPart(settings, { steps: () => steps, changed: redraw, done: () => ask() });
   const title = heading();
   const spread = element("table", { class: "sa-plain" });
-  const order = element("select", { onchange: () => { state.order = order.value; redraw(); } },
-    element("option", { value: "before" }, "likeliest before"), element("option", { value: "after" }, "likeliest after"));
+  const order = element("select", { onchange: () => { byAfter = order.value === "after"; redraw(); } },
+    ...options({ before: "likeliest before", after: "likeliest after" }));
   const rows = Array.from({ length: ROWS + 1 }, rowPart);
   const column = (name) => element("th", { scope: "col" }, name);
   const bars = element("table", { class: "sa-plain sa-bars" },
     element("thead", {}, element("tr", {}, column("token"), element("td", {}), ...["before", "after", "drawn / expected"].map(column))),
     element("tbody", {}, ...rows.map(({ root }) => root)));
-  const draw = (n) => element("button", { type: "button",
-    onclick: () => ask({ n: Math.min(state.n + n, mostDraws) }) }, `Draw ${grouped(n)}`);
+  const drawButton = (n) => button(`Draw ${grouped(n)}`, () => ask({ n: Math.min(state.n + n, mostDraws) }));
   const seed = numberBox("Seed of the draws", { now: () => state.seed, done: () => ask(), take(value) {
-    if (!Number.isInteger(value) || value < 0 || value >= 2 ** 32) return `a seed is a whole number from 0 to ${2 ** 32 - 1}`;
+    const { max } = fixed.specs.seed;
+    if (!Number.isInteger(value) || value < 0 || value > max) return `a seed is a whole number from 0 to ${max}`;
     state.seed = value;
     redraw();
   } });
-  const drawn = element("p", { class: "sa-quiet" });
+  const drawn = quiet();
   const curve = curvePart(size);
   const key = (kind) => element("i", { class: `sa-key sa-${kind}`, "aria-hidden": "true" });
-
-  const body = element("div", { class: "sa" },
-    element("div", { class: "sa-line" },
-      element("label", { class: "sa-field" }, "Prompt", choice),
-      element("label", { class: "sa-field sa-wide" }, "What comes next? Type any text", prompt)),
-    notice,
-    element("div", { class: "sa-columns" },
-      element("div", {}, heading("Samplers, from the top down"),
-        element("p", { class: "sa-quiet" }, "Each works on what the one above it leaves. To change the order, drag ⠿, or press the arrow keys on it."),
-        list.root),
-      element("div", {}, title, spread,
-        element("label", { class: "sa-line" }, `The ${Math.min(ROWS, size)} tokens that are`, order), bars,
-        element("p", { class: "sa-quiet sa-legend" }, key("before"), "before", key("after"), "after", key("drawn"), "share drawn"),
-        element("div", { class: "sa-line" }, draw(1), draw(100), draw(1000),
-          element("button", { type: "button", onclick: () => ask({ n: 0 }) }, "Clear"),
-          element("label", { class: "sa-line" }, "Seed", seed.box)),
-        seed.problem, drawn)),
-    element("div", {}, heading("Probability against rank, both logarithmic, and the ranks that each sampler leaves"), curve.root));
-  const view = frame({ model, el, label: "Sampling lab", body, draw: show, tables });
 
   /** A token: its name, its bars, and its numbers. */
   function rowPart() {
@@ -77,36 +58,35 @@ function render({ model, el }) {
 
   function ask(changes = {}) {
     Object.assign(state, changes);
-    if (!("prompt" in changes)) redraw(); // another prompt's logits are not here yet
-    const text = state.prompt.slice(-kept);
-    view.ask({ prompt: text, cut: state.prompt.length - text.length, steps: state.steps, n: state.n, seed: state.seed, names: unnamed() });
+    drawAll();
+    send();
+  }
+
+  /** A step that is left out is none for the kernel: it would refuse it. */
+  function send(changes = {}) {
+    wanted = String(unnamed());
+    view.ask({ ...changes, names: unnamed(), steps: steps.map((step) => ({ ...step, on: step.on && !leftOut.includes(step.name) })) });
   }
 
   const unnamed = () => seen.filter((id) => !names.has(id));
 
   // ---- what the kernel says -----------------------------------------------------------------------
 
-  function show(shown, mine) {
-    if (model.get("fresh") !== fresh) load();
-    shown.names.forEach(([id, text]) => names.set(id, text));
-    notice.textContent = shown.notice;
-    notice.hidden = !shown.notice;
-    if (!mine) adopt(shown);
+  function draw({ isReply, isLast }) {
+    if (view.model.get("fresh") !== fresh) load();
+    view.shown.named.forEach(([id, text]) => names.set(id, text));
+    // a prompt that is refused stays in its field, and the samplers go on with the one before
+    if (isReply && isLast && view.shown.problem) state.prompt = view.shown.prompt;
+    if (!isReply) {
+      steps = state.steps.map((step) => ({ ...step }));
+      list.arrange();
+    }
     redraw();
   }
 
-  function adopt(shown) {
-    Object.assign(state, { prompt: shown.prompt, n: shown.n, seed: shown.seed, steps: shown.steps.map((step) => ({ ...step })) });
-    prompt.value = shown.prompt;
-    const at = prompts.indexOf(shown.prompt);
-    choice.value = at < 0 ? "" : at;
-    list.arrange();
-  }
-
   function load() {
-    fresh = model.get("fresh");
-    const { buffer, byteOffset, byteLength } = fresh.logits;
-    raw = raceOf(new Float32Array(buffer.slice(byteOffset, byteOffset + byteLength)));
+    fresh = view.model.get("fresh");
+    raw = raceOf(floatsOf(fresh.logits));
     beforeById = byId(raw);
     counts = new Uint32Array(size);
     fresh.counts.forEach(([id, n]) => { counts[id] = n; });
@@ -125,7 +105,7 @@ function render({ model, el }) {
   /** All numbers that are drawn, from the logits and the state. */
   function compute() {
     let race = raw;
-    const taken = state.steps.map((step) => {
+    const taken = steps.map((step) => {
       const from = race, to = step.on ? SAMPLERS[step.name](from, step.value, counts) : from;
       const overflows = !Number.isFinite(to.logits[to.hi - 1]); // of a penalty that is too strong for float32
       if (!overflows) race = to;
@@ -133,7 +113,7 @@ function render({ model, el }) {
     });
     const tally = new Map(), places = draws(race, state.n, state.seed);
     for (const place of places) tally.set(place, (tally.get(place) ?? 0) + 1);
-    const { ids, lo, hi } = state.order === "before" ? raw : race;
+    const { ids, lo, hi } = byAfter ? race : raw;
     return { race, taken, tally, rows: inRows(race, [...ids.subarray(Math.max(lo, hi - ROWS), hi)].reverse(), tally),
       last: state.n ? race.ids[places.at(-1)] : null };
   }
@@ -151,7 +131,13 @@ function render({ model, el }) {
   }
 
   function redraw() {
+    drawAll();
+    if (unnamed().length && String(unnamed()) !== wanted) send();
+  }
+
+  function drawAll() {
     const now = compute();
+    leftOut = now.taken.filter(({ overflows }) => overflows).map(({ name }) => name);
     list.draw(Object.fromEntries(now.taken.map((step) => [step.name, step.on ? inWords(step) : ""])));
     seed.draw();
     drawSpread(now.race);
@@ -159,17 +145,13 @@ function render({ model, el }) {
     curve.draw({ raw, race: now.race, tally: now.tally, n: state.n, steps: now.taken.filter(({ on }) => on)
       .map(({ name, value, to }) => ({ name: `${settings[name].label} ${value}`, race: to })) });
     seen = now.rows.filter(({ id }) => id !== undefined).map(({ id }) => id).concat(now.last ?? []);
-    if (unnamed().length && String(unnamed()) !== wanted) {
-      wanted = String(unnamed());
-      ask();
-    }
   }
 
   /** What a step leaves. */
   function inWords({ name, value, overflows, from, to }) {
     if (overflows) return "this makes a logit infinite, so the step is left out; take a weaker penalty";
-    const used = name === "top_k" ? clamped(value, 1, size) : value;
-    const notice = used === value ? "" : `k is from 1 to ${grouped(size)}; ${value} came, ${grouped(used)} is used; `;
+    const used = name === "top_k" ? clamp(value, 1, size) : value;
+    const notice = used === value ? "" : `k is from 1 to ${grouped(size)}; got ${value}: ${grouped(used)} is used; `;
     if (name === "temperature" && left(to) < left(from)) return "greedy, the likeliest alone is left, however often you draw";
     if (left(to) < left(from)) return `${notice}${plural(left(to), "token")} left, with ${percent(massLeft(from, to))} of the probability`;
     return `${notice}${left(to) === 1 ? "the 1 token stays" : `all ${grouped(left(to))} stay`}` +
@@ -184,7 +166,7 @@ function render({ model, el }) {
   const MEASURED = ["", "tokens", "entropy in bits", "perplexity"];
 
   function drawSpread(race) {
-    title.replaceChildren("Next token after ", element("span", { class: "sa-token" }, "“", ...visible(fresh.prompt.slice(-80)), "”"));
+    title.replaceChildren("Next token after ", element("span", { class: "cw-mono" }, "“", ...visible(fresh.prompt.slice(-80)), "”"));
     spread.replaceChildren(...[MEASURED, ...measures(race)].map((cells) => element("tr", {}, ...cells.map((cell) => element("td", {}, cell)))));
   }
 
@@ -209,7 +191,7 @@ function render({ model, el }) {
     });
     drawn.replaceChildren(...(!state.n ? ["Nothing is drawn yet."] : [
       `${plural(state.n, "draw")} with seed ${state.seed}${state.n === mostDraws ? ", the most there are" : ""}: ` +
-        `${plural(tally.size, "different token")}. The last: `, element("b", { class: "sa-token" }, ...named(last)), "."]));
+        `${plural(tally.size, "different token")}. The last: `, element("b", { class: "cw-mono" }, ...named(last)), "."]));
   }
 
   // ---- the table ------------------------------------------------------------------------------------
@@ -221,17 +203,25 @@ function render({ model, el }) {
         rows: rows.map((row) => [...(row.others ? ["", `the other ${plural(row.others, "token")}`, ""]
           : [grouped(size - raw.ids.indexOf(row.id)), named(row.id), String(row.id)]),
         digits(row.before), digits(row.after), grouped(row.times), (state.n * row.after).toFixed(1)]) },
-      { caption: "The samplers in their order", head: ["Sampler", "Value", "Tokens left", "Share left of what came", "Entropy in bits"],
+      { caption: "The samplers in their order", head: ["Sampler", "Value", "Tokens left", "Share left", "Entropy in bits"],
         rows: taken.map(({ name, value, on, from, to }) => [settings[name].label, on ? String(value) : "off",
           grouped(left(to)), digits(massLeft(from, to)), bits(to).toFixed(4)]) },
       { caption: "The whole distribution", head: MEASURED, rows: measures(race) },
     ];
   }
 
-  // ---- begin ----------------------------------------------------------------------------------------
-
-  view.update();
-  return view.close;
+  return view.start({ draw, tables, body: [
+    line(field("Prompt", choice), field("What comes next? Type any text", prompt, "cw-wide")), view.notice,
+    element("div", { class: "cw-columns sa-columns" },
+      element("div", {}, heading("Samplers, from the top down"),
+        quiet("Each works on what the one above it leaves. To change the order, drag ⠿, or press the arrow keys on it."), list.root),
+      element("div", {}, title, spread,
+        element("label", { class: "cw-line" }, `The ${Math.min(ROWS, size)} tokens that are`, order), bars,
+        element("p", { class: "cw-quiet cw-legend sa-legend" }, key("before"), "before", key("after"), "after", key("drawn"), "share drawn"),
+        line(drawButton(1), drawButton(100), drawButton(1000), button("Clear", () => ask({ n: 0 })),
+          element("label", { class: "cw-line" }, "Seed", seed.box)),
+        seed.problem, drawn)),
+    element("div", {}, heading("Probability against rank, both logarithmic, and the ranks that each sampler leaves"), curve.root)] });
 }
 
 export default { render };

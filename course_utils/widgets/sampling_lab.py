@@ -12,13 +12,14 @@ from matplotlib.figure import Figure
 
 from course_utils.measuring.labels import label
 from course_utils.sampling import ALLOWED, PENALTIES, Sampler, kept, token_counts
-from course_utils.tokenizers import whole_characters
 from course_utils.widgets.base import Widget
-from course_utils.widgets.words import plural, quoted, visible
+from course_utils.widgets.state import Flag, List, Number, Spec, Text, Whole
+from course_utils.widgets.words import plural, quoted, shortened, signs, visible
 
-KEPT = 10_000  # characters of a prompt that are read
+MAX_CHARACTERS = 10_000  # of a prompt
 NAMED = 2000  # of the likeliest tokens the names cross with the logits; of others when they are seen
-MOST_DRAWS = 10_000
+MAX_DRAWS = 10_000
+MAX_NAMED = 100  # at a time: more than a page shows
 PICTURED = 15  # bars of the still picture
 
 # Each sampler: what it is called, what it does, where it begins, and from where to where its slider goes.
@@ -100,25 +101,57 @@ class Taken:
 
     logits: torch.Tensor
     after: Distribution
-    left: list[tuple[str, int, float, float]]  # name with value, tokens, share of what came (1: all), bits
+    left: list[tuple[str, int, float, float]]  # name with value, tokens, share left (1: all), bits
     notices: list[str]
 
 
+@dataclass(frozen=True)
+class Found:
+    now: Next
+    taken: Taken
+
+
 def take(now: Next, steps: list[dict]) -> Taken:
-    """Take those of the steps that are on. Raises ValueError for a value that is not allowed."""
+    """Take those of the steps that are on. Raises ValueError for a penalty too strong for float32."""
     logits, p, left = now.logits, now.before, []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")  # top-k tells that it clamps
         for step in steps:
-            sampler = Sampler(**{step["name"]: step["value"]})  # refuses a wrong value of one that is off too
             if not step["on"]:
                 continue
+            sampler = Sampler(**{step["name"]: step["value"]})
             before, logits = p, Sampler()(sampler(logits, now.counts))
             p, stay = shares(logits), kept(logits).numpy()
             share = before[stay].sum() if stay.sum() < np.count_nonzero(before) else 1.0
             name = f"{SETTINGS[step['name']]['label']} {step['value']}"
             left.append((name, int(stay.sum()), share, bits(p)))
     return Taken(logits, p, left, [str(warning.message) for warning in caught])
+
+
+class Steps(Spec):
+    """Every sampler once, in any order; one that is off keeps its value."""
+
+    def __init__(self, start: list[dict]):
+        self.start = start
+        self.names = sorted(step["name"] for step in start)
+        self.says = f"a list of {', '.join(self.names)}, each once, as {{name, value, on}}"
+
+    def read(self, name, value):
+        if not isinstance(value, list | tuple) or not all(
+            isinstance(step, dict) and step.keys() == {"name", "value", "on"} for step in value
+        ):
+            self.refuse(name, value)
+        if sorted(str(step["name"]) for step in value) != self.names:
+            self.refuse(name, value)
+        return [self._read_step(**step) for step in value]
+
+    def _read_step(self, name: str, value: float, on: bool) -> dict:
+        Sampler(**{name: value})  # refuses what is not allowed, of a sampler that is off too
+        return {
+            "name": name,
+            "value": Number(-1e300, 1e300).read(name, value),  # a whole number may be larger than any float
+            "on": Flag().read(f"{name}.on", on),
+        }
 
 
 class SamplingLab(Widget):
@@ -137,7 +170,6 @@ class SamplingLab(Widget):
     """
 
     scripts = ("sampling", "sampling_parts")
-    given = traitlets.Dict().tag(sync=True)  # what never changes
     fresh = traitlets.Dict().tag(sync=True)  # the logits after the prompt; crosses again with each new one
 
     def __init__(
@@ -150,72 +182,36 @@ class SamplingLab(Widget):
         **settings: float,
     ):
         if not prompts:
-            raise ValueError("the lab needs a prompt to begin with; none came")
+            raise ValueError("the lab needs a prompt to begin with; got none")
         self._next_logits, self._tokens, self._encode = next_logits, list(tokens), encode
+        self._prompts = list(prompts)
         on = Sampler(**(settings or START)).settings
-        offered = [name for name in SETTINGS if encode or name not in PENALTIES]
-        if missing := [name for name in on if name not in offered]:
-            raise ValueError(f"{missing[0]} needs encode, which gives the ids of a prompt; none came")
+        self._offered = [name for name in SETTINGS if encode or name not in PENALTIES]
+        if missing := [name for name in on if name not in self._offered]:
+            raise ValueError(f"{missing[0]} needs encode, which gives the ids of a prompt; got none")
         in_order = iter(on)
-        order = [next(in_order) if name in on else name for name in offered]
-        values = {name: SETTINGS[name]["value"] for name in offered} | on
-        self.asked = {
-            "steps": [{"name": name, "value": values[name], "on": name in on} for name in order],
-            "n": 0,
-            "seed": 0,
-        }
-        self._now = None
-        self.handle({"prompt": prompts[0]})
-        size = len(self._tokens)
-        # all that is large crosses in the message that opens the widget
+        order = [next(in_order) if name in on else name for name in self._offered]
+        values = {name: SETTINGS[name]["value"] for name in self._offered} | on
         super().__init__(
-            fresh=self._crossing(),
-            given={
-                "size": size,
-                "prompts": [visible(prompt) for prompt in prompts],
-                "kept": KEPT,
-                "most_draws": MOST_DRAWS,
-                "settings": {
-                    name: SETTINGS[name]
-                    | {"allowed": ALLOWED[name][0], "slider": {"to": size} | SETTINGS[name]["slider"]}
-                    for name in offered
-                },
-            },
+            prompt=Text(MAX_CHARACTERS, start=prompts[0]),
+            steps=Steps([{"name": name, "value": values[name], "on": name in on} for name in order]),
+            n=Whole(0, MAX_DRAWS),
+            seed=Whole(0, 2**32 - 1),
+            names=List(Whole(0, len(self._tokens) - 1), MAX_NAMED),  # ids of tokens to be named
         )
-        self.show()
 
-    # ---- asking ----------------------------------------------------------------------------------
+    # ---- what is found ---------------------------------------------------------------------------
 
-    def handle(self, request: dict) -> None:
-        """prompt; steps: every sampler in its order; n draws with a seed; names: ids to be named."""
-        asked = self.asked | {name: request[name] for name in self.asked if name in request}
-        known = sorted(step["name"] for step in self.asked["steps"])
-        if sorted(step["name"] for step in asked["steps"]) != known:
-            raise ValueError(f"steps are {', '.join(known)}, each once")
-        for name, most in [("n", MOST_DRAWS), ("seed", 2**32 - 1)]:
-            if not isinstance(asked[name], int) or not 0 <= asked[name] <= most:
-                raise ValueError(f"{name} is a whole number from 0 to {most}; {asked[name]!r} came")
-        prompt, cropped = _readable(request.get("prompt", ""), request.get("cut", 0))
-        now, failed = self._now, None
-        if now is None or ("prompt" in request and prompt != now.prompt):
-            try:
-                now = self._read(prompt, cropped)
-            except Exception as error:  # the prompt before stays, with the steps as they are now
-                if now is None:
-                    raise
-                failed = error
-        self.taken = take(now, asked["steps"])
-        self.asked, self._now = asked, now
-        self._names = [
-            i for i in request.get("names", ()) if isinstance(i, int) and 0 <= i < len(self._tokens)
-        ]
-        if failed:
-            raise failed
+    def compute(self, state: dict) -> Found:
+        now = self.found and self.found.now
+        if now is None or state["prompt"] != now.prompt:
+            now = self._read(state["prompt"])
+        return Found(now, take(now, state["steps"]))
 
-    def _read(self, prompt: str, notice: str) -> Next:
+    def _read(self, prompt: str) -> Next:
         """What comes next after a prompt."""
         if not prompt:
-            raise ValueError("type a prompt of at least one character; none came")
+            raise ValueError("type a prompt of at least one character; got none")
         size = len(self._tokens)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -223,22 +219,35 @@ class SamplingLab(Widget):
             ids = torch.tensor(list(self._encode(prompt)) if self._encode else [], dtype=torch.long)
         if logits.shape != (size,):
             raise ValueError(
-                f"next_logits returns one logit for each of the {size:,} tokens; the shape "
-                f"{list(logits.shape)} came"
+                f"next_logits returns one logit for each of the {size:,} tokens; got the shape "
+                f"{list(logits.shape)}"
             )
         logits = Sampler()(torch.from_numpy(logits))  # refuses what is no distribution
-        notices = [notice] * bool(notice) + [str(warning.message) for warning in caught]
+        notices = [str(warning.message) for warning in caught]
         return Next(prompt, logits, token_counts(ids, size), shares(logits), notices)
 
     # ---- what crosses ----------------------------------------------------------------------------
 
-    def _crossing(self) -> dict:
-        counts = self._now.counts
+    def constants(self) -> dict:
+        size = len(self._tokens)
         return {
-            "prompt": visible(self._now.prompt),
-            "logits": self._now.logits.numpy().astype("<f4").tobytes(),
-            "counts": [[i, int(counts[i])] for i in counts.nonzero().flatten().tolist()],
-            "names": self._named(_likeliest(self._now.before, NAMED)),
+            "size": size,
+            "prompts": [visible(prompt) for prompt in self._prompts],
+            "settings": {
+                name: SETTINGS[name]
+                | {"allowed": ALLOWED[name][0], "slider": {"to": size} | SETTINGS[name]["slider"]}
+                for name in self._offered
+            },
+        }
+
+    @traitlets.default("fresh")
+    def _crossing(self) -> dict:
+        now = self.found.now
+        return {
+            "prompt": now.prompt,
+            "logits": now.logits.numpy().astype("<f4").tobytes(),
+            "counts": [[i, int(now.counts[i])] for i in now.counts.nonzero().flatten().tolist()],
+            "names": self._named(_likeliest(now.before, NAMED)),
         }
 
     def _named(self, ids: list[int]) -> list[tuple[int, str]]:
@@ -246,44 +255,44 @@ class SamplingLab(Widget):
 
     def show(self, request_id: str = "", problem: str = "") -> None:
         with self.hold_sync():
-            if self.fresh["prompt"] != visible(self._now.prompt):
+            if self.fresh["prompt"] != self.found.now.prompt:
                 self.fresh = self._crossing()
             super().show(request_id, problem)
 
     def view(self) -> dict:
-        return self.asked | {
-            "prompt": visible(self._now.prompt),
-            "notice": " ".join(self._now.notices + self.taken.notices),
-            "names": self._named(self._names),
-        }
+        return {"named": self._named(self.state["names"])}
+
+    def notices(self) -> list[str]:
+        return self.found.now.notices + self.found.taken.notices
 
     # ---- words -----------------------------------------------------------------------------------
 
     def draws(self) -> Int[np.ndarray, " n"]:
         """The ids of the n tokens drawn with the seed; JavaScript draws the same."""
-        rising = self.taken.logits.sort(stable=True).indices.numpy()
-        sums = self.taken.after[rising].cumsum()
-        return rising[np.searchsorted(sums, uniform(self.asked["seed"], self.asked["n"]) * sums[-1], "right")]
+        taken = self.found.taken
+        rising = taken.logits.sort(stable=True).indices.numpy()
+        sums = taken.after[rising].cumsum()
+        return rising[np.searchsorted(sums, uniform(self.state["seed"], self.state["n"]) * sums[-1], "right")]
 
     def describe(self) -> str:
-        before, after = self._now.before, self.taken.after
-        sentence = f"After {quoted(_cut(self._now.prompt))}: {self._in_words(before)}."
+        before, after = self.found.now.before, self.found.taken.after
+        sentence = f"After {quoted(shortened(self.state['prompt'], end=True))}: {self._in_words(before)}."
         steps = [
             f"{name} leaves {plural(left, 'token')} with {_percent(share)}"
             if share < 1
             else f"{name} leaves all, with {of_bits:.2f} bits"
-            for name, left, share, of_bits in self.taken.left
+            for name, left, share, of_bits in self.found.taken.left
         ]
         if steps:
             chain = "; then ".join(steps)
             sentence += f" {chain[0].upper()}{chain[1:]}. So: {self._in_words(after)}."
         else:
             sentence += " No sampler is on."
-        if n := self.asked["n"]:
+        if n := self.state["n"]:
             ids, times = np.unique(self.draws(), return_counts=True)
             most = int(times.argmax())
             sentence += (
-                f" {plural(n, 'draw')} with seed {self.asked['seed']}: {quoted(self._tokens[ids[most]])} "
+                f" {plural(n, 'draw')} with seed {self.state['seed']}: {quoted(self._tokens[ids[most]])} "
                 f"{plural(times[most], 'time')}, {n * after[ids[most]]:,.1f} expected."
             )
         return sentence
@@ -297,10 +306,10 @@ class SamplingLab(Widget):
         return f"{', '.join(said)}; entropy {bits(p):.2f} bits, perplexity {2 ** bits(p):,.1f}"
 
     def picture(self, figure: Figure) -> None:
-        before, after = self._now.before, self.taken.after
+        before, after = self.found.now.before, self.found.taken.after
         bars, curve = figure.subplots(1, 2)
         best = _likeliest(before, PICTURED)
-        names = [_cut(quoted(self._tokens[i])[1:-1], 14) for i in best]
+        names = [shortened(signs(self._tokens[i]), 14, end=True) for i in best]
         lengths = [p[best] for p in (before, after)]
         if others := len(before) - len(best):
             names.append(f"other {others:,}")
@@ -309,13 +318,15 @@ class SamplingLab(Widget):
         bars.barh(names_at, lengths[0], color="none", edgecolor="black", label="before")
         bars.set_yticks(names_at, names)
         bars.invert_yaxis()
-        bars.set_xlabel(f"probability after {_cut(quoted(self._now.prompt), 32)}", fontsize=8)
+        bars.set_xlabel(
+            f"probability after {shortened(quoted(self.state['prompt']), 32, end=True)}", fontsize=8
+        )
         bars.legend(frameon=False, fontsize=8, loc="center right")
         for p, style in [(before, {"color": "black", "linestyle": "--"}), (after, {"color": "#0072b2"})]:
             falling = -np.sort(-p[p > 0])
             curve.loglog(range(1, len(falling) + 1), falling, marker="." if len(falling) < 3 else "", **style)
         falling = -np.sort(-before[before > 0])
-        cuts = [(f"{name}: {left:,}", left) for name, left, share, _ in self.taken.left if share < 1]
+        cuts = [(f"{name}: {left:,}", left) for name, left, share, _ in self.found.taken.left if share < 1]
         for _, left in cuts:
             curve.axvline(left, color="#b35c00", linewidth=1)
         curve.set_xlabel("rank (dashed: before)", fontsize=8)
@@ -354,17 +365,5 @@ def _likeliest(p: Distribution, n: int) -> list[int]:
     return np.argsort(-p, kind="stable")[:n].tolist()
 
 
-def _readable(prompt: str, cut: int) -> tuple[str, str]:
-    """The prompt without what is too much or no text, and a notice of what was left out."""
-    whole, notices = whole_characters(prompt[-KEPT:])
-    if len(prompt) + cut > KEPT:
-        notices.insert(0, f"{len(prompt) + cut:,} characters came; the last {KEPT:,} are read.")
-    return whole, " ".join(notices)
-
-
 def _percent(p: float) -> str:
     return "< 0.1 %" if 0 < p < 0.0005 else f"{100 * p:.1f} %"
-
-
-def _cut(text: str, most: int = 60) -> str:
-    return text if len(text) <= most else f"…{text[1 - most :]}"

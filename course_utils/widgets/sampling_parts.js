@@ -40,10 +40,10 @@ function numberBox(label, { now, take, done }) {
     problem.hidden = !words;
     box.setAttribute("aria-invalid", String(words !== ""));
   };
-  const box = element("input", { type: "text", inputmode: "decimal", autocomplete: "off", class: "sa-number", "aria-label": label,
+  const box = element("input", { type: "text", inputmode: "decimal", autocomplete: "off", class: "cw-number", "aria-label": label,
     oninput: () => {
       const text = box.value.trim(), allowed = take(text === "" ? NaN : Number(text));
-      say(allowed ? `${allowed}; ${text === "" ? "nothing" : `“${text}”`} came, ${now()} stays` : "");
+      say(allowed ? `${allowed}; got ${text === "" ? "nothing" : `“${text}”`}, ${now()} stays` : "");
     },
     onchange: () => { if (problem.hidden) done(); } });
   return { box, problem, draw() {
@@ -73,15 +73,15 @@ function stepsPart(settings, { steps, changed, done }) {
       if (move(name, steps().indexOf(stepOf(name)) + by)) done();
     } }, "⠿");
     const on = element("input", { type: "checkbox", onchange: () => { set({ on: on.checked }); done(); } });
-    const slider = element("input", { type: "range", min: 0, max: stops.length - 1, step: 1, "aria-label": label,
+    const slider = element("input", { type: "range", class: "cw-slider", min: 0, max: stops.length - 1, step: 1, "aria-label": label,
       oninput: () => set({ value: stops[slider.value], on: true }), onchange: done });
     const number = numberBox(`${label}, as a number`, { now: () => stepOf(name).value, done, take(value) {
       if (!ALLOWED[name](value)) return `${label} is ${allowed}`;
       set({ value, on: true });
     } });
-    const leaves = element("span", { class: "sa-leaves" }), caption = element("p", { class: "sa-quiet" }, does, leaves);
+    const leaves = element("span", { class: "sa-leaves" }), caption = element("p", { class: "cw-quiet" }, does, leaves);
     const item = element("li", { class: "sa-step" }, handle,
-      element("label", { class: "sa-switch" }, on, label), slider, number.box, number.problem, caption);
+      element("label", { class: "cw-box sa-switch" }, on, label), slider, number.box, number.problem, caption);
     drag(handle, name);
     return { item, draw(step, place, words) {
       on.checked = step.on;
@@ -97,7 +97,7 @@ function stepsPart(settings, { steps, changed, done }) {
   /** Bring a sampler to a place. The others are moved round it: moved itself, it would lose the hand on it. */
   function move(name, to) {
     const { item } = parts[name], from = steps().indexOf(stepOf(name));
-    to = clamped(to, 0, steps().length - 1);
+    to = clamp(to, 0, steps().length - 1);
     steps().splice(to, 0, ...steps().splice(from, 1));
     for (let i = from; i < to; i++) item.before(item.nextElementSibling);
     for (let i = from; i > to; i--) item.after(item.previousElementSibling);
@@ -130,19 +130,17 @@ function stepsPart(settings, { steps, changed, done }) {
     draw(words) { steps().forEach((step, place) => parts[step.name].draw(step, place, words[step.name])); } };
 }
 
-const clamped = (x, from, to) => Math.min(Math.max(x, from), to);
-
 /** Probability against rank, both logarithmic, and below it a line for each sampler with the ranks that it leaves. */
 function curvePart(size) {
-  const levels = element("div", { class: "sa-levels" }), area = element("div", { class: "sa-area" });
+  const levels = element("div", { class: "sa-levels cw-axis" }), area = element("div", { class: "sa-area" });
   const x = (rank) => (100 * Math.log(rank)) / Math.log(size + 1);
   const tens = Array.from({ length: Math.floor(Math.log10(size)) + 1 }, (_, i) => 10 ** i);
-  const root = element("div", { class: "sa-picture", "aria-hidden": "true" }, levels, area, element("div", { class: "sa-ranks" },
+  const root = element("div", { class: "sa-picture", "aria-hidden": "true" }, levels, area, element("div", { class: "sa-ranks cw-axis" },
     ...tens.map((rank) => element("span", { style: `left: ${x(rank)}%` }, grouped(rank)))));
 
   /** raw, race: before and after; steps: { name, race } of those that are on; tally: Map from a place to how often it was drawn. */
   function draw({ raw, race, steps, tally, n }) {
-    const bottom = clamped(Math.floor(Math.log10(probability(raw, raw.lo))), DEEPEST, -1);
+    const bottom = clamp(Math.floor(Math.log10(probability(raw, raw.lo))), DEEPEST, -1);
     const y = (p) => (100 * Math.log10(p)) / bottom;
     const path = (race) => {
       const first = size - race.hi + 1, last = size - race.lo;

@@ -237,7 +237,7 @@ def test_the_same_values_are_allowed(call):
 
 def test_a_slider_stops_only_at_allowed_values(call):
     lab = SamplingLab(lambda _: np.zeros(49_152), ["x"] * 49_152, ["p"], encode=lambda _: [])
-    for name, setting in lab.given["settings"].items():
+    for name, setting in lab.fixed["settings"].items():
         stops = call("([slider, whole]) => lab.stopsOf(slider, whole)", [setting["slider"], name == "top_k"])
         assert 90 < len(stops) <= 201 and stops == sorted(set(stops))
         assert [stops[0], stops[-1]] == [setting["slider"]["from"], setting["slider"]["to"]]
@@ -460,12 +460,12 @@ def test_draws_stand_over_theory_and_a_seed_repeats_them(opened):
     assert widget.locator(".sa-bars tbody tr:visible td:nth-child(5)").all_inner_texts() == counts
     seed.fill("-1")
     expect(
-        widget.get_by_text("a seed is a whole number from 0 to 4294967295; “-1” came, 0 stays")
+        widget.get_by_text("a seed is a whole number from 0 to 4294967295; got “-1”, 0 stays")
     ).to_be_visible()
     seed.fill("0")
     for name in ("Clear", "Draw 1", "Draw 100"):
         widget.get_by_role("button", name=name, exact=True).click()
-    expect(widget.locator(".sa-quiet").filter(has_text="101 draws with seed 0")).to_be_visible()
+    expect(widget.locator(".cw-quiet").filter(has_text="101 draws with seed 0")).to_be_visible()
     expect(sentence(widget)).to_contain_text("101 draws with seed 0")  # the kernel says so too
     for _ in range(11):
         widget.get_by_role("button", name="Draw 1,000").click()
@@ -478,14 +478,14 @@ def test_draws_stand_over_theory_and_a_seed_repeats_them(opened):
     [
         ("temperature", "0", "greedy, the likeliest alone is left, however often you draw"),
         ("temperature", "1e-5", "all 50 stay, entropy 4.06 → 0.00 bits"),
-        ("temperature", "-1", "temperature is a number of at least 0 (greedy); “-1” came, 0.8 stays"),
-        ("temperature", "nan", "temperature is a number of at least 0 (greedy); “nan” came, 0.8 stays"),
-        ("temperature", "", "temperature is a number of at least 0 (greedy); nothing came, 0.8 stays"),
-        ("top_k", "0", "k is from 1 to 50; 0 came, 1 is used; 1 token left"),
-        ("top_k", "1000000", "k is from 1 to 50; 1000000 came, 50 is used; all 50 stay"),
-        ("top_k", "2.5", "top-k is a whole number from 1 to the size of the vocabulary; “2.5” came, 5 stays"),
-        ("top_p", "1.1", "top-p is between 0 and 1; “1.1” came, 0.9 stays"),
-        ("typical", "1", "typical is above 0 and below 1; “1” came, 0.5 stays"),
+        ("temperature", "-1", "temperature is a number of at least 0 (greedy); got “-1”, 0.8 stays"),
+        ("temperature", "nan", "temperature is a number of at least 0 (greedy); got “nan”, 0.8 stays"),
+        ("temperature", "", "temperature is a number of at least 0 (greedy); got nothing, 0.8 stays"),
+        ("top_k", "0", "k is from 1 to 50; got 0: 1 is used; 1 token left"),
+        ("top_k", "1000000", "k is from 1 to 50; got 1000000: 50 is used; all 50 stay"),
+        ("top_k", "2.5", "top-k is a whole number from 1 to the size of the vocabulary; got “2.5”, 5 stays"),
+        ("top_p", "1.1", "top-p is between 0 and 1; got “1.1”, 0.9 stays"),
+        ("typical", "1", "typical is above 0 and below 1; got “1”, 0.5 stays"),
         (
             "repetition_penalty",
             "1e-40",
@@ -525,7 +525,7 @@ def test_a_prompt_that_fails_is_told_in_words_and_the_lab_goes_on(opened):
     for text, says in [
         ("broken", "KeyError: 'no such layer'"),
         ("nothing", "all logits of a row are -inf"),
-        ("", "type a prompt of at least one character; none came"),
+        ("", "type a prompt of at least one character; got none"),
     ]:
         widget.locator("textarea").fill(text)
         opened.settled(widget)
@@ -550,7 +550,7 @@ def test_a_token_of_the_tail_is_named_when_it_is_drawn(opened):
     widget.get_by_role("button", name="Draw 1", exact=True).click()
     opened.settled(widget)
     expect(widget.get_by_text("1 draw with seed 0: 1 different token. The last: ·t")).to_be_visible()
-    name = widget.locator(".sa-token").last.inner_text()
+    name = widget.locator(".cw-mono").last.inner_text()
     expect(sentence(widget)).to_contain_text(f"1 draw with seed 0: “{name}” 1 time")
     expect(row(widget, 20)).to_contain_text("the other 49,132 tokens")
     assert widget.evaluate("(node) => node.querySelectorAll('*').length") < 800
@@ -625,7 +625,7 @@ def test_keyboard_alone_then_touch(browser, lab):
         opened.settled(widget)
         assert order(widget)[:2] == ["frequency penalty", "repetition penalty"]
         expect(sentence(widget)).to_contain_text("Repetition penalty 2 leaves all")
-        opened.tab_to(".sa-number")
+        opened.tab_to(".cw-number")
         press("Control+a")
         opened.page.keyboard.type("1.5")
         press("Enter")

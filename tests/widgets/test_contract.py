@@ -143,7 +143,6 @@ SEARCH = {"width": 2, "length_penalty": 0.5}
 # those that keep their own state yet
 NOT_YET = {
     "completion_bench",
-    "sampling_lab",
 }
 # what makes each widget, cheaply; and requests that it grants, of which the random ones are made
 SPECIMENS: dict[str, tuple[Callable[[], Widget], list[dict]]] = {

@@ -12,8 +12,8 @@ import torch
 from course_utils.sampling import ALLOWED, Sampler, kept
 from course_utils.widgets.base import WIDGET_VIEW
 from course_utils.widgets.sampling_lab import (
-    KEPT,
-    MOST_DRAWS,
+    MAX_CHARACTERS,
+    MAX_DRAWS,
     NAMED,
     SETTINGS,
     SamplingLab,
@@ -52,7 +52,7 @@ def chain(lab, *order, **settings):
     """The steps with these settings on, those named in `order` first."""
     steps = [
         step | {"on": step["name"] in settings, "value": settings.get(step["name"], step["value"])}
-        for step in lab.asked["steps"]
+        for step in lab.state["steps"]
     ]
     return sorted(steps, key=lambda step: order.index(step["name"]) if step["name"] in order else 99)
 
@@ -91,12 +91,14 @@ def test_every_step_leaves_what_the_sampler_leaves():
     settings = {"temperature": 1.3, "top_k": 900, "top_p": 0.9, "min_p": 0.02, "typical": 0.8, "eta": 0.01}
     answer(lab, steps=chain(lab, *settings, **settings))
     after = torch.from_numpy(logits)
-    for (name, value), (said, left, share, entropy) in zip(settings.items(), lab.taken.left, strict=True):
+    for (name, value), (said, left, share, entropy) in zip(
+        settings.items(), lab.found.taken.left, strict=True
+    ):
         before, after = shares(after), Sampler(**{name: value})(after)
         assert said == f"{SETTINGS[name]['label']} {value}" and left == kept(after).sum()
         assert share == pytest.approx(before[kept(after)].sum())
         assert entropy == pytest.approx(bits(shares(after)))
-    assert lab.taken.after == pytest.approx(shares(Sampler(**settings)(torch.from_numpy(logits))))
+    assert lab.found.taken.after == pytest.approx(shares(Sampler(**settings)(torch.from_numpy(logits))))
 
 
 def test_the_order_matters_and_is_said(lab):
@@ -118,11 +120,11 @@ def test_zero_is_greedy_and_of_equals_the_first_wins(lab):
 def test_penalties_need_the_ids_of_the_prompt(lab):
     assert lab.fresh["counts"] == [[1, 2], [7, 1]]
     answer(lab, steps=chain(lab, frequency_penalty=10.0, temperature=0))
-    assert lab.taken.after.argmax() == 0
+    assert lab.found.taken.after.argmax() == 0
     answer(lab, steps=chain(lab, frequency_penalty=-10.0, temperature=0))
-    assert lab.taken.after.argmax() == 1  # it stands twice in the prompt
+    assert lab.found.taken.after.argmax() == 1  # it stands twice in the prompt
     plain = SamplingLab(next_logits, TOKENS, PROMPTS)
-    assert "repetition_penalty" not in plain.given["settings"]
+    assert "repetition_penalty" not in plain.fixed["settings"]
     with pytest.raises(ValueError, match="repetition_penalty needs encode"):
         SamplingLab(next_logits, TOKENS, PROMPTS, repetition_penalty=1.2)
 
@@ -143,7 +145,7 @@ def test_a_seed_repeats_its_draws_and_more_draws_go_on_with_them(lab):
 
 def test_draws_follow_the_probabilities_and_only_these(lab):
     steps = chain(lab, temperature=1.0, top_k=3)
-    n = MOST_DRAWS
+    n = MAX_DRAWS
 
     def chi_square(p):
         answer(lab, steps=steps, n=n, seed=1)
@@ -152,9 +154,9 @@ def test_draws_follow_the_probabilities_and_only_these(lab):
         return ((counts - n * p)[p > 0] ** 2 / (n * p[p > 0])).sum()
 
     answer(lab, steps=steps)
-    assert np.count_nonzero(lab.taken.after) == 5  # three tie as the third
-    assert chi_square(lab.taken.after) < 18.5  # 4 degrees of freedom: exceeded once in 1,000
-    tilted = lab.taken.after**1.1
+    assert np.count_nonzero(lab.found.taken.after) == 5  # three tie as the third
+    assert chi_square(lab.found.taken.after) < 18.5  # 4 degrees of freedom: exceeded once in 1,000
+    tilted = lab.found.taken.after**1.1
     assert chi_square(tilted / tilted.sum()) > 18.5
 
 
@@ -186,17 +188,18 @@ def test_names_cross_for_the_likeliest_and_on_request():
     lab = SamplingLab(lambda _: logits, [f" t{i}" for i in range(NAMED + 10)], ["x"])
     crossed = dict(lab.fresh["names"])
     assert len(crossed) == NAMED and crossed[NAMED + 9] == f" t{NAMED + 9}" and 3 not in crossed
-    assert answer(lab, names=[3, 5])["names"] == [(3, " t3"), (5, " t5")]
-    assert answer(lab, names=[-1, 10**9, "x", None, 3.0])["names"] == []
-    assert answer(lab)["names"] == []
+    assert answer(lab, names=[3, 5])["named"] == [(3, " t3"), (5, " t5")]
+    for wrong in (-1, 10**9, "x", None, 3.0):
+        assert f"names[0] is a whole number from 0 to {NAMED + 9:,}" in answer(lab, names=[wrong])["problem"]
+    assert answer(lab, names=[])["named"] == []
 
 
 def test_where_the_lab_begins(lab):
-    assert [step["name"] for step in lab.asked["steps"] if step["on"]] == ["temperature", "top_p"]
-    assert lab.given["prompts"] == PROMPTS and lab.given["size"] == 12
-    assert lab.given["settings"]["top_k"]["slider"]["to"] == 12
+    assert [step["name"] for step in lab.state["steps"] if step["on"]] == ["temperature", "top_p"]
+    assert lab.fixed["prompts"] == PROMPTS and lab.fixed["size"] == 12
+    assert lab.fixed["settings"]["top_k"]["slider"]["to"] == 12
     other = SamplingLab(next_logits, TOKENS, PROMPTS, top_p=0.5, min_p=0.1, temperature=2)
-    on = [(step["name"], step["value"]) for step in other.asked["steps"] if step["on"]]
+    on = [(step["name"], step["value"]) for step in other.state["steps"] if step["on"]]
     assert on == [("top_p", 0.5), ("min_p", 0.1), ("temperature", 2)]
 
 
@@ -210,8 +213,8 @@ def test_where_the_lab_begins(lab):
         (np.full(12, -np.inf), "all logits of a row are -inf"),
         (np.full(12, np.inf), r"a logit is \+inf"),
         (np.full(12, 1e300), r"a logit is \+inf"),
-        (np.zeros(11), r"one logit for each of the 12 tokens; the shape \[11\] came"),
-        (np.zeros((1, 12)), r"the shape \[1, 12\] came"),
+        (np.zeros(11), r"one logit for each of the 12 tokens; got the shape \[11\]"),
+        (np.zeros((1, 12)), r"got the shape \[1, 12\]"),
         (None, r"NaN|shape|float"),
         ("words", "ValueError|could not convert"),
     ],
@@ -231,20 +234,22 @@ def test_some_tokens_may_be_banned():
     logits = np.where(np.arange(12) % 2, -np.inf, LOGITS)
     lab = SamplingLab(lambda _: logits, TOKENS, PROMPTS)
     for name, setting in SETTINGS.items():
-        if name in lab.given["settings"]:
+        if name in lab.fixed["settings"]:
             answer(lab, steps=chain(lab, **{name: setting["value"]}), n=100)
             assert (lab.draws() % 2 == 0).all()
 
 
 def test_a_prompt_that_fails_says_so_and_the_samplers_still_obey(lab):
+    before = lab.describe()
     shown = answer(lab, prompt="broken", steps=chain(lab, top_k=1))
-    assert shown["problem"] == "KeyError: 'no such layer'"
+    assert shown["problem"] == "KeyError: 'no such layer'" and shown["sentence"] == before
+    shown = answer(lab, steps=chain(lab, top_k=1))
     assert shown["prompt"] == PROMPTS[0] and "Top-k 1 leaves 1 token" in shown["sentence"]
 
 
 def test_a_prompt_is_cropped_and_mended_with_notice(lab):
-    assert answer(lab, prompt="x" * 12_000)["notice"] == "12,000 characters came; the last 10,000 are read."
-    assert len(lab.shown["prompt"]) == KEPT
+    assert answer(lab, prompt="x" * 12_000)["notice"] == "Got 12,000 characters; the last 10,000 are read."
+    assert len(lab.shown["prompt"]) == MAX_CHARACTERS
     assert "lone surrogate" in answer(lab, prompt="a\ud83d")["notice"] and lab.shown["prompt"] == "a"
     assert answer(lab, prompt="b")["notice"] == ""
 
@@ -253,7 +258,7 @@ def test_a_prompt_is_cropped_and_mended_with_notice(lab):
 def test_an_empty_prompt_asks_for_a_character_and_what_was_shown_stays(lab, prompt):
     before, fresh = lab.describe(), lab.fresh
     shown = answer(lab, prompt=prompt)
-    assert shown["problem"] == "type a prompt of at least one character; none came"
+    assert shown["problem"] == "type a prompt of at least one character; got none"
     assert shown["sentence"] == before and shown["prompt"] == PROMPTS[0] and lab.fresh is fresh
     assert answer(lab, prompt="a")["problem"] == ""
     with pytest.raises(ValueError, match="at least one character"):
@@ -277,7 +282,7 @@ def test_warnings_become_notices(recwarn, capsys):
 def test_values_that_are_not_allowed_are_refused_by_name(lab, name, value, on):
     before = lab.describe()
     steps = [
-        step | ({"value": value, "on": on} if step["name"] == name else {}) for step in lab.asked["steps"]
+        step | ({"value": value, "on": on} if step["name"] == name else {}) for step in lab.state["steps"]
     ]
     shown = answer(lab, steps=steps)
     assert shown["problem"].startswith(f"{name} must be {ALLOWED[name][0]}")
@@ -287,10 +292,10 @@ def test_values_that_are_not_allowed_are_refused_by_name(lab, name, value, on):
 @pytest.mark.parametrize(
     "request_, words",
     [
-        ({"n": -1}, "n is a whole number from 0 to 10000; -1 came"),
+        ({"n": -1}, "n is a whole number from 0 to 10,000; got -1"),
         ({"n": 1e9}, "n is a whole number"),
-        ({"seed": 2**32}, "seed is a whole number from 0 to 4294967295"),
-        ({"steps": []}, "steps are epsilon, eta, frequency_penalty, "),
+        ({"seed": 2**32}, "seed is a whole number from 0 to 4,294,967,295"),
+        ({"steps": []}, "steps is a list of epsilon, eta, frequency_penalty, "),
     ],
 )
 def test_requests_that_no_page_makes(lab, request_, words):
@@ -304,7 +309,7 @@ def test_a_penalty_too_strong_for_float32_is_refused(lab):
 
 
 def test_the_lab_needs_a_prompt():
-    with pytest.raises(ValueError, match="needs a prompt to begin with; none came"):
+    with pytest.raises(ValueError, match="needs a prompt to begin with; got none"):
         SamplingLab(next_logits, TOKENS, [])
     with pytest.raises(ValueError, match="expected settings among"):
         SamplingLab(next_logits, TOKENS, PROMPTS, topp=0.5)
