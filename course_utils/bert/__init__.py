@@ -216,6 +216,13 @@ class BertForSequenceClassification(nn.Module):
         return self.classifier(self.dropout(self.bert.pooled(self.bert(ids, lengths, segments))))
 
 
+def with_new_head(body: Bert, kind: type[nn.Module], **options) -> nn.Module:
+    """A model of `kind` on a copy of a trained body; its head, and a pooler that the body lacks, are new."""
+    model = kind(body.config, **options)
+    model.bert.load_state_dict(body.state_dict(), strict=body.pooler is not None)
+    return model
+
+
 # what parameters are called in Hugging Face's files, and here
 HF_NAMES = [
     (r"embeddings\.word_embeddings\.", "bert.token."),

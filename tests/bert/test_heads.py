@@ -13,6 +13,7 @@ from course_utils.bert import (
     BertForPreTraining,
     BertForSequenceClassification,
     from_hf,
+    with_new_head,
 )
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -122,6 +123,17 @@ def test_parameters(kind, options, base, large):
     with torch.device("meta"):
         counts = [sum(p.numel() for p in kind(sizes, **options).parameters()) for sizes in (BASE, LARGE)]
     assert counts == [base, large]
+
+
+def test_a_new_head_stands_on_a_copy_of_the_body():
+    body = from_hf(published(transformers.BertModel).state_dict(), 4)
+    model = with_new_head(body, BertForSequenceClassification, n_classes=3)
+    ids, lengths, segments, real = padded_input()
+    close(model.bert(ids, lengths, segments)[real], body(ids, lengths, segments)[real], 0)
+    assert model(ids, lengths, segments).shape == (3, 3)
+    with torch.no_grad():
+        model.bert.token.weight.zero_()
+    assert body.token.weight.abs().sum() > 0
 
 
 def test_old_names_are_read():
