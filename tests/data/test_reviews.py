@@ -16,6 +16,13 @@ def test_the_split_is_fixed():
     }
 
 
+def test_the_first_reviews_are_of_both_kinds():
+    for part in vars(reviews()).values():
+        first = part[:500]
+        assert 200 < sum(review.positive for review in first) < 300
+        assert 300 < sum(review.source == "imdb" for review in first) < 430
+
+
 def test_no_text_stands_on_two_sides():
     sides = [{review.text.lower() for review in part} for part in vars(reviews()).values()]
     assert sum(map(len, sides)) == len(set.union(*sides))
