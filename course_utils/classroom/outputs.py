@@ -15,7 +15,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 
 from course_utils.files import write_atomic
-from course_utils.measuring.report import MEASURED_VALUE
+from course_utils.measuring.report import VALUE_IN_HTML, VALUE_IN_TEXT
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 # As course.py sets them, for kernels that start without it.
@@ -23,7 +23,7 @@ QUIET_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "2000"}
 CELL_SECONDS = 300  # the limit is for a cell that hangs; a chapter's own budget is far smaller
 # What tests/notebooks/sanitise.cfg has nbval blank on both sides: it differs from machine to machine.
 EMBEDDED_PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=]+")
-BLANKED = [MEASURED_VALUE, EMBEDDED_PICTURE]
+BLANKED = [VALUE_IN_TEXT, VALUE_IN_HTML, EMBEDDED_PICTURE]
 EXEMPTING_TAGS = ("nbval-ignore-output", "nbval-skip")
 
 

@@ -135,7 +135,7 @@ COMPARED = [
     cell("len(text)", new_output("execute_result", data={"text/plain": "1115394"}, execution_count=1)),
     cell("print('same:', a == b)", printed("same: True\n")),
     cell("for n in range(3): print('order', n + 5)", printed("order 5\norder 6\norder 7\n")),
-    cell("measured('loss', x, 1, 2)", printed("loss: 1.5 · expected 1 to 2 · holds\n")),
+    cell("measured('loss', x, 1, 2)", printed("loss: 1.5 (usual range 1 to 2)\n")),
     cell("explorer(text)", show({"text/plain": "After “to be” come 3 letters.", **HTML_PICTURE, **VIEW})),
     cell(
         "table()",
@@ -173,8 +173,8 @@ def test_what_is_constant_or_a_picture_doesn_t_count(one):
 
 
 def test_a_blanked_value_alone_doesn_t_count():
-    """Take the verdict away, which is computed, and a measured line has nothing left that is compared."""
-    one = cell("print('loss: expected 1 to 2 · holds')", printed("loss: 1.5 · expected 1 to 2 · holds\n"))
+    """Write the range into the source, and a measured line has nothing left that is compared."""
+    one = cell("print('loss: usual range 1 to 2')", printed("loss: 1.5 (usual range 1 to 2)\n"))
     assert outputs.compared_cells(new_notebook(cells=[one]))[0] == 0
 
 

@@ -25,12 +25,17 @@ FAKE_WIDGET = """class Widget:
         }
 """
 MEASURED = "measured('validation loss', 1.5, 1, 2, 'nats')"
+TABLE = "measured_table({'greedy': {'bits': (1.5, 1, 2)}, 'drawn': {'bits': (2.5, 1, 2)}})"
 CELLS = {
-    "define": "import base64, os\nfrom course_utils.measuring.report import measured\n" + FAKE_WIDGET,
+    "define": "import base64, os\nfrom course_utils.measuring.report import measured, measured_table\n"
+    + FAKE_WIDGET,
     "number": "print(6 * 7)",
     "value": MEASURED,
     "verdict": MEASURED,
-    "band": MEASURED,
+    "range": MEASURED,
+    "html_value": TABLE,
+    "html_verdict": TABLE,
+    "html_range": TABLE,
     "picture": "Widget(1.25 * 2)",
     "sentence": "Widget(1.25 * 2)",
     "ignored": "os.getpid()",
@@ -78,15 +83,19 @@ def test_each_forgery_is_caught_and_only_a_measured_value_or_a_picture_may_diffe
     nb = nbformat.from_dict(stored)
     first = {name: cell.outputs[0] for name, cell in zip(CELLS, nb.cells, strict=True) if cell.outputs}
     first["number"].text = "43\n"
-    first["value"].text = "validation loss: 1.9 nats · expected 1 to 2 · holds\n"
-    first["verdict"].text = "validation loss: 1.5 nats · expected 1 to 2 · OUTSIDE\n"
-    first["band"].text = "validation loss: 1.5 nats · expected 1 to 3 · holds\n"
+    first["value"].data["text/plain"] = "validation loss: 1.9 nats (usual range 1 to 2)"
+    first["verdict"].data["text/plain"] = "validation loss: 1.5 nats (OUTSIDE the usual range 1 to 2)"
+    first["range"].data["text/plain"] = "validation loss: 1.5 nats (usual range 1 to 3)"
+    html = first["html_value"].data["text/html"]
+    first["html_value"].data["text/html"] = html.replace("1.5", "1.9")
+    first["html_verdict"].data["text/html"] = html.replace("OUTSIDE the usual range", "")
+    first["html_range"].data["text/html"] = html.replace("1 to 2", "1 to 3")
     first["picture"].data |= {"image/png": "AAAA", "text/html": '<img src="data:image/png;base64,AAAA">'}
     first["sentence"].data["text/plain"] = "The next letter costs 2.4 bits."
     first["error"].evalue = "division by one"
     nb.cells[NUMBER["emptied"]].outputs = []
     done = run(nb, tmp_path)
-    failed = ["number", "verdict", "band", "sentence", "error", "emptied"]
+    failed = ["number", "verdict", "range", "html_verdict", "html_range", "sentence", "error", "emptied"]
     assert done.returncode == 1
     assert results(done) == dict.fromkeys(CELLS, "PASSED") | dict.fromkeys(failed, "FAILED")
 
