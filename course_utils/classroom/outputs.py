@@ -31,16 +31,17 @@ EXEMPTING_TAGS = ("nbval-ignore-output", "nbval-skip")
 
 
 def strip_widget_views(nb: NotebookNode) -> NotebookNode:
-    """A copy of `nb` without widget state, and without the view where an output carries a picture.
+    """A copy of `nb` without widget state, and without the view where an output carries a picture or HTML.
 
-    Without a kernel, JupyterLab shows an error in place of a stored view; the picture beside it is better.
+    Without a kernel, JupyterLab shows an error in place of a stored view; what stands beside it is better.
     """
     nb = copy.deepcopy(nb)
     nb["metadata"].pop("widgets", None)
     for cell in nb["cells"]:
         for output in cell.get("outputs", []):
-            if _has_picture(output.get("data", {})):
-                output["data"].pop(WIDGET_VIEW, None)
+            data = output.get("data", {})
+            if "text/html" in data or _has_picture(data):
+                data.pop(WIDGET_VIEW, None)
     return nb
 
 

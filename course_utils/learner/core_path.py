@@ -67,7 +67,7 @@ def found_last(snapshot: Snapshot) -> list[str]:
 
 @dataclass(frozen=True)
 class CorePath:
-    """The core path as it stands; it shows itself, with links, and as a sentence."""
+    """The core path as it stands; it shows itself on one line that folds out to links, and as a sentence."""
 
     chapter: str
     stops: tuple[Stop, ...]
@@ -94,7 +94,8 @@ class CorePath:
         )
 
     @property
-    def _state(self) -> str:
+    def state(self) -> str:
+        """What is done and what is left, in words."""
         if not self.stops:
             return "not marked in this folder's notebooks."
         all_minutes = sum(stop.minutes for stop in self.stops)
@@ -105,15 +106,15 @@ class CorePath:
 
     def __repr__(self) -> str:
         going_on = [f"Go on: {self.next.place.heading}."] if self.next else []
-        return " ".join([f"Core path of chapter {self.chapter}:", self._state, *going_on, *self.found_last])
+        return " ".join([f"Core path of chapter {self.chapter}:", self.state, *going_on, *self.found_last])
 
     def _repr_html_(self) -> str:
         items = "".join(f"<li style='padding:4px 0'>{self._item(stop)}</li>" for stop in self.exercises)
-        going_on = f"<p><strong>Go on: {_link(self.next)}</strong></p>" if self.next else ""
+        going_on = f" <strong>Go on: {_link(self.next)}</strong>" if self.next else ""
         return (
-            f"<div style='{BOX}'><p><strong>Core path of chapter {self.chapter}:</strong> {self._state}</p>"
-            f"<ul style='list-style:none;padding:0;margin:4px 0'>{items}</ul>{going_on}"
-            f"<p>{'<br>'.join(map(escape, self.found_last))}</p></div>"
+            f"<details style='{BOX}'><summary><strong>Core path of chapter {self.chapter}:</strong> "
+            f"{self.state}{going_on}</summary><ul style='list-style:none;padding:0;margin:4px 0'>{items}</ul>"
+            f"<p>{'<br>'.join(map(escape, self.found_last))}</p></details>"
         )
 
     def _item(self, stop: Stop) -> str:

@@ -14,9 +14,44 @@ function jump(model, anchor, { file, cell }) {
   resolver.resolveUrl(file).then((path) => linkHandler.handleLink(anchor, path, `#cell-id=${cell}`));
 }
 
+/** A core path, and old questions if there are some, on one line; each folds out below it. */
+function stripOf(view, path, cards) {
+  const strip = element("div", { class: "qz-strip" }), panels = [];
+  function fold(...content) {
+    const panel = element("div", { class: "qz-panel", id: freshId(), hidden: true }, ...content);
+    const toggle = button("", () => {
+      panel.hidden = !panel.hidden;
+      toggle.setAttribute("aria-expanded", String(!panel.hidden));
+    }, { "aria-expanded": "false", "aria-controls": panel.id });
+    strip.append(toggle);
+    panels.push(panel);
+    return toggle;
+  }
+  function link(place) {
+    const anchor = element("a", {}, place.text);
+    jump(view.model, anchor, place);
+    return anchor;
+  }
+  const old = cards.length ? fold(quiet("What you fetch back from memory stays longer than what you read again."), ...cards) : null;
+  fold(
+    element("ul", {}, ...path.exercises.map((stop) =>
+      element("li", {}, stop.done ? "✓ " : "○ ", link(stop), stop.done ? ", done" : ""))),
+    ...path.found_last.map((found) => element("p", {}, found)),
+  ).append(element("strong", {}, "Core path: "), path.state);
+  if (path.next) strip.append(element("span", {}, "Go on: ", link(path.next)));
+  return {
+    nodes: [strip, ...panels],
+    draw() {
+      const answered = view.shown.questions.filter(({ marks }) => marks.some(Boolean)).length;
+      old?.replaceChildren(element("strong", {}, "Three old questions: "),
+        answered ? `${answered} of ${cards.length} answered.` : "two minutes.");
+    },
+  };
+}
+
 function render(context) {
-  const { title, note, questions } = context.model.get("fixed");
-  const view = viewOf(context, title);
+  const { title, note, questions, path } = context.model.get("fixed");
+  const view = viewOf(context, path?.label ?? title);
 
   const cards = questions.map((question, number) => {
     const name = freshId();
@@ -38,7 +73,11 @@ function render(context) {
       line(answer, said), again) };
   });
 
+  const nodes = cards.map(({ node }) => node);
+  const strip = path && stripOf(view, path, nodes);
+
   function draw() {
+    strip?.draw();
     view.shown.questions.forEach((question, number) => {
       const { inputs, marks, whys, rows, answer, said, again } = cards[number];
       inputs.forEach((input, i) => {
@@ -72,7 +111,8 @@ function render(context) {
         [withCode(questions[number].ask), withCode(choice), marks[i], withCode(whys[i])])) }];
   }
 
-  return view.start({ body: [heading(title), ...cards.map(({ node }) => node), ...(note ? [quiet(note)] : [])], draw, tables });
+  const body = [...(strip ? strip.nodes : [heading(title), ...nodes]), ...(note ? [quiet(note)] : [])];
+  return view.start({ body, draw, tables });
 }
 
 export default { render };

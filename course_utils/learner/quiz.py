@@ -1,4 +1,4 @@
-"""Questions with an explanation for every choice: a chapter's quiz, and three old questions at its start.
+"""Questions with an explanation for every choice: a chapter's quiz, and three old ones for its start.
 
 The key stays in the kernel: the page, and so the notebook file, gets an explanation only with an answer.
 """
@@ -7,7 +7,7 @@ import textwrap
 
 from matplotlib.figure import Figure
 
-from course_utils.learner import chapters, checks, progress
+from course_utils.learner import chapters, progress
 from course_utils.learner.progress import Snapshot
 from course_utils.learner.quizzes import Question, all_questions, questions
 from course_utils.widgets.base import Widget
@@ -22,27 +22,20 @@ def quiz(chapter: str) -> "Quiz":
     return Quiz(f"Quiz of chapter {chapter}", asked, progress.current().read())
 
 
-def recall(chapter: str) -> "Quiz":
-    """Three old questions: from the last chapter, two back and five back; two minutes.
+def recalled(chapter: str, snapshot: Snapshot) -> dict[str, Question]:
+    """Three old questions by their key: from the last chapter, two back and five back; none before chapter 1.
 
-    Of each chapter, first come the questions that were missed in its quiz, then those never answered. An
-    exercise whose solution was read is named too. Raises ValueError if no chapter lies behind this one.
+    Of each chapter, first come the questions that were missed in its quiz, then those never answered.
     """
     behind = [
         str(int(chapter) - back) for back in CHAPTERS_BACK if str(int(chapter) - back) in all_questions()
     ]
-    if not behind:
-        raise ValueError(f"no quiz lies behind chapter {chapter!r}: there is nothing to recall yet")
-    snapshot, asked = progress.current().read(), {}
-    for i in range(3):
+    asked = {}
+    for i in range(3 if behind else 0):
         needed = _most_needed(behind[i % len(behind)], snapshot)
         question = next(q for q in needed if q not in asked.values())
         asked[f"{question.id}, asked in {chapter}"] = question
-    due = checks.due(snapshot)
-    note = (
-        f"Exercise {', '.join(check.variant_of for check in due)} waits for you in a variant: asked_again()."
-    )
-    return Quiz(f"Three old questions before chapter {chapter}", asked, snapshot, note * bool(due))
+    return asked
 
 
 def _most_needed(chapter: str, snapshot: Snapshot) -> list[Question]:
@@ -56,7 +49,7 @@ def _most_needed(chapter: str, snapshot: Snapshot) -> list[Question]:
 
 
 class Quiz(Widget):
-    """Some questions, each kept in the learner's progress under its key. See `quiz` and `recall`."""
+    """Some questions, each kept in the learner's progress under its key."""
 
     hears_events = True
 

@@ -51,9 +51,8 @@ class Learner:
     def go_to(self, i: int) -> None:
         """By arrow keys, from the cell that is chosen now."""
         chosen = self.page.locator(".jp-Cell.jp-mod-active")
-        distance = i - int(chosen.get_attribute("data-windowed-list-index"))
-        self.press(*(["ArrowDown"] * distance or ["ArrowUp"] * -distance))
-        expect(chosen).to_have_attribute("data-windowed-list-index", str(i))
+        while distance := i - int(chosen.get_attribute("data-windowed-list-index")):
+            self.press("ArrowDown" if distance > 0 else "ArrowUp")  # these skip a cell whose code is folded
 
     def read(self, i: int) -> None:
         """Go on from a cell of text as from all others, with Shift+Enter."""

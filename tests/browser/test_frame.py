@@ -16,16 +16,15 @@ FILE = "frame/my_work/01_ngrams.ipynb"
 FAR = "many words\n\n" * 300  # JupyterLab keeps what is far from the screen out of the page
 OPTIONS = ["under 25 %", "25 to 50 %", "over 50 %", "all"]
 CELLS = [
-    "from course_utils.learner.core_path import core_path\n"
+    "from course_utils.learner.overview import overview\n"
     "from course_utils.learner.predict import predict\n"
     "from course_utils.learner.progress_page import progress_page\n"
-    "from course_utils.learner.quiz import quiz, recall\n"
-    'core_path("1")',
+    "from course_utils.learner.quiz import quiz",
     f'bet = predict("1.pairs", "Which share of the pairs is new?", {OPTIONS})\nbet',
     "",  # for the settlement, which Run All would make before the bet
     'late = predict("1.late", "<b>Is it</b> שלום 🎭?", ["</script>", "no"])\nlate.settle("no")\nlate',
     'quiz("1")',
-    'recall("1")',
+    'overview("1")',
     "progress_page()",
 ]
 
@@ -162,7 +161,7 @@ def answer(opened, widget, number, choice):
 
 
 def test_a_quiz_is_answered_wrong_and_right_by_keys(opened):
-    quiz, recall = opened.widget(2), opened.widget(3)
+    quiz, strip = opened.widget(2), opened.widget(3)
     question = questions("1")[0]
     whys = [choice.why.replace("`", "") for choice in question.choices]
     right = [choice.right for choice in question.choices].index(True)
@@ -179,7 +178,7 @@ def test_a_quiz_is_answered_wrong_and_right_by_keys(opened):
     )
     answer(opened, quiz, 1, [choice.right for choice in questions("1")[1].choices].index(True))
     expect(sentence(quiz)).to_contain_text("2 answered, 1 right at the first try.")
-    expect(sentence(recall)).to_contain_text("3 questions, 0 answered")
+    expect(sentence(strip)).to_contain_text("3 questions, 0 answered")
     opened.screenshot("frame-quiz-light", quiz)
 
 
@@ -213,21 +212,37 @@ def test_it_is_readable_in_the_dark(opened):
     opened.theme("Dark")
     for name, i in [("bet-settled", 0), ("quiz", 2)]:
         opened.screenshot(f"frame-{name}-dark", opened.widget(i))
-    for name, text in [("core-path", "Core path of chapter 1"), ("progress-page", "Bits by prediction")]:
-        opened.screenshot(
-            f"frame-{name}-dark", opened.page.locator(".jp-OutputArea").filter(has_text=text).first
-        )
+    page = opened.page.locator(".jp-OutputArea").filter(has_text="Bits by prediction").first
+    opened.screenshot("frame-progress-page-dark", page)
     opened.theme("Light")
-    for name, text in [("core-path", "Core path of chapter 1"), ("progress-page", "Bits by prediction")]:
-        opened.screenshot(
-            f"frame-{name}-light", opened.page.locator(".jp-OutputArea").filter(has_text=text).first
-        )
+    opened.screenshot("frame-progress-page-light", page)
+
+
+def test_the_strip_is_one_line_and_folds_out_by_keys(opened):
+    strip = opened.widget(3)
+    questions, path = (strip.get_by_role("button", name=name) for name in ("Three old questions", "Core path"))
+    expect(path).to_have_text("Core path: 0 of 3 exercises, about 17 minutes left.")
+    assert strip.bounding_box()["height"] < 60
+    expect(strip.locator(":is(.qz-panel, .cw-sentence, .cw-foot):visible")).to_have_count(0)
+    for theme in ("Dark", "Light"):
+        opened.theme(theme)
+        opened.screenshot(f"frame-strip-{theme.lower()}", strip)
+    questions.focus()
+    press(opened, "Enter")
+    expect(questions).to_have_attribute("aria-expanded", "true")
+    expect(strip.locator(".qz-card:visible")).to_have_count(3)
+    expect(strip.locator(".cw-foot")).to_be_visible()
+    press(opened, "Enter", "Tab", "Enter")
+    expect(path).to_be_focused()
+    expect(strip.locator(".qz-card:visible")).to_have_count(0)
+    expect(strip.locator("li:visible")).to_have_text([f"○ {CHECKS[id].heading}" for id in ("1.1", "1.2", "1.3")])
+    opened.screenshot("frame-core-path-light", strip)
 
 
 def test_the_core_path_jumps_to_an_exercise_that_is_not_in_the_page(opened):
     heading = CHECKS["1.3"].heading
     expect(opened.page.locator("h3").filter(has_text=heading)).not_to_be_in_viewport()
-    opened.page.get_by_role("link", name=heading).last.focus()
+    opened.widget(3).get_by_role("link", name=heading).focus()  # the test before has unfolded the path
     press(opened, "Enter")
     in_sight(opened, heading.partition(" ·")[0])
 
@@ -235,7 +250,10 @@ def test_the_core_path_jumps_to_an_exercise_that_is_not_in_the_page(opened):
 def test_a_missed_old_question_leads_to_its_section(opened):
     opened.open()
     run(opened)
+    opened.widget(3).get_by_role("button", name="Three old questions").focus()
+    press(opened, "Enter")
     card = answer(opened, opened.widget(3), 0, 0)  # 0.model: its first choice is wrong
+    expect(opened.widget(3).get_by_role("button").first).to_have_text("Three old questions: 1 of 3 answered.")
     expect(card.locator(".qz-again")).to_have_text("Look again: chapter 0, 2. Token, distribution")
     card.get_by_role("link").focus()
     press(opened, "Enter")

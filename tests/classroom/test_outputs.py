@@ -36,8 +36,8 @@ def cell(source, *cell_outputs, **metadata):
 # --- widgets ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("picture", [PNG, HTML_PICTURE, {"text/html": ["<svg", "></svg>"]}])
-def test_a_view_gives_way_to_a_picture(picture):
+@pytest.mark.parametrize("picture", [PNG, HTML_PICTURE, {"text/html": ["<b>", "2.5 bits</b>"]}])
+def test_a_view_gives_way_to_a_picture_or_html(picture):
     nb = new_notebook(cells=[new_markdown_cell("x"), cell("w", show({"text/plain": "w", **picture, **VIEW}))])
     nb.metadata.widgets = {"state": 1}
     stripped = outputs.strip_widget_views(nb)
@@ -46,7 +46,7 @@ def test_a_view_gives_way_to_a_picture(picture):
     assert outputs.WIDGET_VIEW in nb.cells[1].outputs[0].data, "the notebook passed in is left alone"
 
 
-def test_a_view_without_a_picture_stays():
+def test_a_view_without_either_stays():
     nb = new_notebook(cells=[cell("w", show({"text/plain": "w", **VIEW}), printed("x"))])
     assert outputs.strip_widget_views(nb) == nb
 

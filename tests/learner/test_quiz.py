@@ -8,7 +8,8 @@ import pytest
 
 from course_utils.learner import chapters, progress, quizzes
 from course_utils.learner import quiz as widget
-from course_utils.learner.quiz import quiz, recall
+from course_utils.learner.overview import overview
+from course_utils.learner.quiz import quiz
 from course_utils.learner.quizzes import Choice, Question, all_questions, questions
 
 pytestmark = pytest.mark.usefixtures("in_memory")
@@ -171,7 +172,7 @@ def chapters_of(asked):
 
 
 def test_chapter_1_has_only_chapter_0_behind_it():
-    asked = recall("1")
+    asked = overview("1")
     assert chapters_of(asked) == ["0", "0", "0"] and len(set(asked.asked.values())) == 3
     assert repr(asked).startswith("Three old questions before chapter 1: 3 questions, 0 answered")
 
@@ -180,7 +181,7 @@ def test_chapter_1_has_only_chapter_0_behind_it():
     ("chapter", "behind"), [("2", ["1", "0", "1"]), ("5", ["4", "3", "0"]), ("9", ["8", "7", "4"])]
 )
 def test_later_chapters_look_one_two_and_five_back(twelve_chapters, chapter, behind):
-    assert chapters_of(recall(chapter)) == behind
+    assert chapters_of(overview(chapter)) == behind
 
 
 def test_missed_questions_come_first_then_those_never_answered():
@@ -188,29 +189,28 @@ def test_missed_questions_come_first_then_those_never_answered():
     for number in (0, 1, 2, 4):
         question = questions("0")[number]
         asked.answer(number, wrong(question) if number == 4 else right(question))
-    assert [question.id for question in recall("1").asked.values()] == ["0.bits", "0.context", "0.model"]
+    assert [question.id for question in overview("1").asked.values()] == ["0.bits", "0.context", "0.model"]
 
 
 def test_recalling_answers_anew_and_leaves_the_quiz_alone():
     question = questions("0")[0]
-    recall("1").answer(0, right(question))
-    assert "1 answered, 1 right" in repr(recall("1")) and "0 answered" in repr(quiz("0"))
+    overview("1").answer(0, right(question))
+    assert "1 answered, 1 right" in repr(overview("1")) and "0 answered" in repr(quiz("0"))
 
 
 def test_before_chapter_0_lies_nothing():
-    with pytest.raises(ValueError, match="nothing to recall yet"):
-        recall("0")
+    assert overview("0").asked == {} and repr(overview("0")).startswith("Core path of chapter 0: ")
 
 
 def test_an_exercise_whose_solution_was_seen_waits():
-    assert "asked_again" not in repr(recall("1"))
+    assert "asked_again" not in repr(overview("1"))
     with progress.current().change() as change:
         change.record("1.1", "seen")
-    assert "Exercise 1.1 waits for you in a variant: asked_again()." in repr(recall("1"))
+    assert "Exercise 1.1 waits for you in a variant: asked_again()." in repr(overview("1"))
 
 
 def test_the_picture_is_drawn():
-    assert quiz("1").png() != recall("1").png()
+    assert quiz("1").png() != overview("1").png()
 
 
 def test_what_stays_in_the_notebook_is_small():

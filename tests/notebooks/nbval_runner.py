@@ -19,7 +19,8 @@ def nbval(notebook: Path) -> subprocess.CompletedProcess:
     command += ["-p", "nbval_watchdog", "-p", "no:cacheprovider", f"--rootdir={notebook.parent}"]
     command += ["-rA", "--color=no"]
     # nbval reads its files in the platform's encoding; UTF-8 mode makes that UTF-8 everywhere.
-    environment = os.environ | QUIET_THREADS | {"PYTHONPATH": str(HERE), "PYTHONUTF8": "1"}
+    path = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    environment = os.environ | QUIET_THREADS | {"PYTHONPATH": path, "PYTHONUTF8": "1"}
     return subprocess.run(
         command, cwd=notebook.parent, env=environment, capture_output=True, text=True, encoding="utf-8"
     )
