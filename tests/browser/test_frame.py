@@ -220,7 +220,9 @@ def test_it_is_readable_in_the_dark(opened):
 
 def test_the_strip_is_one_line_and_folds_out_by_keys(opened):
     strip = opened.widget(3)
-    questions, path = (strip.get_by_role("button", name=name) for name in ("Three old questions", "Core path"))
+    questions, path = (
+        strip.get_by_role("button", name=name) for name in ("Three old questions", "Core path")
+    )
     expect(path).to_have_text("Core path: 0 of 3 exercises, about 17 minutes left.")
     assert strip.bounding_box()["height"] < 60
     expect(strip.locator(":is(.qz-panel, .cw-sentence, .cw-foot):visible")).to_have_count(0)
@@ -235,7 +237,9 @@ def test_the_strip_is_one_line_and_folds_out_by_keys(opened):
     press(opened, "Enter", "Tab", "Enter")
     expect(path).to_be_focused()
     expect(strip.locator(".qz-card:visible")).to_have_count(0)
-    expect(strip.locator("li:visible")).to_have_text([f"○ {CHECKS[id].heading}" for id in ("1.1", "1.2", "1.3")])
+    expect(strip.locator("li:visible")).to_have_text(
+        [f"○ {CHECKS[id].heading}" for id in ("1.1", "1.2", "1.3")]
+    )
     opened.screenshot("frame-core-path-light", strip)
 
 
