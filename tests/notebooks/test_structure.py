@@ -1,0 +1,101 @@
+"""Every chapter has its parts in the one order, and so has the template that the next ones begin from."""
+
+import re
+
+import nbformat
+import pytest
+from nbval_runner import CHAPTERS
+
+from course_utils.classroom.release import strip_solutions
+
+TEMPLATE = CHAPTERS[0].parents[1] / "docs" / "chapter_template.ipynb"
+FOLDED = {"jupyter": {"source_hidden": True}, "tags": ["hide-input", "set-up"]}
+MAX_LINES = 25  # of a code cell as the learner gets it
+each = pytest.mark.parametrize("path", [*CHAPTERS, TEMPLATE], ids=lambda path: path.stem)
+
+
+def cells_of(path):
+    return strip_solutions(nbformat.read(path, as_version=4)).cells
+
+
+def number_of(path):
+    """The chapter's number as its cells write it."""
+    return "N" if path == TEMPLATE else str(int(path.stem[:2]))
+
+
+def headings(cells):
+    """{heading: place} of all Markdown cells, each with its signs."""
+    texts = {i: cell.source for i, cell in enumerate(cells) if cell.cell_type == "markdown"}
+    return {line: i for i, text in texts.items() for line in re.findall(r"^#{1,4} .+$", text, re.MULTILINE)}
+
+
+def tags(cell):
+    return set(cell.metadata.get("tags", ()))
+
+
+@each
+def test_the_first_screen_is_title_promise_folded_set_up_and_the_widget(path):
+    cells, number = cells_of(path), number_of(path)
+    title = cells[0].source.split("\n\n")
+    assert cells[0].cell_type == "markdown" and len(title) == 3
+    assert title[0].startswith(f"# {number} · ")
+    assert re.fullmatch(r"\*\*[^*]+\*\*", title[1]), "the promise: one paragraph, bold"
+    assert "press **Shift + Enter** until the **" in title[2].replace("Press", "press")
+    set_up = [cell for cell in cells[1:] if "set-up" in tags(cell)]
+    play = 1 + len(set_up)
+    assert set_up and cells[1:play] == set_up, "the set-up stands together, below the title"
+    for cell in set_up:
+        assert cell.metadata == FOLDED and cell.source.startswith("# Set-up"), "the first line is seen"
+    assert not any("jupyter" in cell.metadata for cell in cells[play:]), "nothing else is folded"
+    assert cells[play].cell_type == "code" and cells[play].source.count("\n") < 3
+    assert cells[play + 1].source.startswith("## Play first\n")
+    assert cells[play + 2].source == f'overview("{number}")'
+    start = cells[play + 3].source
+    assert re.match(r"After this chapter you can\n\n1\. .+\n2\. .+\n3\. .+\n\nYou need ", start)
+    assert re.search(r"<!-- times -->\n.*<!-- /times -->", start, re.DOTALL)
+
+
+@each
+def test_sections_quiz_and_references_follow_in_order(path):
+    cells = cells_of(path)
+    places = headings(cells)
+    sections = [heading for heading in places if re.match(r"## \d+ · ", heading)]
+    assert [int(heading.split()[1]) for heading in sections] == list(range(1, len(sections) + 1))
+    minutes = [
+        cell.metadata.get("minutes", 0)
+        for cell in cells
+        if "core" in tags(cell) and "minutes" in cell.metadata
+    ]
+    assert minutes and all(number > 0 for number in minutes), (
+        "the sections on the core path say their minutes"
+    )
+    end = [places[heading] for heading in ("### What we simplified", "### Quiz", "### References")]
+    assert end == sorted(end) and end[0] > places[sections[-1]] and end[-1] == len(cells) - 1
+    quiz = cells[places["### Quiz"] + 1].source
+    assert quiz == f'from course_utils.learner.quiz import quiz\n\nquiz("{number_of(path)}")'
+
+
+@each
+def test_an_exercise_is_a_heading_an_answer_and_its_check(path):
+    cells = cells_of(path)
+    answers = [i for i, cell in enumerate(cells) if tags(cell) >= {"exercise"} and "check" not in tags(cell)]
+    assert answers
+    for i in answers:
+        exercise = cells[i].metadata.exercise
+        assert re.match(
+            rf"#### Exercise {re.escape(exercise)} · [●○]{{3}} · \d+ min\n\*\*", cells[i - 1].source
+        )
+        assert "# YOUR CODE HERE" in cells[i].source
+        check = cells[i + 1]
+        assert check.metadata.exercise == exercise and tags(check) == {"exercise", "check"}
+        assert check.source.startswith(f'check("{exercise}", ')
+
+
+@each
+def test_no_code_is_longer_than_a_screen_lets_one_read(path):
+    long = [
+        cell.source
+        for cell in cells_of(path)
+        if cell.cell_type == "code" and cell.source.count("\n") >= MAX_LINES
+    ]
+    assert long == []
