@@ -157,6 +157,7 @@ class Notebook:
     lab: Lab
     page: Page
     name: str
+    view: str = "doc"  # or "lab", as a learner has it: beside the list of files
     refused: list[str] = field(default_factory=list)
 
     @property
@@ -176,7 +177,7 @@ class Notebook:
 
     def _visit(self) -> None:
         # `reset` drops the layout of an earlier visit; `doc` shows the notebook alone
-        self.page.goto(f"{self.lab.url}/doc/tree/{self.name}?reset&token={self.lab.token}")
+        self.page.goto(f"{self.lab.url}/{self.view}/tree/{self.name}?reset&token={self.lab.token}")
         self.page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=PATIENCE)
         self.page.get_by_text("| Idle").wait_for(timeout=PATIENCE)  # in the status bar
 
@@ -246,11 +247,11 @@ class Notebook:
 
 
 @contextlib.contextmanager
-def notebook(browser: Browser, lab: Lab, name: str, **page_settings) -> Iterator[Notebook]:
+def notebook(browser: Browser, lab: Lab, name: str, view: str = "doc", **page_settings) -> Iterator[Notebook]:
     """Open a notebook in a page that can reach loopback and nothing else."""
     settings = {"viewport": {"width": 1280, "height": 1000}, "proxy": NOWHERE} | page_settings
     context = browser.new_context(**settings)
-    opened = Notebook(lab, context.new_page(), name)
+    opened = Notebook(lab, context.new_page(), name, view)
 
     def note(asked):
         if is_outside(asked.url):

@@ -140,6 +140,26 @@ def test_a_learner_s_file_is_never_overwritten(course):
     assert (course.work / "01_ngrams.ipynb").read_bytes() == mine
 
 
+def test_what_is_folded_stays_folded(course):
+    """In a fresh copy, in a new version beside the learner's, and in a copy that is reset."""
+    folded = {"jupyter": {"source_hidden": True}, "tags": ["hide-input", "set-up"]}
+
+    def publish(title):
+        nb = chapter("1.1", title=title)
+        nb.cells.insert(1, new_code_cell("# Set-up", id="set-up-1", metadata=folded))
+        nbformat.write(nb, course.notebooks / "01_ngrams.ipynb")
+
+    publish("A chapter")
+    course.copy()
+    course.learn({"1.1": "def double(x): return x + x"})
+    publish("A better chapter")
+    course.copy()
+    release.reset("1", course.notebooks, course.work)
+    assert len(course.copies()) == 3
+    for name in course.copies():
+        assert nbformat.read(course.work / name, as_version=4).cells[1].metadata == folded
+
+
 def test_an_untouched_copy_is_replaced(course):
     course.publish("1.1")
     course.copy()

@@ -82,8 +82,8 @@ def test_an_exercise_is_a_heading_an_answer_and_its_check(path):
     assert answers
     for i in answers:
         exercise = cells[i].metadata.exercise
-        assert re.match(
-            rf"#### Exercise {re.escape(exercise)} · [●○]{{3}} · \d+ min\n\*\*", cells[i - 1].source
+        assert re.search(
+            rf"(?m)^#### Exercise {re.escape(exercise)} · [●○]{{3}} · \d+ min\n\*\*", cells[i - 1].source
         )
         assert "# YOUR CODE HERE" in cells[i].source
         check = cells[i + 1]

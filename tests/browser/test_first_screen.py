@@ -1,0 +1,100 @@
+"""What a learner sees first of each chapter, in JupyterLab as `course.py lab` opens it; and folded cells."""
+
+import shutil
+
+import nbformat
+import pytest
+from hands import Learner
+from harness import PATIENCE, ROOT, notebook, running_lab
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from playwright.sync_api import expect
+
+expect.set_options(timeout=PATIENCE)
+CHAPTERS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+FOLDED = {"jupyter": {"source_hidden": True}}
+FOLD, OUTPUT = ".jp-InputPlaceholder", ".jp-OutputArea-output"
+HIGHEST = (
+    320  # px from the notebook's top to the widget: title, promise, a line for each folded cell, the call
+)
+LEAST = 500  # px of the widget that are seen at least, if it isn't seen whole
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """A lab on the chapters alone, with the outputs that are stored in them."""
+    folder = tmp_path_factory.mktemp("first") / "my_work"
+    shutil.copytree(ROOT / "notebooks", folder, ignore=lambda _, names: set(names) - set(CHAPTERS))
+    with running_lab(folder, COURSE_WORK=str(folder)) as lab:
+        yield lab
+
+
+def assert_first(learner, play, shown):
+    """What the cell `play` shows is on the first screen, and above it are title, promise and folded cells."""
+    opened = learner.opened
+    opened.page.locator(".jp-WindowedPanel-outer").evaluate("(panel) => panel.scrollTo(0, 0)")
+    for i in range(1, play):
+        expect(learner.cell(i).locator(FOLD)).to_be_visible()
+        expect(learner.cell(i).locator(".cm-editor")).to_have_count(0)
+        expect(learner.cell(i).locator(OUTPUT)).to_have_count(0)
+    panel, box = opened.page.locator(".jp-Notebook").bounding_box(), shown.bounding_box()
+    seen = panel["y"] + panel["height"] - box["y"]
+    assert 0 < box["y"] - panel["y"] <= HIGHEST, f"the widget begins {box['y'] - panel['y']:.0f} px down"
+    assert seen >= min(box["height"], LEAST), f"{seen:.0f} px of {box['height']:.0f} are seen"
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_a_chapter_opens_with_its_widget(browser, lab, name):
+    cells = nbformat.read(lab.folder / name, as_version=4).cells
+    play = next(i for i, cell in enumerate(cells) if i and "set-up" not in cell.metadata.get("tags", ()))
+    with notebook(browser, lab, name, view="lab") as opened:
+        learner = Learner(opened)
+        assert_first(learner, play, learner.cell(play).locator(OUTPUT))  # as it is stored
+        for theme in ("Dark", "Light"):
+            opened.theme(theme)
+            opened.screenshot(f"first-{name[:2]}-stored-{theme.lower()}")
+        learner.cell(0).click()
+        learner.press("Escape", *["Shift+Enter"] * (play + 1))
+        widget = learner.cell(play).locator(".course-widget")
+        opened.settled(widget)
+        assert_first(learner, play, widget)
+        for theme in ("Dark", "Light"):
+            opened.theme(theme)
+            opened.screenshot(f"first-{name[:2]}-live-{theme.lower()}")
+        learner.cell(0).click()
+        learner.press(
+            "Escape", "Shift+Enter", "Enter"
+        )  # from the title to the first folded cell, and into it
+        expect(learner.cell(1).locator(".cm-content")).to_be_focused()
+        assert opened.refused == []
+    lab.stop_kernels()
+
+
+@pytest.fixture(scope="module")
+def small(browser, lab):
+    folded = [new_code_cell(source, metadata=FOLDED) for source in ("# Set-up: more\n1 / 0", "x = 1")]
+    cells = [new_markdown_cell("# Title"), *folded, new_code_cell("x"), new_markdown_cell("The end")]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), lab.folder / "small.ipynb")
+    with notebook(browser, lab, "small.ipynb", view="lab") as opened:
+        yield Learner(opened)
+
+
+def test_an_error_in_a_folded_cell_is_seen(small):
+    small.cell(0).click()
+    small.press("Escape", "Shift+Enter", "Shift+Enter")
+    expect(small.cell(1).locator(OUTPUT)).to_contain_text("ZeroDivisionError")
+    expect(small.cell(1).locator(FOLD)).to_contain_text("# Set-up: more")
+
+
+def test_a_folded_cell_opens_by_keys_from_below_too(small):
+    small.cell(3).click()
+    small.press("Escape", "Shift+ArrowUp", "Enter")
+    expect(small.cell(2).locator(".cm-content")).to_be_focused()
+
+
+def test_a_folded_cell_opens_by_a_click_and_stays_open_in_the_file(small):
+    small.cell(1).locator(FOLD).click()
+    expect(small.cell(1).locator(".cm-content")).to_contain_text("1 / 0")
+    small.opened.save()
+    saved = nbformat.read(small.opened.path, as_version=4).cells
+    assert not any("source_hidden" in cell.metadata.get("jupyter", {}) for cell in saved)
