@@ -21,17 +21,17 @@ import harness  # noqa: E402 (it lives beside the tests that it serves)
 
 # of each chapter, the cells that are run, by something that stands in them
 CELLS = {
-    "00_start_here": ["from_models(", "scoreboard.chart("],
+    "00_start_here": ["# Set-up", "from_models(", "scoreboard.chart("],
     "01_ngrams": [
-        "def ngram_model(",
+        "# Set-up",
         "def ngram_counts(",
         'check("1.1"',
         '"1.unseen"',
         "smoothing_lab.from",
         "shannon_game(",
     ],
-    "02_neural_language_models": ["lstm_recipe.load()", "GateScope("],
-    "05_transformer": ["import inspect", "pretrained.load(", "AttentionExplorer("],
+    "02_neural_language_models": ["# Set-up", "GateScope("],
+    "05_transformer": ["# Set-up", "AttentionExplorer("],
 }
 SLIP = (
     "len(text) - n + 1",

@@ -152,8 +152,11 @@ def play(learner, i):
 
 
 def answer_questions(learner, i):
-    """The first one wrong before it is right, the others right."""
+    """The first one wrong before it is right, the others right. Those at a chapter's start are folded."""
     widget = learner.run_widget(i)
+    if (fold := widget.get_by_role("button", name="Three old questions")).count():
+        learner.tab_to(fold)
+        learner.press("Enter")
     asked = {q.ask.replace("`", ""): q for chapter in all_questions().values() for q in chapter}
     for number, card in enumerate(widget.locator(".qz-card").all()):
         question = asked[card.locator("legend").inner_text().partition(". ")[2]]
@@ -179,7 +182,7 @@ def run_and_operate(learner, i):
         learner.leave(i, f"{learner.opened.path.stem}-{i}-{at}", at)
 
 
-ANYWHERE = {"recall(": answer_questions, "predict(": bet, "quiz(": answer_questions}
+ANYWHERE = {"overview(": answer_questions, "predict(": bet, "quiz(": answer_questions}
 WIDGETS = ANYWHERE | {"from_models(": explore, "smoothing_lab.from": smooth, "shannon_game(": play}
 
 
@@ -238,7 +241,9 @@ def test_the_next_morning_no_exercise_is_open(learner, work):
     learner.opened.lab.stop_kernels()
     learner.opened.open()
     cells = nbformat.read(work / CHAPTER, as_version=4).cells
-    i = next(i for i, cell in enumerate(cells) if "core_path(" in cell.source)
+    i = next(i for i, cell in enumerate(cells) if "overview(" in cell.source)
+    learner.read(0)
+    learner.run(1)  # the imports
     path = learner.run(i).locator(".jp-OutputArea")
     expect(path).to_contain_text("3 of 3 exercises done")
     expect(path).to_contain_text("Last exercise passed: 1.6")
