@@ -10,6 +10,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from course_utils.learner import progress
 from course_utils.learner.checks import CHECKS
 from course_utils.learner.core_path import core_path
+from course_utils.learner.overview import overview
 from course_utils.learner.predict import predict
 from course_utils.learner.progress_page import progress_page
 from course_utils.learner.quiz import questions, quiz
@@ -158,6 +159,44 @@ def test_the_chapters_mark_their_core_path(number, exercises, monkeypatch):
     assert [stop.exercise for stop in stops if stop.exercise] == exercises
     assert all(stop.minutes > 0 and stop.place.heading for stop in stops)
     assert 25 <= sum(stop.minutes for stop in stops) <= 50
+
+
+# ---- overview --------------------------------------------------------------------------------------------
+
+
+def test_the_overview_has_the_path_beside_the_questions(chapter):
+    with progress.current().change() as change:
+        change.record("1.1", "passed")
+    strip = overview("1")
+    headings = [chapter.cells[i] for i in (2, 6, 9)]
+    first, second, third = (
+        {"text": cell.source.removeprefix("### "), "file": "01_ngrams.ipynb", "cell": cell.id}
+        for cell in headings
+    )
+    assert strip.constants()["path"] == {
+        "label": "Core path of chapter 1",
+        "state": "1 of 3 exercises, about 22 minutes left.",
+        "exercises": [first | {"done": True}, second | {"done": False}, third | {"done": False}],
+        "next": second,
+        "found_last": ["Last exercise passed: 1.1, n-gram counts."],
+    }
+    assert repr(strip).startswith("Three old questions before chapter 1: 3 questions, 0 answered, ")
+    assert repr(strip).endswith(repr(core_path("1")))
+
+
+def test_what_stays_of_the_overview_is_html_that_folds_out(chapter):
+    html = overview("1")._repr_mimebundle_()["text/html"]
+    assert html.count("<details") == 2 and html.count("<summary>") == 2
+    assert core_path("1")._repr_html_() in html and "<img" in html
+
+
+def test_the_overview_of_chapter_0_or_of_no_chapter_is_its_path_alone():
+    for number in ("0", "1"):
+        path = overview(number).constants()["path"]
+        assert path["exercises"] == [] and path["next"] is None
+        assert path["state"] == "not marked in this folder's notebooks."
+    assert overview("0").constants()["questions"] == []
+    assert overview("0")._repr_mimebundle_()["text/html"] == core_path("0")._repr_html_()
 
 
 # ---- progress page --------------------------------------------------------------------------------------
