@@ -26,7 +26,8 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from gallery import HANDS, Specimen, exhibits
+from exhibits import CLOCK, exhibits
+from gallery import Specimen
 from harness import chromium
 from playwright.sync_api import Error
 
@@ -189,7 +190,7 @@ def measure_peer(playwright, peer: Peer, T: int, n: int, folder: Path, scripts: 
         browser = chromium(playwright)
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
         page.set_default_timeout(1000 * LIMIT)
-        page.add_init_script(HANDS + QUIET)
+        page.add_init_script(CLOCK + QUIET)
         page.route(lambda url: not url.startswith("http://127.0.0.1"), from_npm)
         try:
             with served(folder) as url:

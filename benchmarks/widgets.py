@@ -16,7 +16,8 @@ from playwright.sync_api import sync_playwright
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
 from _attention_viewers import compare
-from gallery import exhibits, without_specimen
+from exhibits import exhibits
+from gallery import without_specimen
 from harness import chromium, running_lab
 
 PLAYS, N = 36, 5  # all training text; medians of five specimens

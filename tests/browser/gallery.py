@@ -1,19 +1,16 @@
-"""A specimen of each widget on the real text, and two of its reactions: for the budgets and the benchmark."""
+"""A specimen of each widget on the real text: what the browser contract, and the benchmark, need of it.
 
-import json
+A new widget joins the contract by standing in SPECIMENS.
+"""
+
 import textwrap
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness import PATIENCE, Lab, notebook, write_notebook
-from playwright.sync_api import Browser, expect
-
-from course_utils import widgets
-
-FILE = "gallery/my_work/gallery.ipynb"  # the learner's progress is kept in a folder of this name
+import course_utils
 
 SETUP = """\
+import numpy as np
 from course_utils.data import corpora
 from course_utils.ngrams.counting import count_ngrams
 from course_utils.ngrams import NGramModel
@@ -22,9 +19,15 @@ corpus, encode = corpora.shakespeare(), ByteTokenizer().encode
 texts = dict(list(corpus.train.items())[:{plays}])
 tables = count_ngrams([encode(text) for text in texts.values()], 7, 256)
 models = {{n: NGramModel(n).fit_tables(tables) for n in range(1, 8)}}
+held_out = corpus.validation[: 1400 * {plays}]  # with all 36 plays more than the smoothing lab scores
 """
-MAKE = "make = next(makers)\nspecimens = iter([make(i) for i in range({n})])"
-SHOW = "next(specimens)"
+
+# Texts that break a page which takes them for markup, or a line which takes them for one character each.
+SCRIPT = "</script><script>window.pwned = 1</script>"
+IMAGE = "<img src=x onerror='window.pwned = 1'>"
+HEBREW, FAMILY = "שלום", "👩‍👩‍👧"
+ODD = [SCRIPT, IMAGE, HEBREW, FAMILY, "", "\udcc3", "a", "a", '"', "'", "🦜", "\0", "\u0301", "\n", "x" * 999]
+LONG, HALF = "x" * 10_000, "to \ud83d"  # HALF a character, which no model can read
 
 
 @dataclass(frozen=True)
@@ -33,11 +36,34 @@ class Specimen:
 
     make: Python that makes the i-th one after SETUP. repaint, ask: JavaScript functions of the widget's root
     and i; the first changes what is drawn without the kernel, the second asks the kernel, if the widget does.
+
+    states: JavaScript functions of the root, each of which gives it another look; the contract sees them all.
+    texts: how many texts it shows at least, with its table. narrow: the width of a page that it fits, px.
+    hostile: Python that makes one of the list `odd`, the first `n_odd` of ODD, all of which it shows.
+    typed: what it says to texts in its field. enter: JavaScript function of the root that sends the text.
     """
 
     make: str
     repaint: str
     ask: str = ""
+    states: tuple[str, ...] = ()
+    texts: int = 50
+    narrow: int = 600
+    hostile: str = ""
+    n_odd: int = len(ODD)
+    typed: dict[str, str] = field(default_factory=dict)
+    enter: str = ""
+
+
+def setup(plays: int, specimens: dict[str, Specimen]) -> str:
+    """Python that counts so many plays, and defines a function of each specimen's name that makes one."""
+    makers = []
+    for name, specimen in specimens.items():
+        body = specimen.make
+        if specimen.hostile:
+            body += f"\nif odd:\n{textwrap.indent(specimen.hostile, '    ')}"
+        makers.append(f"def {name}(i, odd=None):\n{textwrap.indent(body, '    ')}\n    return made\n")
+    return SETUP.format(plays=plays) + "".join(makers)
 
 
 # `fill` sets a field as a person does: the widget hears an input event, then a change.
@@ -48,44 +74,26 @@ window.fill = (field, value) => {
 };
 window.press = (root, text) =>
   [...root.querySelectorAll("button")].find((button) => button.textContent === text).click();
-window.frame = () => new Promise(requestAnimationFrame);
-window.afterPaint = () => new Promise((done) => {
-  const channel = new MessageChannel(); // posted in a frame, its message comes after the frame's paint
-  channel.port1.onmessage = () => done(performance.now());
-  channel.port2.postMessage(0);
-});
-window.painted = () => window.frame().then(window.afterPaint);
-addEventListener("keydown", () => { window.pressed = performance.now(); }, true);
 """
-DRAWN = """async () => {
-  const fresh = () => document.querySelector(".course-widget:not([data-old])");
-  if (!fresh()) await new Promise((done, fail) => {
-    setTimeout(() => fail(new Error("no widget was drawn")), 60_000);
-    new MutationObserver((_, observer) => {
-      if (fresh()) { observer.disconnect(); done(); }
-    }).observe(document.body, { subtree: true, childList: true });
-  });
-  return (await window.painted()) - window.pressed;
-}"""
-# Counted from the start of a frame, so that no part of it is the wait for the next one.
-REACTED = """async (root, [react, i, kernel]) => {
-  await window.frame();
-  const start = performance.now();
-  eval(react)(root, i);
-  if (!kernel) return (await window.afterPaint()) - start;
-  if (root.dataset.state === "idle") throw new Error("nothing was asked of the kernel");
-  while (root.dataset.state !== "idle") {
-    if (performance.now() - start > 60_000) throw new Error("the kernel does not answer");
-    await new Promise((done) => setTimeout(done, 1));
-  }
-  return (await window.painted()) - start;
-}"""
 WORDS = '["puzzl", "rhym", "awkw", "drea", "swor"][i % 5]'
+TYPE = f"(root, i) => fill(root.querySelector('textarea'), {WORDS})"
+# an input event only: the slider is still held
+HOLD = """(root, i) => {
+  const slider = root.querySelector("[type=range]");
+  slider.value = 30 + i;
+  slider.dispatchEvent(new Event("input"));
+}"""
+# a press and a move, which the kernel is not told before the release
+DRAG = """(root, i) => {
+  const { left, top } = root.querySelector("canvas").getBoundingClientRect();
+  const to = { bubbles: true, clientX: left + 20 * i + 25, clientY: top + 5, buttons: 1 };
+  root.querySelector("canvas").dispatchEvent(new PointerEvent("pointermove", to));
+}"""
+MIXED = "(root) => fill(root.querySelector('textarea'), 'to be or not to be, un café 🦜 שלום')"
 
 
 def sampling_lab(settings: str) -> Specimen:
     return Specimen(
-        "import numpy as np\n"
         "from course_utils.widgets.sampling_lab import SamplingLab\n"
         "size = 49_152\n"
         "def next_logits(prompt):\n"
@@ -98,13 +106,21 @@ def sampling_lab(settings: str) -> Specimen:
           slider.value = 60 + i;
           slider.dispatchEvent(new Event("input"));
         }""",
-        f"(root, i) => fill(root.querySelector('textarea'), {WORDS})",
+        TYPE,
+        states=(
+            "(root) => fill(root.querySelectorAll('[type=text]')[0], '-1')",  # refused in words
+            "(root) => press(root, 'Draw 100')",
+        ),
+        texts=200,
+        hostile="""\
+tokens = [*odd, *(f" t{i}" for i in range(40))]
+logits = np.linspace(4, -4, len(tokens))
+made = SamplingLab(lambda prompt: logits, tokens, odd[:1], encode=lambda prompt: [0])""",
     )
 
 
 SPECIMENS = {
     "attention_explorer": Specimen(
-        "import numpy as np\n"
         "from course_utils.widgets.attention_explorer import AttentionExplorer\n"
         "raw = np.tril(np.random.default_rng(i).exponential(size=(12, 12, 32, 32))).astype(np.float32)\n"
         "made = AttentionExplorer([f' token{t}' for t in range(32)], raw / raw.sum(-1, keepdims=True),\n"
@@ -113,11 +129,20 @@ SPECIMENS = {
         """(root, i) => root.querySelectorAll("[role=option]")[i]
           .dispatchEvent(new PointerEvent("pointerover", { bubbles: true }))""",
         "(root, i) => root.querySelectorAll('[role=option]')[i].click()",
+        states=("(root) => press(root, 'Do it')",),
+        texts=100,
+        hostile="""\
+raw = np.random.default_rng(0).exponential(size=(2, 2, len(odd), len(odd)))
+made = AttentionExplorer(odd, raw / raw.sum(-1, keepdims=True), sinks={odd[1]: [0]},
+                         predict=lambda edits: [(text, 1 / len(odd)) for text in odd])""",
     ),
     "completion_bench": Specimen(
+        "import torch\n"
         "from course_utils.generation import adapters\n"
+        "from course_utils.generation.writing import Ending, Writer\n"
         "from course_utils.gpt import GPT, GPTConfig\n"
         "from course_utils.widgets.completion_bench import CompletionBench\n"
+        "torch.manual_seed(i)\n"
         "gpts = {name: GPT(GPTConfig(256, 64, 4, 4, width)) for name, width in [('a', 64), ('b', 128)]}\n"
         "made = CompletionBench({name: adapters.byte_level(gpt) for name, gpt in gpts.items()})\n"
         "for cache in (True, False):\n"
@@ -127,6 +152,22 @@ SPECIMENS = {
           root.querySelector("textarea").value = "To be";
           press(root, "Write");
         }""",
+        hostile="""\
+def write(ids, settings, report):
+    report("".join(odd))
+    return Ending("length")
+writer = Writer(lambda prompt: [0], write, context=1, weights=1, cache=1, chats=True)
+made = CompletionBench({text: writer for text in odd})
+made.write(odd[0])""",
+        n_odd=4,
+        typed={
+            "": "there is nothing to go on from: type something first",
+            LONG: "the last 8,000 are kept",
+            SCRIPT: "continues “</script><script>window",
+            FAMILY: f"a continues “{FAMILY}” with",
+            HEBREW: f"a continues “{HEBREW}” with",
+        },
+        enter="(root) => press(root, 'Write')",
     ),
     "gate_scope": Specimen(
         "from functools import partial\n"
@@ -138,31 +179,53 @@ SPECIMENS = {
         "ids = encode(corpus.validation)[:5000]\n"
         "cells = followers(read(ids).cell_state, ids)\n"
         'made = GateScope(read, cells, {"a scene": corpus.validation[2000:2300]})',
-        # a press and a move, which the kernel is not told before the release
-        """(root, i) => {
-          const { left, top } = root.querySelector("canvas").getBoundingClientRect();
-          const to = { bubbles: true, clientX: left + 20 * i + 5, clientY: top + 5, buttons: 1 };
-          root.querySelector("canvas").dispatchEvent(new PointerEvent("pointermove", to));
-        }""",
-        f"(root, i) => fill(root.querySelector('textarea'), {WORDS})",
+        DRAG,
+        TYPE,
+        states=(MIXED,),
+        texts=100,
+        hostile="""\
+watched = {cell: (text, 0.5) for cell, text in enumerate(odd)}
+made = GateScope(read, watched, dict(zip(odd, odd)))""",
+        n_odd=4,
+        typed={
+            "": "Before the first of 0 bytes",
+            LONG: "After byte 300 of 300",
+            SCRIPT: "After byte 42 of 42, “>”",
+            FAMILY: "After byte 18 of 18, “‹A7›”",
+            HEBREW: "After byte 8 of 8, “‹9D›”",
+        },
     ),
     "gradient_horizon": Specimen(
         "from course_utils.widgets.gradient_horizon import GradientHorizon\n"
         'names = ["RNN", *(f"LSTM, forget bias {b}" for b in (-1, 0, 1, 3))]\n'
         "shrinks = dict(zip(names, (0.5, 0.4, 0.6, 0.8, 0.95)))\n"
         "made = GradientHorizon({name: [x**k for k in range(256)] for name, x in shrinks.items()})",
-        # an input event only: the slider is still held
-        """(root, i) => {
-          const slider = root.querySelector("[type=range]");
-          slider.value = 30 + i;
-          slider.dispatchEvent(new Event("input"));
-        }""",
+        HOLD,
         "(root, i) => fill(root.querySelector('[type=range]'), 60 + i)",
+        hostile="made = GradientHorizon({text: [0.9**k for k in range(9)] for text in odd})",
+        n_odd=4,
     ),
     "ngram_explorer": Specimen(
-        "from course_utils.widgets.ngram_explorer import from_models\nmade = from_models(models, texts)",
+        "from course_utils.widgets import ngram_explorer\nmade = ngram_explorer.from_models(models, texts)",
         '(root) => press(root, "+ 100")',
-        f"(root, i) => fill(root.querySelector('textarea'), {WORDS})",
+        TYPE,
+        states=("(root) => fill(root.querySelector('textarea'), 'not to be, zebra')",),  # not all saw it
+        texts=80,
+        narrow=900,
+        hostile="""\
+p = np.arange(len(odd), 0, -1)
+made = ngram_explorer.NGramExplorer(
+    {text: lambda context, order: (odd, p / p.sum(), p) for text in odd[:3]},
+    {text: lambda context, order, n, seed: "".join(odd) for text in odd[:3]},
+    lambda text: [(0, 4, odd[1])], orders=[1, 2], order=2, context="".join(odd))""",
+        n_odd=8,
+        typed={
+            "": "looks at no context",
+            LONG: "the last 200 are",
+            SCRIPT: "“ript>”",
+            FAMILY: "‹91›‹A7›”, never counted",
+            HEBREW: "‹D7›‹9D›”, never counted",
+        },
     ),
     "predict": Specimen(
         "from course_utils.learner.predict import predict\n"
@@ -172,9 +235,11 @@ SPECIMENS = {
           press(root, "Spread the rest evenly");
           root.querySelector(".pr-place").click();
         }""",
+        texts=30,
+        hostile='made = predict("odd", odd[0], odd)\nmade.settle(odd[1])',
+        n_odd=4,
     ),
     "qkv_stepper": Specimen(
-        "import numpy as np\n"
         "from course_utils.widgets.qkv_stepper import QKVStepper, attention_steps\n"
         "generator = np.random.default_rng(i)\n"
         "numbers = [np.round(generator.normal(size=size), 1) for size in [(6, 6), *[(6, 4)] * 3]]\n"
@@ -182,15 +247,25 @@ SPECIMENS = {
         # the kernel is asked too, for the sentence; all that is drawn comes before it answers
         "(root, i) => root.querySelectorAll('[role=tab]')[1 + i % 6].click()",
         "(root, i) => fill(root.querySelector('[type=number]'), [0.5, -0.5][i % 2])",
+        states=tuple(f"(root) => root.querySelectorAll('[role=tab]')[{step}].click()" for step in range(7)),
+        hostile="made = QKVStepper(odd, *numbers, causal=False, yours=lambda *given: {'q': odd})",
+        n_odd=6,
     ),
     "quiz": Specimen(
-        'from course_utils.learner.quiz import quiz\nmade = quiz("1")',
+        "from course_utils.learner.quiz import Quiz, quiz\n"
+        "from course_utils.learner.quizzes import Choice, Question\n"
+        'made = quiz("1")',
         "(root, i) => root.querySelectorAll('fieldset')[i].querySelector('input').click()",
         """(root, i) => {
           const question = root.querySelectorAll("fieldset")[i];
           question.querySelector("input").click();
           question.querySelector("button").click();
         }""",
+        texts=40,
+        hostile="""\
+choices = tuple(Choice(text, text, right=text == odd[0]) for text in odd)
+made = Quiz(odd[0], {"odd": Question("0.odd", odd[1], odd[2], choices)}, made._snapshot, odd[1])""",
+        n_odd=4,
     ),
     "sampling_lab": sampling_lab("temperature=0.8, top_p=0.95"),
     # each works on nearly the whole vocabulary: there is no more to compute
@@ -199,43 +274,64 @@ SPECIMENS = {
         "                   min_p=1e-7, typical=0.99, epsilon=1e-9, eta=1e-9"
     ),
     "shannon_game": Specimen(
+        "from course_utils.learner.passages import Passage, Text\n"
         "from course_utils.learner.progress import ProgressFile\n"
-        "from course_utils.learner.shannon_game import shannon_game\n"
+        "from course_utils.learner.shannon_game import ShannonGame, shannon_game\n"
         "made = shannon_game(models, ProgressFile(), seed=i)",
         "(root) => fill(root.querySelector('.sg-input'), 'z')",
         '(root) => press(root, "I know this one")',
+        states=("(root) => fill(root.querySelector('.sg-input'), 'e')", "(root) => press(root, 'Show me')"),
+        hostile="""\
+passages = [Passage("odd", odd[0], "".join(odd) + 60 * "x", "".join(odd))]
+alphabet = "".join(dict.fromkeys("".join(odd)))
+bits = lambda context, hidden: np.ones((2, len(hidden)))
+text = Text(passages, alphabet, odd[:2], bits)
+made = ShannonGame({odd[0]: text, odd[1]: text}, ProgressFile())""",
+        n_odd=4,
     ),
     "smoothing_lab": Specimen(
         "from course_utils.widgets import smoothing_lab\n"
-        "made = smoothing_lab.from_tables(tables, corpus.validation, 'Twelfth Night',\n"
-        "                                 methods=smoothing_lab.METHODS)",
-        # an input event only: the slider is still held
-        """(root, i) => {
-          const slider = root.querySelector("[type=range]");
-          slider.value = i;
-          slider.dispatchEvent(new Event("input"));
-        }""",
-        f"(root, i) => fill(root.querySelector('textarea'), {WORDS})",
+        "lab = lambda **given: smoothing_lab.from_tables(\n"
+        "    tables, held_out, methods=smoothing_lab.METHODS, **given)\n"
+        "made = lab(held_out_name='Twelfth Night')",
+        HOLD,
+        TYPE,
+        texts=150,
+        narrow=800,
+        hostile="made = lab(held_out_name=odd[1], examples=dict(zip(odd, odd)))",
+        n_odd=4,
+        typed={
+            "": "Order 3 after no context",
+            LONG: "never counted",
+            SCRIPT: "Order 3 after “t>”",
+            FAMILY: "Order 3 after “‹91›‹A7›”",
+            HEBREW: "Order 3 after “‹D7›‹9D›”",
+        },
     ),
     "surprise": Specimen(
         "from course_utils.widgets.surprise import Piece, SurpriseLine\n"
-        "def read(size):\n"
+        "def read(size, guess=b' the'):\n"
         "    def pieces(text):\n"
         "        data = text.encode()\n"
         "        cut = [data[at : at + size] for at in range(0, len(data), size)]\n"
-        "        return [Piece(part, float(sum(part) % 17), b' the', 0.25) for part in cut]\n"
+        "        return [Piece(part, float(sum(part) % 17), guess, 0.25) for part in cut]\n"
         "    return pieces\n"
         'made = SurpriseLine({"bytes": read(1), "fours": read(4)}, {"a scene": corpus.test[2000:2200]})',
-        # a press and a move, which the kernel is not told before the release
-        """(root, i) => {
-          const { left, top } = root.querySelector("canvas").getBoundingClientRect();
-          const to = { bubbles: true, clientX: left + 20 * i + 5, clientY: top + 5, buttons: 1 };
-          root.querySelector("canvas").dispatchEvent(new PointerEvent("pointermove", to));
-        }""",
-        f"(root, i) => fill(root.querySelector('textarea'), {WORDS})",
+        DRAG,
+        TYPE,
+        states=(MIXED,),
+        texts=60,
+        hostile="made = SurpriseLine({text: read(1, text.encode()) for text in odd}, dict(zip(odd, odd)))",
+        n_odd=4,
+        typed={
+            "": "nothing to be surprised at",
+            LONG: "over 240 bytes",
+            SCRIPT: "over 42 bytes",
+            FAMILY: "over 18 bytes",
+            HEBREW: "over 8 bytes",
+        },
     ),
     "token_tree": Specimen(
-        "import numpy as np\n"
         "from course_utils.widgets.token_tree import TokenTree\n"
         "def next_log_probs(ids):\n"
         "    logits = 3 * np.random.default_rng([i, *ids]).normal(size=49_152)\n"
@@ -246,16 +342,37 @@ SPECIMENS = {
         """(root, i) => root.querySelector("[role=tree]")
           .dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowDown", bubbles: true }))""",
         '(root) => press(root, "Step")',
+        states=('(root) => press(root, "Step")', '(root) => press(root, "To the end")'),
+        texts=100,
+        narrow=420,
+        hostile="""\
+made = TokenTree(lambda ids: np.full(len(odd), -np.log(len(odd))), odd, odd[0])
+made.handle({'wanted': [[[], len(odd)]]})
+made.show()""",
     ),
     "tokenizer_bench": Specimen(
         "from course_utils.tokenizers import BPETokenizer\n"
         "from course_utils.widgets.tokenizer_bench import TokenizerBench, byte_tokens\n"
         "own = BPETokenizer.train(next(iter(texts.values())), 256 + 500)\n"
+        "fast = byte_tokens(own.fast())\n"
         "verses = {name: [text[:500]] for name, text in list(corpus.train.items())[:5]}\n"
-        'made = TokenizerBench(own.merges, {"fast": byte_tokens(own.fast())}, verses,\n'
+        'made = TokenizerBench(own.merges, {"fast": fast}, verses,\n'
         '                      {"line": "To be, or not to be, that is the question:"})',
         "(root, i) => fill(root.querySelector('select'), ['bytes', 'id'][i % 2])",
-        f"(root, i) => fill(root.querySelector('textarea'), {WORDS})",
+        TYPE,
+        states=(MIXED, "(root) => root.querySelectorAll('[role=option]')[1].click()"),
+        texts=100,
+        hostile="""\
+spoken = {text: ["to be"] for text in odd}
+made = TokenizerBench(own.merges, {text: fast for text in odd[:3]}, spoken, dict(zip(odd, odd)))""",
+        n_odd=4,
+        typed={
+            "": "“” is 0 characters and 0 bytes: 0 tokens",
+            LONG: "is 2,000 characters and 2,000 bytes",
+            SCRIPT: "is 42 characters",
+            FAMILY: "is 5 characters and 18 bytes",
+            HEBREW: "is 4 characters and 8 bytes",
+        },
     ),
     "training_view": Specimen(
         "import math\n"
@@ -267,85 +384,14 @@ SPECIMENS = {
         "    seen = step, 8000, bits * math.log(2), 2.5 - step // 200 / 100, 1e-3, 30_000.0, 1.0\n"
         "    made(StepReport(*seen, evaluated=step // 200 * 200))",
         '(root) => press(root, "Show as table")',
+        hostile="made = TrainingView(7, odd[0], odd[1], odd[2])",
+        n_odd=3,
     ),
 }
 
 
-@dataclass
-class Exhibit:
-    """What was measured of one specimen after another: milliseconds, nodes, and bytes."""
-
-    first_draw: list[float]
-    repaint: list[float]
-    kernel_step: list[float]
-    nodes: int  # with the table shown
-    bytes_over_the_wire: int  # a widget, from its making to its first draw
-    bytes_kept: int  # in the notebook, for one
-    refused: list[str]  # addresses outside that were asked for
-
-
-def exhibits(
-    browser: Browser, lab: Lab, plays: int, n: int, specimens: dict[str, Specimen] = SPECIMENS
-) -> Iterator[tuple[str, Exhibit]]:
-    """Of each widget, show n specimens one by one, and let each react without and with the kernel."""
-    makers = [
-        f"def {name}(i):\n{textwrap.indent(specimen.make, '    ')}\n    return made\n"
-        for name, specimen in specimens.items()
-    ]
-    setup = SETUP.format(plays=plays) + "".join(makers) + f"makers = iter([{', '.join(specimens)}])"
-    write_notebook(lab.folder / FILE, setup, MAKE.format(n=n), SHOW)
-    with notebook(browser, lab, FILE) as opened:
-        page, cells, crossed = opened.page, opened.page.locator(".jp-CodeCell"), [0]
-        page.evaluate(HANDS)
-        devtools = page.context.new_cdp_session(page)
-        devtools.send("Network.enable")
-
-        def count(event):
-            data = event["response"]["payloadData"]
-            crossed[0] += len(data) if event["response"]["opcode"] == 1 else len(data) * 3 // 4  # base64
-
-        devtools.on("Network.webSocketFrameReceived", count)
-
-        def start(cell):
-            cells.nth(cell).locator(".jp-InputPrompt").click()
-            page.keyboard.press("Control+Enter")
-
-        def run(cell, runs):
-            start(cell)
-            prompt = cells.nth(cell).locator(".jp-InputPrompt")
-            expect(prompt).to_have_text(f"[{runs}]:", timeout=4 * PATIENCE)
-            failed = "".join(cells.nth(cell).locator(".jp-OutputArea").all_inner_texts())
-            assert not failed, failed
-
-        run(0, 1)
-        for at, (name, specimen) in enumerate(specimens.items()):
-            result, crossed[0] = Exhibit([], [], [], 0, 0, 0, opened.refused), 0
-            run(1, 2 + at * (n + 1))
-            for i in range(n):
-                start(2)
-                result.first_draw.append(page.evaluate(DRAWN))
-                widget = page.locator(".course-widget:not([data-old])")
-                opened.settled(widget)
-                result.bytes_over_the_wire += crossed[0] // n
-                result.repaint.append(widget.evaluate(REACTED, [specimen.repaint, i, False]))
-                opened.settled(widget)
-                if specimen.ask:
-                    result.kernel_step.append(widget.evaluate(REACTED, [specimen.ask, i, True]))
-                opened.settled(widget)
-                for table in widget.get_by_role("button", name="Show as table").all():
-                    table.click()
-                nodes = widget.evaluate("(root) => root.querySelectorAll('*').length")
-                result.nodes = max(result.nodes, nodes)
-                widget.evaluate("(root) => { root.dataset.old = ''; }")
-                crossed[0] = 0  # what reactions took is not counted
-            opened.save()
-            kept = json.loads(opened.path.read_text(encoding="utf-8"))["cells"][2]["outputs"]
-            result.bytes_kept = len(json.dumps(kept, ensure_ascii=False).encode())
-            yield name, result
-
-
 def without_specimen() -> list[str]:
     """The widgets of the package that have a front end, but no specimen here yet."""
-    scripts = Path(widgets.__file__).parent.glob("*.js")
+    scripts = Path(course_utils.__file__).parent.rglob("*.js")
     fronts = {path.stem for path in scripts if "export default" in path.read_text(encoding="utf-8")}
     return sorted(fronts - set(SPECIMENS))

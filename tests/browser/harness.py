@@ -44,18 +44,22 @@ class Lab:
     url: str
     token: str
 
-    def api(self, method: str, path: str) -> object:
+    def api(self, method: str, path: str, content: object = None) -> object:
         request = urllib.request.Request(
-            f"{self.url}/api/{path}", method=method, headers={"Authorization": f"token {self.token}"}
+            f"{self.url}/api/{path}",
+            method=method,
+            headers={"Authorization": f"token {self.token}"},
+            data=None if content is None else json.dumps(content).encode(),
         )
         with urllib.request.urlopen(request, timeout=30) as answer:
             body = answer.read()
         return json.loads(body) if body else None
 
-    def stop_kernels(self) -> None:
-        """Shut down all kernels and their sessions, as the learner's next morning finds them."""
+    def stop_kernels(self, name: str | None = None) -> None:
+        """Shut down all kernels, or a notebook's, and their sessions, as the next morning finds them."""
         for session in self.api("GET", "sessions"):
-            self.api("DELETE", f"sessions/{session['id']}")
+            if name in (None, session["path"]):
+                self.api("DELETE", f"sessions/{session['id']}")
 
 
 @contextlib.contextmanager
@@ -128,23 +132,32 @@ def chromium(playwright: Playwright) -> Browser:
 # The contrast of every text below a node with what it stands on, as WCAG defines it.
 CONTRASTS = """(root) => {
   const canvas = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
-  const layers = (colours) => {  // painted one over the other on white
+  const known = new Map();
+  const luminance = (colours) => {  // of colours with their opacity, painted one over the other on white
+    const key = colours.join();
+    if (known.has(key)) return known.get(key);
     canvas.globalAlpha = 1; canvas.fillStyle = '#fff'; canvas.fillRect(0, 0, 1, 1);
     for (const [colour, alpha] of colours) {
       canvas.globalAlpha = alpha; canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
     }
     const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map((c) => c / 255)
       .map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    known.set(key, 0.2126 * r + 0.7152 * g + 0.0722 * b);
+    return known.get(key);
+  };
+  const behind = new Map([[null, [[], 1]]]); // a node: the backgrounds below its text, and its opacity
+  const stack = (node) => {
+    if (!behind.has(node)) {
+      const [colours, opacity] = stack(node.parentElement), style = getComputedStyle(node);
+      behind.set(node, [[...colours, [style.backgroundColor, 1]], opacity * style.opacity]);
+    }
+    return behind.get(node);
   };
   return [...root.querySelectorAll('*')].flatMap((node) => {
     const text = [...node.childNodes].filter((n) => n.nodeType === 3).map((n) => n.data).join('').trim();
     if (!text || !node.getClientRects().length || node.disabled || node.tagName === 'OPTION') return [];
-    const chain = [];
-    for (let at = node; at; at = at.parentElement) chain.unshift(getComputedStyle(at));
-    const opacity = chain.reduce((product, style) => product * style.opacity, 1);
-    const back = chain.map((style) => [style.backgroundColor, 1]);
-    const [a, b] = [layers(back), layers([...back, [chain.at(-1).color, opacity]])];
+    const [back, opacity] = stack(node);
+    const [a, b] = [luminance(back), luminance([...back, [getComputedStyle(node).color, opacity]])];
     return [{ text, ratio: (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) }];
   });
 }"""

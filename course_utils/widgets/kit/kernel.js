@@ -9,10 +9,14 @@ function latestWins(model, changed) {
   let count = 0, onItsWay = null, newest = null, timer = null;
   function send(request) {
     onItsWay = `${view}/${count++}`;
-    model.send({ ...request, id: onItsWay });
     clearTimeout(timer);
     timer = setTimeout(() => changed("slow"), 2000);
     changed("waiting");
+    try {
+      model.send({ ...request, id: onItsWay });
+    } catch {
+      changed("slow"); // the page has seen that the kernel has stopped: no answer will come
+    }
   }
   return {
     ask(request) {
