@@ -13,10 +13,9 @@ expect.set_options(timeout=PATIENCE)
 CHAPTERS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
 FOLDED = {"jupyter": {"source_hidden": True}}
 FOLD, OUTPUT = ".jp-InputPlaceholder", ".jp-OutputArea-output"
-HIGHEST = (
-    320  # px from the notebook's top to the widget: title, promise, a line for each folded cell, the call
-)
-LEAST = 500  # px of the widget that are seen at least, if it isn't seen whole
+# px from the notebook's top to the widget: title, promise, the call, and some 37 for each folded cell
+HIGHEST = 400
+LEAST = 480  # px of the widget that are seen at least, if it isn't seen whole
 
 
 @pytest.fixture(scope="module")
