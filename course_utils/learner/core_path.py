@@ -30,7 +30,12 @@ class Stop(NamedTuple):
 
 def core_path(chapter: str) -> "CorePath":
     """The core path of a chapter, such as "1", as the notebook in the current folder marks it."""
-    snapshot, stops = progress.current().read(), stops_of(chapter)
+    return path_of(chapter, progress.current().read())
+
+
+def path_of(chapter: str, snapshot: Snapshot) -> "CorePath":
+    """The same, of progress that was read already."""
+    stops = stops_of(chapter)
     done = {stop.exercise for stop in stops if snapshot.passed(stop.exercise) or snapshot.seen(stop.exercise)}
     return CorePath(chapter, tuple(stops), frozenset(done), tuple(found_last(snapshot)))
 

@@ -1,7 +1,8 @@
 """A chapter's old questions and its core path, on one line that folds out."""
 
 from course_utils.learner import checks, progress
-from course_utils.learner.core_path import CorePath, Stop, core_path
+from course_utils.learner.core_path import CorePath, Stop, path_of
+from course_utils.learner.progress import Snapshot
 from course_utils.learner.quiz import Quiz, recalled
 
 
@@ -10,14 +11,15 @@ def overview(chapter: str) -> "Overview":
 
     An exercise whose solution was read is named too, for it waits in a variant.
     """
-    return Overview(core_path(chapter))
+    snapshot = progress.current().read()
+    return Overview(path_of(chapter, snapshot), snapshot)
 
 
 class Overview(Quiz):
     """Old questions, none before chapter 0, beside a core path as it stood when this was made."""
 
-    def __init__(self, path: CorePath):
-        self.path, snapshot = path, progress.current().read()
+    def __init__(self, path: CorePath, snapshot: Snapshot):
+        self.path = path
         due = ", ".join(check.variant_of for check in checks.due(snapshot))
         super().__init__(
             f"Three old questions before chapter {path.chapter}",

@@ -1,7 +1,8 @@
 """The budgets of a widget that are no matter of speed, on a specimen of each."""
 
 import pytest
-from gallery import SPECIMENS, exhibits, without_specimen
+from exhibits import exhibits
+from gallery import SPECIMENS, without_specimen
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,12 @@ from filelock import Timeout
 from course_utils.learner import progress
 from course_utils.learner.checks import asked_again, check, help_me
 from course_utils.learner.core_path import core_path
+from course_utils.learner.overview import overview
 from course_utils.learner.passages import Passage, Text
 from course_utils.learner.predict import predict
 from course_utils.learner.progress import ProgressFile
 from course_utils.learner.progress_page import progress_page
-from course_utils.learner.quiz import quiz, recall
+from course_utils.learner.quiz import quiz
 from course_utils.learner.shannon_game import ShannonGame
 
 
@@ -338,7 +339,7 @@ REQUESTS = {
     "variants": (lambda: None, lambda _: asked_again()),
     "core path": (lambda: None, lambda _: core_path("1")),
     "progress page": (lambda: None, lambda _: progress_page()),
-    "recall": (lambda: None, lambda _: recall("1")),
+    "overview": (lambda: None, lambda _: overview("1")),
     "quiz": (lambda: None, lambda _: quiz("1")),
     "answer": (lambda: quiz("1"), lambda made: click(made, question=0, choice=0)),
     "bet": (lambda: None, lambda _: predict("1.a", "Which?", ["a", "b"])),
