@@ -58,8 +58,13 @@ class Lab:
     def stop_kernels(self, name: str | None = None) -> None:
         """Shut down all kernels, or a notebook's, and their sessions, as the next morning finds them."""
         for session in self.api("GET", "sessions"):
-            if name in (None, session["path"]):
+            if name not in (None, session["path"]):
+                continue
+            try:
                 self.api("DELETE", f"sessions/{session['id']}")
+            except urllib.error.HTTPError as error:
+                if error.code != 404:  # gone already: two sessions had one kernel
+                    raise
 
 
 @contextlib.contextmanager
