@@ -4,6 +4,7 @@ import os
 
 import pytest
 import torch
+from slowest_files import pytest_terminal_summary  # noqa: F401 (a hook is found by its name)
 
 from course_utils.learner import progress
 
