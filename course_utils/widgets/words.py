@@ -1,5 +1,6 @@
 """The words of all widgets: text that can be seen and quoted, numbers for a sentence."""
 
+import re
 import unicodedata
 
 # blanks and control characters, which a reader can't see (and HTML can't hold: NUL becomes �), and the
@@ -10,6 +11,7 @@ SIGNS = {code: f"‹{code:02X}›" for code in [*range(32), 127, *TURNING]} | {
     ord("\n"): "⏎",
     ord("\t"): "⇥",
 }
+SURROGATE = re.compile("[\ud800-\udfff]")
 ISOLATES = "\u2068", "\u2069"
 RIGHT_TO_LEFT = {"R", "AL", "AN"}  # classes of Unicode's bidirectional algorithm (UAX 9)
 
@@ -20,12 +22,11 @@ def visible(text: str) -> str:
     Python decodes such a byte to a lone surrogate (`errors="surrogateescape"`), which JSON on its way to
     the browser can't carry; the other lone surrogates become ‹D83D› by the same rule.
     """
-    return "".join(
-        f"‹{ord(c) - 0xDC00 if 0xDC80 <= ord(c) <= 0xDCFF else ord(c):X}›"
-        if 0xD800 <= ord(c) <= 0xDFFF
-        else c
-        for c in text
-    )
+    return SURROGATE.sub(lambda found: f"‹{_byte_or_code(ord(found[0])):X}›", text)
+
+
+def _byte_or_code(surrogate: int) -> int:
+    return surrogate - 0xDC00 if 0xDC80 <= surrogate <= 0xDCFF else surrogate
 
 
 def text_of(data: bytes) -> str:

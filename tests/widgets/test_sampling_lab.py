@@ -17,6 +17,7 @@ from course_utils.widgets.sampling_lab import (
     NAMED,
     SETTINGS,
     SamplingLab,
+    _likeliest,
     bits,
     shares,
     uniform,
@@ -192,6 +193,15 @@ def test_names_cross_for_the_likeliest_and_on_request():
     for wrong in (-1, 10**9, "x", None, 3.0):
         assert f"names[0] is a whole number from 0 to {NAMED + 9:,}" in answer(lab, names=[wrong])["problem"]
     assert answer(lab, names=[])["named"] == []
+
+
+@pytest.mark.parametrize("size", [1, 3, 50])
+def test_the_likeliest_are_those_of_a_stable_sort_with_ties_at_the_border(size):
+    generator = np.random.default_rng(0)
+    for _ in range(100):
+        p = generator.integers(0, 5, size) / 10
+        for n in (1, 2, 7, 50, 99):
+            assert _likeliest(p, n) == np.argsort(-p, kind="stable")[:n].tolist()
 
 
 def test_where_the_lab_begins(lab):
