@@ -362,7 +362,7 @@ def mixed(x: Int[np.ndarray, " n"] | int) -> Int[np.ndarray, " n"]:
 
 
 def _likeliest(p: Distribution, n: int) -> list[int]:
-    """The ids of the n likeliest, of equals the lower first; to sort the whole vocabulary would take longer."""
+    """The ids of the n likeliest, of equals the lower first; sorting the whole vocabulary takes longer."""
     least = np.partition(p, -n)[-n] if n < len(p) else -np.inf
     enough = np.flatnonzero(p >= least)
     return enough[np.argsort(-p[enough], kind="stable")[:n]].tolist()
