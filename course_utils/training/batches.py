@@ -6,10 +6,15 @@ read. The tokens may be any 1-D array of integers, also one that stays on disk: 
 mmap_mode="r")`.
 """
 
+import hashlib
+from functools import cached_property
+
 import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
+
+PIECE = 2**20  # tokens that are hashed at a time: a text on disk may be larger than the memory
 
 Batch = tuple[Int[Tensor, "batch time"], Int[Tensor, "batch time"]]
 
@@ -36,15 +41,38 @@ class _Text:
         rows = torch.from_numpy(self.tokens[places % len(self.tokens)].astype(np.int64))
         return rows[:, :-1], rows[:, 1:]
 
-    def _shape(self) -> dict[str, Tensor]:
-        return {"text_batch_context": torch.tensor([len(self.tokens), self.batch_size, self.context])}
+    @cached_property
+    def _digest(self) -> list[int]:
+        """The sha256 of the tokens as 64-bit numbers, whatever type they are kept in."""
+        found = hashlib.sha256()
+        for start in range(0, len(self.tokens), PIECE):
+            found.update(self.tokens[start : start + PIECE].astype("<i8"))
+        return list(found.digest())
+
+    def _source(self) -> dict[str, Tensor]:
+        """What a place belongs to: the text, and how it is cut."""
+        return {
+            "text_batch_context": torch.tensor([len(self.tokens), self.batch_size, self.context]),
+            "text_sha256": torch.tensor(self._digest, dtype=torch.uint8),
+        }
 
     def _check(self, state: dict[str, Tensor]) -> None:
-        theirs, ours = state["text_batch_context"].tolist(), self._shape()["text_batch_context"].tolist()
+        theirs, ours = state["text_batch_context"].tolist(), self._source()["text_batch_context"].tolist()
         if theirs != ours:
             raise ValueError(
                 "the run to resume read a text of {} tokens in batches of {} x {}; this one has {} tokens in "
                 "batches of {} x {}".format(*theirs, *ours)
+            )
+        if "text_sha256" not in state:
+            raise ValueError(
+                "the run to resume was saved before a checkpoint kept its text's sha256, so nothing tells "
+                "whether it read this text: train again, or finish it with the version that began it"
+            )
+        if (digest := state["text_sha256"].tolist()) != self._digest:
+            raise ValueError(
+                f"the run to resume read another text of {theirs[0]} tokens, with the sha256 "
+                f"{bytes(digest).hex()[:12]}...; this one has {bytes(self._digest).hex()[:12]}...: give it "
+                "the text that it began with, or name another checkpoint"
             )
 
 
@@ -67,7 +95,7 @@ class Streams(_Text):
         return batch
 
     def state(self) -> dict[str, Tensor]:
-        return self._shape() | {"position": torch.tensor(self._position)}
+        return self._source() | {"position": torch.tensor(self._position)}
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Go to where `state()` was taken. Raises ValueError if that was another text or batch size."""
@@ -76,8 +104,10 @@ class Streams(_Text):
 
 
 class Windows(_Text):
-    """Windows from random places, drawn by a generator of their own: for models without a state.
+    """Windows that begin anywhere, drawn by a generator of their own: for models without a state.
 
+    Each start is as likely as any other and drawn anew for each row. So windows may overlap, also within a
+    batch, and there are no epochs: after as many tokens as the text has, about 1/e of it is still unread.
     Raises ValueError if the batch is larger than the text or a token is outside the vocabulary.
     """
 
@@ -97,7 +127,7 @@ class Windows(_Text):
         return self._batch(torch.randint(last, (self.batch_size,), generator=self._generator).numpy())
 
     def state(self) -> dict[str, Tensor]:
-        return self._shape() | {"generator": self._generator.get_state()}
+        return self._source() | {"generator": self._generator.get_state()}
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Go to where `state()` was taken. Raises ValueError if that was another text or batch size."""

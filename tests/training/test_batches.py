@@ -1,9 +1,12 @@
 """Batches read what they should, in an order that can be continued."""
 
+import hashlib
+
 import numpy as np
 import pytest
 import torch
 
+from course_utils import training
 from course_utils.training.batches import Streams, Windows
 
 TEXT = np.arange(100) % 50
@@ -50,6 +53,55 @@ def test_a_place_in_another_text_is_refused(kind):
     for other in (kind(TEXT[:90], 50, 3, 7), kind(TEXT, 50, 2, 7), kind(TEXT, 50, 3, 8)):
         with pytest.raises(ValueError, match="the run to resume read a text of 100 tokens"):
             other.restore(place)
+
+
+@pytest.mark.parametrize("kind", [Streams, Windows])
+def test_a_place_in_another_text_of_the_same_length_is_refused(kind):
+    batches = kind(TEXT, 50, batch_size=3, context=7)
+    changed = TEXT.copy()
+    changed[-1] -= 1
+    for text in (TEXT[::-1], changed):
+        before = batches.state()
+        with pytest.raises(ValueError, match=r"another text of 100 tokens, with the sha256 [0-9a-f]{12}"):
+            batches.restore(kind(text, 50, batch_size=3, context=7).state())
+        assert all(torch.equal(value, before[name]) for name, value in batches.state().items())
+    batches.restore(kind(TEXT.astype(np.uint8), 50, batch_size=3, context=7).state())  # the same numbers
+
+
+@pytest.mark.parametrize("kind", [Streams, Windows])
+def test_a_place_that_does_not_say_its_text_is_refused(kind):
+    batches = kind(TEXT, 50, batch_size=3, context=7)
+    with pytest.raises(ValueError, match="saved before a checkpoint kept its text's sha256"):
+        batches.restore({key: value for key, value in batches.state().items() if key != "text_sha256"})
+
+
+def test_each_token_of_a_long_text_counts(monkeypatch):
+    monkeypatch.setattr(training.batches, "PIECE", 7)
+    digests = set()
+    for place in range(len(TEXT)):
+        text = TEXT.copy()
+        text[place] += 50
+        digests.add(tuple(Windows(text, 100, 3, 7).state()["text_sha256"].tolist()))
+    assert len(digests) == len(TEXT)
+
+
+def test_the_text_is_hashed_once(monkeypatch):
+    hashed = []
+    monkeypatch.setattr(training.batches.hashlib, "sha256", lambda: hashed.append(1) or hashlib.new("sha256"))
+    batches = Windows(TEXT, 50, batch_size=3, context=7)
+    for _ in range(5):
+        batches.restore(batches.state())
+    assert len(hashed) == 1
+
+
+def test_windows_overlap_and_a_seed_gives_the_windows_that_recorded_runs_read():
+    """The recipes' results rest on these draws."""
+    batches = Windows(np.arange(1000), 1000, batch_size=8, context=100, seed=3)
+    starts = np.stack([batches.next()[0][:, 0].numpy() for _ in range(200)])
+    assert starts[0].tolist() == [886, 248, 37, 867, 460, 480, 240, 425]
+    between = np.diff(np.sort(starts, axis=1))
+    assert ((between > 0) & (between < 100)).any(axis=1).mean() > 0.9  # of the batches
+    assert (starts % 100 != 0).mean() > 0.9
 
 
 def test_tokens_may_stay_on_disk(tmp_path):
