@@ -7,7 +7,9 @@ pushed moves as far as the one that each batch pushes.
 Sources: Loshchilov & Hutter 2019 (AdamW); Jordan et al. 2024 (Muon); Bernstein & Newhouse 2024 (why).
 """
 
+import inspect
 from collections import defaultdict
+from collections.abc import Callable, Iterable
 
 import torch
 from jaxtyping import Float
@@ -19,30 +21,54 @@ BETAS = (0.9, 0.99)  # steadier than 0.999 where a run has only thousands of ste
 REST_SHARE = 0.25  # of Muon's learning rate, for what AdamW moves beside it
 
 
-class AdamW:
+class AdamW(torch.optim.AdamW):
     """AdamW: each number moves by its averaged gradient over the root of its averaged squared gradient.
 
-    It has the interface of a `torch.optim.AdamW` and runs the same fused operation, bit for bit:
-    `param_groups` (each with "params" and "weight_decay"), whose "lr" is the rate, `state` by parameter,
-    `zero_grad` and `step`. But torch's class imports torch's compiler at its first step, which takes seconds.
+    It is torch's own in all that it takes and gives, from parameter groups to learning-rate schedulers, and
+    moves by the same fused operation, bit for bit. But torch's imports torch's compiler at its first step,
+    which takes seconds. Raises ValueError for settings that torch refuses.
     """
 
-    def __init__(self, groups: list[dict]):
-        self.param_groups = [{"lr": 1e-3} | group for group in groups]
-        self.state = defaultdict(dict)
+    # torch's methods, out of the wrapper that imports the compiler
+    add_param_group, zero_grad, state_dict, load_state_dict = (
+        inspect.unwrap(getattr(torch.optim.Optimizer, name))
+        for name in ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
+    )
 
-    def zero_grad(self) -> None:
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                parameter.grad = None
+    def __init__(
+        self,
+        params: Iterable,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+    ):
+        fused = hasattr(torch, "_fused_adamw_") or None  # torch doesn't promise to keep it
+        super().__init__(params, lr, betas, eps, weight_decay, fused=fused)
 
     @torch.no_grad()
-    def step(self) -> None:
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+        """Move every parameter that has a gradient; returns what `closure` returns, which makes them."""
+        if not self._only_fused():
+            return super().step(closure)
+        with torch.enable_grad():
+            loss = closure() if closure else None
         for group in self.param_groups:
-            if parameters := [parameter for parameter in group["params"] if parameter.grad is not None]:
-                self._move(parameters, group["lr"], group["weight_decay"])
+            alike = defaultdict(list)
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    alike[parameter.device, parameter.dtype].append(parameter)
+            for parameters in alike.values():
+                self._move(parameters, group)
+        return loss
 
-    def _move(self, parameters: list[nn.Parameter], rate: float, weight_decay: float) -> None:
+    def _only_fused(self) -> bool:
+        """Whether the fused operation is the whole step: a GradScaler asks for more, a loaded state may."""
+        asked = any(group["amsgrad"] or group["maximize"] for group in self.param_groups)
+        fused = all(group["fused"] for group in self.param_groups)
+        return fused and not asked and not hasattr(self, "grad_scale")
+
+    def _move(self, parameters: list[nn.Parameter], group: dict) -> None:
         for parameter in parameters:
             if not self.state[parameter]:
                 self.state[parameter] = {
@@ -63,29 +89,22 @@ class AdamW:
             squares,
             [],
             steps,
-            lr=rate,
-            beta1=BETAS[0],
-            beta2=BETAS[1],
-            weight_decay=weight_decay,
-            eps=1e-8,
+            lr=group["lr"],
+            beta1=group["betas"][0],
+            beta2=group["betas"][1],
+            weight_decay=group["weight_decay"],
+            eps=group["eps"],
             amsgrad=False,
             maximize=False,
         )
 
 
-def adamw_for(groups: list[dict]) -> AdamW | torch.optim.AdamW:
-    """Our AdamW; torch's own where torch lacks the fused operation, which it doesn't promise to keep."""
-    ours = hasattr(torch, "_fused_adamw_")
-    return AdamW(groups) if ours else torch.optim.AdamW(groups, betas=BETAS)
-
-
-def adamw(model: nn.Module, weight_decay: float) -> AdamW | torch.optim.AdamW:
+def adamw(model: nn.Module, weight_decay: float) -> AdamW:
     """AdamW for a model. Matrices decay; biases and gains (of one dimension) and embeddings don't: a row of
     an embedding whose token is rare would shrink at every step and be corrected at few."""
     matrices, rest = split(model)
-    return adamw_for(
-        [{"params": matrices, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
-    )
+    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
+    return AdamW(groups, betas=BETAS)
 
 
 def split(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
@@ -120,18 +139,21 @@ def orthogonalised(
 class Muon:
     """Muon for the matrices of a model, AdamW at `REST_SHARE` of its learning rate for the rest.
 
-    It has the interface of `AdamW`.
+    It has of a torch optimiser what `train` uses: `param_groups`, `state`, `zero_grad` and `step`.
     """
 
     def __init__(self, model: nn.Module, weight_decay: float, momentum: float = 0.9):
         matrices, rest = split(model)
         self.momentum = momentum
-        self.adamw = adamw_for([{"params": rest, "weight_decay": 0.0, "share": REST_SHARE}])
+        self.adamw = AdamW([{"params": rest, "weight_decay": 0.0, "share": REST_SHARE}], betas=BETAS)
         self.state = self.adamw.state
         self.matrices = {"params": matrices, "lr": 0.02, "weight_decay": weight_decay}
         self.param_groups = [self.matrices, *self.adamw.param_groups]
 
-    zero_grad = AdamW.zero_grad
+    def zero_grad(self) -> None:
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
 
     @torch.no_grad()
     def step(self) -> None:

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import torch
+from torch import nn
 
 from course_utils.gpt import GPT, GPTConfig
 from course_utils.training.optimisers import BETAS, REST_SHARE, AdamW, Muon, adamw, orthogonalised, split
@@ -52,16 +53,185 @@ def test_adamw_is_torchs_bit_for_bit():
     assert torch.equal(moved(ours, [adamw(ours, 0.3)]), moved(theirs, [peer]))
 
 
-def test_where_torch_lacks_the_fused_operation_its_own_class_takes_over(monkeypatch):
+def test_where_torch_lacks_the_fused_operation_its_own_step_takes_over(monkeypatch):
     torch.manual_seed(0)
     ours = GPT(SHAPE)
     theirs = copy.deepcopy(ours)
     expected = moved(ours, [adamw(ours, 0.3), Muon(ours, 0.3)])
     monkeypatch.delattr(torch, "_fused_adamw_")
     peers = [adamw(theirs, 0.3), Muon(theirs, 0.3)]
-    assert not any(isinstance(peer, AdamW) for peer in (peers[0], peers[1].adamw))
     torch.testing.assert_close(moved(theirs, peers), expected)
     assert peers[1].param_groups[1]["share"] == REST_SHARE
+
+
+# What an engineer expects of a torch optimiser
+
+
+SETTINGS = {
+    "defaults": {},
+    "betas, eps and decay": {"lr": 0.02, "betas": (0.7, 0.95), "eps": 1e-3, "weight_decay": 0.4},
+}
+
+
+def pair(**settings):
+    """The same small model twice, under our AdamW and under torch's; in groups that differ."""
+    torch.manual_seed(0)
+    models = [nn.Sequential(nn.Linear(5, 4), nn.LayerNorm(4), nn.Linear(4, 3))]
+    models[0][2].bfloat16()  # one group holds numbers of two types
+    models.append(copy.deepcopy(models[0]))
+    optimisers = []
+    for model, kind, more in zip(models, (AdamW, torch.optim.AdamW), ({}, {"fused": True}), strict=True):
+        groups = [
+            {"params": [*model[0].parameters(), *model[2].parameters()]},
+            {"params": model[1].parameters(), "lr": 0.1, "weight_decay": 0.0, "betas": (0.5, 0.6)},
+        ]
+        optimisers.append(kind(groups, **settings, **more))
+    return models, optimisers
+
+
+def make_gradients(models, generator):
+    """Equal random gradients for both models; every third is missing."""
+    for parameters in zip(*(model.parameters() for model in models), strict=True):
+        gradient = torch.randn(parameters[0].shape, generator=generator)
+        missing = torch.rand((), generator=generator) < 1 / 3
+        for parameter in parameters:
+            parameter.grad = None if missing else gradient.to(parameter.dtype)
+
+
+def equal(models):
+    return all(torch.equal(*both) for both in zip(*(model.parameters() for model in models), strict=True))
+
+
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+def test_step_by_step_it_is_torchs_with_groups_and_missing_gradients(settings):
+    models, optimisers = pair(**settings)
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(30):
+        make_gradients(models, generator)
+        for optimiser in optimisers:
+            optimiser.step()
+        assert equal(models)
+
+
+@pytest.mark.parametrize(
+    "setting", [{"lr": 0.011}, {"betas": (0.9, 0.99)}, {"eps": 1e-6}, {"weight_decay": 0.1}], ids=str
+)
+def test_another_setting_would_be_noticed(setting):
+    models, optimisers = pair(lr=0.01)
+    for group, (name, value) in zip(optimisers[0].param_groups, [*setting.items()] * 2, strict=True):
+        group[name] = value
+    make_gradients(models, torch.Generator().manual_seed(1))
+    for _ in range(2):
+        for optimiser in optimisers:
+            optimiser.step()
+    assert not equal(models)
+
+
+def test_it_takes_parameters_and_a_new_group_and_refuses_what_torch_refuses():
+    model = nn.Linear(2, 2)
+    optimiser = AdamW(model.parameters(), lr=0.3)
+    assert isinstance(optimiser, torch.optim.Optimizer)
+    optimiser.add_param_group({"params": [nn.Parameter(torch.ones(1))], "lr": 0.5})
+    theirs = torch.optim.AdamW(nn.Linear(2, 2).parameters(), lr=0.3, fused=True).param_groups[0]
+    group = optimiser.param_groups[0]
+    assert {name: group[name] for name in theirs if name != "params"} == {
+        name: value for name, value in theirs.items() if name != "params"
+    }
+    assert [group["lr"] for group in optimiser.param_groups] == [0.3, 0.5]
+    for wrong in ({"lr": -1.0}, {"betas": (1.0, 0.9)}, {"eps": -1.0}, {"weight_decay": -1.0}):
+        with pytest.raises(ValueError, match="Invalid"):
+            AdamW(model.parameters(), **wrong)
+    with pytest.raises(ValueError, match="empty parameter list"):
+        AdamW([])
+    with pytest.raises(ValueError, match="more than one parameter group"):
+        optimiser.add_param_group({"params": model.parameters()})
+
+
+@pytest.mark.parametrize("writer, reader", [(0, 0), (0, 1), (1, 0)], ids=["ours", "to torch", "from torch"])
+def test_a_state_goes_on_where_it_was_saved(writer, reader):
+    models, optimisers = pair(**SETTINGS["betas, eps and decay"])
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(4):
+        make_gradients(models, generator)
+        for optimiser in optimisers:
+            optimiser.step()
+    saved = copy.deepcopy(optimisers[writer].state_dict())
+    others, fresh = pair()
+    for other, model in zip(others, models, strict=True):
+        other.load_state_dict(model.state_dict())
+    fresh[reader].load_state_dict(saved)
+    for _ in range(4):
+        make_gradients([*models, *others], generator)
+        for optimiser in (*optimisers, fresh[reader]):
+            optimiser.step()
+        assert equal([models[writer], others[reader]])
+
+
+def test_a_loaded_state_may_ask_for_more_than_the_fused_operation():
+    models, _ = pair()
+    peer = torch.optim.AdamW(models[1].parameters(), amsgrad=True, maximize=True)
+    ours = AdamW(models[0].parameters())
+    ours.load_state_dict(peer.state_dict())
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(5):
+        make_gradients(models, generator)
+        peer.step()
+        ours.step()
+        assert equal(models)
+
+
+@pytest.mark.parametrize("set_to_none", [True, False])
+def test_gradients_are_dropped_or_made_zero(set_to_none):
+    models, optimisers = pair()
+    for parameter in models[0].parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimisers[0].zero_grad(set_to_none=set_to_none)
+    for parameter in models[0].parameters():
+        assert parameter.grad is None if set_to_none else not parameter.grad.any()
+
+
+def test_a_scheduler_of_torchs_sets_the_rate():
+    models, optimisers = pair(lr=0.01)
+    schedulers = [torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, 10) for optimiser in optimisers]
+    generator = torch.Generator().manual_seed(1)
+    rates = []
+    for _ in range(10):
+        make_gradients(models, generator)
+        for optimiser, scheduler in zip(optimisers, schedulers, strict=True):
+            optimiser.step()
+            scheduler.step()
+        assert equal(models)
+        rates.append(optimisers[0].param_groups[0]["lr"])
+    assert rates == sorted(rates, reverse=True) and rates[0] < 0.01 and rates[-1] < 1e-9
+
+
+def test_a_closure_computes_the_gradients_and_its_loss_comes_back():
+    weight = nn.Parameter(torch.tensor([1.0]))
+    optimiser = AdamW([weight], lr=0.1)
+
+    def closure():
+        optimiser.zero_grad()
+        loss = weight.square().sum()
+        loss.backward()
+        return loss
+
+    assert optimiser.step(closure) == 1 and weight.item() == pytest.approx(0.899)  # 1 - 0.1 - 0.1 * 0.01
+
+
+def test_a_scaled_loss_moves_as_far_and_an_overflow_not_at_all():
+    weight, plain = (nn.Parameter(torch.tensor([1.0])) for _ in range(2))
+    optimiser, peer = AdamW([weight], lr=0.1), torch.optim.AdamW([plain], lr=0.1, fused=True)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    for factor in (1.0, float("inf"), 3.0):
+        optimiser.zero_grad()
+        scaler.scale(factor * weight.square().sum()).backward()
+        scaler.step(optimiser)
+        scaler.update()
+        if factor < float("inf"):
+            peer.zero_grad()
+            (factor * plain.square().sum()).backward()
+            peer.step()
+        torch.testing.assert_close(weight, plain, atol=1e-6, rtol=0)
 
 
 def test_a_parameter_without_a_gradient_stays():
@@ -84,9 +254,14 @@ import sys, torch
 from course_utils.training.batches import Windows
 from course_utils.gpt import GPT, GPTConfig
 from course_utils.training import TrainConfig, train
+from course_utils.training.optimisers import AdamW
 model = GPT(GPTConfig(11, context=8, n_layers=1, n_heads=2, d_model=16))
 for optimiser in ("adamw", "muon"):
     train(model, Windows(torch.arange(99).numpy() % 11, 11, 2, 8), TrainConfig(2, 0.01, optimiser=optimiser))
+rates = AdamW(model.parameters())
+rates.load_state_dict(rates.state_dict())
+rates.add_param_group({"params": torch.nn.Parameter(torch.ones(1))})
+rates.zero_grad()
 print([name for name in ("torch._dynamo", "sympy") if name in sys.modules])
 """
 
