@@ -27,7 +27,7 @@ from torch.nn import functional
 from course_utils import devices
 from course_utils.training import checkpoints
 from course_utils.training.batches import Streams, Windows
-from course_utils.training.optimisers import Muon, adamw
+from course_utils.training.optimisers import Muon, adamw, clip_gradients, cosine_schedule
 
 OPTIMISERS = {
     "adamw": lambda model, config: adamw(model, config.weight_decay),
@@ -71,6 +71,11 @@ class TrainConfig:
             raise ValueError(
                 f"learning_rate must be above 0 and at most 1; got {self.learning_rate} (1e-4 to 1e-2 is "
                 "usual, and 0 learns nothing)"
+            )
+        if not 0 <= self.final_share <= 1 or not self.clip > 0:
+            raise ValueError(
+                "final_share must be between 0 and 1, and clip above 0 (1 is usual, math.inf clips nothing); "
+                f"got {self.final_share} and {self.clip}"
             )
         if self.precision not in ("float32", "mixed"):
             raise ValueError(f"precision must be 'float32' or 'mixed'; got {self.precision!r}")
@@ -137,12 +142,8 @@ def recurrent_loss(
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:
-    """The learning rate of a step, counted from 0: it needs no other memory, so there is nothing to save."""
-    if step < config.warmup_steps:
-        return config.learning_rate * (step + 1) / config.warmup_steps
-    done = (step - config.warmup_steps) / max(config.steps - 1 - config.warmup_steps, 1)
-    cosine = (1 + math.cos(math.pi * min(done, 1.0))) / 2
-    return config.learning_rate * (config.final_share + (1 - config.final_share) * cosine)
+    """The learning rate of a run's step, counted from 0."""
+    return cosine_schedule(step, config.steps, config.learning_rate, config.warmup_steps, config.final_share)
 
 
 def train(
@@ -203,7 +204,7 @@ def _run(model, batches, config, loss, evaluate, report, checkpoint, interrupted
             mean, state = loss(model, batch, state)
         optimiser.zero_grad()
         mean.backward()
-        norm = nn.utils.clip_grad_norm_(parameters, config.clip)
+        norm = clip_gradients(parameters, config.clip)
         unread.append(torch.stack([mean.detach(), norm]))
         due = (step + 1) % config.evaluate_every == 0 or step + 1 == config.steps
         sync = due or interrupted.is_set() or len(unread) == sync_every

@@ -1,13 +1,16 @@
-"""What turns gradients into steps: AdamW for everything, or Muon for the matrices and AdamW for the rest.
+"""What turns gradients into steps: AdamW for everything, or Muon for the matrices and AdamW for the rest; and
+how long a gradient may be, and how large a step.
 
 AdamW scales each number of a gradient by its own usual size. Muon looks at a matrix as a whole: it keeps the
 directions of the averaged gradient and makes all of them equally long, so that a direction which is seldom
 pushed moves as far as the one that each batch pushes.
 
-Sources: Loshchilov & Hutter 2019 (AdamW); Jordan et al. 2024 (Muon); Bernstein & Newhouse 2024 (why).
+Sources: Loshchilov & Hutter 2017, 2019 (cosine schedule, AdamW); Pascanu, Mikolov & Bengio 2013 (clipping);
+Jordan et al. 2024 (Muon); Bernstein & Newhouse 2024 (why).
 """
 
 import inspect
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
@@ -19,6 +22,38 @@ from course_utils.devices import multiplies_bfloat16
 
 BETAS = (0.9, 0.99)  # steadier than 0.999 where a run has only thousands of steps
 REST_SHARE = 0.25  # of Muon's learning rate, for what AdamW moves beside it
+
+
+def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> Float[Tensor, ""]:
+    """Make the gradient of all parameters together at most `max_norm` long, in place; its direction stays.
+
+    Returns the length that it had: the root of the sum of the squares of all its numbers. A parameter without
+    a gradient counts as 0. Raises ValueError for a `max_norm` that is not above 0; `math.inf` clips nothing.
+    """
+    if not max_norm > 0:
+        raise ValueError(f"max_norm must be above 0 (1 is usual, math.inf clips nothing); got {max_norm}")
+    return nn.utils.clip_grad_norm_(parameters, max_norm)
+
+
+def cosine_schedule(
+    step: int, steps: int, peak: float = 1.0, warmup_steps: int = 0, final_share: float = 0.1
+) -> float:
+    """The learning rate of a step, counted from 0, of so many: an even rise, then half a cosine down.
+
+    It is at `peak` after `warmup_steps`, and at `final_share` of it in the last step and all later ones. It
+    needs no memory, so there is nothing to save; with the peak of 1 it suits torch's `LambdaLR`. Raises
+    ValueError for a negative step or warm-up, no steps, and a final share that is not between 0 and 1.
+    """
+    if step < 0 or steps < 1 or warmup_steps < 0 or not 0 <= final_share <= 1:
+        raise ValueError(
+            "a schedule needs a step and warmup_steps of at least 0, steps of at least 1 and a final_share "
+            f"from 0 to 1; got {step}, {warmup_steps}, {steps} and {final_share}"
+        )
+    if step < warmup_steps:
+        return peak * (step + 1) / warmup_steps
+    done = (step - warmup_steps) / max(steps - 1 - warmup_steps, 1)
+    cosine = (1 + math.cos(math.pi * min(done, 1.0))) / 2
+    return peak * (final_share + (1 - final_share) * cosine)
 
 
 class AdamW(torch.optim.AdamW):

@@ -1,6 +1,7 @@
 """AdamW and Muon against torch's own, and which parameters each takes."""
 
 import copy
+import math
 import subprocess
 import sys
 
@@ -9,7 +10,17 @@ import torch
 from torch import nn
 
 from course_utils.gpt import GPT, GPTConfig
-from course_utils.training.optimisers import BETAS, REST_SHARE, AdamW, Muon, adamw, orthogonalised, split
+from course_utils.training.optimisers import (
+    BETAS,
+    REST_SHARE,
+    AdamW,
+    Muon,
+    adamw,
+    clip_gradients,
+    cosine_schedule,
+    orthogonalised,
+    split,
+)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 SHAPE = GPTConfig(vocab_size=11, context=8, n_layers=2, n_heads=2, d_model=16, d_ff=24)
@@ -64,6 +75,67 @@ def test_where_torch_lacks_the_fused_operation_its_own_step_takes_over(monkeypat
     assert peers[1].param_groups[1]["share"] == REST_SHARE
 
 
+# Clipping and the schedule
+
+
+@pytest.mark.parametrize("max_norm", [1e-3, 1.0, 1e3, math.inf])
+def test_gradients_are_clipped_as_torch_clips_them(max_norm):
+    models, _ = pair()
+    make_gradients(models, torch.Generator().manual_seed(2))
+    before = [p.grad.clone() for p in models[0].parameters() if p.grad is not None]
+    norm = clip_gradients(models[0].parameters(), max_norm)
+    assert torch.equal(norm, nn.utils.clip_grad_norm_(models[1].parameters(), max_norm))
+    after = [p.grad for p in models[0].parameters() if p.grad is not None]
+    theirs = [p.grad for p in models[1].parameters() if p.grad is not None]
+    assert 0 < len(before) < 6 and all(torch.equal(*both) for both in zip(after, theirs, strict=True))
+    expected = math.sqrt(sum(g.double().square().sum() for g in before))
+    assert norm.item() == pytest.approx(expected, rel=1e-3)
+    short = max_norm >= expected
+    assert short == all(torch.equal(*both) for both in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("max_norm", [0, -1.0, math.nan])
+def test_a_gradient_of_no_length_is_refused(max_norm):
+    weight = nn.Parameter(torch.ones(2))
+    weight.grad = torch.ones(2)
+    with pytest.raises(ValueError, match=r"max_norm must be above 0 .* got"):
+        clip_gradients([weight], max_norm)
+    assert weight.grad.tolist() == [1, 1]
+
+
+def test_the_schedule_is_an_even_rise_and_half_a_cosine():
+    rates = [cosine_schedule(step, 101, 0.5, warmup_steps=10, final_share=0.2) for step in range(140)]
+    assert rates[:10] == pytest.approx([0.05 * n for n in range(1, 11)])
+    falls = [0.5 * (0.2 + 0.8 * (0.5 + 0.5 * math.cos(math.pi * n / 90))) for n in range(91)]
+    assert rates[10:101] == pytest.approx(falls)
+    assert rates[101:] == [rates[100]] * 39 and rates[100] == pytest.approx(0.1)
+
+
+def test_the_schedule_suits_torchs_schedulers_and_is_its_cosine_annealing():
+    weights = [nn.Parameter(torch.ones(1)) for _ in range(2)]
+    optimisers = [AdamW([weight], lr=0.3) for weight in weights]
+    ours = torch.optim.lr_scheduler.LambdaLR(
+        optimisers[0], lambda step: cosine_schedule(step, 51, final_share=0.1)
+    )
+    theirs = torch.optim.lr_scheduler.CosineAnnealingLR(optimisers[1], 50, eta_min=0.03)
+    for _ in range(50):
+        rates = []
+        for weight, optimiser, scheduler in zip(weights, optimisers, (ours, theirs), strict=True):
+            weight.grad = torch.ones(1)
+            optimiser.step()
+            scheduler.step()
+            rates.append(optimiser.param_groups[0]["lr"])
+        assert rates[0] == pytest.approx(rates[1], abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "arguments", [(-1, 10), (0, 0), (0, 9, 1.0, -1), (0, 9, 1.0, 0, 1.5), (0, 9, 1.0, 0, math.nan)], ids=str
+)
+def test_no_schedule_without_steps(arguments):
+    with pytest.raises(ValueError, match="a schedule needs a step and warmup_steps of at least 0"):
+        cosine_schedule(*arguments)
+
+
 # What an engineer expects of a torch optimiser
 
 
@@ -95,7 +167,7 @@ def make_gradients(models, generator):
         gradient = torch.randn(parameters[0].shape, generator=generator)
         missing = torch.rand((), generator=generator) < 1 / 3
         for parameter in parameters:
-            parameter.grad = None if missing else gradient.to(parameter.dtype)
+            parameter.grad = None if missing else gradient.to(parameter.dtype, copy=True)
 
 
 def equal(models):
