@@ -129,13 +129,23 @@ class WordTokenizer:
 class BPETokenizer(ByteTokenizer):
     """Byte-level byte-pair encoding: frequent runs of bytes are tokens, and any text can be encoded.
 
-    Ids 0 to 255 are the bytes, 256 + k is what merge k makes, the special tokens come last. A special token
-    is read in a text only if `encode` allows it: a user who types its name doesn't end a document.
+    Ids 0 to 255 are the bytes (in another order if `byte_order` says so), 256 + k is what merge k makes, the
+    special tokens come last. A special token is read in a text only if `encode` allows it: a user who types
+    its name doesn't end a document.
     Sennrich, Haddow & Birch (2016); on bytes: Radford et al. (2019), section 2.2.
     """
 
-    def __init__(self, merges: Iterable[bpe.Pair] = (), special_tokens: Iterable[str] = ()):
-        self.tokens = [bytes([byte]) for byte in range(256)]  # id -> bytes
+    def __init__(
+        self,
+        merges: Iterable[bpe.Pair] = (),
+        special_tokens: Iterable[str] = (),
+        byte_order: Iterable[int] = range(256),
+    ):
+        self.byte_order = [*byte_order]
+        if sorted(self.byte_order) != [*range(256)]:
+            raise ValueError(f"byte_order names each of the 256 bytes once; got {self.byte_order[:8]} ...")
+        self._byte_ids = {byte: i for i, byte in enumerate(self.byte_order)}
+        self.tokens = [bytes([byte]) for byte in self.byte_order]  # id -> bytes
         self._new_ids: dict[bpe.Pair, int] = {}  # pair -> what it merges into; the lowest is the earliest
         self._encoded: dict[str, list[int]] = {}  # pieces met before: most of a text is few words
         for first, second in merges:
@@ -178,6 +188,19 @@ class BPETokenizer(ByteTokenizer):
             raise ValueError("the training text is empty: there is no pair to merge")
         return cls(bpe.learn_merges(piece_counts, n_merges), special_tokens)
 
+    @classmethod
+    def from_gpt2(
+        cls, vocab: str | Path, merges: str | Path, special_tokens: Iterable[str] = ("<|endoftext|>",)
+    ) -> "BPETokenizer":
+        """Read a vocab.json and a merges.txt as published for GPT-2; the ids are those of the files.
+
+        Raises ValueError, naming the file, if they are damaged, don't belong together, or have other special
+        tokens.
+        """
+        special_tokens = _special_names(special_tokens)
+        pairs = bpe.read_gpt2(Path(vocab), Path(merges), special_tokens)
+        return cls(pairs, special_tokens, bpe.BYTE_ORDER)
+
     @property
     def vocab_size(self) -> int:
         return len(self.tokens)
@@ -207,7 +230,8 @@ class BPETokenizer(ByteTokenizer):
             else:
                 for piece in bpe.PIECE.findall(part):
                     if piece not in self._encoded:
-                        self._encoded[piece] = bpe.replay(piece, self._new_ids)
+                        in_bytes = [self._byte_ids[byte] for byte in piece.encode()]
+                        self._encoded[piece] = bpe.replay(in_bytes, self._new_ids)
                     ids += self._encoded[piece]
         return np.array(ids, dtype=np.int64)
 
@@ -216,8 +240,10 @@ class BPETokenizer(ByteTokenizer):
         return b"".join(self.tokens[i] for i in _known_ids(ids, self.vocab_size))
 
     def save(self, path: str | Path) -> None:
-        """Write merges and special tokens as JSON, with a fingerprint that `load` compares."""
+        """Write merges, special tokens and byte order as JSON, with a fingerprint that `load` compares."""
         content = {"merges": self.merges, "special_tokens": list(self.special_tokens)}
+        if self.byte_order != [*range(256)]:
+            content["byte_order"] = self.byte_order
         write_atomic(path, json.dumps(content | {"sha256": _fingerprint(content)}) + "\n")
 
     @classmethod
@@ -227,7 +253,7 @@ class BPETokenizer(ByteTokenizer):
             content = json.loads(Path(path).read_bytes())
             if content.pop("sha256") != _fingerprint(content):
                 raise ValueError("another fingerprint")
-            return cls(content["merges"], content["special_tokens"])
+            return cls(**content)
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             raise ValueError(
                 f"{path} is not a tokenizer as save() wrote it: it is cut off, changed, or something else; "

@@ -4,10 +4,12 @@ Sennrich, Haddow & Birch (2016), section 3.2; on bytes, with this pattern: Radfo
 `course_utils.tokenizers.BPETokenizer` puts ids, special tokens and files around it.
 """
 
+import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import regex
 
@@ -68,16 +70,57 @@ def learn_merges(piece_counts: Mapping[str, int], n_merges: int) -> list[Pair]:
     return merges
 
 
-def replay(piece: str, new_ids: Mapping[Pair, int]) -> list[int]:
-    """Encode one piece: merge the pair that was learnt first, again and again, while there is one.
+def replay(ids: list[int], new_ids: Mapping[Pair, int]) -> list[int]:
+    """Encode one piece, given as the ids of its bytes: merge the pair that was learnt first, again and again.
 
     `new_ids` says what a pair merges into; a lower id was learnt earlier. Every merge walks through the whole
     piece, which is quick for words. For texts without spaces there is `BPETokenizer.fast`.
     """
-    ids = list(piece.encode())
     while len(ids) > 1:
         pair = min(pairwise(ids), key=lambda pair: new_ids.get(pair, math.inf))
         if pair not in new_ids:
             break
         ids = merge(ids, pair, new_ids[pair])
     return ids
+
+
+def read_gpt2(vocab: Path, merges: Path, special_tokens: Sequence[str]) -> list[Pair]:
+    """The merges, as pairs of ids, of a vocab.json and a merges.txt as GPT-2 has them.
+
+    Ids 0 to 255 are the bytes in BYTE_ORDER, 256 + k is what merge k makes, and the special tokens stand in
+    vocab.json alone. There is no checksum, but the files say much twice: raises ValueError, naming the file,
+    where they disagree.
+    """
+    try:
+        given = json.loads(vocab.read_bytes())
+        tokens = sorted(given, key=given.get)
+        in_order = [given[token] for token in tokens] == [*range(len(tokens))]
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        in_order = False
+    if not in_order or tokens[:256] != [VISIBLE[byte] for byte in BYTE_ORDER]:
+        raise ValueError(
+            f"{vocab} is no vocabulary as GPT-2 has it, JSON of each token's id with the bytes first: it is "
+            "cut off, changed, or something else; take another copy"
+        )
+    try:
+        lines = merges.read_text(encoding="utf-8").rstrip("\n").split("\n")
+    except ValueError:
+        raise ValueError(f"{merges} is no UTF-8, so no list of merges; take another copy") from None
+    ids = {token: i for i, token in enumerate(tokens)}
+    first = int(lines[0].startswith("#version"))
+    pairs = []
+    for number, line in enumerate(lines[first:], first + 1):
+        pair = line.split(" ")
+        if len(pair) != 2 or not ids.keys() >= {*pair} or ids.get("".join(pair)) != 256 + len(pairs):
+            raise ValueError(
+                f"{merges}, line {number}: expected two tokens of {vocab.name} that together make its token "
+                f"{256 + len(pairs)}; got {line!r}: take other copies of both files"
+            )
+        pairs.append((ids[pair[0]], ids[pair[1]]))
+    if (rest := tokens[256 + len(pairs) :]) != [*special_tokens]:
+        raise ValueError(
+            f"the {len(pairs)} merges of {merges} don't make {len(rest)} tokens of {vocab.name} "
+            f"({', '.join(map(repr, rest[:3]))}); expected {len(special_tokens)}, the special tokens "
+            f"({', '.join(map(repr, special_tokens))}): take other copies of both files, or name the others"
+        )
+    return pairs

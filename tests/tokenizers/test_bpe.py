@@ -1,6 +1,7 @@
 """Byte-pair encoding: equal to Hugging Face's, worked by hand, exact both ways, careful with bad input."""
 
 import json
+import random
 from itertools import pairwise
 
 import pytest
@@ -230,6 +231,119 @@ def test_a_damaged_file_is_refused_by_name(tmp_path):
             BPETokenizer.load(file)
 
 
+# GPT-2's files
+
+
+@pytest.fixture(scope="module")
+def gpt2_files(tmp_path_factory, plays):
+    """vocab.json and merges.txt as Hugging Face's library writes them, with GPT-2's special token behind."""
+    folder = tmp_path_factory.mktemp("gpt2")
+    texts = [*plays[:6], 99 * "🦜👩‍👩‍👧 naïve café\n\n\n\tif x:\n        return"]
+    hugging_face(texts, 700).model.save(str(folder))
+    ids = json.loads((folder / "vocab.json").read_text(encoding="utf-8"))
+    (folder / "vocab.json").write_text(json.dumps(ids | {END: len(ids)}), encoding="utf-8")
+    return folder / "vocab.json", folder / "merges.txt"
+
+
+@pytest.fixture(scope="module")
+def gpt2(gpt2_files):
+    return BPETokenizer.from_gpt2(*gpt2_files)
+
+
+def random_texts(n):
+    """Texts of what a byte-level BPE may stumble over."""
+    generator = random.Random(0)
+    parts = ["the ", "Tempest", " and", "I'll", "we've", "'S", "don't", "'re", "_", "...", "!?", "123", "½"]
+    parts += [" ", "  ", "   ", "\n", "\n\n", "\t", "\r\n", "\xa0", "\u3000", "\ufeff", "\0", "�", END]
+    parts += ["🦜", "👩‍👩‍👧", "🧑🏽", "🇮🇱", "שלום", "你好", "é", "e\u0301", "٣", "ſ", "Ω", "naïve", "ing"]
+    return ["".join(generator.choices(parts, k=generator.randrange(25))) for _ in range(n)]
+
+
+def test_gpt2s_files_give_the_ids_of_transformers(gpt2_files, gpt2):
+    transformers = pytest.importorskip("transformers")
+    theirs = transformers.GPT2Tokenizer.from_pretrained(str(gpt2_files[0].parent))
+    texts = random_texts(1000)
+    assert len({*texts}) > 900 and gpt2.vocab_size == 701
+    for text in texts:
+        ids = gpt2.encode(text, [END])
+        assert ids.tolist() == theirs.encode(text, add_special_tokens=False)
+        assert gpt2.decode(ids) == text
+
+
+def test_their_bytes_are_in_gpt2s_order(gpt2):
+    assert gpt2.encode("!A\n ").tolist() == [0, 32, 198, 220] and gpt2.special_tokens == {END: 700}
+    merged = BPETokenizer([(gpt2.byte_order[a], gpt2.byte_order[b]) for a, b in gpt2.merges[:1]])
+    assert merged.tokens[256] == gpt2.tokens[256]
+
+
+def test_they_are_saved_loaded_and_fast(gpt2, tmp_path):
+    gpt2.save(tmp_path / "bpe.json")
+    loaded = BPETokenizer.load(tmp_path / "bpe.json")
+    fast = gpt2.fast()
+    for text in random_texts(200):
+        ids = gpt2.encode(text).tolist()
+        assert loaded.encode(text).tolist() == ids == fast.encode(text).ids
+
+
+def small_gpt2_files(folder, special_tokens=(END,)):
+    """Three merges that need each other: " t", "he", " the"."""
+    order = [bpe.VISIBLE[byte] for byte in bpe.BYTE_ORDER]
+    tokens = [*order, "Ġt", "he", "Ġthe", *special_tokens]
+    vocab, merges = folder / "vocab.json", folder / "merges.txt"
+    vocab.write_text(json.dumps({token: i for i, token in enumerate(tokens)}), encoding="utf-8")
+    merges.write_text("#version: 0.2\nĠ t\nh e\nĠt he\n", encoding="utf-8")
+    return vocab, merges
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["vocab.json", "merges.txt"])
+def test_a_damaged_file_of_gpt2_is_refused_or_makes_no_difference(tmp_path, which):
+    files = small_gpt2_files(tmp_path)
+    expected, whole = BPETokenizer.from_gpt2(*files), files[which].read_bytes()
+    flips = [whole[:i] + bytes([whole[i] ^ 1 << i % 8]) + whole[i + 1 :] for i in range(len(whole))]
+    cuts = [whole[:i] for i in range(0, len(whole), 7)]
+    swapped = [b"\n".join(whole.split(b"\n")[::-1])] if which else []
+    refused = 0
+    for damaged in [*flips, *cuts, *swapped, b"", b"[]", b"5", b"null", b"\xff", b"<html>"]:
+        files[which].write_bytes(damaged)
+        try:
+            same = BPETokenizer.from_gpt2(*files)
+        except ValueError as error:
+            refused += 1
+            assert str(files[which]) in str(error) or files[which].name in str(error)
+        else:
+            assert (same.tokens, same.merges) == (expected.tokens, expected.merges)
+    assert refused > 0.6 * (len(flips) + len(cuts))
+
+
+GPT2_PROBLEMS = [
+    (1, "Ġ t\nh e\n", r"the 2 merges of .*merges\.txt don't make 2 tokens of vocab\.json"),
+    (1, "Ġ t\nh\n", r"merges\.txt, line 2: expected two tokens .* 257; got 'h'"),
+    (1, "Ġ t\nĠt he\n", r"line 2: .* got 'Ġt he'"),
+    (1, "Ġ t\nh e\nĠt he\n< s\n", r"line 4: .* make its token 259; got '< s'"),
+    (1, "\udcff", r"merges\.txt is no UTF-8"),
+    (0, "{}", r"vocab\.json is no vocabulary as GPT-2 has it"),
+    (0, '{"a": 0, "b": []}', r"vocab\.json is no vocabulary as GPT-2 has it"),
+]
+
+
+@pytest.mark.parametrize("which, content, message", GPT2_PROBLEMS, ids=[m for *_, m in GPT2_PROBLEMS])
+def test_files_that_do_not_belong_together_are_named(tmp_path, which, content, message):
+    files = small_gpt2_files(tmp_path)
+    files[which].write_text(content, encoding="utf-8", errors="surrogateescape")
+    with pytest.raises(ValueError, match=message):
+        BPETokenizer.from_gpt2(*files)
+
+
+def test_other_special_tokens_and_none(tmp_path):
+    files = small_gpt2_files(tmp_path, ["<s>", "</s>"])
+    assert BPETokenizer.from_gpt2(*files, ["<s>", "</s>"]).encode("<s> the", ["<s>"]).tolist() == [259, 258]
+    with pytest.raises(ValueError, match=r"\('<s>', '</s>'\); expected 1, the special tokens \('<\|end"):
+        BPETokenizer.from_gpt2(*files)
+    assert BPETokenizer.from_gpt2(*small_gpt2_files(tmp_path, []), []).vocab_size == 259
+    (tmp_path / "merges.txt").write_text("Ġ t\r\nh e\r\nĠt he\r\n", encoding="utf-8")  # no version, Windows
+    assert BPETokenizer.from_gpt2(*files, []).encode(" the").tolist() == [258]
+
+
 # Bad input
 
 BAD = [
@@ -246,6 +360,8 @@ BAD = [
         lambda: BPETokenizer.train("abc", 300, "<a>"),
         r"a list of names, such as \['<a>'\]; got the string '<a>'",
     ),
+    (lambda: BPETokenizer(byte_order=range(255)), "byte_order names each of the 256 bytes once"),
+    (lambda: BPETokenizer(byte_order=[0] * 256), r"byte_order .* got \[0, 0,"),
     (lambda: BPETokenizer([], [""]), "got '' 1 times"),
     (lambda: BPETokenizer([(97, 256)]), r"merge 0 can only join ids below 256.*got \(97, 256\)"),
     (lambda: BPETokenizer([(97, -1)]), r"got \(97, -1\)"),
