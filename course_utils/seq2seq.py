@@ -28,13 +28,15 @@ from course_utils.attention import KeyValueCache, MultiHeadAttention, padding_ma
 from course_utils.tokenizers.symbols import END, PAD, START
 
 
-def padded(rows: Sequence[Sequence[int]]) -> tuple[Int[Tensor, "batch longest"], Int[Tensor, " batch"]]:
-    """Rows of ids as one tensor, the shorter ones padded with PAD, and their lengths. Raises ValueError if
+def padded(
+    rows: Sequence[Sequence[int]], pad: int = PAD
+) -> tuple[Int[Tensor, "batch longest"], Int[Tensor, " batch"]]:
+    """Rows of ids as one tensor, the shorter ones padded with `pad`, and their lengths. Raises ValueError if
     there are no rows, or one is empty."""
     if not rows or not all(rows):
         raise ValueError(f"expected rows of at least one id each; got {list(rows)[:3]}")
     lengths = torch.tensor([*map(len, rows)])
-    array = torch.full((len(rows), lengths.max()), PAD)
+    array = torch.full((len(rows), lengths.max()), pad)
     array[torch.arange(array.shape[1]) < lengths[:, None]] = torch.tensor([*itertools.chain(*rows)])
     return array, lengths
 
@@ -43,10 +45,10 @@ class Pairs:
     """Random batches of sources and targets for `training.train`.
 
     `next()` gives (source, lengths, target): the rows padded to the longest of the batch, the target between
-    START and END. Rows are drawn with replacement by a generator of their own, for `pool` batches at once;
-    these are sorted by length and cut into batches, which are returned in random order. So the rows of a
-    batch are of similar length, and less padding is computed. Raises ValueError if the numbers of sources and
-    targets differ, or if one of them is empty.
+    `start` and `end`. Rows are drawn with replacement by a generator of their own, for `pool` batches at
+    once; these are sorted by length and cut into batches, which are returned in random order. So the rows of
+    a batch are of similar length, and less padding is computed. Raises ValueError if the numbers of sources
+    and targets differ, if one of them is empty, or if the end is the padding, which `pair_loss` leaves out.
     """
 
     def __init__(
@@ -56,14 +58,20 @@ class Pairs:
         batch_size: int,
         seed: int = 0,
         pool: int = 1,
+        *,
+        pad: int = PAD,
+        start: int = START,
+        end: int = END,
     ):
         if len(sources) != len(targets) or batch_size < 1 or pool < 1:
             raise ValueError(
                 "expected as many targets as sources, and batch_size and pool of at least 1; got "
                 f"{len(sources)} sources, {len(targets)} targets, {batch_size} and {pool}"
             )
-        self._source, self._lengths = padded(sources)
-        self._target, self._target_lengths = padded([[START, *target, END] for target in targets])
+        if pad == end:
+            raise ValueError(f"expected another id for the end than for padding; got {end} for both")
+        self._source, self._lengths = padded(sources, pad)
+        self._target, self._target_lengths = padded([[start, *target, end] for target in targets], pad)
         self.batch_size, self.pool = batch_size, pool
         self._generator = torch.Generator().manual_seed(seed)
         self._waiting = torch.empty(0, batch_size, dtype=torch.long)  # rows of the pool's batches to come
@@ -162,20 +170,29 @@ class GRUSeq2Seq(nn.Module):
         return self.decode(target, self.encode(source, lengths))[0]
 
 
-def pair_loss(model: nn.Module, batch: tuple[Tensor, ...], state: None) -> tuple[Tensor, None]:
-    """Mean nats a target token, END included, padding excluded. The decoder reads the true target, not its
-    own (teacher forcing)."""
+def pair_loss(
+    model: nn.Module, batch: tuple[Tensor, ...], state: None, pad: int = PAD
+) -> tuple[Tensor, None]:
+    """Mean nats a target token, its end included, padding excluded. The decoder reads the true target, not
+    its own (teacher forcing)."""
     source, lengths, target = batch
     logits = model(source, lengths, target[:, :-1])
-    loss = functional.cross_entropy(logits.flatten(0, 1), target[:, 1:].flatten(), ignore_index=PAD)
+    loss = functional.cross_entropy(logits.flatten(0, 1), target[:, 1:].flatten(), ignore_index=pad)
     return loss, None
 
 
 @torch.no_grad()
 def greedy(
-    model: nn.Module, sources: Sequence[Sequence[int]], max_new: int = 32, batch_size: int | None = None
+    model: nn.Module,
+    sources: Sequence[Sequence[int]],
+    max_new: int = 32,
+    batch_size: int | None = None,
+    *,
+    pad: int = PAD,
+    start: int = START,
+    end: int = END,
 ) -> list[list[int]]:
-    """Write the target of each source, always taking the likeliest token, until END or `max_new` tokens.
+    """Write the target of each source, always taking the likeliest token, until `end` or `max_new` tokens.
 
     All sources are one batch. With `batch_size` they are read in batches of similar length, which is faster:
     a short one need not wait for the longest. The answers are in the order of the sources.
@@ -185,23 +202,24 @@ def greedy(
         written = {}
         for first in range(0, len(order), batch_size):
             rows = order[first : first + batch_size]
-            written |= zip(rows, greedy(model, [sources[row] for row in rows], max_new), strict=True)
+            some = [sources[row] for row in rows]
+            written |= zip(rows, greedy(model, some, max_new, pad=pad, start=start, end=end), strict=True)
         return [written[row] for row in range(len(sources))]
     device = next(model.parameters()).device
-    source, lengths = (tensor.to(device) for tensor in padded(sources))
+    source, lengths = (tensor.to(device) for tensor in padded(sources, pad))
     training = model.training
     model.eval()
     memory, state = model.encode(source, lengths), None
-    token, written = torch.full_like(lengths, START)[:, None], []  # (B, 1)
+    token, written = torch.full_like(lengths, start)[:, None], []  # (B, 1)
     ended = torch.zeros_like(token, dtype=torch.bool)
     while len(written) < max_new and not ended.all():
         logits, state = model.decode(token, memory, state)
         token = logits.argmax(-1)
-        ended |= token == END
+        ended |= token == end
         written.append(token)
     model.train(training)
     rows = torch.cat(written, dim=1).tolist()
-    return [row[: row.index(END)] if END in row else row for row in rows]
+    return [row[: row.index(end)] if end in row else row for row in rows]
 
 
 @contextlib.contextmanager
@@ -219,11 +237,11 @@ def edit_cross_attention(model: nn.Module, edit: Callable[[Tensor], Tensor]) -> 
 
 @torch.no_grad()
 def cross_weights(
-    model: nn.Module, source: Sequence[int], target: Sequence[int]
+    model: nn.Module, source: Sequence[int], target: Sequence[int], start: int = START
 ) -> Float[Tensor, "layers heads target source"]:
     """Where the decoder attends in the source as it writes each token of the target, the first one included:
     row t belongs to target[t], which the decoder has not read yet."""
     device = next(model.parameters()).device
     with record_attention(model.cross_attentions) as weights:
-        model(*(x.to(device) for x in (*padded([source]), torch.tensor([[START, *target[:-1]]]))))
+        model(*(x.to(device) for x in (*padded([source]), torch.tensor([[start, *target[:-1]]]))))
     return torch.stack([weights[layer][0] for layer in sorted(weights)])
