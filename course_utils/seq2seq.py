@@ -14,9 +14,11 @@ recurrent step, so that training runs all steps at once).
 """
 
 import contextlib
+import hashlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -96,7 +98,16 @@ class Pairs:
 
     def state(self) -> dict[str, Tensor]:
         shape = torch.tensor([*self._source.shape, *self._target.shape, self.batch_size, self.pool])
-        return {"shape": shape, "waiting": self._waiting, "generator": self._generator.get_state()}
+        return {
+            "shape": shape,
+            "sha256": torch.tensor(self._digest, dtype=torch.uint8),
+            "waiting": self._waiting,
+            "generator": self._generator.get_state(),
+        }
+
+    @cached_property
+    def _digest(self) -> list[int]:
+        return list(hashlib.sha256(self._source.numpy().tobytes() + self._target.numpy().tobytes()).digest())
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Continue from where `state()` was taken. Raises ValueError if it is of other pairs or batches."""
@@ -105,6 +116,11 @@ class Pairs:
             words = "sources of {} x {} and targets of {} x {} in batches of {}, drawn {} at once"
             theirs = words.format(*got) if len(got) == len(expected) else "pairs as an older course drew them"
             raise ValueError(f"expected a run to resume with {words.format(*expected)}; got {theirs}")
+        if "sha256" not in state or state["sha256"].tolist() != self._digest:
+            raise ValueError(
+                "expected a run to resume with these sources and targets; got others of the same shape, or "
+                "an older course's run, which doesn't tell: give it its own pairs, or train again"
+            )
         self._generator.set_state(state["generator"])
         self._waiting = state["waiting"]
 

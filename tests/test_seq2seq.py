@@ -90,6 +90,14 @@ def test_pairs_come_in_pairs_and_go_on_where_they_stopped(pool):
             assert torch.equal(one, two)
     with pytest.raises(ValueError, match=r"batches of 3, drawn . at once; got .* batches of 2, drawn"):
         Pairs(SOURCES, TARGETS, 3, pool=pool).restore(state)
+    for others in ((SOURCES[::-1], TARGETS), (SOURCES, [TARGETS[0], [6, 5], *TARGETS[2:]])):
+        same_shape = Pairs(*others, 2, pool=pool)
+        before = same_shape.state()
+        with pytest.raises(ValueError, match="got others of the same shape"):
+            same_shape.restore(state)
+        assert all(torch.equal(value, before[name]) for name, value in same_shape.state().items())
+    with pytest.raises(ValueError, match="or an older course's run, which doesn't tell"):
+        pairs.restore({name: value for name, value in state.items() if name != "sha256"})
     older = {"shape": state["shape"][:5], "generator": state["generator"]}
     with pytest.raises(ValueError, match=r"of 2, drawn . at once; got pairs as an older course drew them"):
         pairs.restore(older)
