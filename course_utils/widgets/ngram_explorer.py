@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from course_utils.ngrams import NGramModel
 from course_utils.tokenizers import ByteTokenizer
 from course_utils.widgets.base import Widget
-from course_utils.widgets.provenance import Run, fewest_runs, longest_at, tracer
+from course_utils.widgets.provenance import CopiedRun, fewest_runs, longest_at, tracer
 from course_utils.widgets.state import Choice, Text, Whole
 from course_utils.widgets.words import percent, plural, quoted, signs, visible
 
@@ -52,7 +52,7 @@ class NGramExplorer(Widget):
         self,
         next_tokens: NextTokens | dict[str, NextTokens],
         sample: Callable | dict[str, Callable],
-        copied: Callable[[str], list[Run]],
+        copied: Callable[[str], list[CopiedRun]],
         *,
         shares: Callable | dict[str, Callable] | None = None,
         split: Callable[[str], list[str]] = list,
@@ -119,14 +119,14 @@ class NGramExplorer(Widget):
         sample["heading"] = f"Order {state['order']} writes on"
         try:
             text = self._sample[state["model"]](state["context"], state["order"], state["n"], state["seed"])
-            runs = [Run(*run) for run in self._copied(text)]
+            runs = [CopiedRun(*run) for run in self._copied(text)]
         except Exception as error:
             return sample | {"text": "", "verdict": visible(f"There is no sample: {error}")}
         longest = max(runs, key=lambda run: run.length, default=None)
         at = longest_at(runs, len(text))
         borders = [0, *(i for i in range(1, len(text)) if at[i] != at[i - 1]), len(text)]
         for start, end in pairwise(borders):
-            run = at[start] or Run(start, end - start, "")
+            run = at[start] or CopiedRun(start, end - start, "")  # copied from nowhere
             piece = {
                 "text": visible(text[start:end]),
                 "width": end - start,
@@ -223,7 +223,7 @@ def _by_name(functions) -> dict[str, Callable]:
     return functions if isinstance(functions, dict) else {"": functions} if functions else {}
 
 
-def _verdict(text: str, runs: list[Run], longest: Run | None) -> str:
+def _verdict(text: str, runs: list[CopiedRun], longest: CopiedRun | None) -> str:
     """What is copied in a sample and what is new, in numbers."""
     if longest is None:
         return f"Nothing of the sample's {len(text)} characters stands in the training text."

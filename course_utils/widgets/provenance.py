@@ -9,7 +9,7 @@ import numpy as np
 KEY = 8  # bytes in a 64-bit key
 
 
-class Run(NamedTuple):
+class CopiedRun(NamedTuple):
     """`length` characters from `start` on that stand together in the text called `title`."""
 
     start: int
@@ -21,7 +21,7 @@ class Run(NamedTuple):
         return self.start + self.length
 
 
-def tracer(texts: dict[str, str]) -> Callable[[str], list[Run]]:
+def tracer(texts: dict[str, str]) -> Callable[[str], list[CopiedRun]]:
     """A function that gives all copied runs of a text that lie in no longer copied run, left to right.
 
     No run crosses from one of `texts` into the next; of several places where a run stands, the first is
@@ -60,7 +60,7 @@ def tracer(texts: dict[str, str]) -> Callable[[str], list[Run]]:
             found, length = longer, length + 1
         return length, int(found.min())
 
-    def trace(text: str) -> list[Run]:
+    def trace(text: str) -> list[CopiedRun]:
         # No text holds these: a \0 in the sample is no border, and half a character is no character.
         raw = text.encode("utf-8", "surrogatepass").replace(b"\0", b"\xff")
         borders = np.cumsum([0] + [len(c.encode("utf-8", "surrogatepass")) for c in text]).tolist()
@@ -69,22 +69,22 @@ def tracer(texts: dict[str, str]) -> Callable[[str], list[Run]]:
             length, place = longest_beginning(raw[borders[start] :])
             end = bisect(borders, borders[start] + length) - 1  # whole characters only
             if end > max(start, reach):
-                runs.append(Run(start, end - start, titles[bisect(starts, place) - 1]))
+                runs.append(CopiedRun(start, end - start, titles[bisect(starts, place) - 1]))
                 reach = end
         return runs
 
     return trace
 
 
-def longest_at(runs: list[Run], n: int) -> list[Run | None]:
+def longest_at(runs: list[CopiedRun], n: int) -> list[CopiedRun | None]:
     """For each of n characters the longest run that it lies in (of equals the first), or None."""
-    longest: list[Run | None] = [None] * n
+    longest: list[CopiedRun | None] = [None] * n
     for run in sorted(reversed(runs), key=lambda run: run.length):  # later ones overwrite
         longest[run.start : run.end] = [run] * run.length
     return longest
 
 
-def fewest_runs(runs: list[Run]) -> int:
+def fewest_runs(runs: list[CopiedRun]) -> int:
     """How many of the runs are enough to cover all that they cover together."""
     needed = covered = i = 0
     while i < len(runs):

@@ -11,7 +11,7 @@ from course_utils.ngrams import NGramModel
 from course_utils.tokenizers import ByteTokenizer
 from course_utils.widgets.base import WIDGET_VIEW, Widget
 from course_utils.widgets.ngram_explorer import MAX_CONTEXT, TOP, NGramExplorer, from_models
-from course_utils.widgets.provenance import Run, fewest_runs, longest_at, tracer
+from course_utils.widgets.provenance import CopiedRun, fewest_runs, longest_at, tracer
 from course_utils.widgets.words import visible
 
 TEXTS = {"First": "to be or not to be, that is the question", "Second": "the rest is silence — or is it?"}
@@ -69,7 +69,7 @@ def every_copied_run(text, texts):
         return next((title for title, whole in texts.items() if text[start:end] in whole), None)
 
     return [
-        Run(start, end - start, home(start, end))
+        CopiedRun(start, end - start, home(start, end))
         for start in range(len(text))
         for end in range(start + 1, len(text) + 1)
         if home(start, end)
@@ -91,19 +91,20 @@ def test_tracer_finds_exactly_the_runs_of_the_definition(seed):
 
 def test_tracer_never_joins_two_texts_nor_copies_what_is_not_there():
     trace = tracer({"A": "abc", "B": "def"})
-    assert trace("abcdef") == [Run(0, 3, "A"), Run(3, 3, "B")]
-    assert trace("c\0d") == [Run(0, 1, "A"), Run(2, 1, "B")]
+    assert trace("abcdef") == [CopiedRun(0, 3, "A"), CopiedRun(3, 3, "B")]
+    assert trace("c\0d") == [CopiedRun(0, 1, "A"), CopiedRun(2, 1, "B")]
     assert trace("xyz\ud83d") == trace("") == []
     with pytest.raises(ValueError, match="at least one not empty"):
         tracer({"A": ""})
 
 
 def test_longest_run_at_each_character_and_how_many_are_needed():
-    runs = [Run(0, 3, "A"), Run(1, 4, "B"), Run(4, 2, "C"), Run(8, 1, "D")]
+    runs = [CopiedRun(0, 3, "A"), CopiedRun(1, 4, "B"), CopiedRun(4, 2, "C"), CopiedRun(8, 1, "D")]
     assert longest_at(runs, 9) == [runs[0], *[runs[1]] * 4, runs[2], None, None, runs[3]]
-    assert longest_at([Run(0, 2, "A"), Run(1, 2, "B")], 3)[1].title == "A"  # of equals the first
+    assert longest_at([CopiedRun(0, 2, "A"), CopiedRun(1, 2, "B")], 3)[1].title == "A"  # of equals the first
     assert fewest_runs(runs) == 4
-    assert fewest_runs([Run(0, 3, "A"), Run(1, 3, "B"), Run(2, 3, "C")]) == 2  # the middle one is not needed
+    runs = [CopiedRun(0, 3, "A"), CopiedRun(1, 3, "B"), CopiedRun(2, 3, "C")]
+    assert fewest_runs(runs) == 2  # the middle one is not needed
     assert fewest_runs([]) == 0
 
 
