@@ -211,8 +211,8 @@ def step_in_window(
     """Let one new token attend when the cache is full; return its output (D,), and keys and values (T, D).
 
     The oldest of the T tokens in the cache, the first row, is forgotten to make room. All as in 8.2, except
-    that keys are kept as they came, without rotation. At each step those that are left and the new one are
-    rotated to the places 0 to T - 1 that they now have.
+    that keys are stored unrotated. At each step those that are left and the new one are rotated to the places
+    0 to T - 1 that they now have.
     """
     keys, values = np.vstack([keys[1:], k]), np.vstack([values[1:], v])
     places = np.append(np.arange(len(keys)), len(keys) - 1)  # of the keys, and of the query
