@@ -1,6 +1,7 @@
 """Quizzes: complete data, no key before an answer, and three old questions from where they should come."""
 
 import json
+import re
 from pathlib import Path
 
 import nbformat
@@ -54,6 +55,8 @@ def test_every_choice_is_explained_and_one_is_right(question):
     assert question in questions(question.chapter)
     texts = [choice.text for choice in question.choices]
     assert sum(choice.right for choice in question.choices) == 1 and len(set(texts)) == len(texts) >= 3
+    for shown in (question.ask, *texts, *(choice.why for choice in question.choices)):
+        assert "*" not in re.sub("`[^`]*`", "", shown)  # of Markdown only code is drawn
     for choice in question.choices:
         assert len(choice.why.split()) >= 15 and choice.why.startswith("Right. ") == choice.right
     assert question.right == texts[right(question)]
