@@ -155,9 +155,12 @@ class Learner:
                 return
         raise AssertionError(f"no way to {target} by the Tab key")
 
-    def leave(self, i: int, name: str, at: int = 0) -> None:
-        """Take a picture of a widget of cell i, and leave it with Escape."""
-        self.opened.screenshot(f"walk-{name}", self.cell(i).locator(".course-widget").nth(at))
+    def leave(self, i: int, at: int = 0) -> None:
+        """Take a picture of a widget of cell i, all of it, and leave it with Escape."""
+        usual, widget = self.page.viewport_size, self.cell(i).locator(".course-widget").nth(at)
+        self.page.set_viewport_size(usual | {"height": 3000})
+        self.opened.screenshot(f"walk-{self.opened.path.stem}-{i}-{at}", widget)
+        self.page.set_viewport_size(usual)
         self.press("Escape")
         expect(self.cell(i)).to_be_focused()
 

@@ -81,7 +81,7 @@ def explore(learner, i):
     learner.press("Enter")
     learner.opened.settled(widget)
     expect(sentence(widget)).not_to_have_text(before)
-    learner.leave(i, "explorer")
+    learner.leave(i)
 
 
 def bet(learner, i):
@@ -95,7 +95,7 @@ def bet(learner, i):
     learner.press("Enter")
     expect(widget.get_by_role("button", name="Bet placed, locked")).to_be_focused()
     learner.opened.settled(widget)
-    learner.leave(i, f"bet-{i}")
+    learner.leave(i)
 
 
 def first_slip(check):
@@ -131,7 +131,7 @@ def smooth(learner, i):
     learner.opened.settled(widget)
     expect(sentence(widget)).to_contain_text("add-k (k = 5)")
     expect(widget.locator(".sl-sum td").first).to_have_text("1.000")
-    learner.leave(i, "smoothing")
+    learner.leave(i)
 
 
 def play(learner, i):
@@ -148,7 +148,7 @@ def play(learner, i):
             expect(widget.locator(".sg-input")).to_be_focused()
     learner.opened.settled(widget)
     expect(sentence(widget)).to_contain_text("5 characters guessed")
-    learner.leave(i, "shannon")
+    learner.leave(i)
 
 
 def answer_questions(learner, i):
@@ -168,7 +168,7 @@ def answer_questions(learner, i):
             learner.press("Shift+Tab", "ArrowUp")
         learner.press("Tab", "Enter")
         expect(card.get_by_role("status")).to_have_text("Right. Under each choice stands why.")
-    learner.leave(i, f"questions-{i}")
+    learner.leave(i)
 
 
 def run_and_operate(learner, i):
@@ -179,7 +179,7 @@ def run_and_operate(learner, i):
         learner.tour(i, widget)
         learner.operate(i, widget)
         learner.enter(i, widget)
-        learner.leave(i, f"{learner.opened.path.stem}-{i}-{at}", at)
+        learner.leave(i, at)
 
 
 ANYWHERE = {"overview(": answer_questions, "predict(": bet, "quiz(": answer_questions}
