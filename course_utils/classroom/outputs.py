@@ -97,6 +97,8 @@ def refresh(path: Path) -> str:
         raise RefreshError(f"{path.name}, {cell_name(number, nb.cells[index])}: {reason}") from error
 
     nb = strip_widget_views(nb)
+    for cell in nb.cells:
+        cell.metadata.pop("lines_to_next_cell", None)  # jupytext's note to itself, left by its --update
     nb.metadata.kernelspec = {"display_name": "Python 3", "language": "python", "name": "python3"}
     nb.metadata.language_info = {"name": "python"}
     write_atomic(path, nbformat.writes(nb) + "\n")

@@ -90,7 +90,9 @@ def test_refresh_stores_outputs_and_nothing_that_changes(tmp_path):
                 metadata={"jupyter": {"source_hidden": True}, "tags": ["hide-input", "set-up"]},
             ),
             new_code_cell("import ipywidgets\nipywidgets.IntSlider()", id="second"),
-            new_code_cell("1 / 0", id="third", metadata={"tags": ["raises-exception"]}),
+            new_code_cell(
+                "1 / 0", id="third", metadata={"tags": ["raises-exception"], "lines_to_next_cell": 2}
+            ),
         ]
     )
     nb.metadata.language_info = {"name": "python", "version": "3.1.4"}
@@ -104,6 +106,7 @@ def test_refresh_stores_outputs_and_nothing_that_changes(tmp_path):
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
     }
+    assert new.cells[3].metadata == {"tags": ["raises-exception"]}  # no note of jupytext's
     assert new.cells[1].metadata == nb.cells[1].metadata  # folded as it was, and with no time of execution
     assert list(tmp_path.iterdir()) == [path]
     assert once.endswith(b"}\n")

@@ -99,3 +99,9 @@ def test_no_code_is_longer_than_a_screen_lets_one_read(path):
         if cell.cell_type == "code" and cell.source.count("\n") >= MAX_LINES
     ]
     assert long == []
+
+
+@each
+def test_no_cell_carries_a_note_of_jupytext(path):
+    noted = [cell.source for cell in cells_of(path) if "lines_to_next_cell" in cell.metadata]
+    assert noted == [], "`course.py refresh` takes them out"
