@@ -1,12 +1,14 @@
 """Mutation tests of every check, and what the engine must survive."""
 
 import builtins
+import inspect
 import math
 import os
 import re
 import subprocess
 import sys
 import warnings
+from difflib import unified_diff
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -19,6 +21,7 @@ from course_utils.classroom.release import strip_solutions
 from course_utils.learner import progress
 from course_utils.learner.checks import CHECKS, asked_again, check, help_me
 from course_utils.learner.checks.observing import observe
+from course_utils.learner.checks.slips import source_of
 from course_utils.learner.checks.values import difference, plain, show
 from course_utils.learner.checks.verdict import Verdict
 
@@ -61,18 +64,27 @@ def test_blank_stub_is_not_yet_done(exercise, returned):
     assert exercise.run(stub).status == "not yet"
 
 
+def told(exercise, mistake):
+    """A known wrong answer as a failure tells of it: its sentence, and the lines that it edits."""
+    sources = [source_of(answer).splitlines() for answer in (exercise.reference, mistake.answer)]
+    edited = [line for line in unified_diff(*sources, n=0, lineterm="") if re.match(r"[-+] ", line)]
+    return "\n".join([f"{exercise.id}, {mistake.sentence}", *edited, ""])
+
+
 @EVERY
 def test_each_mistake_earns_its_own_sentence(exercise):
     for mistake in exercise.mistakes:
         verdict = exercise.run(mistake.answer)
-        assert (verdict.status, verdict.sentence) == ("mistake", mistake.sentence)
+        earned = verdict.status == "mistake" and verdict.sentence == mistake.sentence
+        assert earned, f"expected {told(exercise, mistake)}got {verdict}"
 
 
 @EVERY
 def test_no_two_mistakes_agree(exercise):
     outcomes = [[observe(mistake.answer, case) for case in exercise.cases()] for mistake in exercise.mistakes]
-    for one, other in combinations(outcomes, 2):
-        assert not all(map(exercise.agree, one, other))
+    for (one, ones), (other, others) in combinations(zip(exercise.mistakes, outcomes, strict=True), 2):
+        apart = not all(map(exercise.agree, ones, others))
+        assert apart, f"agree on all inputs: {told(exercise, one)}and {told(exercise, other)}"
 
 
 # Right on most inputs, and on all that the cases once had; no sentence is theirs.
@@ -486,26 +498,35 @@ def test_worked_examples_run(exercise):
 
 
 def exercise_cells():
+    """Of every exercise in the notebooks: its number, the text above, its answer, and what a learner gets."""
     folder = Path(__file__).parents[2] / "notebooks"
     for file in sorted(folder.glob("*.ipynb")):
         released = nbformat.read(file, as_version=4)
-        for cell, stub in zip(released.cells, strip_solutions(released).cells, strict=True):
+        for i, (cell, stub) in enumerate(zip(released.cells, strip_solutions(released).cells, strict=True)):
             if "exercise" in cell.metadata and "check" not in cell.metadata.get("tags", []):
-                yield cell.metadata.exercise, cell.source, stub.source
+                yield cell.metadata.exercise, released.cells[i - 1].source, cell.source, stub.source
 
 
 def test_every_exercise_is_asked_once():
     """Those of a chapter that is still to be written wait for it."""
-    asked = [exercise for exercise, _, _ in exercise_cells()]
+    asked = [exercise for exercise, *_ in exercise_cells()]
     chapters = {exercise.split(".")[0] for exercise in asked}
     there = [i for i, check in CHECKS.items() if i.split(".")[0] in chapters and not check.variant_of]
     assert sorted(asked) == sorted(there)
 
 
+def test_the_text_above_an_answer_has_the_heading_and_the_title_of_its_exercise():
+    for exercise, above, *_ in exercise_cells():
+        begin = f"#### {CHECKS[exercise].heading}\n**{CHECKS[exercise].title}.** "
+        assert begin.lower() in above.lower()  # a title may begin with a capital there
+
+
 def test_answer_cells_pass_and_their_stubs_are_blank():
-    for exercise, solution, stub in exercise_cells():
+    for exercise, _, solution, stub in exercise_cells():
+        reference = CHECKS[exercise].reference
         for source, status in ((solution, "passed"), (stub, "not yet")):
             namespace = {}
             exec(source, namespace)
-            answer = namespace[CHECKS[exercise].reference.__name__]
-            assert CHECKS[exercise].run(answer).status == status
+            answer = namespace[reference.__name__]
+            assert inspect.signature(answer) == inspect.signature(reference)
+            assert CHECKS[exercise].run(answer).status == status, f"{exercise}: expected {status}"

@@ -60,7 +60,7 @@ class Check:
         try:
             self.mistakes += read(text, self.reference)
         except ValueError as error:
-            raise ValueError(f"Exercise {self.id}: {error}") from error
+            raise ValueError(f"Exercise {self.id}: {error}") from None
 
     def variant(self, title: str, **options) -> Callable[[Callable], "Check"]:
         """Make the function below the variant of this exercise; it differs in what `options` say."""
