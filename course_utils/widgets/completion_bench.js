@@ -1,7 +1,7 @@
 // The kernel writes in a thread and sends the text as it grows; what is asked for stays here until it is sent.
 
-function render({ model, el }) {
-  const { writers, asked: first } = model.get("shown");
+function render(context) {
+  const view = viewOf(context, "Completion and chat bench"), { writers, most, kept, head, bench } = view.fixed;
   let revision = null; // of what was asked for, as this view has it in its fields
   let sent = ""; // the message that is on its way
 
@@ -10,69 +10,60 @@ function render({ model, el }) {
   const name = freshId();
   const radio = (value, text) => {
     const input = element("input", { type: "radio", name, value, onchange: arrange });
-    return { input, label: element("label", { class: "cb-radio" }, input, text) };
+    return { input, label: element("label", { class: "cw-box" }, input, text) };
   };
   const complete = radio("complete", "complete a text"), chat = radio("chat", "chat");
-  const writer = element("select", { onchange: arrange },
-    ...writers.map((one) => element("option", { value: one.name }, one.name)));
-  const number = (attributes) => element("input", { type: "number", class: "cb-number", ...attributes });
+  const writer = element("select", { onchange: arrange }, ...options(writers.map((one) => one.name)));
+  const number = (attributes) => element("input", { type: "number", class: "cw-number", ...attributes });
   const fields = {
     temperature: number({ min: 0, step: 0.1 }),
     top_p: number({ min: 0, max: 1, step: 0.05 }),
-    length: number({ min: 1, max: model.get("shown").most, step: 1 }),
+    length: number({ min: 1, max: most, step: 1 }),
     seed: number({ min: 0, step: 1 }),
-    stop: element("input", { type: "text", class: "cb-number", spellcheck: "false", placeholder: "none" }),
+    stop: element("input", { type: "text", class: "cw-number", spellcheck: "false", placeholder: "none" }),
   };
-  const cache = element("input", { type: "checkbox" });
+  const cache = tickBox("key-value cache", () => {});
   const system = element("input", { type: "text", dir: "auto", placeholder: "the writer’s own" });
-  const prompt = element("textarea", { class: "cb-prompt", rows: 2, spellcheck: "false", dir: "auto" });
+  const prompt = element("textarea", { class: "cw-text", rows: 2, spellcheck: "false", dir: "auto" });
   const promptName = element("span", {});
-  const write = element("button", { type: "button", class: "cb-write", onclick: ask });
-  const stop = element("button", { type: "button", onclick: halt }, "Stop");
-  const fresh = element("button", { type: "button", onclick: () => view.ask({ do: "new" }) }, "New conversation");
-  const field = (text, input, kind = "") => element("label", { class: `cb-field ${kind}` }, text, input);
-  const systemField = field("System message: who the writer is to be", system, "cb-wide");
+  const write = button("", ask, { class: "cb-write" }), stop = button("Stop", halt);
+  const fresh = button("New conversation", () => view.send({ do: "new" }));
+  const systemField = field("System message: who the writer is to be", system);
 
   // ---- what is written --------------------------------------------------------------------------
 
   const page = element("div", { class: "cb-page", tabindex: 0, role: "region", "aria-label": "What is written" });
-  const state = element("p", { class: "cw-quiet cb-state" });
-  const notice = element("p", { class: "cw-quiet cb-notice", hidden: true });
-  const table = element("div", { class: "cb-scroll", tabindex: 0, role: "region", "aria-label": "The last run of each kind" });
-  const body = element("div", { class: "cb" },
-    element("div", { class: "cb-line" }, field("Writer", writer),
-      element("div", { class: "cb-line", role: "radiogroup", "aria-label": "What it does" }, complete.label, chat.label), fresh),
-    systemField,
-    element("label", { class: "cb-field" }, promptName, prompt),
-    element("div", { class: "cb-line" }, field("Temperature", fields.temperature), field("Top-p", fields.top_p),
-      field("Most tokens", fields.length), field("Seed", fields.seed), field("Stop string", fields.stop),
-      element("label", { class: "cb-radio" }, cache, "key-value cache")),
-    element("div", { class: "cb-line" }, write, stop,
-      element("span", { class: "cw-quiet cb-hint" }, "Enter sends, Shift+Enter begins a line, Escape stops.")),
-    page, state, notice, table);
-
-  const view = frame({ model, el, label: "Completion and chat bench", body, draw, tables });
-  view.root.dataset.bench = model.get("shown").bench;
+  const progress = element("p", { class: "cw-quiet cb-state" });
+  const table = element("div", { class: "cw-scroll cb-scroll", tabindex: 0, role: "region", "aria-label": "The last run of each kind" });
+  const body = [
+    line(field("Writer", writer),
+      element("div", { class: "cw-line", role: "radiogroup", "aria-label": "What it does" }, complete.label, chat.label), fresh),
+    systemField, field(promptName, prompt),
+    line(field("Temperature", fields.temperature), field("Top-p", fields.top_p), field("Most tokens", fields.length),
+      field("Seed", fields.seed), field("Stop string", fields.stop), cache.label),
+    line(write, stop, element("span", { class: "cw-quiet" }, "Enter sends, Shift+Enter begins a line, Escape stops.")),
+    page, progress, view.notice, table];
+  view.root.dataset.bench = bench;
 
   // ---- asking -----------------------------------------------------------------------------------
 
-  const writing = () => model.get("shown").writing;
+  const writing = () => view.shown.writing;
   const numeric = (input) => (input.value.trim() === "" ? input.value : Number(input.value));
 
   function ask() {
     sent = prompt.value;
-    const typed = [...sent], { kept } = model.get("shown"); // a longer one would choke the line to the kernel
-    view.ask({ do: "write", writer: writer.value, chat: chat.input.checked, system: system.value,
+    const typed = [...sent]; // a longer one would choke the line to the kernel
+    view.send({ do: "write", writer: writer.value, chat: chat.input.checked, system: system.value,
       prompt: typed.slice(-kept).join(""), cut: Math.max(typed.length - kept, 0),
       temperature: numeric(fields.temperature), top_p: numeric(fields.top_p), length: numeric(fields.length),
-      seed: numeric(fields.seed), stop: fields.stop.value.replaceAll("\\n", "\n"), cache: cache.checked });
+      seed: numeric(fields.seed), stop: fields.stop.value.replaceAll("\\n", "\n"), cache: cache.input.checked });
   }
 
   function halt() {
-    if (writing()) view.ask({ do: "stop" });
+    if (writing()) view.send({ do: "stop" });
   }
 
-  body.addEventListener("keydown", (event) => {
+  for (const node of body) node.addEventListener("keydown", (event) => {
     if (event.isComposing) return;
     if (event.key === "Escape" && writing()) {
       event.stopPropagation(); // the keyboard stays here: it would go back to the notebook
@@ -107,30 +98,26 @@ function render({ model, el }) {
     system.value = asked.system;
     prompt.value = asked.chat ? "" : asked.prompt;
     for (const [key, input] of Object.entries(fields)) input.value = String(asked[key]).replaceAll("\n", "\\n");
-    cache.checked = asked.cache;
+    cache.input.checked = asked.cache;
   }
 
-  function draw(shown, mine) {
-    if (!mine && shown.revision !== revision) adopt(shown.asked);
-    const { run, asked } = shown;
-    if (mine && shown.revision !== revision && asked.chat && prompt.value === sent) prompt.value = "";
+  function draw({ isReply }) {
+    const { shown } = view, { run, asked } = shown;
+    if (!isReply && shown.revision !== revision) adopt(asked);
+    if (isReply && shown.revision !== revision && asked.chat && prompt.value === sent) prompt.value = "";
     if (run?.chat && shown.problem && prompt.value === "") prompt.value = asked.prompt;
     revision = shown.revision;
-    write.setAttribute("aria-disabled", String(shown.writing));
-    stop.setAttribute("aria-disabled", String(!shown.writing));
+    setIdle(write, shown.writing);
+    setIdle(stop, !shown.writing);
     page.setAttribute("aria-busy", String(shown.writing));
-    notice.textContent = run?.notice ?? "";
-    notice.hidden = !run?.notice;
-    state.textContent = run ? inWords(run) : "Nothing is written yet.";
+    progress.textContent = run ? inWords(run) : "Nothing is written yet.";
     table.hidden = !shown.rows.length;
-    table.replaceChildren(element("table", {},
-      element("thead", {}, element("tr", {}, ...shown.head.map((text) => element("th", { scope: "col" }, text)))),
-      element("tbody", {}, ...shown.rows.map((row) => element("tr", {}, ...row.map((text) => element("td", {}, text)))))));
+    table.replaceChildren(tableOf({ head, rows: shown.rows }));
     arrange();
   }
 
   function inWords(run) {
-    const parts = [`${grouped(run.tokens)} token${run.tokens === 1 ? "" : "s"}`];
+    const parts = [plural(run.tokens, "token")];
     if (run.first !== null) parts.push(`the first after ${run.first.toFixed(3)} s`);
     if (run.speed !== null) parts.push(`${run.speed.toFixed(1)} tokens/s`);
     parts.push(run.ended_by ? `ended by ${run.ended_by}` : run.tokens ? "writing" : "reading the prompt");
@@ -142,7 +129,7 @@ function render({ model, el }) {
   const plain = (text) => text.replace(/[\x00-\x08\x0b-\x1f\x7f]/g, sign);
 
   function drawPage() {
-    const { run, asked, messages } = model.get("shown");
+    const { run, asked, messages } = view.shown;
     const talks = chat.input.checked;
     const atEnd = page.scrollHeight - page.scrollTop - page.clientHeight < 40;
     const mark = writing() ? [element("span", { class: "cb-mark", "aria-hidden": "true" }, "▍")] : [];
@@ -160,7 +147,8 @@ function render({ model, el }) {
     if (atEnd) page.scrollTop = page.scrollHeight;
   }
 
-  function tables({ head, rows, messages }) {
+  function tables() {
+    const { rows, messages } = view.shown;
     return [
       { caption: "The last run of each kind", head, rows },
       { caption: "The conversation", head: ["Who", "What"],
@@ -170,13 +158,12 @@ function render({ model, el }) {
 
   /** What nobody sees any more is not written on: the cell was run again, or the notebook closed. */
   function close() {
-    const others = [...document.querySelectorAll("[data-bench]")].filter(({ dataset }) => dataset.bench === view.root.dataset.bench);
-    if (writing() && others.every((root) => root === view.root)) model.send({ do: "stop" });
-    view.close();
+    const others = [...document.querySelectorAll("[data-bench]")].filter(({ dataset }) => dataset.bench === bench);
+    if (writing() && others.every((root) => root === view.root)) view.model.send({ do: "stop" });
+    closeView();
   }
 
-  adopt(first);
-  view.update();
+  const closeView = view.start({ body, draw, tables });
   return close;
 }
 

@@ -9,6 +9,7 @@ import dataclasses
 import textwrap
 import threading
 from time import perf_counter
+from uuid import uuid4
 
 from matplotlib.figure import Figure
 
@@ -21,12 +22,12 @@ from course_utils.generation.writing import (
     Writer,
     WritingRun,
 )
-from course_utils.tokenizers import whole_characters
 from course_utils.widgets.base import Widget
-from course_utils.widgets.words import SIGNS, plural, visible
+from course_utils.widgets.state import Choice, Flag, Number, Text, Whole, complete
+from course_utils.widgets.words import SIGNS, error_in_words, plural, shortened, visible
 
 PAUSE = 0.1  # seconds between two pictures of a text that grows
-KEPT = 8000  # characters of a prompt
+MAX_CHARACTERS = 8000  # of a prompt
 QUOTED = 100  # characters of prompt and text in the sentence
 LINES = 12  # of the text in the picture
 
@@ -46,37 +47,53 @@ class CompletionBench(Widget):
 
     def __init__(self, writers: dict[str, Writer], prompt: str = ""):
         self.run: WritingRun | None = None  # the last one, maybe not yet ended
-        super().__init__()
         if not writers:
-            raise ValueError("a bench has one writer at least; none came")
+            raise ValueError("a bench has one writer at least; got none")
         self._writers = writers
-        self._id = self.model_id  # a closed widget, of which a text may not have ended yet, has none
         self._turn = threading.RLock()  # between the thread that writes and the one that hears the learner
         self._asked = {"writer": next(iter(writers)), "chat": False, "prompt": prompt, "system": ""}
         self._asked |= dataclasses.asdict(Settings())
         self._revision = 0  # grows when what was asked for changes, not when a text grows
         self.messages: list[Message] = []
-        self.runs: dict[
-            tuple[str, bool], WritingRun
-        ] = {}  # the last of each writer, with the cache and without
-        self.show()
+        # the last of each writer, with the cache and without
+        self.runs: dict[tuple[str, bool], WritingRun] = {}
+        super().__init__()
 
     def handle(self, request: dict) -> None:
         """do: "write", with the arguments of `write` and how many characters of the prompt were `cut`;
         "stop"; or "new" for a new conversation."""
-        request = {name: value for name, value in request.items() if name != "id"}
-        do = request.pop("do", None)
+        specs = {"do": Choice(["write", "stop", "new"])}
+        if isinstance(request, dict) and request.get("do") == "write":
+            specs |= self._arguments()
+        values, notices = complete(specs, request)
+        do = values.pop("do")
         if do == "write":
-            run = self._prepare(**request)
+            run = self._prepare(values, notices)
             thread = threading.Thread(target=self._work, args=(run,), name="a text is written", daemon=True)
             WRITING[thread] = run
             thread.start()
         elif do == "stop":
             self.stop()
-        elif do == "new":
+        else:
             self._refuse_while_writing()
             self.messages, self.run = [], None
             self._revision += 1
+
+    def _arguments(self) -> dict:
+        """What a request to write names."""
+        text = Text(MAX_CHARACTERS)
+        return {
+            "writer": Choice(self._writers),
+            "chat": Flag(),
+            "prompt": text,
+            "system": text,
+            "temperature": Number(0, 1_000_000),
+            "top_p": Number(0, 1),
+            "length": Whole(1, MAX_LENGTH),
+            "seed": Whole(0, 2**32 - 1),
+            "stop": text,
+            "cache": Flag(),
+        }
 
     def write(self, prompt: str, writer: str | None = None, chat: bool = False, system="", **settings) -> str:
         """Write now, in this thread, and return the text; Ctrl-C ends it. `settings` are those of `Settings`.
@@ -84,7 +101,9 @@ class CompletionBench(Widget):
         chat: the prompt is the next message of the conversation, under the message `system` if there is one.
         Raises ValueError for an unknown writer, nothing to go on from, and a run that is going on.
         """
-        run = self._prepare(prompt, writer or next(iter(self._writers)), chat, system, **settings)
+        asked = {"writer": writer or next(iter(self._writers)), "chat": chat, "prompt": prompt}
+        asked |= {"system": system} | dataclasses.asdict(Settings(**settings))
+        run = self._prepare(*complete(self._arguments(), asked))
         run.by_cell = True
         self._work(run)
         if run.problem:
@@ -110,34 +129,26 @@ class CompletionBench(Widget):
         if self.writing:
             raise ValueError("a text is being written: stop it first, or wait for its end")
 
-    def _prepare(
-        self, prompt: str, writer: str, chat: bool, system: str, cut: int = 0, **settings
-    ) -> WritingRun:
+    def _prepare(self, asked: dict, notices: dict[str, list[str]]) -> WritingRun:
         """A run that is ready to begin, with all that can be refused beforehand refused."""
-        if writer not in self._writers:
-            raise ValueError(f"the writers are {', '.join(self._writers)}; {writer!r} came")
-        if chat and not self._writers[writer].chats:
-            raise ValueError(f"{writer} was not trained to chat: let it complete a text")
-        settings = Settings(**settings)
-        prompt, notices = _readable(prompt, cut)
-        system, more = _readable(system)
+        name, chat, prompt, system = (asked[key] for key in ("writer", "chat", "prompt", "system"))
+        writer = self._writers[name]
+        settings = Settings(**{field.name: asked[field.name] for field in dataclasses.fields(Settings)})
+        if chat and not writer.chats:
+            raise ValueError(f"{name} was not trained to chat: let it complete a text")
         if not prompt:
             raise ValueError("there is nothing to go on from: type something first")
         with self._turn:
             self._refuse_while_writing()
             opening = [{"role": "system", "content": system}] if system else []
-            asking = [*opening, *self.messages, {"role": "user", "content": prompt}]
-            ids = [int(i) for i in self._writers[writer].encode(asking if chat else prompt)]
-            room = self._writers[writer].context
-            if len(ids) > room:
-                notices.append(
-                    f"The prompt has {len(ids):,} tokens: the last {room:,} are read, the others left out."
-                )
-            self.run = WritingRun(
-                writer, settings, prompt, chat, ids[-room:], notice=" ".join(notices + more)
-            )
-            self._asked = {"writer": writer, "chat": chat, "prompt": prompt, "system": system}
-            self._asked |= dataclasses.asdict(settings)
+            conversation = [*opening, *self.messages, {"role": "user", "content": prompt}]
+            ids = [int(i) for i in writer.encode(conversation if chat else prompt)]
+            told = [notice for some in notices.values() for notice in some]
+            if len(ids) > writer.context:
+                read = f"the last {writer.context:,} are read, the others left out"
+                told.append(f"The prompt has {len(ids):,} tokens: {read}.")
+            self.run = WritingRun(name, settings, prompt, chat, ids[-writer.context :], notice=" ".join(told))
+            self._asked = asked
             self._revision += 1
             return self.run
 
@@ -159,12 +170,11 @@ class CompletionBench(Widget):
             run.begin()
             ending = self._writers[run.writer].write(run.ids, run.settings, report)
             if not isinstance(ending, Ending):
-                raise ValueError(f"a writer returns an Ending; {ending!r} came")
+                raise ValueError(f"a writer returns an Ending; got {ending!r}")
         except KeyboardInterrupt:
             ending = Ending("interrupted")
         except Exception as error:  # the callables may be a learner's own code
-            sentence = str(error) if isinstance(error, ValueError) else ""
-            run.problem = visible(sentence or f"{type(error).__name__}: {error}")
+            run.problem = error_in_words(error) or type(error).__name__
             ending = Ending("failed")
         with self._turn:
             run.ending = ending
@@ -181,20 +191,28 @@ class CompletionBench(Widget):
 
     def show(self, request_id: str = "", problem: str = "") -> None:
         with self._turn:
-            super().show(request_id, problem or (self.run.problem if self.run else ""))
+            super().show(request_id, problem)
+
+    def problem(self) -> str:
+        return self.run.problem if self.run else ""
+
+    def notices(self) -> list[str]:
+        return [self.run.notice] if self.run else []
+
+    def constants(self) -> dict:
+        return {
+            "bench": uuid4().hex,  # what the views of one bench have in common
+            "writers": [{"name": name, "chats": writer.chats} for name, writer in self._writers.items()],
+            "most": MAX_LENGTH,
+            "kept": MAX_CHARACTERS,
+            "head": HEAD,
+        }
 
     def view(self) -> dict:
         run = self.run
         return {
-            "bench": self._id,
-            "writers": [
-                {"name": name, "chats": writer.chats, "context": writer.context}
-                for name, writer in self._writers.items()
-            ],
             "asked": self._asked,
             "revision": self._revision,
-            "most": MAX_LENGTH,
-            "kept": KEPT,
             "messages": [message | {"content": visible(message["content"])} for message in self.messages],
             "writing": self.writing,
             "run": run
@@ -203,13 +221,11 @@ class CompletionBench(Widget):
                 "chat": run.chat,
                 "text": visible(run.text),
                 "by_cell": run.by_cell,
-                "notice": run.notice,
                 "tokens": run.tokens,
                 "first": run.seconds_to_first,
                 "speed": run.tokens_per_second,
                 "ended_by": run.ending and ENDED_BY[run.ending.reason],
             },
-            "head": HEAD,
             "rows": self.rows(),
         }
 
@@ -314,18 +330,10 @@ def _megabytes(n: int) -> str:
     return f"{n / 1e6:,.2f} MB" if n < 1e7 else f"{n / 1e6:,.1f} MB"
 
 
-def _readable(text: str, cut: int = 0) -> tuple[str, list[str]]:
-    """What is kept of a text, of which `cut` characters did not even come, and notices of what is not."""
-    kept, notices = whole_characters(text[-KEPT:])
-    if len(text) + cut > KEPT:
-        notices.insert(0, f"{len(text) + cut:,} characters came: the last {KEPT:,} are kept.")
-    return kept, notices
-
-
 def _quoted(text: str) -> str:
     """The beginning of a text in quotes, with a sign for control characters and line breaks."""
-    short = text if len(text) <= QUOTED else text[: QUOTED - 1] + "…"
-    return f"“{visible(short).translate({code: sign for code, sign in SIGNS.items() if code != ord(' ')})}”"
+    marks = {code: sign for code, sign in SIGNS.items() if code != ord(" ")}
+    return f"“{visible(shortened(text, QUOTED)).translate(marks)}”"
 
 
 WRITING: dict[threading.Thread, WritingRun] = {}

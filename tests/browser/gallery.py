@@ -162,7 +162,7 @@ made.write(odd[0])""",
         n_odd=4,
         typed={
             "": "there is nothing to go on from: type something first",
-            LONG: "the last 8,000 are kept",
+            LONG: "the last 8,000 are read",
             SCRIPT: "continues “</script><script>window",
             FAMILY: f"a continues “{FAMILY}” with",
             HEBREW: f"a continues “{HEBREW}” with",

@@ -239,9 +239,9 @@ def test_a_writer_that_fails_says_so_in_words(opened):
         ("", "there is nothing to go on from: type something first"),
         (
             "x" * 10_000,
-            "10,000 characters came: the last 8,000 are kept. The prompt has 8,000 tokens: the last 100 ",
+            "Got 10,000 characters; the last 8,000 are read. The prompt has 8,000 tokens: the last 100 ",
         ),
-        ("word " * 10_000, "50,000 characters came: the last 8,000 are kept."),
+        ("word " * 10_000, "Got 50,000 characters; the last 8,000 are read."),
         ("to \ud83d", "Half a character (a lone surrogate) was left out"),
         ("👩‍👩‍👧 שלום", "quick continues “👩‍👩‍👧 שלום” with the cache"),
         ("</script><script>window.pwned = 1</script>", "continues “</script><script>window"),
@@ -261,12 +261,12 @@ def test_hostile_prompts_give_a_message_or_a_visible_crop(opened, text, says):
 @pytest.mark.parametrize(
     "label, value, says",
     [
-        ("Temperature", "-1", "temperature must be a number of at least 0 (greedy); got -1"),
-        ("Temperature", "", "temperature must be a number of at least 0 (greedy); got ''"),
-        ("Top-p", "1.5", "top_p must be between 0 and 1; got 1.5"),
-        ("Most tokens", "0", "length must be a whole number from 1 to 1,000; got 0"),
-        ("Most tokens", "2.5", "length must be a whole number from 1 to 1,000; got 2.5"),
-        ("Seed", "-3", "seed must be a whole number from 0 to 4,294,967,295; got -3"),
+        ("Temperature", "-1", "temperature is a number from 0 to 1,000,000; got -1"),
+        ("Temperature", "", "temperature is a number from 0 to 1,000,000; got ''"),
+        ("Top-p", "1.5", "top_p is a number from 0 to 1; got 1.5"),
+        ("Most tokens", "0", "length is a whole number from 1 to 1,000; got 0"),
+        ("Most tokens", "2.5", "length is a whole number from 1 to 1,000; got 2.5"),
+        ("Seed", "-3", "seed is a whole number from 0 to 4,294,967,295; got -3"),
     ],
 )
 def test_a_setting_that_is_not_allowed_is_refused_by_name(opened, label, value, says):
@@ -356,7 +356,9 @@ def test_keyboard_alone_then_touch(browser, lab):
         expect(widget.locator(".cb-message")).to_have_count(2, timeout=60_000)
         widget.get_by_role("button", name="Stop").tap()
         ended(widget)
-        for box in (one.bounding_box() for one in widget.locator("button, select, textarea, input").all()):
+        # a box for a tick or a choice is touched by its label
+        targets = widget.locator("button, select, textarea, label.cw-box, input:not(.cw-box input)")
+        for box in (target.bounding_box() for target in targets.all()):
             assert box is None or (box["height"] >= 24 and box["width"] >= 24)
 
 

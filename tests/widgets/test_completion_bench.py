@@ -1,5 +1,6 @@
 """The completion bench without a browser: runs, their measures, what ends them, and hostile input."""
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -19,7 +20,7 @@ from course_utils.gpt import GPT, GPTConfig
 from course_utils.sampling import Sampler
 from course_utils.tokenizers import ByteTokenizer
 from course_utils.widgets.base import WIDGET_VIEW
-from course_utils.widgets.completion_bench import KEPT, CompletionBench
+from course_utils.widgets.completion_bench import MAX_CHARACTERS, CompletionBench
 
 WAIT = 60  # seconds; only a hang may reach it
 
@@ -73,8 +74,10 @@ def bench():
 
 def ask(bench, **request):
     """What a view asks for; the rest stands as the view has it at the start."""
-    usual = {"do": "write", "writer": "mock", "chat": False, "prompt": "To be", "system": ""}
-    bench._answer(bench, {"id": "me/1", **usual, **request}, [])
+    if request.get("do") is None:
+        usual = {"do": "write", "writer": "mock", "chat": False, "prompt": "To be", "system": ""}
+        request = usual | dataclasses.asdict(Settings()) | request
+    bench._answer(bench, {"id": "me/1", **request}, [])
     return bench.shown
 
 
@@ -261,7 +264,7 @@ def test_the_last_run_of_each_kind_is_kept(bench):
     assert [row[:4] for row in rows] == [
         ["mock", "on", "5", "6"], ["mock", "off", "5", "4"], ["own GPT", "on", "5", "5"]
     ]  # fmt: skip
-    assert all(len(row) == len(bench.shown["head"]) for row in rows)
+    assert all(len(row) == len(bench.fixed["head"]) for row in rows)
 
 
 def test_texts_with_and_without_the_cache_are_compared(bench):
@@ -334,8 +337,10 @@ def test_hostile_prompts_are_cropped_with_notice_or_read(bench, text, chat):
     ask(bench, prompt=text, chat=chat, length=3)
     shown = ended(bench)
     assert shown["problem"] == "" and shown["run"]["tokens"] == 3
-    notice = shown["run"]["notice"]
-    assert (f"{len(text):,} characters came: the last {KEPT:,} are kept" in notice) == (len(text) > KEPT)
+    notice = shown["notice"]
+    assert (f"Got {len(text):,} characters; the last {MAX_CHARACTERS:,} are read" in notice) == (
+        len(text) > MAX_CHARACTERS
+    )
     assert ("lone surrogate" in notice) == ("\ud83d" in text)
     assert ("the last 64 are read, the others left out" in notice) == (len(text) > 1000)
     assert len(json.dumps(shown).encode()) < 200_000
@@ -343,8 +348,8 @@ def test_hostile_prompts_are_cropped_with_notice_or_read(bench, text, chat):
 
 
 def test_a_prompt_that_was_cut_on_its_way_is_told_of(bench):
-    ask(bench, prompt="x" * KEPT, cut=2000, length=1)
-    assert "10,000 characters came: the last 8,000 are kept." in ended(bench)["run"]["notice"]
+    ask(bench, prompt="x" * MAX_CHARACTERS, cut=2000, length=1)
+    assert "Got 10,000 characters; the last 8,000 are read." in ended(bench)["notice"]
 
 
 def test_nothing_to_go_on_from(bench):
@@ -355,21 +360,37 @@ def test_nothing_to_go_on_from(bench):
 @pytest.mark.parametrize(
     "settings, says",
     [
-        ({"temperature": -1}, "temperature must be a number of at least 0"),
-        ({"temperature": float("nan")}, "temperature must be a number of at least 0"),
-        ({"temperature": None}, "temperature must be a number of at least 0"),
-        ({"top_p": 1.1}, "top_p must be between 0 and 1; got 1.1"),
-        ({"length": 0}, "length must be a whole number from 1 to 1,000; got 0"),
-        ({"length": 2.5}, "length must be a whole number from 1 to 1,000; got 2.5"),
-        ({"seed": -1}, "seed must be a whole number from 0 to 4,294,967,295; got -1"),
-        ({"stop": "\ud83d"}, "stop must be a text of whole characters"),
-        ({"writer": "nobody"}, "the writers are mock, own GPT; 'nobody' came"),
+        ({"temperature": -1}, "temperature is a number from 0 to 1,000,000; got"),
+        ({"temperature": float("nan")}, "temperature is a number from 0 to 1,000,000; got"),
+        ({"temperature": None}, "temperature is a number from 0 to 1,000,000; got"),
+        ({"top_p": 1.1}, "top_p is a number from 0 to 1; got 1.1"),
+        ({"length": 0}, "length is a whole number from 1 to 1,000; got 0"),
+        ({"length": 2.5}, "length is a whole number from 1 to 1,000; got 2.5"),
+        ({"seed": -1}, "seed is a whole number from 0 to 4,294,967,295; got -1"),
+        ({"stop": None}, "stop is a text; got None"),
+        ({"cache": "off"}, "cache is true or false; got 'off'"),
+        ({"writer": "nobody"}, "writer is one of mock, own GPT; got 'nobody'"),
     ],
 )
 def test_what_is_not_allowed_is_refused_by_name_and_the_bench_goes_on(bench, settings, says):
     assert says in ask(bench, **settings)["problem"]
     ask(bench, length=2)
     assert ended(bench)["problem"] == ""
+
+
+@pytest.mark.parametrize(
+    "settings, says",
+    [
+        ({"temperature": -1}, "temperature must be a number of at least 0"),
+        ({"length": 0}, "length must be a whole number from 1 to 1,000; got 0"),
+        ({"stop": "\ud83d"}, "stop must be a text of whole characters"),
+        ({"writer": "nobody"}, "writer is one of mock, own GPT; got 'nobody'"),
+    ],
+)
+def test_a_cell_is_refused_the_same(bench, settings, says):
+    with pytest.raises(ValueError, match=says):
+        bench.write("To be", **settings)
+    assert bench.run is None
 
 
 @pytest.mark.parametrize("temperature", [0, 1e-5, 100])
@@ -383,7 +404,7 @@ def test_a_writer_that_breaks_its_promise_or_has_nan_logits_says_so():
     cases = {
         "promise": (
             Writer(str.encode, lambda *_: "done", 9, 1, 1),
-            "a writer returns an Ending; 'done' came",
+            "a writer returns an Ending; got 'done'",
         ),
         "reason": (
             Writer(str.encode, lambda *_: Ending("bored"), 9, 1, 1),
@@ -416,6 +437,7 @@ def test_ctrl_c_ends_a_text_that_a_cell_writes(bench):
 @pytest.mark.parametrize("closes", [True, False])
 def test_python_ends_although_a_thread_writes(closes):
     script = f"""
+        import dataclasses
         import time
         from course_utils.widgets.completion_bench import CompletionBench
         from course_utils.generation.writing import Ending, Settings, Writer
@@ -427,7 +449,8 @@ def test_python_ends_although_a_thread_writes(closes):
             return Ending("interrupted")
 
         bench = CompletionBench({{"endless": Writer(str.encode, write, 9, 1, 1)}})
-        bench.handle({{"do": "write", "writer": "endless", "chat": False, "prompt": "x", "system": ""}})
+        request = {{"do": "write", "writer": "endless", "chat": False, "prompt": "x", "system": ""}}
+        bench.handle(request | dataclasses.asdict(Settings()))
         time.sleep(0.1)
         if {closes}:
             bench.close()
