@@ -92,8 +92,6 @@ def predict(id: str, question: str, options: list[str]) -> "Predict":
 class Predict(Widget):
     """The chips of one prediction: open, then placed and locked, then settled. See `predict`."""
 
-    hears_events = True
-
     def __init__(self, id: str, question: str, options: list[str]):
         if not 2 <= len(set(options)) == len(options) <= CHIPS:
             raise ValueError(

@@ -51,8 +51,6 @@ def _most_needed(chapter: str, snapshot: Snapshot) -> list[Question]:
 class Quiz(Widget):
     """Some questions, each kept in the learner's progress under its key."""
 
-    hears_events = True
-
     def __init__(self, title: str, asked: dict[str, Question], snapshot: Snapshot, note: str = ""):
         self.title, self.asked, self._snapshot, self.note = title, asked, snapshot, note
         super().__init__()

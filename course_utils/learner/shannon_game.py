@@ -101,8 +101,6 @@ class ShannonGame(Widget):
     passage out of the statistics. Raises ValueError without a text, and for models' bits of another shape.
     """
 
-    hears_events = True
-
     def __init__(self, texts: dict[str, Text], file: ProgressFile | None = None, seed: int = 1):
         if not texts:
             raise ValueError("the game needs {name: Text}, at least one text; got none")

@@ -20,14 +20,12 @@ import traitlets
 from matplotlib.figure import Figure
 
 from course_utils.measuring.plots import picture_html, png
-from course_utils.widgets.state import After, Spec, Text, merged
+from course_utils.widgets.state import After, Spec, merged
 from course_utils.widgets.words import ISOLATES, error_in_words, visible
 
 HERE = Path(__file__).parent
 KIT = tuple(f"kit/{name}" for name in ("dom", "canvas", "keys", "kernel", "frame", "fields"))
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
-KEPT = 200  # characters of the context that are kept: far more than any order looks at
-
 
 COMMENT = re.compile(r"/\*.*?\*/\n?|^ *//[^\n]*\n", re.DOTALL | re.MULTILINE)
 
@@ -44,12 +42,6 @@ def _beside(module: str, suffix: str) -> str:
     return _code(path) if path and path.exists() else ""
 
 
-def readable(context: str, cut: int = 0) -> tuple[str, str]:
-    """The context without what no model can read, and a notice of what was left out."""
-    text, notices = Text(KEPT, why=", and no order looks at more").cropped("context", context, cut)
-    return text, " ".join(notices)
-
-
 class Widget(anywidget.AnyWidget):
     """Subclass it in a module with a `.js` file of the same name beside it.
 
@@ -63,7 +55,6 @@ class Widget(anywidget.AnyWidget):
     """
 
     scripts: tuple[str, ...] = ()
-    hears_events = False
 
     fixed = traitlets.Dict().tag(sync=True)
     shown = traitlets.Dict().tag(sync=True)
@@ -86,13 +77,6 @@ class Widget(anywidget.AnyWidget):
         Raises ValueError for a beginning that is not allowed.
         """
         self._specs, self.found = specs, None
-        own = type(self).handle is not Widget.handle and not self.hears_events
-        if own and not isinstance(next(iter(specs.values()), None), Spec):
-            # keeps its own state yet, and shows it itself
-            self.state, self._text_notices = {}, {}
-            super().__init__(fixed={"specs": {}}, **specs)
-            self.on_msg(self._answer)
-            return
         self.state, self._text_notices = merged(specs, {}, begin or {})
         self.found = self.compute(self.state)
         # all that is large crosses in the message that opens the widget

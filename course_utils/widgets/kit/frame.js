@@ -145,16 +145,3 @@ function tableOf({ caption, head, rows }, attributes = {}) {
     element("thead", {}, element("tr", {}, ...cells("th", head, { scope: "col" }))),
     element("tbody", {}, ...rows.map((row) => element("tr", {}, ...cells("td", row)))));
 }
-
-/** For widgets that keep their own state: goes when the last of them is on the kit. */
-function frame({ model, el, label, body, draw, tables }) {
-  const view = viewOf({ model, el }, label);
-  let close;
-  return {
-    root: view.root, ask: view.send, say: view.say, close: () => close(),
-    update() {
-      close = view.start({ body: [body], tables: () => tables(view.shown),
-        draw: ({ isReply, isLast }) => draw(view.shown, isReply, isLast) });
-    },
-  };
-}
