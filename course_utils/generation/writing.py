@@ -92,7 +92,7 @@ class Writer:
 
 
 @dataclass
-class WritingRun:
+class Writing:
     """One text: what was asked for, what is written so far, and when."""
 
     writer: str

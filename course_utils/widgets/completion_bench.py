@@ -20,7 +20,7 @@ from course_utils.generation.writing import (
     Message,
     Settings,
     Writer,
-    WritingRun,
+    Writing,
 )
 from course_utils.widgets.base import Widget
 from course_utils.widgets.state import Choice, Flag, Number, Text, Whole, complete
@@ -46,7 +46,7 @@ class CompletionBench(Widget):
     """
 
     def __init__(self, writers: dict[str, Writer], prompt: str = ""):
-        self.run: WritingRun | None = None  # the last one, maybe not yet ended
+        self.run: Writing | None = None  # the last one, maybe not yet ended
         if not writers:
             raise ValueError("a bench has one writer at least; got none")
         self._writers = writers
@@ -56,7 +56,7 @@ class CompletionBench(Widget):
         self._revision = 0  # grows when what was asked for changes, not when a text grows
         self.messages: list[Message] = []
         # the last of each writer, with the cache and without
-        self.runs: dict[tuple[str, bool], WritingRun] = {}
+        self.runs: dict[tuple[str, bool], Writing] = {}
         super().__init__()
 
     def handle(self, request: dict) -> None:
@@ -129,7 +129,7 @@ class CompletionBench(Widget):
         if self.writing:
             raise ValueError("a text is being written: stop it first, or wait for its end")
 
-    def _prepare(self, asked: dict, notices: dict[str, list[str]]) -> WritingRun:
+    def _prepare(self, asked: dict, notices: dict[str, list[str]]) -> Writing:
         """A run that is ready to begin, with all that can be refused beforehand refused."""
         name, chat, prompt, system = (asked[key] for key in ("writer", "chat", "prompt", "system"))
         writer = self._writers[name]
@@ -147,12 +147,12 @@ class CompletionBench(Widget):
             if len(ids) > writer.context:
                 read = f"the last {writer.context:,} are read, the others left out"
                 told.append(f"The prompt has {len(ids):,} tokens: {read}.")
-            self.run = WritingRun(name, settings, prompt, chat, ids[-writer.context :], notice=" ".join(told))
+            self.run = Writing(name, settings, prompt, chat, ids[-writer.context :], notice=" ".join(told))
             self._asked = asked
             self._revision += 1
             return self.run
 
-    def _work(self, run: WritingRun) -> None:
+    def _work(self, run: Writing) -> None:
         """Write it, to whatever end."""
         shown_at = 0.0
 
@@ -336,7 +336,7 @@ def _quoted(text: str) -> str:
     return f"“{visible(shortened(text, QUOTED)).translate(marks)}”"
 
 
-WRITING: dict[threading.Thread, WritingRun] = {}
+WRITING: dict[threading.Thread, Writing] = {}
 
 
 @atexit.register
