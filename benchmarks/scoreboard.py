@@ -69,7 +69,7 @@ def neural_points(corpus):
     come from the table of their runs, with seed 0."""
     names = {"feed-forward": "feed-forward", "rnn": "RNN", "live": "LSTM, live", "bpe": "LSTM on BPE"}
     runs = [run for run in csv.DictReader(lstm_recipe.SEEDS.open(encoding="utf-8")) if run["seed"] == "0"]
-    for run in runs:
+    for run in (run for run in runs if run["name"] in names):
         yield neural_point(
             names[run["name"]],
             float(run[corpora.TEST]),

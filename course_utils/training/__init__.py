@@ -131,7 +131,7 @@ def recurrent_loss(
     truncated back-propagation through time.
 
     Before each chunk a row's state is set to zero with `reset_probability`. Without it all states are as old
-    as the run, the model gets used to that age, and on a new text it is lost.
+    as the run, and the model never meets the empty state with which a text begins.
     """
     inputs, targets = batch
     if state is not None:

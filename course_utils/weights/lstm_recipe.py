@@ -1,5 +1,6 @@
 """The neural models of chapter 2: one that trains live, one that a longer run brings below every n-gram, and
-those that they are compared with, of the same size.
+those that they are compared with, of the same size; two of these are the live one without a part of its
+recipe.
 
     OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 python -m course_utils.weights.lstm_recipe recorded
     OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 python -m course_utils.weights.lstm_recipe seeds
@@ -34,7 +35,11 @@ COMMAND = "python -m course_utils.weights.lstm_recipe"
 @dataclass(frozen=True)
 class Recipe:
     """A model's class and sizes, the rows and chunks that it reads, how it trains, and in which tokens: bytes
-    if there are 256 of them, else byte-pair encoding of that size."""
+    if there are 256 of them, else byte-pair encoding of that size.
+
+    large_inputs and reset_probability are the parts of the recipe that chapter 2 takes away to see what they
+    do: see `build` and `recurrent_loss`.
+    """
 
     kind: type[nn.Module]
     sizes: dict
@@ -42,6 +47,8 @@ class Recipe:
     chunk: int
     config: TrainConfig
     vocab_size: int = ByteTokenizer.vocab_size
+    large_inputs: bool = True
+    reset_probability: float = 0.02
 
 
 LIVE = TrainConfig(
@@ -52,6 +59,7 @@ LIVE = TrainConfig(
     weight_decay=0.01,
     evaluate_every=1000,
 )
+LIVE_LSTM = Recipe(RecurrentLM, {"d_embedding": 16, "d_hidden": 256}, 32, 32, LIVE)
 RECIPES = {
     "feed-forward": Recipe(
         FeedForwardLM,
@@ -67,7 +75,9 @@ RECIPES = {
         32,
         replace(LIVE, learning_rate=0.005),
     ),
-    "live": Recipe(RecurrentLM, {"d_embedding": 16, "d_hidden": 256}, 32, 32, LIVE),
+    "live": LIVE_LSTM,
+    "live, torch's start": replace(LIVE_LSTM, large_inputs=False),
+    "live, never emptied": replace(LIVE_LSTM, reset_probability=0.0),
     "bpe": Recipe(RecurrentLM, {"d_embedding": 16, "d_hidden": 224}, 32, 32, LIVE, vocab_size=512),
     "recorded": Recipe(
         RecurrentLM,
@@ -91,13 +101,12 @@ def build(name: str, seed: int = 0) -> nn.Module:
     """The model of a recipe with its first random weights.
 
     In recurrent models the weights of the input start large, so that a byte moves a gate by about 2 at once
-    (4 / sqrt(3)). With torch's own start, 1 / sqrt(d_hidden), it moves it by a tenth of that, and the live
-    model learns slowly.
+    (4 / sqrt(3)). With torch's own start, 1 / sqrt(d_hidden), it moves it by a tenth of that or less.
     """
     recipe = RECIPES[name]
     torch.manual_seed(seed)
     model = recipe.kind(recipe.vocab_size, **recipe.sizes)
-    if recipe.kind is RecurrentLM:
+    if recipe.kind is RecurrentLM and recipe.large_inputs:
         bound = 4 / math.sqrt(model.embedding.embedding_dim)
         nn.init.uniform_(model.layers.weight_ih_l0, -bound, bound)
     return model
@@ -161,7 +170,7 @@ def train_once(name: str, seed: int = 0) -> dict:
         model,
         streams(name),
         replace(recipe.config, seed=seed),
-        loss=recurrent_loss,
+        loss=functools.partial(recurrent_loss, reset_probability=recipe.reset_probability),
         evaluate=validation_bits,
         report=recording.show,
         checkpoint=checkpoint,
