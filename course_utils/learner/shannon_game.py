@@ -23,7 +23,7 @@ from course_utils.ngrams import NGramModel
 from course_utils.widgets.base import Widget
 from course_utils.widgets.state import Choice, Flag, List, Whole, complete
 from course_utils.widgets.state import Text as Typed
-from course_utils.widgets.words import plural
+from course_utils.widgets.words import plural, visible
 
 ENOUGH = 100  # guessed characters; with fewer, chance alone puts bounds below the truth
 ENTRY = "shannon game"  # in the progress file
@@ -315,9 +315,10 @@ class ShannonGame(Widget):
         axes = figure.add_subplot()
         names = [*self._texts[self.text].models, "you"]
         at = {name: y for y, name in enumerate(names)}
-        axes.set(yticks=range(len(names)), yticklabels=names, xlim=(0, 6), ylim=(len(names) - 0.5, -0.5))
+        axes.set_yticks(range(len(names)), list(map(visible, names)))
+        axes.set(xlim=(0, 6), ylim=(len(names) - 0.5, -0.5))
         axes.set_xlabel(f"bits a character on the {result.guessed} characters that were guessed")
-        axes.set_title(f"Shannon's game. {self.text}", loc="left", fontsize=11)
+        axes.set_title(f"Shannon's game. {visible(self.text)}", loc="left", fontsize=11)
         axes.spines[["top", "right"]].set_visible(False)
         points = [(f"{bits:.2f}", bits, at[name]) for name, bits in result.models.items()]
         for _, bits, y in points:

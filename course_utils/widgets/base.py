@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 
 from course_utils.measuring.plots import picture_html, png
 from course_utils.widgets.state import After, Spec, merged
-from course_utils.widgets.words import ISOLATES, error_in_words, visible
+from course_utils.widgets.words import ISOLATES, all_visible, error_in_words, visible
 
 HERE = Path(__file__).parent
 KIT = tuple(f"kit/{name}" for name in ("dom", "canvas", "keys", "kernel", "frame", "fields"))
@@ -40,6 +40,21 @@ def _beside(module: str, suffix: str) -> str:
     module_file = getattr(sys.modules[module], "__file__", None)  # None for a class written in a notebook
     path = Path(module_file).with_suffix(suffix) if module_file else None
     return _code(path) if path and path.exists() else ""
+
+
+def _make_drawable(figure: Figure) -> None:
+    """Make each text visible, for matplotlib fails at a lone surrogate, and draws a box for an isolate."""
+
+    def drawable(text):
+        return visible(text).translate(dict.fromkeys(map(ord, ISOLATES)))
+
+    for text in figure.findobj(matplotlib.text.Text):
+        text.set_text(drawable(text.get_text()))
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        places = axis.get_majorticklocs()  # what stands at them is written when the figure is drawn
+        names = list(map(str, axis.get_major_formatter().format_ticks(places)))
+        if any(drawable(name) != name for name in names):
+            axis.set_ticks(places, [drawable(name) for name in names])
 
 
 class Widget(anywidget.AnyWidget):
@@ -81,10 +96,13 @@ class Widget(anywidget.AnyWidget):
         self.found = self.compute(self.state)
         # all that is large crosses in the message that opens the widget
         fixed = self.constants() | {"specs": {name: spec.for_page() for name, spec in specs.items()}}
-        super().__init__(fixed=fixed, shown=self._message())
+        super().__init__(fixed=all_visible(fixed), shown=self._message())
         self.on_msg(self._answer)
 
     # ---- what a subclass writes ----------------------------------------------------------------
+    # A name may be any text. Half a character in it is made visible on its way out of here; blanks, control
+    # characters and right-to-left text are the subclass's: `words.signs` in a picture, `words.quoted` in a
+    # sentence, the kit's `visible` on the page.
 
     def compute(self, state: dict):
         """What follows from a state that is allowed. It may still refuse it by a ValueError, whose sentence
@@ -134,7 +152,7 @@ class Widget(anywidget.AnyWidget):
 
     def _message(self, request_id: str = "", problem: str = "") -> dict:
         notices = [notice for some in self._text_notices.values() for notice in some] + self.notices()
-        return {
+        message = {
             "notice": " ".join(notices),
             **self.state,
             **self.view(),
@@ -142,6 +160,7 @@ class Widget(anywidget.AnyWidget):
             "answers": request_id,
             "problem": problem or self.problem(),
         }
+        return all_visible(message)
 
     def _answer(self, _widget, request: dict, _buffers) -> None:
         request_id, problem = "", ""
@@ -157,7 +176,7 @@ class Widget(anywidget.AnyWidget):
         self.show(request_id if isinstance(request_id, str) and request_id.isascii() else "", problem)
 
     def __repr__(self) -> str:
-        return self.describe()
+        return visible(self.describe())
 
     def png(self) -> bytes:
         """The static picture as a PNG file, on white: it must be readable in both themes."""
@@ -166,12 +185,11 @@ class Widget(anywidget.AnyWidget):
         with matplotlib.rc_context({"text.parse_math": False}), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             self.picture(figure)
-            for text in figure.findobj(matplotlib.text.Text):  # matplotlib would draw a box for an isolate
-                text.set_text(text.get_text().translate(dict.fromkeys(map(ord, ISOLATES))))
+            _make_drawable(figure)
             return png(figure)
 
     def _repr_mimebundle_(self, **_) -> dict:
-        sentence = visible(self.describe())
+        sentence = repr(self)
         return {
             "text/plain": sentence,
             "text/html": picture_html(self.png(), sentence, "Run this cell to make it live."),

@@ -11,7 +11,7 @@ from numbers import Integral, Real
 from reprlib import Repr
 
 from course_utils.tokenizers import whole_characters
-from course_utils.widgets.words import isolated, shortened
+from course_utils.widgets.words import all_visible, isolated, shortened
 
 SHOWN_OPTIONS = 24  # of a choice that a sentence lists
 BRIEF = Repr()
@@ -37,8 +37,12 @@ class Spec:
 
 
 def option_of(options: list, value):
-    """The option that a value is, [] if it is none: True is not 1, and 1 is 1.0, as the page sends it."""
-    return [one for one in options if isinstance(value, bool) == isinstance(one, bool) and value == one][:1]
+    """The option that a value is, [] if it is none: True is not 1, and 1 is 1.0, as the page sends it.
+
+    The page has the options as `all_visible` gives them, and sends them so.
+    """
+    same = [one for one in options if isinstance(value, bool) == isinstance(one, bool)]
+    return [one for one in same if value in (one, all_visible(one))][:1]
 
 
 class Choice(Spec):
@@ -155,9 +159,10 @@ class Some(Spec):
         self.says = f"a list of some of {', '.join(map(str, self.options))}"
 
     def read(self, name, value):
-        if not isinstance(value, list | tuple) or not all(option_of(self.options, one) for one in value):
+        found = [option_of(self.options, one) for one in value] if isinstance(value, list | tuple) else [[]]
+        if [] in found:
             self.refuse(name, value)
-        return [option for option in self.options if option in value]
+        return [option for option in self.options if [option] in found]
 
     def for_page(self):
         return {"options": self.options}

@@ -25,6 +25,15 @@ def visible(text: str) -> str:
     return SURROGATE.sub(lambda found: f"‹{_byte_or_code(ord(found[0])):X}›", text)
 
 
+def all_visible(value):
+    """The same value with each text in it, and each key, made visible: what crosses to the browser."""
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, dict):
+        return {all_visible(key): all_visible(item) for key, item in value.items()}
+    return type(value)(map(all_visible, value)) if type(value) in (list, tuple) else value
+
+
 def _byte_or_code(surrogate: int) -> int:
     return surrogate - 0xDC00 if 0xDC80 <= surrogate <= 0xDCFF else surrogate
 

@@ -6,6 +6,7 @@ import random
 import re
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -15,10 +16,11 @@ import torch
 
 from course_utils import learner, widgets
 from course_utils.generation.writing import Ending, Writer
+from course_utils.learner import progress
 from course_utils.learner.passages import Passage, Text
 from course_utils.learner.predict import predict
 from course_utils.learner.progress import ProgressFile
-from course_utils.learner.quiz import quiz
+from course_utils.learner.quiz import Quiz, quiz
 from course_utils.learner.shannon_game import ShannonGame
 from course_utils.ngrams import NGramModel
 from course_utils.recurrent import RecurrentLM, trace
@@ -47,84 +49,103 @@ def byte_ids(text: str) -> list[int]:
     return list(text.encode())
 
 
-def attention_explorer():
+def attention_explorer(odd=""):
     raw = np.tril(np.random.default_rng(0).exponential(size=(2, 3, 4, 4))).astype(np.float32)
     return AttentionExplorer(
-        ["The", " cat", " sat", "."], raw / raw.sum(-1, keepdims=True), mask=np.tri(4, dtype=bool),
-        predict=lambda edits: [("mat", 0.8 * 0.5 ** len(edits)), ("rug", 0.1)],
+        ["The", f" cat{odd}", " sat", "."], raw / raw.sum(-1, keepdims=True), mask=np.tri(4, dtype=bool),
+        predict=lambda edits: [(f"mat{odd}", 0.8 * 0.5 ** len(edits)), ("rug", 0.1)],
     )  # fmt: skip
 
 
-def completion_bench():
+def completion_bench(odd=""):
     def write(ids, settings, report):
         for _ in range(min(settings.length, 3)):
-            report("ab")
+            report(f"ab{odd}")
         return Ending("length")
 
-    writers = {name: Writer(lambda prompt: [1, 2], write, 8, 1, 1, chats=name == "b") for name in "ab"}
-    return CompletionBench(writers, "To be,")
+    writers = {
+        name: Writer(lambda prompt: [1, 2], write, 8, 1, 1, chats=name == "b") for name in (f"a{odd}", "b")
+    }
+    return CompletionBench(writers, f"To be,{odd}")
 
 
-def gate_scope():
+def gate_scope(odd=""):
     torch.manual_seed(0)
-    cells = {3: ("place in the line", 0.8), 11: ("vowel", -0.4)}
-    return GateScope(partial(trace, RecurrentLM(256, 8, 16)), cells, {"a question": "to be"})
+    cells = {3: (f"place in the line{odd}", 0.8), 11: ("vowel", -0.4)}
+    return GateScope(partial(trace, RecurrentLM(256, 8, 16)), cells, {f"a question{odd}": "to be"})
 
 
-def gradient_horizon():
-    return GradientHorizon({"RNN": [0.5**k for k in range(30)], "LSTM": [0.9**k for k in range(30)]})
+def gradient_horizon(odd=""):
+    return GradientHorizon({f"RNN{odd}": [0.5**k for k in range(30)], "LSTM": [0.9**k for k in range(30)]})
 
 
-def ngram_explorer():
+def ngram_explorer(odd=""):
     ids = [byte_ids(text) for text in TEXTS.values()]
     models = {n: NGramModel(n, "mle").fit(ids, 256) for n in (1, 2, 3)}
-    return from_models({"one": models, "two": models}, TEXTS, order=2, n=20)
+    titled = {f"{title}{odd}": text for title, text in TEXTS.items()}
+    return from_models({f"one{odd}": models, "two": models}, titled, order=2, n=20)
 
 
-def qkv_stepper():
+def qkv_stepper(odd=""):
     rng = np.random.default_rng(0)
     numbers = [rng.normal(size=size).round(1) for size in [(3, 4), (4, 2), (4, 2), (4, 2)]]
-    return QKVStepper(["a", "rose", "is"], *numbers, yours=attention_steps)
+    return QKVStepper(["a", f"rose{odd}", "is"], *numbers, yours=attention_steps)
 
 
-def sampling_lab():
+def questions(odd=""):
+    asked = {key: replace(one, ask=f"{one.ask}{odd}") for key, one in quiz("1").asked.items()}
+    return Quiz(f"Quiz{odd}", asked, progress.current().read())
+
+
+def sampling_lab(odd=""):
     logits = np.linspace(3, -3, 12, dtype=np.float32)
     return SamplingLab(
-        lambda prompt: logits[:: 1 if len(prompt) % 2 else -1], [f" t{i}" for i in range(12)],
-        ["Once upon", "The cat sat on"], encode=lambda prompt: [1, 1, 7],
+        lambda prompt: logits[:: 1 if len(prompt) % 2 else -1], [f" t{i}{odd}" for i in range(12)],
+        [f"Once upon{odd}", "The cat sat on"], encode=lambda prompt: [1, 1, 7],
     )  # fmt: skip
 
 
-def shannon_game():
-    passages = [Passage(f"key {i}", f"Act {i}", "what was read before: " * 3, "abba" * 15) for i in range(3)]
-    text = Text(passages, "abc\n", ["fair"], lambda context, hidden: [np.full(len(hidden), 2.0)])
-    return ShannonGame({"small": text, "other": text}, ProgressFile())
+def shannon_game(odd=""):
+    passages = [
+        Passage(f"key {i}", f"Act {i}{odd}", "what was read before: " * 3, "abba" * 15) for i in range(3)
+    ]
+    text = Text(passages, "abc\n", [f"fair{odd}"], lambda context, hidden: [np.full(len(hidden), 2.0)])
+    return ShannonGame({f"small{odd}": text, "other": text}, ProgressFile())
 
 
-def surprise():
+def smoothing(odd=""):
+    examples, name = {f"rare{odd}": "t th"}, f"a scene{odd}"
+    return smoothing_lab.from_text(TEXTS, "the question is to rest", held_out_name=name, examples=examples)
+
+
+def surprise(odd=""):
     def read(size, text):
         data = text.encode()
         pieces = [data[at : at + size] for at in range(0, len(data), size)]
         return [Piece(piece, float(i), b"e", 0.125) for i, piece in enumerate(pieces)]
 
-    readers = {"bytes": partial(read, 1), "threes": partial(read, 3)}
-    return SurpriseLine(readers, {"a question": "to be?"})
+    readers = {f"bytes{odd}": partial(read, 1), "threes": partial(read, 3)}
+    return SurpriseLine(readers, {f"a question{odd}": "to be?"})
 
 
-def token_tree():
+def token_tree(odd=""):
     logits = np.random.default_rng(0).normal(size=(5, 12))
     table = logits - np.log(np.exp(logits).sum(1, keepdims=True))
-    return TokenTree(lambda ids: table[sum(ids) % 5], [f" t{i}" for i in range(12)], "To be", end_ids=[3])
+    return TokenTree(
+        lambda ids: table[sum(ids) % 5], [f" t{i}{odd}" for i in range(12)], f"To be{odd}", end_ids=[3]
+    )
 
 
-def tokenizer_bench():
+def tokenizer_bench(odd=""):
     own = BPETokenizer.train(TEXTS["First"], 256 + 20)
-    verses = {"English": ["to be or not"], "French": ["être ou ne pas être"]}
-    return TokenizerBench(own.merges, {"fast": byte_tokens(own.fast())}, verses, {"line": "to be or not"})
+    verses = {f"English{odd}": ["to be or not"], "French": ["être ou ne pas être"]}
+    return TokenizerBench(
+        own.merges, {f"fast{odd}": byte_tokens(own.fast())}, verses, {f"line{odd}": "to be or not"}
+    )
 
 
-def training_view():
-    view = TrainingView(10)
+def training_view(odd=""):
+    view = TrainingView(10, f"A model{odd}", f"evaluation{odd}", f"token{odd}")
     view(StepReport(1, 10, 2.0, None, 1e-3, 100.0, 1.0))
     return view
 
@@ -141,7 +162,7 @@ REST = {"shown": 1, "known": False}
 SEARCH = {"width": 2, "length_penalty": 0.5}
 
 # what makes each widget, cheaply; and requests that it grants, of which the random ones are made
-SPECIMENS: dict[str, tuple[Callable[[], Widget], list[dict]]] = {
+SPECIMENS: dict[str, tuple[Callable[..., Widget], list[dict]]] = {
     "attention_explorer": (
         attention_explorer,
         [
@@ -163,11 +184,11 @@ SPECIMENS: dict[str, tuple[Callable[[], Widget], list[dict]]] = {
         [{"context": "not to ", "order": 3, "n": 30, "seed": 2, "model": "two", "cut": 0}],
     ),
     "predict": (
-        lambda: predict("fuzz.1", "Which?", ["this", "that", "none"]),
+        lambda odd="": predict("fuzz.1", f"Which?{odd}", [f"this{odd}", "that", "none"]),
         [{"chips": [20, 30, 50]}, {"chips": [100, 0, 0]}],
     ),
     "qkv_stepper": (qkv_stepper, [{"x": [[1, 0.5, 0, -1]] * 3, "step": 3, "cell": ["scaled", 1, 0]}]),
-    "quiz": (lambda: quiz("1"), [{"question": 1, "choice": 2}]),
+    "quiz": (questions, [{"question": 1, "choice": 2}]),
     "sampling_lab": (
         sampling_lab,
         [{"prompt": "The cat", "cut": 0, "n": 10, "seed": 3, "names": [1, 5], "steps": STEPS}],
@@ -180,7 +201,7 @@ SPECIMENS: dict[str, tuple[Callable[[], Widget], list[dict]]] = {
         ],
     ),
     "smoothing_lab": (
-        lambda: smoothing_lab.from_text(TEXTS, "the question is to rest", examples={"rare": "t th"}),
+        smoothing,
         [{"context": "to b", "order": 2, "methods": ["absolute", "add_k"], "k": 0.5, "discount": 0.5}],
     ),
     "surprise": (surprise, [{"text": "né 🦜", "focus": 3, "cut": 0}]),
@@ -287,6 +308,20 @@ def settle(widget: Widget) -> None:
     for thread in threading.enumerate():
         if thread.name == "a text is written":
             thread.join(HANG)
+
+
+@pytest.mark.parametrize("name", sorted(SPECIMENS))
+def test_half_a_character_in_a_name_is_shown_by_its_number_and_can_be_chosen(name, in_memory):
+    widget = SPECIMENS[name][0]("\udcc3")
+    settle(widget)
+    seen = widget._repr_mimebundle_() | {"fixed": widget.fixed, "shown": widget.shown}
+    as_json(seen).encode("utf-8")  # and the picture is drawn
+    assert "‹C3›" in as_json(seen)
+    for entry, spec in widget.fixed["specs"].items():
+        for option in spec.get("options", []):
+            value = [option] if isinstance(widget.state[entry], list) else option
+            widget._answer(widget, {entry: value}, [])
+            assert widget.shown["problem"] == ""
 
 
 def test_every_widget_has_a_specimen():
