@@ -1,5 +1,6 @@
 """Mutation tests of every check, and what the engine must survive."""
 
+import ast
 import builtins
 import inspect
 import math
@@ -8,6 +9,7 @@ import re
 import subprocess
 import sys
 import warnings
+from contextlib import suppress
 from difflib import unified_diff
 from functools import partial
 from itertools import combinations
@@ -486,12 +488,40 @@ def test_a_solution_that_was_seen_is_asked_again_until_the_variant_passes():
     assert asked_again().text == "Nothing is left to ask again."
 
 
+def value_said(comment):
+    """The value that a comment begins with, up to its end, a colon or a semicolon; None if there is none."""
+    for end in [len(comment), *(found.start() for found in re.finditer("[:;]", comment))]:
+        with suppress(SyntaxError, ValueError):
+            return ast.literal_eval(comment[:end])
+
+
+def leaves(value):
+    """The numbers and texts in nested lists, tuples, dicts, arrays and tensors, in their order."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    value = [*value.items()] if isinstance(value, dict) else value
+    return [leaf for item in value for leaf in leaves(item)] if isinstance(value, list | tuple) else [value]
+
+
+def rounded(leaf):
+    return pytest.approx(leaf, rel=1e-3, abs=5e-3) if isinstance(leaf, float) else leaf
+
+
 @EVERY
-def test_worked_examples_run(exercise):
+def test_worked_examples_run_and_give_what_their_comments_say(exercise):
     blocks = re.findall(r"```python\n(.*?)```", exercise.worked_example, re.DOTALL)
     assert blocks
     for block in blocks:
-        exec(block, {"math": math, "np": np})
+        names = {"math": math, "np": np}
+        for statement in ast.parse(block).body:
+            line = block.splitlines()[statement.end_lineno - 1]
+            if isinstance(statement, ast.Expr):
+                value = eval(ast.unparse(statement), names)
+            else:
+                exec(ast.unparse(statement), names)
+                value = names.get(line.split()[0])  # of what is assigned to
+            said = value_said(line.partition("  # ")[2])
+            if said is not None and value is not None:
+                assert leaves(value) == [rounded(leaf) for leaf in leaves(said)], line
 
 
 # The notebooks
