@@ -551,7 +551,7 @@ def test_the_text_above_an_answer_has_the_heading_and_the_title_of_its_exercise(
         assert begin.lower() in above.lower()  # a title may begin with a capital there
 
 
-def test_answer_cells_pass_and_their_stubs_are_blank():
+def test_each_exercise_passes_in_its_notebook_and_its_stub_is_blank():
     for exercise, _, solution, stub in exercise_cells():
         reference = CHECKS[exercise].reference
         for source, status in ((solution, "passed"), (stub, "not yet")):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -286,3 +287,13 @@ def test_the_front_end_is_one_module_without_any_address():
     everything = source + NGramExplorer._css
     assert not re.search(r"https?:|//[a-z]+\.|\bimport\b|innerHTML|@import|url\(", everything)
     assert "_esm" not in Bare.__dict__
+
+
+def test_the_sample_in_contributing_is_a_widget():
+    text = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    [sample] = re.findall(r"```python\n(import .*?)```", text.partition("## A widget")[2], re.DOTALL)
+    names = {"__name__": __name__}
+    exec(sample, names)
+    flips = names["CoinFlips"]([0, 1, 1])
+    assert answer(flips, n=3)["sentence"] == "66.7 % heads in 3 flips." and flips.png()
+    assert "from 1 to 3; got 4" in answer(flips, n=4)["problem"]
