@@ -1,23 +1,23 @@
 // Python reads the text; to walk through what was read needs no model and is done here.
 
-const GATES = [["input gate", "i", "lets the candidate in"], ["forget gate", "f", "keeps what the cell held"],
-  ["candidate", "g", "what could come in"], ["output gate", "o", "shows what the cell holds"]];
+const GATES = [["input gate", "i", "lets the candidate in"], ["forget gate", "f", "keeps the cell state"],
+  ["candidate", "g", "what could come in"], ["output gate", "o", "lets the cell state out"]];
 
-/** What a cell holds next: what it keeps of the value before, and what it lets in. */
+/** The next cell state: what is kept of the one before, and what is let in. */
 const carry = (before, i, f, g) => f * before + i * g;
 
 function render(context) {
   const view = viewOf(context, "Gate scope"), { state } = view, { cells, bytes } = view.fixed;
   let data; // what was read
-  let scale; // the largest value of each cell in this text
+  let scale; // the largest state of each cell in this text
 
   // ---- the parts of the page ----------------------------------------------------------------------
 
   const low = element("b"), high = element("b");
   const strips = textStrips(view, { prompt: "A text for the LSTM to read", names: cells.map(([cell]) => cell), nameWidth: 44,
     label: "The text and its cells. Left and right move on by a byte, up and down change the cell.",
-    legend: ["The cell in focus holds ", low, colourScale(), high, " at most, in this text. Each strip has its own scale."],
-    fields: (cell) => data.ids.map((_, t) => ({ start: t, width: 1, colour: cividis((value(t, cell) / scale[cell] + 1) / 2) })),
+    legend: ["The state of the cell in focus is between ", low, colourScale(), high, " in this text. Each strip has its own scale."],
+    fields: (cell) => data.ids.map((_, t) => ({ start: t, width: 1, colour: cividis((cellState(t, cell) / scale[cell] + 1) / 2) })),
     moved(row) {
       if (row !== null) [state.cell] = cells[row];
       drawFocus();
@@ -44,14 +44,15 @@ function render(context) {
   // ---- drawing ------------------------------------------------------------------------------------
 
   function draw() {
-    const { ids, gates, values, shows, top, likeliest } = view.shown;
-    data = { ids, gates: floatsOf(gates), values: floatsOf(values), shows: floatsOf(shows), top: floatsOf(top), likeliest: bytesOf(likeliest) };
-    scale = cells.map((_, cell) => Math.max(1e-9, ...ids.map((_, t) => Math.abs(value(t, cell)))));
+    const { ids, gates, cell_state, hidden_state, top, likeliest } = view.shown;
+    data = { ids, gates: floatsOf(gates), cellState: floatsOf(cell_state), hiddenState: floatsOf(hidden_state),
+      top: floatsOf(top), likeliest: bytesOf(likeliest) };
+    scale = cells.map((_, cell) => Math.max(1e-9, ...ids.map((_, t) => Math.abs(cellState(t, cell)))));
     strips.draw();
   }
 
-  const value = (t, cell) => data.values[t * cells.length + cell];
-  const shows = (t, cell) => data.shows[t * cells.length + cell];
+  const cellState = (t, cell) => data.cellState[t * cells.length + cell];
+  const hiddenState = (t, cell) => data.hiddenState[t * cells.length + cell];
   const gatesAt = (t, cell) => [...data.gates.slice(4 * (t * cells.length + cell), 4 * (t * cells.length + cell) + 4)];
 
   function drawFocus() {
@@ -72,7 +73,7 @@ function render(context) {
   const sum = (name, says, numbers, result) => quiet(`${name} `, letter(says), ` = ${numbers} = `, element("b", {}, signed(result)));
 
   function drawGates(t, cell) {
-    const [i, f, g, o] = gatesAt(t, cell), before = t ? value(t - 1, cell) : 0, now = value(t, cell);
+    const [i, f, g, o] = gatesAt(t, cell), before = t ? cellState(t - 1, cell) : 0, now = cellState(t, cell);
     gates.replaceChildren(...GATES.flatMap(([name, symbol, does], k) => {
       const x = [i, f, g, o][k], isSigned = k === 2; // the candidate alone may be negative
       return [element("span", {}, name, " ", letter(symbol)),
@@ -80,8 +81,8 @@ function render(context) {
         element("b", {}, signed(x)), element("small", {}, does)];
     }));
     sums.replaceChildren(
-      sum("holds", "c", `f · c before + i · g = ${signed(f)} · ${signed(before)} + ${signed(i)} · ${signed(g)}`, now),
-      sum("shows", "h", `o · tanh c = ${signed(o)} · ${signed(Math.tanh(now))}`, shows(t, cell)));
+      sum("cell state", "c", `f · c before + i · g = ${signed(f)} · ${signed(before)} + ${signed(i)} · ${signed(g)}`, now),
+      sum("hidden state", "h", `o · tanh c = ${signed(o)} · ${signed(Math.tanh(now))}`, hiddenState(t, cell)));
   }
 
   /** The likeliest bytes after t, and all others in one, so that the bars add up to 1. */
@@ -100,8 +101,8 @@ function render(context) {
 
   function tables() {
     const at = row(), t = strips.focus(), from = Math.max(0, t - 19), { ids, top, others, rest } = expected(t);
-    const numbers = (t, cell) => [...gatesAt(t, cell), value(t, cell), shows(t, cell)].map((x) => signed(x));
-    const head = ["i", "f", "g", "o", "holds", "shows"];
+    const numbers = (t, cell) => [...gatesAt(t, cell), cellState(t, cell), hiddenState(t, cell)].map((x) => signed(x));
+    const head = ["i", "f", "g", "o", "cell state", "hidden state"];
     return [
       { caption: `All cells at byte ${t}`, head: ["Cell", "Follows", ...head],
         rows: cells.map(([cell, what], i) => [String(cell), what, ...numbers(t, i)]) },

@@ -32,8 +32,8 @@ class Watched:
 
     ids: Int[np.ndarray, " time"]
     gates: Float[np.ndarray, "time cells 4"]
-    values: Float[np.ndarray, "time cells"]
-    shows: Float[np.ndarray, "time cells"]
+    cell_state: Float[np.ndarray, "time cells"]
+    hidden_state: Float[np.ndarray, "time cells"]
     likeliest: Int[np.ndarray, "time top"]
     top: Float[np.ndarray, "time top"]
 
@@ -43,8 +43,8 @@ class GateScope(TextStrips):
 
         GateScope(partial(trace, model), followers(cells, ids), {"a name": "VIOLA"})
 
-    read(ids): for T byte ids the gates i, f, g, o of every cell, what each cell holds (c), what it shows (h),
-        and the probabilities of the byte after each: `recurrent.trace` of a model. The text is read after a
+    read(ids): for T byte ids the gates i, f, g, o of every cell, its cell state c and hidden state h, and
+        the probabilities of the byte after each: `recurrent.trace` of a model. The text is read after a
         line break, from an empty state, as the scoreboard reads it.
     cells: {cell: (what it follows, r)} of the cells to watch, r being the correlation by which they were
         chosen: what `probing.followers` finds.
@@ -71,14 +71,15 @@ class GateScope(TextStrips):
         if self.found and state["text"] == self.state["text"]:
             return self.found
         ids = np.frombuffer(b"\n" + state["text"].encode(), dtype=np.uint8)
-        gates, values, shows, probabilities = self._read(ids)
+        gates, cell_state, hidden_state, probabilities = self._read(ids)
         watched = list(self._cells)
-        if max(watched) >= values.shape[1] or min(watched) < 0:
+        if max(watched) >= cell_state.shape[1] or min(watched) < 0:
             got = ", ".join(map(str, watched))
-            raise ValueError(f"the cells are numbered from 0 to {values.shape[1] - 1}; got {got}")
+            raise ValueError(f"the cells are numbered from 0 to {cell_state.shape[1] - 1}; got {got}")
         likeliest = np.argsort(-probabilities, axis=1, kind="stable")[:, :TOP]
         top = np.take_along_axis(probabilities, likeliest, axis=1)
-        return Watched(ids, gates[:, watched], values[:, watched], shows[:, watched], likeliest, top)
+        states = cell_state[:, watched], hidden_state[:, watched]
+        return Watched(ids, gates[:, watched], *states, likeliest, top)
 
     # ---- what is seen ------------------------------------------------------------------------------
 
@@ -94,8 +95,8 @@ class GateScope(TextStrips):
             "pieces": pieces("\n" + self.state["text"]),
             "ids": found.ids.tolist(),
             "gates": found.gates.astype(np.float32).tobytes(),  # (T, cells, 4)
-            "values": found.values.astype(np.float32).tobytes(),  # (T, cells)
-            "shows": found.shows.astype(np.float32).tobytes(),  # (T, cells)
+            "cell_state": found.cell_state.astype(np.float32).tobytes(),  # (T, cells)
+            "hidden_state": found.hidden_state.astype(np.float32).tobytes(),  # (T, cells)
             "likeliest": found.likeliest.astype(np.uint8).tobytes(),  # (T, TOP)
             "top": found.top.astype(np.float32).tobytes(),  # (T, TOP)
         }
@@ -116,10 +117,11 @@ class GateScope(TextStrips):
             f"{quoted(BYTES[i])} {percent(p)}"
             for i, p in zip(found.likeliest[t, :3], found.top[t, :3], strict=True)
         )
+        c, h = signed(found.cell_state[t, row]), signed(found.hidden_state[t, row])
         return (
-            f"{at}: cell {cell} ({self._cells[cell][0]}) has {gates}; it holds "
-            f"{signed(found.values[t, row])} and shows {signed(found.shows[t, row])}. Expected next: "
-            f"{expected}, the other {len(BYTES) - 3} bytes {percent(1 - found.top[t, :3].sum())}."
+            f"{at}: cell {cell} ({self._cells[cell][0]}) has {gates}; cell state {c}, hidden state {h}. "
+            f"Expected next: {expected}, the other {len(BYTES) - 3} bytes "
+            f"{percent(1 - found.top[t, :3].sum())}."
         )
 
     def picture(self, figure: Figure) -> None:
@@ -130,18 +132,18 @@ class GateScope(TextStrips):
         places = grid[0, :], grid[1, 0], grid[1, 1]
         strips, gates, following = (figure.add_subplot(place) for place in places)
         look = {"loc": "left", "fontsize": 9}
-        scale = np.abs(found.values).max(axis=0) + 1e-12
-        strips.imshow((found.values / scale)[window].T, cmap="cividis", vmin=-1, vmax=1, aspect="auto")
+        scale = np.abs(found.cell_state).max(axis=0) + 1e-12
+        strips.imshow((found.cell_state / scale)[window].T, cmap="cividis", vmin=-1, vmax=1, aspect="auto")
         names = [f"{cell}: {what}"[:52] for cell, (what, _) in self._cells.items()]
         label_bytes(strips, [BYTES[i] for i in found.ids[window]], names)
-        strips.set_title("What each cell holds, by its own largest value: yellow +, blue −", **look)
+        strips.set_title("The state of each cell, by its own largest: yellow +, blue −", **look)
         frame = {"color": "none", "markeredgecolor": "black", "markeredgewidth": 2, "markersize": 9}
         strips.plot(t - start, row, "s", **frame)
 
         gates.barh(GATES, found.gates[t, row], color="#0072b2")
         gates.set(xlim=(-1, 1))
-        holds, shows = signed(found.values[t, row]), signed(found.shows[t, row])
-        gates.set_title(f"Cell {self.state['cell']} at byte {t}: holds {holds}, shows {shows}", **look)
+        c, h = signed(found.cell_state[t, row]), signed(found.hidden_state[t, row])
+        gates.set_title(f"Cell {self.state['cell']} at byte {t}: state {c}, hidden state {h}", **look)
         names = [signs(BYTES[i]) for i in found.likeliest[t]] + [f"the other {len(BYTES) - TOP}"]
         bars = following.barh(range(TOP + 1), [*found.top[t], 1 - found.top[t].sum()], color="#0072b2")
         bars[-1].set(facecolor="white", edgecolor="0.5", hatch="///")

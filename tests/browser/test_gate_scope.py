@@ -84,13 +84,13 @@ def test_strips_are_coloured_by_what_the_cells_hold(opened, read):
 
 def test_the_gates_and_what_comes_of_them_are_those_of_the_model(opened, read):
     widget = begin(opened, cell=11)
-    gates, cells, shows, probabilities = read(list(b"\nto be"))
+    gates, cells, hidden, probabilities = read(list(b"\nto be"))
     i, f, g, o = gates[5, 11]
     expect(widget.locator(".cw-heading").nth(1)).to_have_text("Cell 11 after byte 5 of 5, e")
     said = numbers(" ".join(widget.locator(".gs-gates b").all_inner_texts()))
     np.testing.assert_allclose(said, [i, f, g, o], atol=0.00501)
-    holds, shown = widget.locator(".gs-sums b").all_inner_texts()
-    np.testing.assert_allclose(numbers(f"{holds} {shown}"), [cells[5, 11], shows[5, 11]], atol=0.00501)
+    c, h = widget.locator(".gs-sums b").all_inner_texts()
+    np.testing.assert_allclose(numbers(f"{c} {h}"), [cells[5, 11], hidden[5, 11]], atol=0.00501)
     np.testing.assert_allclose(numbers(sentence(widget).inner_text())[:4], [i, f, g, o], atol=0.00501)
     expect(widget.locator(".gs-next")).to_contain_text("the other 248")
     shares = [float(text.split()[0]) for text in widget.locator(".gs-next b").all_inner_texts()]

@@ -39,12 +39,12 @@ def array(shown, name, *shape, dtype=np.float32):
 def test_what_crosses_is_the_trace_of_the_watched_cells(scope, model, text):
     shown = answer(scope, text=text)
     ids = list(b"\n" + text.encode())
-    gates, cells, shows, probabilities = trace(model, ids)
+    gates, cells, hidden, probabilities = trace(model, ids)
     watched = list(CELLS)
     assert shown["ids"] == ids and sum(width for _, width in shown["pieces"]) == len(ids)
     np.testing.assert_allclose(array(shown, "gates", 3, 4), gates[:, watched])
-    np.testing.assert_allclose(array(shown, "values", 3), cells[:, watched])
-    np.testing.assert_allclose(array(shown, "shows", 3), shows[:, watched])
+    np.testing.assert_allclose(array(shown, "cell_state", 3), cells[:, watched])
+    np.testing.assert_allclose(array(shown, "hidden_state", 3), hidden[:, watched])
     likeliest = array(shown, "likeliest", TOP, dtype=np.uint8)
     top = np.sort(probabilities, axis=1)[:, ::-1][:, :TOP]
     np.testing.assert_allclose(np.take_along_axis(probabilities, likeliest.astype(int), axis=1), top)
@@ -54,12 +54,12 @@ def test_what_crosses_is_the_trace_of_the_watched_cells(scope, model, text):
 
 def test_the_sentence_says_the_numbers_and_is_the_repr_and_the_plain_text(scope, model):
     answer(scope, text="to be", cell=11, focus=4)
-    gates, cells, shows, probabilities = trace(model, list(b"\nto be"))
+    gates, cells, hidden, probabilities = trace(model, list(b"\nto be"))
     i, f, g, o = gates[4, 11]
     best = np.argsort(-probabilities[4])[:3]
     sentence = scope.describe()
     said = [float(n.replace("−", "-")) for n in re.findall(r"−?\d\.\d\d\b", sentence)]
-    np.testing.assert_allclose(said, [i, f, g, o, cells[4, 11], shows[4, 11]], atol=0.00501)
+    np.testing.assert_allclose(said, [i, f, g, o, cells[4, 11], hidden[4, 11]], atol=0.00501)
     assert sentence.startswith("After byte 4 of 5, “b”: cell 11 (vowel) has input gate ")
     rest = 100 * (1 - probabilities[4, best].sum())
     assert sentence.endswith(f"the other 253 bytes {rest:.1f} %.")
