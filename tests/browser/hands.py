@@ -141,7 +141,8 @@ class Learner:
             kind = self.page.evaluate(KIND)
             for key in [*more.pop(kind, []), *KEYS.get(kind, [])]:
                 self.press(key)
-                self.opened.settled(widget)
+                # a wide beam search to its end asks a real model 160 times
+                expect(widget).to_have_attribute("data-state", "idle", timeout=5 * PATIENCE)
                 assert widget.evaluate(INSIDE), f"the keyboard has left the widget after {key} on a {kind}"
             self.press("Tab")
             if not widget.evaluate(INSIDE):
