@@ -4,7 +4,9 @@ Rows of about one length share a batch of about so many tokens, so little is pad
 `restore()` are what `training.train` asks for: a resumed run reads what it would have read.
 """
 
+import hashlib
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -59,8 +61,16 @@ class _Epochs:
                 pool = pool[n:]
             self._batches += [batches[i] for i in draws.permutation(len(batches))]
 
+    @cached_property
+    def _digest(self) -> list[int]:
+        found = hashlib.sha256()
+        for text in self.texts:
+            found.update(np.append(text, -1).astype("<i8"))  # -1: where a text ends
+        return list(found.digest())
+
     def state(self) -> dict[str, Tensor]:
         return {
+            "texts_sha256": torch.tensor(self._digest, dtype=torch.uint8),
             "tokens": torch.tensor([sum(map(len, self.texts)), self.tokens, self.room, self.seed]),
             "place": torch.tensor([self._epoch, self._position]),
             "generator": self._generator.get_state(),
@@ -72,6 +82,11 @@ class _Epochs:
         if got != expected:
             raise ValueError(
                 f"the run to resume had the tokens, batch, length and seed {got}; here they are {expected}"
+            )
+        if "texts_sha256" not in state or state["texts_sha256"].tolist() != self._digest:
+            raise ValueError(
+                "the run to resume read other texts of as many tokens, or an older course saved it, which "
+                "doesn't tell: give it its own texts, or train again"
             )
         epoch, position = state["place"].tolist()
         if epoch >= 0:

@@ -130,6 +130,10 @@ def test_each_epoch_asks_anew_and_a_run_goes_on_where_it_stopped():
         assert all((x == y).all() for x, y in zip(got, wanted, strict=True))
     with pytest.raises(ValueError, match="the run to resume had"):
         batches(seed=1).restore(state)
+    backwards = MaskedTexts([text[::-1] for text in TEXTS], TOKENIZER, tokens=40, longest=12, rate=0.3)
+    for texts in (state, state | {"texts_sha256": torch.zeros(32)}):
+        with pytest.raises(ValueError, match="other texts of as many tokens"):
+            backwards.restore(texts)
 
 
 def test_labelled_texts_keep_their_classes():
