@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gallery import HANDS, SPECIMENS, Specimen, setup
-from harness import PATIENCE, Lab, notebook, write_notebook
+from harness import PATIENCE, Lab, bytes_from_the_server, notebook, write_notebook
 from playwright.sync_api import Browser, expect
 
 FILE = "gallery/my_work/gallery.ipynb"  # the learner's progress is kept in a folder of this name
@@ -68,16 +68,9 @@ def exhibits(
     source = setup(plays, specimens) + f"makers = iter([{', '.join(specimens)}])"
     write_notebook(lab.folder / FILE, source, MAKE.format(n=n), SHOW)
     with notebook(browser, lab, FILE) as opened:
-        page, cells, crossed = opened.page, opened.page.locator(".jp-CodeCell"), [0]
+        page, cells = opened.page, opened.page.locator(".jp-CodeCell")
         page.evaluate(f"() => {{ {HANDS} {CLOCK} }}")
-        devtools = page.context.new_cdp_session(page)
-        devtools.send("Network.enable")
-
-        def count(event):
-            data = event["response"]["payloadData"]
-            crossed[0] += len(data) if event["response"]["opcode"] == 1 else len(data) * 3 // 4  # base64
-
-        devtools.on("Network.webSocketFrameReceived", count)
+        crossed = bytes_from_the_server(page)
 
         def start(cell):
             cells.nth(cell).locator(".jp-InputPrompt").click()
@@ -92,14 +85,15 @@ def exhibits(
 
         run(0, 1)
         for at, (name, specimen) in enumerate(specimens.items()):
-            result, crossed[0] = Exhibit([], [], [], 0, 0, 0, opened.refused), 0
+            result = Exhibit([], [], [], 0, 0, 0, opened.refused)
+            crossed.clear()
             run(1, 2 + at * (n + 1))
             for i in range(n):
                 start(2)
                 result.first_draw.append(page.evaluate(DRAWN))
                 widget = page.locator(".course-widget:not([data-old])")
                 opened.settled(widget)
-                result.bytes_over_the_wire += crossed[0] // n
+                result.bytes_over_the_wire += sum(crossed) // n
                 result.repaint.append(widget.evaluate(REACTED, [specimen.repaint, i, False]))
                 opened.settled(widget)
                 if specimen.ask:
@@ -110,7 +104,7 @@ def exhibits(
                 nodes = widget.evaluate("(root) => root.querySelectorAll('*').length")
                 result.nodes = max(result.nodes, nodes)
                 widget.evaluate("(root) => { root.dataset.old = ''; }")
-                crossed[0] = 0  # what reactions took is not counted
+                crossed.clear()  # what reactions took is not counted
             opened.save()
             kept = json.loads(opened.path.read_text(encoding="utf-8"))["cells"][2]["outputs"]
             result.bytes_kept = len(json.dumps(kept, ensure_ascii=False).encode())

@@ -38,7 +38,7 @@ class Specimen:
     and i; the first changes what is drawn without the kernel, the second asks the kernel, if the widget does.
 
     states: JavaScript functions of the root, each of which gives it another look; the contract sees them all.
-    texts: how many texts it shows at least, with its table. narrow: the width of a page that it fits, px.
+    texts: how many texts it shows at least, with its table. narrow: widths of pages that it fits, px.
     hostile: Python that makes one of the list `odd`, the first `n_odd` of ODD, all of which it shows.
     typed: what it says to texts in its field. enter: JavaScript function of the root that sends the text.
     """
@@ -48,7 +48,7 @@ class Specimen:
     ask: str = ""
     states: tuple[str, ...] = ()
     texts: int = 50
-    narrow: int = 600
+    narrow: tuple[int, ...] = (600,)
     hostile: str = ""
     n_odd: int = len(ODD)
     typed: dict[str, str] = field(default_factory=dict)
@@ -211,7 +211,7 @@ made = GateScope(read, watched, dict(zip(odd, odd)))""",
         TYPE,
         states=("(root) => fill(root.querySelector('textarea'), 'not to be, zebra')",),  # not all saw it
         texts=80,
-        narrow=900,
+        narrow=(900,),
         hostile="""\
 p = np.arange(len(odd), 0, -1)
 made = ngram_explorer.NGramExplorer(
@@ -243,7 +243,10 @@ made = ngram_explorer.NGramExplorer(
         "from course_utils.widgets.qkv_stepper import QKVStepper, attention_steps\n"
         "generator = np.random.default_rng(i)\n"
         "numbers = [np.round(generator.normal(size=size), 1) for size in [(6, 6), *[(6, 4)] * 3]]\n"
-        "made = QKVStepper(['a', 'rose', 'is', 'a', 'rose', '.'], *numbers, yours=attention_steps)",
+        "def mine(*given):\n"
+        "    steps = attention_steps(*given)\n"
+        "    return steps | {'scaled': steps['scores'] / 4}\n"  # its marks are to be seen too
+        "made = QKVStepper(['a', 'rose', 'is', 'a', 'rose', '.'], *numbers, yours=mine)",
         # the kernel is asked too, for the sentence; all that is drawn comes before it answers
         "(root, i) => root.querySelectorAll('[role=tab]')[1 + i % 6].click()",
         "(root, i) => fill(root.querySelector('[type=number]'), [0.5, -0.5][i % 2])",
@@ -297,7 +300,7 @@ made = ShannonGame({odd[0]: text, odd[1]: text}, ProgressFile())""",
         HOLD,
         TYPE,
         texts=150,
-        narrow=800,
+        narrow=(800,),
         hostile="made = lab(held_out_name=odd[1], examples=dict(zip(odd, odd)))",
         n_odd=4,
         typed={
@@ -344,7 +347,7 @@ made = ShannonGame({odd[0]: text, odd[1]: text}, ProgressFile())""",
         '(root) => press(root, "Step")',
         states=('(root) => press(root, "Step")', '(root) => press(root, "To the end")'),
         texts=100,
-        narrow=420,
+        narrow=(700, 420),
         hostile="""\
 made = TokenTree(lambda ids: np.full(len(odd), -np.log(len(odd))), odd, odd[0])
 made.handle({'wanted': [[[], len(odd)]]})

@@ -55,6 +55,15 @@ class Lab:
             body = answer.read()
         return json.loads(body) if body else None
 
+    def start_kernel(self, folder: str = "") -> str:
+        """A kernel in this folder, for notebooks that share one. Returns its id."""
+        return self.api("POST", "kernels", {"name": "python3", "path": folder})["id"]
+
+    def share(self, kernel: str, name: str) -> None:
+        """The notebook gets this kernel when it is opened."""
+        session = {"path": name, "name": name, "type": "notebook", "kernel": {"id": kernel}}
+        self.api("POST", "sessions", session)
+
     def stop_kernels(self, name: str | None = None) -> None:
         """Shut down all kernels, or a notebook's, and their sessions, as the next morning finds them."""
         for session in self.api("GET", "sessions"):
@@ -281,6 +290,21 @@ def notebook(browser: Browser, lab: Lab, name: str, view: str = "doc", **page_se
         yield opened.open()
     finally:
         context.close()
+    assert not opened.refused, f"another machine was asked for {opened.refused}"
+
+
+def bytes_from_the_server(page: Page) -> list[int]:
+    """The bytes of each message that comes to the page by a socket: a list that grows."""
+    crossed = []
+
+    def count(event):
+        data, is_text = event["response"]["payloadData"], event["response"]["opcode"] == 1
+        crossed.append(len(data) if is_text else len(data) * 3 // 4)  # base64
+
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("Network.enable")
+    devtools.on("Network.webSocketFrameReceived", count)
+    return crossed
 
 
 def is_outside(url: str) -> bool:
