@@ -1,8 +1,10 @@
 """One JupyterLab server and one browser for all browser tests."""
 
 import pytest
-from harness import chromium, running_lab
-from playwright.sync_api import sync_playwright
+from harness import PATIENCE, chromium, running_lab
+from playwright.sync_api import expect, sync_playwright
+
+expect.set_options(timeout=PATIENCE)  # the machine may be busy; only a hang may reach it
 
 
 @pytest.fixture(scope="session")
