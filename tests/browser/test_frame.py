@@ -4,14 +4,14 @@ import json
 
 import nbformat
 import pytest
-from harness import PATIENCE, notebook
+from hands import Learner
+from harness import CONTRASTS, PATIENCE, notebook
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from playwright.sync_api import expect
 
 from course_utils.learner.checks import CHECKS
 from course_utils.learner.quizzes import questions
 
-expect.set_options(timeout=PATIENCE)  # the machine may be busy; only a hang may reach it
 FILE = "frame/my_work/01_ngrams.ipynb"
 FAR = "many words\n\n" * 300  # JupyterLab keeps what is far from the screen out of the page
 OPTIONS = ["under 25 %", "25 to 50 %", "over 50 %", "all"]
@@ -26,7 +26,18 @@ CELLS = [
     'quiz("1")',
     'overview("1")',
     "progress_page()",
+    "",  # for verdicts and help
+    f'predict("1.small", "Which share?", {OPTIONS})',
+    'quiz("2")',
 ]
+VERDICTS = 7  # the place of their cell
+CODE = """\
+from course_utils.learner.checks import CHECKS, check
+answers = lambda *_: None, lambda *_: 1 / 0, *[lambda *_: 1] * 3, CHECKS["2.1"].reference
+display(*[check("2.1", answer) for answer in answers])
+"""
+TALL = {"width": 1100, "height": 5000}
+FOLDS = "Three old questions", "Core path"
 
 
 def write_chapters(folder):
@@ -53,7 +64,7 @@ def write_chapters(folder):
 def opened(browser, lab):
     """One chapter, run once. The tests go through it in order, as a learner does."""
     write_chapters((lab.folder / FILE).parent)
-    with notebook(browser, lab, FILE, viewport={"width": 1100, "height": 5000}) as opened:
+    with notebook(browser, lab, FILE, viewport=TALL, has_touch=True) as opened:
         run(opened)
         yield opened
 
@@ -61,7 +72,7 @@ def opened(browser, lab):
 def run(opened):
     """Run the cells down to the exercises: those below are not in the page, so no waiting for them."""
     opened.menu("Run", "Run All Cells")
-    expect(opened.page.locator(".course-widget")).to_have_count(4, timeout=PATIENCE)
+    expect(opened.page.locator(".course-widget")).to_have_count(6, timeout=PATIENCE)
 
 
 def press(opened, *keys):
@@ -208,21 +219,9 @@ def test_the_saved_notebook_holds_sentences_and_no_key(opened):
     assert not any(choice.why in text for question in questions("1")[2:] for choice in question.choices)
 
 
-def test_it_is_readable_in_the_dark(opened):
-    opened.theme("Dark")
-    for name, i in [("bet-settled", 0), ("quiz", 2)]:
-        opened.screenshot(f"frame-{name}-dark", opened.widget(i))
-    page = opened.page.locator(".jp-OutputArea").filter(has_text="Bits by prediction").first
-    opened.screenshot("frame-progress-page-dark", page)
-    opened.theme("Light")
-    opened.screenshot("frame-progress-page-light", page)
-
-
 def test_the_strip_is_one_line_and_folds_out_by_keys(opened):
     strip = opened.widget(3)
-    questions, path = (
-        strip.get_by_role("button", name=name) for name in ("Three old questions", "Core path")
-    )
+    questions, path = (strip.get_by_role("button", name=name) for name in FOLDS)
     expect(path).to_have_text("Core path: 0 of 3 exercises, about 17 minutes left.")
     assert strip.bounding_box()["height"] < 60
     expect(strip.locator(":is(.qz-panel, .cw-sentence, .cw-foot):visible")).to_have_count(0)
@@ -251,9 +250,58 @@ def test_the_core_path_jumps_to_an_exercise_that_is_not_in_the_page(opened):
     in_sight(opened, heading.partition(" ·")[0])
 
 
-def test_a_missed_old_question_leads_to_its_section(opened):
+def test_every_text_can_be_read_in_both_themes(opened):
+    """Of bets, quizzes, old questions, the core path, the progress page and verdicts with help."""
     opened.open()
     run(opened)
+    right = [choice.right for choice in questions("1")[2].choices].index(True)
+    answer(opened, opened.widget(2), 2, (right + 1) % 3)
+    learner = Learner(opened)
+    learner.cell(VERDICTS).locator(".jp-InputPrompt").click()
+    learner.write(VERDICTS, CODE)
+    expect(learner.run(VERDICTS)).to_contain_text(f"2.1 {CHECKS['2.1'].title}: passed.")
+    folds = [opened.widget(3).get_by_role("button", name=name) for name in FOLDS]
+    for fold in folds:
+        fold.click()
+    for theme in ("Dark", "Light"):
+        opened.theme(theme)
+        contrasts = opened.page.locator(".jp-OutputArea-output").evaluate_all(
+            f"(all) => all.flatMap({CONTRASTS})"
+        )
+        opened.screenshot(f"frame-{theme.lower()}")
+        assert [text for text in contrasts if text["ratio"] < 4.5] == []
+        assert len(contrasts) > 300
+    for fold in folds:
+        fold.click()
+
+
+def test_touch_on_a_small_screen(opened):
+    opened.page.set_viewport_size({"width": 480, "height": 900})
+    widget = opened.widget(4)
+    widget.scroll_into_view_if_needed()
+    for target in widget.locator("button:visible, input:visible").all():
+        box = target.bounding_box()
+        assert box["width"] >= 24 and box["height"] >= 24
+    widget.get_by_role("button", name="one chip less on under 25 %").tap()
+    assert chips(widget) == [24, 25, 25, 25]
+    track = widget.get_by_role("slider").nth(1)
+    box = track.bounding_box()
+    track.tap(position={"x": box["width"] / 5, "y": box["height"] / 2})
+    assert 5 <= chips(widget)[1] <= 20
+    widget.get_by_role("button", name="Spread the rest evenly").tap()
+    assert sum(chips(widget)) == 100
+    opened.screenshot("frame-bet-small", widget)
+    widget.get_by_role("button", name="Place the bet").tap()
+    expect(widget.get_by_role("button", name="Bet placed, locked")).to_be_visible()
+    card = opened.widget(5).locator(".qz-card").first
+    card.get_by_text(questions("2")[0].right).tap()
+    card.get_by_role("button", name="Answer").tap()
+    expect(card.get_by_role("status")).to_have_text("Right. Under each choice stands why.")
+    opened.screenshot("frame-quiz-small", card)
+    opened.page.set_viewport_size(TALL)
+
+
+def test_a_missed_old_question_leads_to_its_section(opened):
     opened.widget(3).get_by_role("button", name="Three old questions").focus()
     press(opened, "Enter")
     card = answer(opened, opened.widget(3), 0, 0)  # 0.model: its first choice is wrong
@@ -262,33 +310,3 @@ def test_a_missed_old_question_leads_to_its_section(opened):
     card.get_by_role("link").focus()
     press(opened, "Enter")
     in_sight(opened, "2. Token, distribution")
-    assert opened.refused == []
-
-
-def test_touch_on_a_small_screen(browser, lab):
-    small = {"viewport": {"width": 480, "height": 900}, "has_touch": True}
-    folder = lab.folder / "small"
-    write_chapters(folder / "my_work")
-    with notebook(browser, lab, "small/my_work/01_ngrams.ipynb", **small) as opened:
-        run(opened)
-        widget = opened.widget(0)
-        for target in widget.locator("button:visible, input:visible").all():
-            box = target.bounding_box()
-            assert box["width"] >= 24 and box["height"] >= 24
-        widget.get_by_role("button", name="one chip less on under 25 %").tap()
-        assert chips(widget) == [24, 25, 25, 25]
-        track = widget.get_by_role("slider").nth(1)
-        box = track.bounding_box()
-        track.tap(position={"x": box["width"] / 5, "y": box["height"] / 2})
-        assert 5 <= chips(widget)[1] <= 20
-        widget.get_by_role("button", name="Spread the rest evenly").tap()
-        assert sum(chips(widget)) == 100
-        opened.screenshot("frame-bet-small", widget)
-        widget.get_by_role("button", name="Place the bet").tap()
-        expect(widget.get_by_role("button", name="Bet placed, locked")).to_be_visible()
-        quiz = opened.widget(2)
-        card = quiz.locator(".qz-card").first
-        card.get_by_text(questions("1")[0].right).tap()
-        card.get_by_role("button", name="Answer").tap()
-        expect(card.get_by_role("status")).to_have_text("Right. Under each choice stands why.")
-        opened.screenshot("frame-quiz-small", card)
