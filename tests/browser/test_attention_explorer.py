@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from harness import CONTRASTS, notebook, write_notebook
+from harness import notebook, write_notebook
 from matplotlib import colormaps
 from playwright.sync_api import expect
 
@@ -56,16 +56,16 @@ PICTURE = "(canvas) => canvas.toDataURL()"
 
 @pytest.fixture(scope="module")
 def opened(browser, lab):
-    """Run once. Tests leave each explorer in any state, so each begins with its own."""
-    write_notebook(lab.folder / "explorer.ipynb", SETUP, CELL, CELL, SEVERAL, HOSTILE, LARGE, BROKEN)
-    with notebook(browser, lab, "explorer.ipynb") as opened:
+    """Run once. Tests leave an explorer in any state, so each begins with its own; the last has the keys."""
+    write_notebook(lab.folder / "explorer.ipynb", SETUP, CELL, SEVERAL, HOSTILE, LARGE, BROKEN, CELL)
+    with notebook(browser, lab, "explorer.ipynb", has_touch=True) as opened:
         opened.run_all()
         yield opened
 
 
-def begin(opened, i=0):
+def begin(opened):
     """Layer 0, head 0, the last query, nothing hidden, nothing edited."""
-    widget = opened.widget(i)
+    widget = opened.widget()
     widget.scroll_into_view_if_needed()
     if widget.get_by_role("button", name="Undo all").is_visible():
         widget.get_by_role("button", name="Undo all").click()
@@ -300,7 +300,7 @@ def test_an_edit_changes_the_picture_and_the_prediction_until_it_is_undone(opene
 
 
 def test_decoder_and_cross_attention_of_one_model(opened):
-    widget = opened.widget(2)
+    widget = opened.widget(1)
     widget.scroll_into_view_if_needed()
     control(widget, "Attention").select_option("cross")
     opened.settled(widget)
@@ -322,12 +322,9 @@ def test_decoder_and_cross_attention_of_one_model(opened):
 
 
 def test_hostile_tokens(opened):
-    widget = opened.widget(3)
-    expect(widget.locator(".cw-problem[role=alert]")).to_be_hidden()
-    assert opened.page.evaluate("window.pwned") is None
+    widget = opened.widget(2)
     chips = widget.locator(".ae-sentence .ae-chip").all_inner_texts()
     assert chips[0].startswith("</script>") and chips[3:8] == ["a", "a", "∅", "‹00›", "◌\u0301"]
-    assert widget.evaluate("(node) => node.scrollWidth - node.clientWidth") <= 0
     for chip in widget.locator(".ae-sentence .ae-chip").all():
         chip.click()
     opened.settled(widget)
@@ -335,13 +332,13 @@ def test_hostile_tokens(opened):
 
 
 def test_rows_that_do_not_sum_to_1_are_shown_with_a_warning(opened):
-    expect(opened.widget(5).locator(".cw-problem").first).to_contain_text(
+    expect(opened.widget(4).locator(".cw-problem").first).to_contain_text(
         "1 of 72 rows don't sum to 1: the first is layer 0, head 0, query 0, with 2.000."
     )
 
 
 def test_512_queries_and_512_keys(opened):
-    widget = opened.widget(4)
+    widget = opened.widget(3)
     widget.scroll_into_view_if_needed()
     assert widget.evaluate("(node) => node.querySelectorAll('*').length") < 1500
     control(widget, "Layer").select_option("3")
@@ -358,131 +355,77 @@ def test_512_queries_and_512_keys(opened):
     assert widget.evaluate("(node) => node.querySelectorAll('*').length") < 2000
     widget.get_by_role("button", name="Hide table").click()
     opened.screenshot("explorer-512", widget)
-
-
-def test_two_on_a_page_are_independent(opened):
-    one, two = begin(opened, 0), begin(opened, 1)
-    before = sentence(one).inner_text()
-    control(two, "Layer").select_option("2")
-    two.get_by_role("button", name="Do it").click()
-    opened.settled(two)
-    expect(sentence(two)).to_contain_text("With layer 2, head 0")
-    assert sentence(one).inner_text() == before
-
-
-@pytest.mark.parametrize("theme", ["Dark", "Light"])
-def test_every_text_can_be_read_in_both_themes_and_as_a_table(opened, theme):
-    opened.theme(theme)
-    widget = begin(opened)
-    widget.get_by_role("button", name="Do it").click()
-    opened.settled(widget)
-    widget.get_by_role("button", name="Show as table").click()
-    row = widget.locator(".cw-tables table").first.locator("tbody tr")
-    assert row.count() == 6
-    contrasts = widget.evaluate(CONTRASTS)
-    opened.screenshot(f"explorer-{theme.lower()}", widget)
-    widget.get_by_role("button", name="Hide table").click()
-    assert len(contrasts) > 100
-    assert not [c for c in contrasts if c["ratio"] < 4.5]
-
-
-def test_it_fits_a_narrow_page_and_stays_small(opened):
-    widget = begin(opened)
-    opened.page.set_viewport_size({"width": 600, "height": 1000})
-    opened.page.wait_for_timeout(200)
-    overflow = widget.evaluate("(node) => node.scrollWidth - node.clientWidth")
-    opened.screenshot("explorer-narrow", widget)
-    opened.page.set_viewport_size({"width": 1280, "height": 1000})
-    assert overflow <= 0
     opened.save()
     assert max(opened.outputs_kept()) < 200_000
-    assert opened.refused == []
+
+
+def test_the_table_has_a_row_a_query(opened):
+    widget = begin(opened)
+    widget.get_by_role("button", name="Show as table").click()
+    expect(widget.locator(".cw-tables table").first.locator("tbody tr")).to_have_count(6)
+    widget.get_by_role("button", name="Hide table").click()
 
 
 # ---- keys and touch --------------------------------------------------------------------------------
 
 
-def test_keyboard_alone(browser, lab):
-    write_notebook(lab.folder / "explorer-keys.ipynb", SETUP, CELL)
-    with notebook(browser, lab, "explorer-keys.ipynb") as opened:
-        press = opened.page.keyboard.press
-        press("Shift+Enter")
-        press("Control+Enter")
-        opened.wait_until_run()
-        widget = opened.widget(0)
+def test_keys(opened):
+    widget, press = opened.widget(5), opened.page.keyboard.press
+    control(widget, "Layer").focus()
+    press("ArrowDown")
+    opened.settled(widget)
+    expect(sentence(widget)).to_contain_text("Layer 1, head 0")
+    opened.tab_to(".ae-tokens")  # the query
+    for key in ("Home", "ArrowRight", "ArrowRight"):
+        press(key)
+    opened.settled(widget)
+    expect(sentence(widget)).to_contain_text("query “·sat” (2)")
+    opened.tab_to(".ae-place canvas")  # all heads
+    for key in ("ArrowDown", "ArrowRight", "ArrowRight", "ArrowLeft"):
+        press(key)
+    opened.settled(widget)
+    expect(sentence(widget)).to_contain_text("Layer 2, head 1")
+    opened.tab_to(".ae-entropies")
+    press("End")
+    opened.settled(widget)
+    expect(sentence(widget)).to_contain_text("Layer 2, head 3")
+    opened.tab_to(".ae-map canvas")  # the heat map
+    for key in ("ArrowDown", *["ArrowLeft"] * 6, "ArrowRight"):
+        press(key)
+    opened.settled(widget)
+    expect(readout(widget)).to_contain_text("Query ·on (3) → key ·cat (1)")
+    opened.tab_to("[type=checkbox]")
+    press("Space")
+    opened.settled(widget)
+    expect(sentence(widget)).to_contain_text("Hidden: first key “The”")
+    opened.tab_to("select")  # what to do
+    press("ArrowDown")
+    opened.tab_to("button")
+    press("Enter")
+    opened.settled(widget)
+    expect(sentence(widget)).to_contain_text("With layer 2, head 3: forced to uniform: “mat” 40.0 %")
 
-        opened.tab_to("select")  # the layer
-        press("ArrowDown")
-        opened.settled(widget)
-        expect(sentence(widget)).to_contain_text("Layer 1, head 0")
-        opened.tab_to(".ae-tokens")  # the query
-        for key in ("Home", "ArrowRight", "ArrowRight"):
-            press(key)
-        opened.settled(widget)
-        expect(sentence(widget)).to_contain_text("query “·sat” (2)")
-        opened.tab_to(".ae-place canvas")  # all heads
-        for key in ("ArrowDown", "ArrowRight", "ArrowRight", "ArrowLeft"):
-            press(key)
-        opened.settled(widget)
-        expect(sentence(widget)).to_contain_text("Layer 2, head 1")
-        opened.tab_to(".ae-entropies")
-        press("End")
-        opened.settled(widget)
-        expect(sentence(widget)).to_contain_text("Layer 2, head 3")
-        opened.tab_to(".ae-map canvas")  # the heat map
-        for key in ("ArrowDown", *["ArrowLeft"] * 6, "ArrowRight"):
-            press(key)
-        opened.settled(widget)
-        expect(readout(widget)).to_contain_text("Query ·on (3) → key ·cat (1)")
-        # in command mode these delete, insert, cut and leave the cell
-        for key in ["d", "d", "a", "b", "x", "j", "k", "m"]:
-            press(key)
-        assert opened.page.locator(".jp-CodeCell").count() == 2
-        opened.tab_to("[type=checkbox]")
-        press("Space")
-        opened.settled(widget)
-        expect(sentence(widget)).to_contain_text("Hidden: first key “The”")
-        opened.tab_to("select")  # what to do
-        press("ArrowDown")
-        opened.tab_to("button")
-        press("Enter")
-        opened.settled(widget)
-        expect(sentence(widget)).to_contain_text("With layer 2, head 3: forced to uniform: “mat” 40.0 %")
-
-        # several heads at once
-        opened.page.keyboard.press("Escape")
-        opened.tab_to("select")
-        for _ in range(2):
-            opened.tab_to("select")
-        press("ArrowDown")
-        opened.settled(widget)
-        expect(sentence(widget)).to_contain_text("mean of heads 0, 1, 2, 3")
-        opened.tab_to(".ae-place canvas")
-        press("Space")
-        opened.settled(widget)
-        expect(sentence(widget)).to_contain_text("mean of heads 0, 1, 2 (")
+    control(widget, "Show").focus()  # several heads at once
+    press("ArrowDown")
+    opened.settled(widget)
+    expect(sentence(widget)).to_contain_text("mean of heads 0, 1, 2, 3")
+    opened.tab_to(".ae-place canvas")
+    press("Space")
+    opened.settled(widget)
+    expect(sentence(widget)).to_contain_text("mean of heads 0, 1, 2 (")
 
 
-def test_touch(browser, lab):
-    write_notebook(lab.folder / "explorer-touch.ipynb", SETUP, CELL)
-    with notebook(browser, lab, "explorer-touch.ipynb", has_touch=True) as opened:
-        opened.run_all()
-        widget = opened.widget(0)
-        widget.locator(".ae-sentence .ae-chip").nth(1).tap()
-        opened.settled(widget)
-        expect(sentence(widget)).to_contain_text("query “·cat” (1)")
-        grid = widget.locator(".ae-columns canvas").first
-        box = grid.bounding_box()
-        grid.tap(position={"x": box["width"] * 3.5 / 4, "y": box["height"] * 2.5 / 3})
-        opened.settled(widget)
-        expect(sentence(widget)).to_contain_text("Layer 2, head 3")
-        box = large_map(widget).bounding_box()
-        large_map(widget).tap(position={"x": box["width"] * 0.5 / 6, "y": box["height"] * 4.5 / 6})
-        opened.settled(widget)
-        expect(readout(widget)).to_contain_text("Query ·the (4) → key The (0)")
-        for box in (
-            one.bounding_box()
-            for one in widget.locator("button, select, .ae-chip, .cw-box").all()
-            if one.is_visible()
-        ):
-            assert box["height"] >= 24 and box["width"] >= 24
+def test_touch(opened):
+    widget = begin(opened)
+    widget.locator(".ae-sentence .ae-chip").nth(1).tap()
+    opened.settled(widget)
+    expect(sentence(widget)).to_contain_text("query “·cat” (1)")
+    grid = widget.locator(".ae-columns canvas").first
+    box = grid.bounding_box()
+    grid.tap(position={"x": box["width"] * 3.5 / 4, "y": box["height"] * 2.5 / 3})
+    opened.settled(widget)
+    expect(sentence(widget)).to_contain_text("Layer 2, head 3")
+    box = large_map(widget).bounding_box()
+    large_map(widget).tap(position={"x": box["width"] * 0.5 / 6, "y": box["height"] * 4.5 / 6})
+    opened.settled(widget)
+    expect(readout(widget)).to_contain_text("Query ·the (4) → key The (0)")

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from harness import CONTRASTS, notebook, write_notebook
+from harness import notebook, write_notebook
 from playwright.sync_api import expect
 
 from course_utils.recurrent import RecurrentLM, trace
@@ -29,15 +29,16 @@ def read():
 
 @pytest.fixture(scope="module")
 def opened(browser, lab):
-    """Two scopes on one page, run once. Tests leave each in any state, so each begins with its own."""
-    write_notebook(lab.folder / "scope.ipynb", CELL, CELL)
-    with notebook(browser, lab, "scope.ipynb", viewport={"width": 1280, "height": 1400}) as opened:
+    """Run once. Tests leave the scope in any state, so each begins with its own."""
+    write_notebook(lab.folder / "scope.ipynb", CELL)
+    tall = {"width": 1280, "height": 1400}
+    with notebook(browser, lab, "scope.ipynb", viewport=tall, has_touch=True) as opened:
         opened.run_all()
         yield opened
 
 
-def begin(opened, i=0, text="to be", cell=3):
-    widget = opened.widget(i)
+def begin(opened, text="to be", cell=3):
+    widget = opened.widget()
     widget.locator("textarea").fill("another")  # so that the focus goes to the end of what comes now
     widget.locator("textarea").fill(text)
     opened.settled(widget)
@@ -146,108 +147,49 @@ def test_the_walk_ends_where_the_text_does(opened):
     expect(sentence(widget)).to_contain_text("After byte 3 of 3, “x”: cell 3")
 
 
-@pytest.mark.parametrize(
-    "text, says",
-    [
-        ("", "Before the first of 0 bytes"),
-        ("x" * 10_000, "After byte 300 of 300"),
-        ("</script><script>window.pwned = 1</script>", "After byte 42 of 42, “>”"),
-        ("👩‍👩‍👧", "After byte 18 of 18, “‹A7›”"),
-        ("שלום", "After byte 8 of 8, “‹9D›”"),
-    ],
-)
-def test_hostile_texts(opened, text, says):
-    widget = begin(opened, text=text)
-    expect(sentence(widget)).to_contain_text(says)
-    expect(widget.locator(".cw-problem")).to_be_hidden()
-    assert opened.page.evaluate("window.pwned") is None
-    widget.get_by_role("button", name="Show as table").click()
-    assert widget.evaluate("(node) => node.querySelectorAll('*').length") < 2000
-    widget.get_by_role("button", name="Hide table").click()
-    if len(text) == 10_000:
-        expect(widget.locator(".cw-notice").first).to_contain_text("Got 10,000 characters; the last 300")
+def test_a_long_paste_is_cropped_with_notice(opened):
+    widget = begin(opened, text="x" * 10_000)
+    expect(widget.locator(".cw-notice").first).to_contain_text("Got 10,000 characters; the last 300")
 
 
-def test_half_a_character_is_left_out_with_notice(opened):
-    widget = begin(opened)
-    widget.locator("textarea").evaluate(
-        "(area) => { area.value = 'to \\ud83d'; area.dispatchEvent(new Event('input')); }"
-    )
-    opened.settled(widget)
-    expect(widget.locator(".cw-notice").first).to_contain_text("lone surrogate")
-
-
-def test_two_on_a_page_are_independent(opened):
-    one, two = begin(opened, 0), begin(opened, 1, text="question", cell=0)
-    before = sentence(one).inner_text()
-    begin(opened, 1, text="not", cell=11)
-    expect(sentence(two)).to_contain_text("cell 11 (vowel)")
-    assert sentence(one).inner_text() == before and one.locator("textarea").input_value() == "to be"
-
-
-@pytest.mark.parametrize("theme", ["Dark", "Light"])
-def test_every_text_can_be_read_in_both_themes_and_as_a_table(opened, theme):
-    opened.theme(theme)
+def test_the_tables_have_a_row_a_cell_and_a_row_a_byte(opened):
     widget = begin(opened, text="to be or not to be, un café 🦜 שלום")
     widget.get_by_role("button", name="Show as table").click()
     tables = widget.locator(".cw-tables table")
     assert tables.nth(0).locator("tbody tr").count() == 3
     assert tables.nth(1).locator("tbody tr").count() == 20
-    contrasts = widget.evaluate(CONTRASTS)
     widget.get_by_role("button", name="Hide table").click()
-    assert len(contrasts) > 100
-    assert not [c for c in contrasts if c["ratio"] < 4.5]
-    opened.screenshot(f"scope-{theme.lower()}", widget)
 
 
-def test_it_fits_a_narrow_page_and_stays_small(opened):
+def test_a_long_text_is_laid_out_anew_on_a_narrow_page(opened):
     widget = begin(opened, text="to be, or not to be: " * 15)
     lines = widget.locator("canvas").count()
     opened.page.set_viewport_size({"width": 640, "height": 1400})
-    expect(widget.locator("canvas").nth(lines)).to_be_attached()  # the text is laid out anew
+    expect(widget.locator("canvas").nth(lines)).to_be_attached()
     overflow = widget.evaluate("(node) => node.scrollWidth - node.clientWidth")
-    opened.screenshot("scope-narrow", widget)
     opened.page.set_viewport_size({"width": 1280, "height": 1400})
     assert overflow <= 0
-    opened.save()
-    assert max(opened.outputs_kept()) < 200_000
-    assert opened.refused == []
 
 
-def test_keyboard_alone_then_touch(browser, lab):
-    write_notebook(lab.folder / "scope-keys.ipynb", CELL)
-    with notebook(browser, lab, "scope-keys.ipynb", has_touch=True) as opened:
-        press = opened.page.keyboard.press
-        press("Control+Enter")
-        opened.wait_until_run()
-        widget = opened.widget(0)
-        opened.tab_to("textarea")
-        press("Control+a")
-        opened.page.keyboard.type("to be")
-        opened.settled(widget)
-        opened.tab_to(".cw-strips")
-        for key in ("ArrowLeft", "ArrowLeft", "ArrowRight", "ArrowDown"):
-            press(key)
-        expect(sentence(widget)).to_contain_text("After byte 4 of 5, “b”: cell 11")
-        for key in ("Home", "ArrowDown", "ArrowDown"):
-            press(key)
-        expect(sentence(widget)).to_contain_text("Before the first of 5 bytes: cell 0")
-        press("End")
-        opened.tab_to(".gs-cells")
-        press("Home")
-        expect(sentence(widget)).to_contain_text("After byte 5 of 5, “e”: cell 3")
-        # in command mode these delete, insert, cut and leave the cell
-        for key in ["d", "d", "a", "b", "x", "j", "k", "m"]:
-            press(key)
-        assert opened.page.locator(".jp-CodeCell").count() == 1
+def test_keys_then_touch(opened):
+    widget, press = begin(opened), opened.page.keyboard.press
+    widget.locator(".cw-strips").focus()
+    for key in ("ArrowLeft", "ArrowLeft", "ArrowRight", "ArrowDown"):
+        press(key)
+    expect(sentence(widget)).to_contain_text("After byte 4 of 5, “b”: cell 11")
+    for key in ("Home", "ArrowDown", "ArrowDown"):
+        press(key)
+    expect(sentence(widget)).to_contain_text("Before the first of 5 bytes: cell 0")
+    press("End")
+    widget.locator(".gs-cells").focus()
+    press("Home")
+    expect(sentence(widget)).to_contain_text("After byte 5 of 5, “e”: cell 3")
 
-        widget.get_by_role("button", name="a bird").tap()
-        expect(sentence(widget)).to_contain_text("After byte 7 of 7, “‹9C›”")
-        widget.get_by_role("button", name="one byte back").tap()
-        widget.get_by_role("option", name="cell 11").tap()
-        expect(sentence(widget)).to_contain_text("After byte 6 of 7, “‹A6›”: cell 11")
-        box = widget.locator("canvas").first.bounding_box()
-        opened.page.touchscreen.tap(box["x"] + 1.5 * box["width"] / 8, box["y"] + 2)
-        expect(sentence(widget)).to_contain_text("After byte 1 of 7, “u”: cell 3")
-        for box in (one.bounding_box() for one in widget.locator("button, textarea, .gs-cell").all()):
-            assert box["height"] >= 24 and box["width"] >= 24
+    widget.get_by_role("button", name="a bird").tap()
+    expect(sentence(widget)).to_contain_text("After byte 7 of 7, “‹9C›”")
+    widget.get_by_role("button", name="one byte back").tap()
+    widget.get_by_role("option", name="cell 11").tap()
+    expect(sentence(widget)).to_contain_text("After byte 6 of 7, “‹A6›”: cell 11")
+    box = widget.locator("canvas").first.bounding_box()
+    opened.page.touchscreen.tap(box["x"] + 1.5 * box["width"] / 8, box["y"] + 2)
+    expect(sentence(widget)).to_contain_text("After byte 1 of 7, “u”: cell 3")

@@ -87,7 +87,6 @@ def test_a_game_by_keyboard_alone(opened):
     press("Space")
     expect(says(widget)).to_contain_text("tried from the commonest on")
     expect(widget.locator(".sg-input")).to_be_focused()
-    assert opened.refused == []
 
 
 def test_a_held_key_counts_once(opened):
@@ -143,15 +142,6 @@ def test_i_know_this_one_leaves_no_guess(opened):
     expect(widget.locator(".sg-input")).to_be_focused()
 
 
-def test_two_on_a_page_are_independent(opened):
-    one, two = opened.widget(3), start(opened, 4)
-    opened.page.keyboard.press(hidden(opened, two)[0])
-    opened.settled(two)
-    expect(two.locator(".cw-sentence")).to_contain_text("1 character guessed")
-    expect(one.locator(".cw-sentence")).to_contain_text("0 characters guessed")
-    expect(one.locator(".sg-cell")).to_have_count(0)
-
-
 def test_the_27_letters_by_touch(opened):
     widget = opened.widget(4)
     widget.get_by_label("27 letters").check()
@@ -174,7 +164,7 @@ def test_the_27_letters_by_touch(opened):
 
 
 def test_from_a_hundred_on_a_bar_and_the_budgets(opened):
-    """Both passages of one game: what was too few becomes an interval. Then a look in light and dark."""
+    """Both passages of one game: what was too few becomes an interval."""
     widget = start(opened, 3)
     for _ in range(2):
         first = hidden(opened, widget)
@@ -191,11 +181,4 @@ def test_from_a_hundred_on_a_bar_and_the_budgets(opened):
     interval, bounds = (widget.locator(f".sg-{name}").bounding_box() for name in ("interval", "bounds"))
     assert interval["x"] < bounds["x"] and interval["width"] > bounds["width"] > 20
     assert widget.locator("*").count() < 2000
-    one = start(opened, 2)
-    light = opened.screenshot("shannon-light", one).read_bytes()
     opened.screenshot("shannon-all-played", widget)
-    opened.theme("Dark")
-    opened.page.locator("#jupyterlab-splash").wait_for(state="detached")
-    opened.screenshot("shannon-all-played-dark", widget)
-    assert opened.screenshot("shannon-dark", one).read_bytes() != light
-    opened.theme("Light")

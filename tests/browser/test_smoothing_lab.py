@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from harness import CONTRASTS, notebook, write_notebook
+from harness import notebook, write_notebook
 from playwright.sync_api import expect
 
 from course_utils.widgets.smoothing_lab import METHODS, STOPS, SmoothingLab, from_text
@@ -66,15 +66,16 @@ def test_javascript_counts_what_is_moved_as_python_does(page):
 
 @pytest.fixture(scope="module")
 def opened(browser, lab):
-    """Two labs on one page, run once. Tests leave each in any state, so each begins with its own."""
-    write_notebook(lab.folder / "smoothing.ipynb", CELL, CELL)
-    with notebook(browser, lab, "smoothing.ipynb", viewport={"width": 1280, "height": 1500}) as opened:
+    """Run once. Tests leave the lab in any state, so each begins with its own."""
+    write_notebook(lab.folder / "smoothing.ipynb", CELL)
+    tall = {"width": 1280, "height": 1500}
+    with notebook(browser, lab, "smoothing.ipynb", viewport=tall, has_touch=True) as opened:
         opened.run_all()
         yield opened
 
 
-def begin(opened, i=0, context="to b", methods=("add-k", "absolute discounting", "Kneser-Ney"), order="3"):
-    widget = opened.widget(i)
+def begin(opened, context="to b", methods=("add-k", "absolute discounting", "Kneser-Ney"), order="3"):
+    widget = opened.widget()
     widget.locator("textarea").fill(context)
     widget.locator("select").select_option(order)
     for name, _ in METHODS.values():
@@ -166,43 +167,14 @@ def test_the_others_are_counted_and_small_bars_can_be_magnified(opened):
     widget.get_by_role("button", name="Magnify").click()
 
 
-@pytest.mark.parametrize(
-    "context, says",
-    [
-        ("", "Order 3 after no context"),
-        ("lynx", "never counted: maximum likelihood has no answer (0 / 0)"),
-        ("x" * 10_000, "never counted"),
-        ("</script><script>window.pwned = 1</script>", "Order 3 after “t>”"),
-        ("\U0001f600", "Order 3 after “‹98›‹80›”"),
-        ("שלום", "Order 3 after"),
-    ],
-)
-def test_hostile_contexts(opened, context, says):
-    widget = begin(opened, context=context)
-    expect(widget.locator(".cw-sentence")).to_contain_text(says)
-    expect(widget.locator(".cw-problem")).to_be_hidden()
-    if len(context) == 10_000:
-        expect(widget.locator(".cw-notice")).to_contain_text("Got 10,000 characters")
-    assert opened.page.evaluate("window.pwned") is None
-    assert cell(widget, "sl-sum", 0).inner_text() == "1.000"
-
-
-def test_half_a_character_is_left_out_with_notice(opened):
-    widget = begin(opened)
-    widget.locator("textarea").evaluate(
-        "(area) => { area.value = 'to \\ud83d'; area.dispatchEvent(new Event('input')); }"
-    )
-    opened.settled(widget)
-    expect(widget.locator(".cw-notice")).to_contain_text("lone surrogate")
-
-
-def test_two_on_a_page_are_independent(opened):
-    one, two = begin(opened, 0), begin(opened, 1, context="the pa", order="5")
-    before = one.locator(".cw-sentence").inner_text()
-    move(opened, two, "D", 0.3)
-    expect(two.locator(".cw-sentence")).to_contain_text("Kneser-Ney (D = 0.3)")
-    assert one.locator(".cw-sentence").inner_text() == before
-    assert one.locator("textarea").input_value() == "to b"
+def test_the_sum_stays_1_after_any_context(opened):
+    for context in ("", "lynx", "x" * 10_000, "</script>", "\U0001f600", "שלום"):
+        widget = begin(opened, context=context)
+        assert cell(widget, "sl-sum", 0).inner_text() == "1.000"
+        if context == "lynx":
+            expect(widget.locator(".cw-sentence")).to_contain_text(
+                "never counted: maximum likelihood has no answer (0 / 0)"
+            )
 
 
 def test_show_as_table(opened):
@@ -222,81 +194,34 @@ def test_show_as_table(opened):
     widget.get_by_role("button", name="Hide table").click()
 
 
-@pytest.mark.parametrize("theme", ["Dark", "Light"])
-def test_every_text_can_be_read_in_both_themes(opened, theme):
-    opened.theme(theme)
-    widget = begin(opened, methods=[name for name, _ in METHODS.values()])
-    widget.get_by_role("button", name="Show as table").click()
-    contrasts = widget.evaluate(CONTRASTS)
-    widget.get_by_role("button", name="Hide table").click()
-    assert len(contrasts) > 150
-    assert not [c for c in contrasts if c["ratio"] < 4.5]
-    opened.screenshot(f"smoothing-{theme.lower()}", widget)
+def test_keys_then_touch(opened):
+    widget, press = begin(opened, context="the pi"), opened.page.keyboard.press
+    widget.locator("select").focus()
+    press("ArrowDown")
+    opened.settled(widget)
+    expect(widget.locator(".cw-sentence")).to_contain_text("Order 4 after “·pi”")
+    widget.get_by_role("checkbox", name="add-k").focus()
+    press("Space")
+    opened.settled(widget)
+    expect(widget.locator(".sl-grid thead th")).to_have_count(2)
+    press("Space")
+    slider(widget, "k").focus()
+    for key in ("Home", "ArrowRight", "ArrowRight"):
+        press(key)
+    opened.settled(widget)
+    expect(widget.locator(".cw-sentence")).to_contain_text("add-k (k = 0.002)")
+
+    widget.get_by_role("button", name="common").tap()
+    widget.get_by_label("interpolation").tap()
+    opened.settled(widget)
+    expect(widget.locator(".cw-sentence")).to_contain_text("interpolation: ")
 
 
-def test_it_fits_a_narrow_page(opened):
-    widget = begin(opened, methods=[name for name, _ in METHODS.values()])
-    opened.page.set_viewport_size({"width": 800, "height": 1500})
-    overflow = widget.evaluate("(node) => node.scrollWidth - node.clientWidth")
-    opened.screenshot("smoothing-narrow", widget)
-    opened.page.set_viewport_size({"width": 1280, "height": 1500})
-    assert overflow <= 0
-
-
-def test_it_stays_small_and_asks_for_nothing_from_outside(opened):
-    widget = begin(opened, methods=[name for name, _ in METHODS.values()])
-    widget.get_by_role("button", name="Show as table").click()
-    nodes = widget.evaluate("(node) => node.querySelectorAll('*').length")
-    widget.get_by_role("button", name="Hide table").click()
-    assert nodes < 2000
-    opened.save()
-    assert max(opened.outputs_kept()) < 200_000
-    assert opened.refused == []
-
-
-# ---- pages of their own ----------------------------------------------------------------------------
-
-
-def test_keyboard_alone_then_touch_and_dragging_needs_no_kernel(browser, lab):
-    write_notebook(lab.folder / "smoothing-keys.ipynb", CELL)
-    with notebook(browser, lab, "smoothing-keys.ipynb", has_touch=True) as opened:
-        press = opened.page.keyboard.press
-        press("Control+Enter")
-        opened.wait_until_run()
-        widget = opened.widget(0)
-        opened.tab_to("textarea")
-        press("Control+a")
-        opened.page.keyboard.type("the pi")
-        opened.tab_to("select")
-        press("ArrowDown")
-        opened.settled(widget)
-        expect(widget.locator(".cw-sentence")).to_contain_text("Order 4 after “·pi”")
-        opened.tab_to("[type=checkbox]")
-        press("Space")
-        opened.settled(widget)
-        expect(widget.locator(".sl-grid thead th")).to_have_count(2)
-        press("Space")
-        opened.tab_to("[type=range]")
-        for key in ("Home", "ArrowRight", "ArrowRight"):
-            press(key)
-        opened.settled(widget)
-        expect(widget.locator(".cw-sentence")).to_contain_text("add-k (k = 0.002)")
-        # in command mode these delete, insert, cut and leave the cell
-        for key in ["d", "d", "a", "b", "x", "ArrowDown", "ArrowUp", "j", "k", "m"]:
-            press(key)
-        assert opened.page.locator(".jp-CodeCell").count() == 1
-        assert opened.page.evaluate("document.activeElement.matches('.course-widget [type=range]')")
-
-        widget.get_by_role("button", name="common").tap()
-        widget.get_by_label("interpolation").tap()
-        opened.settled(widget)
-        expect(widget.locator(".cw-sentence")).to_contain_text("interpolation: ")
-        targets = widget.locator("button, select, textarea, label.cw-box, [type=range]")
-        for box in (target.bounding_box() for target in targets.all()):
-            assert box["height"] >= 24 and box["width"] >= 24
-
-        lab.stop_kernels()
-        before = cell(widget, "sl-token", 0).inner_text(), cell(widget, "sl-cost", 0).inner_text()
-        slider(widget, "k").fill(str(STOPS["k"].index(10.0)))
-        after = cell(widget, "sl-token", 0).inner_text(), cell(widget, "sl-cost", 0).inner_text()
-        assert before[0] != after[0] and before[1] != after[1]
+def test_dragging_needs_no_kernel(opened):
+    """The last test here: the kernel is gone for good."""
+    widget = begin(opened)
+    opened.lab.stop_kernels(opened.name)
+    before = cell(widget, "sl-token", 0).inner_text(), cell(widget, "sl-cost", 0).inner_text()
+    slider(widget, "k").fill(str(STOPS["k"].index(10.0)))
+    after = cell(widget, "sl-token", 0).inner_text(), cell(widget, "sl-cost", 0).inner_text()
+    assert before[0] != after[0] and before[1] != after[1]

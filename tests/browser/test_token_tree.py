@@ -1,7 +1,7 @@
 """The token tree in a real JupyterLab: opened, searched and compared, by mouse, by touch and by keyboard."""
 
 import pytest
-from harness import CONTRASTS, PATIENCE, notebook, write_notebook
+from harness import notebook, write_notebook
 from playwright.sync_api import expect
 
 CELL = """\
@@ -32,9 +32,10 @@ HOSTILE = CELL.format(tokens=ascii(STRANGE), prompt="", end_ids=[], longest=5)
 
 @pytest.fixture(scope="module")
 def opened(browser, lab):
-    """Two trees on one page, run once. Tests leave each in any state, so each begins with its own."""
-    write_notebook(lab.folder / "tree.ipynb", LETTERS, HOSTILE)
-    with notebook(browser, lab, "tree.ipynb", viewport={"width": 1280, "height": 2600}) as opened:
+    """Run once. Tests leave a tree in any state, so each begins with its own; the third is for the keys."""
+    write_notebook(lab.folder / "tree.ipynb", LETTERS, HOSTILE, LETTERS)
+    tall = {"width": 1280, "height": 2600}
+    with notebook(browser, lab, "tree.ipynb", viewport=tall, has_touch=True) as opened:
         opened.run_all()
         yield opened
 
@@ -130,7 +131,7 @@ def test_a_width_of_one_is_greedy(opened):
     expect(widget.locator(".cw-field output").first).to_have_text("8")
 
 
-def test_hostile_tokens_and_a_context_that_ends(opened):
+def test_an_empty_prompt_and_a_context_that_ends_are_said(opened):
     widget = begin(opened, 1)
     expect(widget.locator(".cw-notice")).to_have_text(
         "The prompt is empty: these are tokens that begin a text."
@@ -139,110 +140,65 @@ def test_hostile_tokens_and_a_context_that_ends(opened):
     expect(widget.locator(".cw-notice")).to_contain_text(
         "The search stops after 6 steps: this model reads 9 tokens at once; 10 came"
     )
-    widget.get_by_role("button", name="Show as table").click()
-    assert opened.page.evaluate("window.pwned") is None
-    assert widget.evaluate("(node) => node.querySelectorAll('*').length") < 2000
-    widget.get_by_role("button", name="Hide table").click()
-    opened.screenshot("tree-hostile", widget)
     assert widget.locator(".cw-problem").last.is_hidden()
 
 
-def test_two_on_a_page_are_independent(opened):
-    one, two = begin(opened), begin(opened, 1)
-    before = sentence(one).inner_text()
-    press(opened, two, "Step", times=2)
-    expect(sentence(two)).to_contain_text("2 steps")
-    assert sentence(one).inner_text() == before
-
-
-@pytest.mark.parametrize("theme", ["Dark", "Light"])
-def test_every_text_can_be_read_in_both_themes_and_as_a_table(opened, theme):
-    opened.theme(theme)
+def test_the_table_has_a_row_a_row_of_the_tree(opened):
     widget = begin(opened)
     press(opened, widget, "Step", times=3)
     widget.get_by_role("button", name="Show as table").click()
     expect(widget.locator(".cw-tables tbody tr")).to_have_count(rows(widget).count())
-    contrasts = widget.evaluate(CONTRASTS)
     widget.get_by_role("button", name="Hide table").click()
-    assert len(contrasts) > 100
-    assert not [c for c in contrasts if c["ratio"] < 4.5]
-    opened.screenshot(f"tree-{theme.lower()}", widget)
 
 
-@pytest.mark.parametrize("width", [700, 420])
-def test_it_fits_a_narrow_page_and_stays_small(opened, width):
-    widget = begin(opened)
-    press(opened, widget, "To the end")
-    opened.page.set_viewport_size({"width": width, "height": 2600})
-    overflow = widget.evaluate("(node) => node.scrollWidth - node.clientWidth")
-    tree = widget.get_by_role("tree").evaluate("(node) => node.scrollWidth - node.clientWidth")
-    opened.screenshot(f"tree-{width}", widget)
-    opened.page.set_viewport_size({"width": 1280, "height": 2600})
-    assert overflow <= 0 and tree <= 0
-    assert widget.evaluate("(node) => node.querySelectorAll('*').length") < 2000
-    opened.save()
-    assert max(opened.outputs_kept()) < 200_000
-    assert opened.refused == []
+def test_keys_then_touch(opened):
+    widget = opened.widget(2)
 
+    def keys(*names):
+        for name in names:
+            opened.page.keyboard.press(name)
+            opened.settled(widget)
 
-def test_keyboard_alone_then_touch(browser, lab):
-    write_notebook(lab.folder / "tree-keys.ipynb", LETTERS)
-    with notebook(browser, lab, "tree-keys.ipynb", has_touch=True) as opened:
+    widget.get_by_role("tree").focus()
+    keys("ArrowDown", "ArrowDown", "ArrowUp")
+    expect(chosen(widget)).to_have_attribute("aria-posinset", "1")
+    keys("ArrowRight")  # opens
+    expect(chosen(widget)).to_have_attribute("aria-expanded", "true")
+    keys("ArrowRight", "ArrowDown")  # to its first child, and the next
+    expect(chosen(widget)).to_have_attribute("aria-level", "3")
+    expect(chosen(widget)).to_have_attribute("aria-posinset", "2")
+    expect(sentence(widget)).to_contain_text("2 tokens, log p −")
+    keys("ArrowLeft")  # to its parent
+    expect(chosen(widget)).to_have_attribute("aria-level", "2")
+    keys("ArrowLeft")  # closes
+    expect(chosen(widget)).to_have_attribute("aria-expanded", "false")
+    keys("End")
+    expect(chosen(widget)).to_contain_text("the other 7 tokens")
+    keys("Enter")
+    expect(chosen(widget)).to_contain_text("the other 2 tokens")
+    keys(" ")
+    expect(rows(widget)).to_have_count(13)  # none is hidden any more, so no row says so
+    expect(chosen(widget)).to_have_attribute("aria-posinset", "12")
+    keys("Home")
+    expect(chosen(widget)).to_have_attribute("aria-label", "the prompt: To be")
+    keys("Enter")
+    expect(rows(widget)).to_have_count(1)
+    keys("Enter")
 
-        def keys(*names):
-            for name in names:
-                opened.page.keyboard.press(name)
-                opened.settled(widget)
+    keys("Shift+Tab", "Shift+Tab", "Shift+Tab", "Enter", "Enter")  # back to Step, over the two after it
+    expect(sentence(widget)).to_contain_text("2 steps")
+    keys("Tab", "Tab", "Enter", "Shift+Tab", "Shift+Tab", "Enter")  # Start over keeps the keyboard
+    expect(sentence(widget)).to_contain_text("1 step:")
 
-        opened.page.keyboard.press("Control+Enter")
-        opened.wait_until_run()
-        widget = opened.widget(0)
-        opened.tab_to("[role=tree]")
-        keys("ArrowDown", "ArrowDown", "ArrowUp")
-        expect(chosen(widget)).to_have_attribute("aria-posinset", "1")
-        keys("ArrowRight")  # opens
-        expect(chosen(widget)).to_have_attribute("aria-expanded", "true")
-        keys("ArrowRight", "ArrowDown")  # to its first child, and the next
-        expect(chosen(widget)).to_have_attribute("aria-level", "3")
-        expect(chosen(widget)).to_have_attribute("aria-posinset", "2")
-        expect(sentence(widget)).to_contain_text("2 tokens, log p −")
-        keys("ArrowLeft")  # to its parent
-        expect(chosen(widget)).to_have_attribute("aria-level", "2")
-        keys("ArrowLeft")  # closes
-        expect(chosen(widget)).to_have_attribute("aria-expanded", "false")
-        keys("End")
-        expect(chosen(widget)).to_contain_text("the other 7 tokens")
-        keys("Enter")
-        expect(chosen(widget)).to_contain_text("the other 2 tokens")
-        keys(" ")
-        expect(rows(widget)).to_have_count(13)  # none is hidden any more, so no row says so
-        expect(chosen(widget)).to_have_attribute("aria-posinset", "12")
-        keys("Home")
-        expect(chosen(widget)).to_have_attribute("aria-label", "the prompt: To be")
-        keys("Enter")
-        expect(rows(widget)).to_have_count(1)
-        keys("Enter")
-        # in command mode these delete, insert, cut and leave the cell
-        for key in ["d", "d", "a", "b", "x", "j", "k", "m"]:
-            opened.page.keyboard.press(key)
-        assert opened.page.locator(".jp-CodeCell").count() == 1
-
-        keys("Shift+Tab", "Shift+Tab", "Shift+Tab", "Enter", "Enter")  # back to Step, over the two after it
-        expect(sentence(widget)).to_contain_text("2 steps")
-        keys("Tab", "Tab", "Enter", "Shift+Tab", "Shift+Tab", "Enter")  # Start over keeps the keyboard
-        expect(sentence(widget)).to_contain_text("1 step:")
-        opened.tab_to("[role=tree]")
-        opened.screenshot("tree-keyboard", widget)
-
-        widget.get_by_role("button", name="Step").tap()
-        opened.settled(widget)
-        expect(sentence(widget)).to_contain_text("2 steps", timeout=PATIENCE)
-        rows(widget).nth(1).tap()
-        opened.settled(widget)
-        expect(rows(widget).nth(1)).to_have_attribute("aria-selected", "true")
-        n = rows(widget).count()
-        rows(widget).nth(0).locator(".tt-turn").tap()
-        opened.settled(widget)
-        assert rows(widget).count() != n
-        for box in (one.bounding_box() for one in widget.locator("button, [type=range], .tt-turn").all()):
-            assert box["height"] >= 24 and box["width"] >= 24
+    widget.get_by_role("button", name="Step").tap()
+    opened.settled(widget)
+    expect(sentence(widget)).to_contain_text("2 steps")
+    rows(widget).nth(1).tap()
+    opened.settled(widget)
+    expect(rows(widget).nth(1)).to_have_attribute("aria-selected", "true")
+    n = rows(widget).count()
+    rows(widget).nth(0).locator(".tt-turn").tap()
+    opened.settled(widget)
+    assert rows(widget).count() != n
+    for box in (one.bounding_box() for one in widget.locator(".tt-turn").all()):
+        assert box["height"] >= 24 and box["width"] >= 24
