@@ -11,6 +11,14 @@ from course_utils.learner import progress
 # Processes that run at once share the cores: with more threads than cores each waits for the others.
 torch.set_num_threads(max(1, torch.get_num_threads() // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))))
 
+LONGEST = ["tests/notebooks/test_chapters.py", "tests/browser/"]
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files first: of two processes none shall be left alone with one of them at the end."""
+    at = {start: i for i, start in enumerate(LONGEST)}
+    items.sort(key=lambda item: min((at[s] for s in LONGEST if item.nodeid.startswith(s)), default=len(at)))
+
 
 @pytest.fixture
 def in_memory(monkeypatch, tmp_path):
