@@ -21,14 +21,15 @@ from course_utils import pretrained
 from course_utils.classroom.outputs import QUIET_THREADS
 from course_utils.data import corpora
 from course_utils.devices import multiplies_bfloat16
-from course_utils.generation import generate
-from course_utils.generation.fast_decode import optimise_for_decoding
+from course_utils.generation import generate, layouts, timings
+from course_utils.generation.fast_decode import joined_weight, optimise_for_decoding, projections
 from course_utils.generation.speculation import LookupDraft, speculative_generate
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
 from test_gpt import as_llama
 
 ROUNDS, PROMPT, NEW, GUESSES = 5, 200, 100, 4
+MEMORY = 2**29  # bytes
 COMPARE = "compare"  # what the processes are told
 
 
@@ -38,10 +39,21 @@ def timed(action):
     return time.perf_counter() - start, result
 
 
-def bandwidth(megabytes=512):
-    """GB/s at which memory is read, the best of five sums over more than any cache holds."""
-    numbers = torch.ones(megabytes * 2**18)
-    return numbers.numel() * 4 / min(timed(numbers.sum)[0] for _ in range(5)) / 1e9
+def bandwidth(numbers):
+    """GB/s at which memory is read, the best of three sums over more than any cache holds."""
+    return numbers.nbytes / min(timed(numbers.sum)[0] for _ in range(3)) / 1e9
+
+
+def print_layouts(model):
+    """How fast each layout reads the matrices of each shape in a step, and which is taken."""
+    groups = [modules for block in model.decoder.blocks for modules in projections(block)]
+    weights = [joined_weight(modules) for modules in [*groups, [model.embedding]]]
+    print(f"  {'GB/s':20}" + "".join(f"{name:>18}" for name in layouts.LAYOUTS))
+    sizes = {layouts.kind(weight): weight.nbytes for weight in weights}
+    for kind, seconds in layouts.layout_timings(weights).items():
+        best = timings.fastest(seconds)
+        speeds = [f"{sizes[kind] / s / 1e9:.1f}{'*' if name == best else ' '}" for name, s in seconds.items()]
+        print(f"  {kind:20}" + "".join(f"{speed:>18}" for speed in speeds))
 
 
 def write_ours(model, ids):
@@ -64,11 +76,14 @@ def write_theirs(model, ids, **more):
 
 
 def measure(writers):
-    """Median seconds to the first token, median tokens/s after it, and the tokens, of each writer."""
+    """Median seconds to the first token, median tokens/s after it, and the tokens, of each writer; and the
+    median GB/s at which memory was read in between."""
     first, speed, texts = ({name: [] for name in writers} for _ in range(3))
+    numbers, memory = torch.ones(MEMORY // 4), []
     for write in writers.values():
         write(3)
     for _ in range(ROUNDS):
+        memory.append(bandwidth(numbers))
         for name, write in writers.items():
             until_first, _ = timed(lambda write=write: write(1))
             seconds, texts[name] = timed(lambda write=write: write(NEW))
@@ -78,6 +93,7 @@ def measure(writers):
         {name: statistics.median(values) for name, values in first.items()},
         {name: statistics.median(values) for name, values in speed.items()},
         texts,
+        statistics.median(memory),
     )
 
 
@@ -97,15 +113,14 @@ def compare():
     transformers.logging.set_verbosity_error()
     text = corpora.shakespeare().test
     ids = pretrained.smollm2_tokenizer().encode(text[: 10 * PROMPT]).ids[:PROMPT]
-    speed_of_memory = bandwidth()
     until_ready = min(timed(lambda: pretrained.load("smollm2-135m"))[0] for _ in range(ROUNDS))
-    print(f"memory is read at {speed_of_memory:.1f} GB/s; SmolLM2 is ready after {until_ready:.2f} s")
-    print(f"{'':28}{'first token, s':>16}{'tokens/s':>10}{'ratio':>8}{'of the bound':>14}")
+    print(f"SmolLM2 is ready after {until_ready:.2f} s")
     for dtype in (torch.float32, torch.bfloat16):
         model, fast = (pretrained.load("smollm2-135m").to(dtype) for _ in range(2))
+        print(f"\n{dtype}; * is taken")
+        print_layouts(fast)
         fast = optimise_for_decoding(fast)
         megabytes = sum(p.numel() * p.element_size() for p in model.parameters()) / 1e6
-        bound = speed_of_memory * 1e3 / megabytes  # tokens/s if reading the weights were all
         theirs = as_llama(model)
         writers = {
             "transformers": write_theirs(theirs, ids),
@@ -117,8 +132,10 @@ def compare():
                 "theirs, guesses looked up": write_theirs(theirs, ids, prompt_lookup_num_tokens=GUESSES),
                 "ours, guesses looked up": guess_ours(fast, ids),
             }
-        first, speed, texts = measure(writers)
-        print(f"{dtype}, {megabytes:.0f} MB of weights: at most {bound:.0f} tokens/s", flush=True)
+        first, speed, texts, memory = measure(writers)
+        bound = memory * 1e3 / megabytes  # tokens/s if reading the weights were all
+        print(f"  {megabytes:.0f} MB of weights, read at {memory:.1f} GB/s: at most {bound:.0f} tokens/s")
+        print(f"{'':28}{'first token, s':>16}{'tokens/s':>10}{'ratio':>8}{'of the bound':>14}", flush=True)
         for name in writers:
             ratio = speed[name] / speed["transformers"]
             share = f"{speed[name] / bound:.0%}"

@@ -2,11 +2,12 @@
 
 A step multiplies each matrix by a single vector. It hardly computes: its time goes into reading the weights
 once, and into starting some thousand operations (`python3 course.py bench generate` measures it). So here the
-matrices that read the same vector become one, and each is laid out and multiplied in a way that reads it
-faster. There is a function for each such layout; `LAYOUTS` lists them.
+matrices that read the same vector become one, and each is multiplied by the layout that reads it fastest on
+this machine. Whether all that is faster is timed too, on a whole step.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -15,31 +16,55 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from course_utils.attention import causal_mask
-from course_utils.devices import multiplies_bfloat16
+from course_utils.generation import timings
+from course_utils.generation.layouts import Product, products
 from course_utils.gpt import GPT, GPTCache
-
-Product = Callable[[Float[Tensor, "... width"]], Float[Tensor, "... out"]]
-MAX_FEW = 16  # rows of x
+from course_utils.transformer import Block
 
 
 def optimise_for_decoding(model: GPT) -> GPT:
-    """The same model for writing, with the same weights and faster steps; on a GPU, the model itself.
+    """The same model for writing, with the same weights and faster steps; or the model itself, on a GPU and
+    where its own steps are as fast.
 
-    The two share their modules, but matrices are joined, and some of them copied, as they are now: make it
-    anew after training, converting or moving the model.
+    The first time that a machine sees matrices of a shape and type, it takes about a second to time the ways
+    to multiply them. The two models share their modules, but matrices are joined, and some of them copied, as
+    they are now: make it anew after training, converting or moving the model.
     """
-    return DecodingGPT(model) if model.embedding.weight.device.type == "cpu" else model
+    if model.embedding.weight.device.type != "cpu":
+        return model
+    models = {"laid out": DecodingGPT(model), "as loaded": model}
+    if model.training:  # its steps say nothing about writing
+        return models["laid out"]
+    step = f"a step in {model.embedding.weight.dtype} of {model.config}"
+    return models[
+        timings.fastest(timings.timings([step], [*models], partial(time_steps, step, models))[step])
+    ]
+
+
+@torch.inference_mode()
+def time_steps(name: str, models: dict[str, GPT]) -> timings.Timings:
+    """The seconds in which each of `models` reads one token after another."""
+
+    token = torch.zeros(1, 1, dtype=torch.long)
+
+    def step(model: GPT, cache: GPTCache) -> None:
+        model(token, cache)
+        cache.crop(0)
+
+    return timings.time_in_turns(
+        {which: [(name, partial(step, model, model.new_cache()))] for which, model in models.items()}
+    )
 
 
 class FastBlock(NamedTuple):
-    """The norms and products of one block."""
+    """The products and norms of one block."""
 
-    attention_norm: Product
     qkv: Product
     output: Product
-    feed_forward_norm: Product
     gate_and_up: Product
     down: Product
+    attention_norm: Product
+    feed_forward_norm: Product
 
 
 class DecodingGPT(GPT):
@@ -53,17 +78,16 @@ class DecodingGPT(GPT):
         nn.Module.__init__(self)
         self.config, self.training = model.config, model.training
         self.embedding, self.decoder, self.ngrams = model.embedding, model.decoder, model.ngrams
-        self._fast_head = product_of([model.embedding])
+        blocks = model.decoder.blocks
+        read = [modules for block in blocks for modules in projections(block)]
+        *in_blocks, self._fast_head = products_of([*read, [model.embedding]])
         self._fast_blocks = [
             FastBlock(
+                *in_blocks[4 * i : 4 * i + 4],
                 fast_norm(block.attention_norm),
-                product_of([block.attention.query, block.attention.key, block.attention.value]),
-                product_of([block.attention.output]),
                 fast_norm(block.feed_forward_norm),
-                product_of([block.feed_forward.gate, block.feed_forward.up]),
-                product_of([block.feed_forward.down]),
             )
-            for block in model.decoder.blocks
+            for i, block in enumerate(blocks)
         ]
 
     def body(
@@ -103,57 +127,37 @@ def fast_norm(norm: nn.Module) -> Product:
     return rms_norm
 
 
-def product_of(modules: Sequence[nn.Module]) -> Product:
-    """x -> what the modules make of x, side by side, in the first of LAYOUTS that can be had here.
+def projections(block: Block) -> list[list[nn.Module]]:
+    """The linear layers of a block, those together that read the same vector."""
+    attention, feed_forward = block.attention, block.feed_forward
+    return [
+        [attention.query, attention.key, attention.value],
+        [attention.output],
+        [feed_forward.gate, feed_forward.up],
+        [feed_forward.down],
+    ]
 
-    The weights of linear layers, or of an embedding that is the head, become views of one matrix.
-    """
+
+def products_of(groups: Sequence[Sequence[nn.Module]]) -> list[Product]:
+    """For each group x -> what its modules make of x, side by side."""
+    joined = [joined_weight(modules) for modules in groups]
+    fast = iter(products([weight for weight in joined if weight is not None]))
+    return [
+        partial(side_by_side, modules) if weight is None else next(fast)
+        for modules, weight in zip(groups, joined, strict=True)
+    ]
+
+
+def joined_weight(modules: Sequence[nn.Module]) -> Float[Tensor, "out width"] | None:
+    """One matrix, of which the weights of the modules become views: linear layers, or an embedding that is
+    the head. None if there is another module among them, such as a LoRA adapter."""
     if any(type(module) not in (nn.Linear, nn.Embedding) for module in modules):
-        return lambda x: torch.cat([module(x) for module in modules], dim=-1)
+        return None
     joined = torch.cat([module.weight.detach() for module in modules])
     for module, rows in zip(modules, joined.split([len(module.weight) for module in modules]), strict=True):
         module.weight.data = rows
-    return next(product for layout in LAYOUTS if (product := layout(joined)) is not None)
+    return joined
 
 
-def in_blocks(weight: Float[Tensor, "out width"]) -> Product | None:
-    """A copy of bfloat16 in the blocks that oneDNN reads, where the processor multiplies bfloat16.
-
-    torch.compile uses these operations, but torch has no public name for them: None if they are missing.
-    """
-    if weight.dtype != torch.bfloat16 or not multiplies_bfloat16(weight.device):
-        return None
-
-    def product(x: Tensor) -> Tensor:
-        return torch.ops.mkldnn._linear_pointwise(x, blocks, None, "none", [], "")
-
-    try:
-        blocks = torch.ops.mkldnn._reorder_linear_weight(weight, 1)
-        product(weight[:1])
-    except (AttributeError, RuntimeError, TypeError):
-        return None
-    return product
-
-
-def transposed(weight: Float[Tensor, "out width"]) -> Product:
-    """Few rows of x as W x^T, and a single one twice over: MKL, which multiplies on x86 processors, then
-    reads W two to three times as fast as by x W^T."""
-
-    def product(x: Tensor) -> Tensor:
-        few = x.flatten(0, -2)  # (B T, width)
-        n = len(few)
-        if n > MAX_FEW:
-            return functional.linear(x, weight)
-        if n == 1:
-            few = torch.cat([few, few])
-        columns = functional.linear(weight, few)  # (out, B T): W x^T
-        return columns.T[:n].contiguous().view(*x.shape[:-1], -1)
-
-    return product
-
-
-def as_loaded(weight: Float[Tensor, "out width"]) -> Product:
-    return lambda x: functional.linear(x, weight)
-
-
-LAYOUTS: list[Callable[[Tensor], Product | None]] = [in_blocks, transposed, as_loaded]
+def side_by_side(modules: Sequence[nn.Module], x: Float[Tensor, "... width"]) -> Float[Tensor, "... out"]:
+    return torch.cat([module(x) for module in modules], dim=-1)

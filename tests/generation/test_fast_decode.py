@@ -10,13 +10,18 @@ from torch import nn
 from torch.nn import functional
 
 from course_utils.attention import record_attention
-from course_utils.generation import fast_decode, generate
-from course_utils.generation.fast_decode import optimise_for_decoding
+from course_utils.generation import generate, layouts, timings
+from course_utils.generation.fast_decode import DecodingGPT, optimise_for_decoding
 from course_utils.gpt import GPT
 from course_utils.training.checkpoints import load_into, save_model
 from course_utils.transformer import Decoder
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "empty_cache", "clock")
+
+
+def choose(name, monkeypatch):
+    """Of all layouts, `name` alone is to be had."""
+    monkeypatch.setattr(layouts, "LAYOUTS", {name: layouts.LAYOUTS[name]})
 
 
 @pytest.fixture(params=SHAPES.values(), ids=SHAPES)
@@ -47,12 +52,40 @@ def test_the_weights_are_the_same_numbers(model, tmp_path):
 
 
 @pytest.mark.parametrize("at_once", [1, 3, 9])
-def test_few_tokens_give_the_same_logits_in_another_way(model, at_once, monkeypatch):
+@pytest.mark.parametrize("layout", layouts.LAYOUTS)
+def test_few_tokens_give_the_same_logits_in_another_way(model, layout, at_once, monkeypatch):
+    choose(layout, monkeypatch)
     ids, expected = ids_of(2, 20), model(ids_of(2, 20))
     fast = optimise_for_decoding(model)
     monkeypatch.delattr(nn.Linear, "forward")  # nothing goes this way any more
     got = in_steps(fast, ids, [2, *[at_once] * (18 // at_once)])
     torch.testing.assert_close(got, expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("layout", layouts.LAYOUTS)
+def test_one_text_gives_the_same_logits_in_every_layout(model, layout, monkeypatch):
+    choose(layout, monkeypatch)
+    ids, expected = ids_of(1, 12), model(ids_of(1, 12))
+    torch.testing.assert_close(in_steps(optimise_for_decoding(model), ids, 1), expected, atol=1e-4, rtol=0)
+
+
+def slow_steps(kind, monkeypatch, clock):
+    """Each step of a model of this class takes a second."""
+    forward = kind.forward
+    monkeypatch.setattr(
+        kind, "forward", lambda model, *inputs, **more: clock.pass_by(1) or forward(model, *inputs, **more)
+    )
+
+
+def test_where_the_models_own_steps_are_faster_it_keeps_them(model, monkeypatch, clock):
+    expected = model(ids_of(2, 9))
+    assert isinstance(optimise_for_decoding(model), DecodingGPT)
+    timings.file().unlink()
+    monkeypatch.setattr(DecodingGPT, "forward", GPT.forward, raising=False)
+    slow_steps(DecodingGPT, monkeypatch, clock)
+    assert optimise_for_decoding(model) is model
+    torch.testing.assert_close(model(ids_of(2, 9)), expected, atol=1e-4, rtol=0)
+    assert optimise_for_decoding(model) is model  # as remembered
 
 
 def test_it_goes_the_usual_way_in_training_without_a_cache_and_with_padding(model, monkeypatch):
@@ -82,13 +115,14 @@ def test_in_training_it_has_the_gradients_of_the_model(model):
 
 
 def test_few_rows_are_multiplied_the_other_way_round_and_many_are_not(model, monkeypatch):
+    choose("W x^T, 2 rows", monkeypatch)
     fast = optimise_for_decoding(model)
     weight, read = model.embedding.weight, []
     product = functional.linear
     monkeypatch.setattr(functional, "linear", lambda x, w: read.append(x.shape) or product(x, w))
-    for rows in (1, 2, fast_decode.MAX_FEW, fast_decode.MAX_FEW + 1):
+    for rows in (1, 2, layouts.MAX_FEW, layouts.MAX_FEW + 1):
         fast.head(torch.randn(1, rows, weight.shape[1]))
-    assert read == [weight.shape] * 3 + [(1, fast_decode.MAX_FEW + 1, weight.shape[1])]
+    assert read == [weight.shape] * 3 + [(1, layouts.MAX_FEW + 1, weight.shape[1])]
 
 
 def test_it_serves_padding_and_looking_at_the_weights(model):
@@ -115,21 +149,6 @@ def test_a_module_in_the_place_of_a_linear_layer_is_called(model):
     torch.testing.assert_close(got, expected, atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("layout", fast_decode.LAYOUTS, ids=lambda layout: layout.__name__)
-@pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 1e-5), (torch.bfloat16, 5e-2)], ids=str)
-@pytest.mark.parametrize("rows", [1, 2, 40])
-def test_every_layout_gives_the_product(layout, dtype, tolerance, rows):
-    torch.manual_seed(0)
-    weight, x = (torch.randn(*shape).to(dtype) for shape in ((48, 32), (1, rows, 32)))
-    product = layout(weight)
-    if product is None:
-        assert layout is fast_decode.in_blocks  # which not every processor can do
-        return
-    got, exact = product(x), x.double() @ weight.double().T
-    assert got.shape == (1, rows, 48) and got.dtype == dtype
-    torch.testing.assert_close(got.double(), exact, atol=tolerance, rtol=1e-2)
-
-
 def missing():
     return SimpleNamespace()
 
@@ -147,10 +166,10 @@ def refusing():
 
 
 @pytest.mark.parametrize("operations", [missing, another, refusing])
-def test_without_the_private_operations_of_torch_it_takes_the_next_layout(model, operations, monkeypatch):
-    monkeypatch.setattr(fast_decode, "multiplies_bfloat16", lambda device: True)
+def test_without_the_private_operations_of_torch_it_takes_another_layout(model, operations, monkeypatch):
+    monkeypatch.setattr(layouts, "multiplies_bfloat16", lambda device: True)
     monkeypatch.setattr(torch.ops, "mkldnn", operations())
-    assert fast_decode.in_blocks(torch.zeros(8, 8, dtype=torch.bfloat16)) is None
+    assert layouts.in_blocks(torch.zeros(8, 8, dtype=torch.bfloat16)) is None
     ids, exact = ids_of(2, 20), model(ids_of(2, 20))
     before = (in_steps(model.bfloat16(), ids, 1) - exact).abs().mean()
     got = in_steps(optimise_for_decoding(model), ids, 1)
@@ -173,7 +192,7 @@ def test_in_bfloat16_it_is_as_near_to_float32_as_before(model):
 
 @pytest.mark.parametrize("pays", [True, False])
 def test_other_precisions_are_never_read_as_bfloat16(model, pays, monkeypatch):
-    monkeypatch.setattr(fast_decode, "multiplies_bfloat16", lambda device: pays)
+    monkeypatch.setattr(layouts, "multiplies_bfloat16", lambda device: pays)
     model.double()
     ids, expected = ids_of(2, 20), model(ids_of(2, 20))
     got = in_steps(optimise_for_decoding(model), ids, 1)

@@ -1,0 +1,129 @@
+"""Ways to multiply a matrix by one vector, or by a few: the same product, the weights read in another order.
+
+Which way reads a matrix fastest depends on its shape and type, on the processor and on the library that torch
+calls there. On one machine W x^T of two rows reads four times as fast as x W^T, on another a third as fast.
+So each is a candidate, as loaded among them, and the machine decides (`python3 course.py bench generate`).
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+from course_utils.devices import multiplies_bfloat16
+from course_utils.generation import timings
+
+Product = Callable[[Float[Tensor, "... width"]], Float[Tensor, "... out"]]
+Layout = Callable[[Float[Tensor, "out width"]], Product | None]  # None: not to be had for this matrix here
+MAX_FEW = 16  # rows of x
+TIMED = 8  # matrices of a kind
+
+
+def as_loaded(weight: Float[Tensor, "out width"]) -> Product:
+    return lambda x: functional.linear(x, weight)
+
+
+def as_vector(weight: Float[Tensor, "out width"]) -> Product:
+    """A single row as a vector, for which libraries have a product of its own."""
+
+    def product(x: Tensor) -> Tensor:
+        if x.numel() > x.shape[-1]:
+            return functional.linear(x, weight)
+        return torch.mv(weight, x.flatten()).view(*x.shape[:-1], -1)
+
+    return product
+
+
+def as_columns(weight: Float[Tensor, "out width"], at_least: int) -> Product:
+    """Few rows of x as W x^T, a single one several times over."""
+
+    def product(x: Tensor) -> Tensor:
+        few = x.flatten(0, -2)  # (B T, width)
+        n = len(few)
+        if n > MAX_FEW:
+            return functional.linear(x, weight)
+        if n == 1:
+            few = few.expand(at_least, -1).contiguous()
+        columns = functional.linear(weight, few)  # (out, B T): W x^T
+        return columns.T[:n].contiguous().view(*x.shape[:-1], -1)
+
+    return product
+
+
+def transposed(weight: Float[Tensor, "out width"]) -> Product:
+    """A copy of W^T, row after row."""
+    columns = weight.T.contiguous()
+    return lambda x: x @ columns
+
+
+def in_blocks(weight: Float[Tensor, "out width"]) -> Product | None:
+    """A copy in the blocks that oneDNN reads; in bfloat16 only where the processor multiplies bfloat16.
+
+    torch.compile uses these operations, but torch has no public name for them: None if they are missing.
+    """
+    fits = weight.dtype == torch.float32
+    fits |= weight.dtype == torch.bfloat16 and multiplies_bfloat16(weight.device)
+    if not fits:
+        return None
+
+    def product(x: Tensor) -> Tensor:
+        return torch.ops.mkldnn._linear_pointwise(x, blocks, None, "none", [], "")
+
+    try:
+        blocks = torch.ops.mkldnn._reorder_linear_weight(weight, 1)
+        product(weight[:1])
+    except (AttributeError, RuntimeError, TypeError):
+        return None
+    return product
+
+
+LAYOUTS: dict[str, Layout] = {
+    "as loaded": as_loaded,
+    "as a vector": as_vector,
+    "W x^T, 2 rows": partial(as_columns, at_least=2),
+    "W x^T, 4 rows": partial(as_columns, at_least=4),
+    "W^T kept": transposed,
+    "oneDNN's blocks": in_blocks,
+}
+
+
+def products(weights: Sequence[Float[Tensor, "out width"]]) -> list[Product]:
+    """For each matrix x -> x W^T, by the layout that is the fastest here for its shape and type."""
+    seconds = layout_timings(weights)
+    chosen = [LAYOUTS[timings.fastest(seconds[kind(weight)])] for weight in weights]
+    return [layout(weight) or as_loaded(weight) for layout, weight in zip(chosen, weights, strict=True)]
+
+
+def layout_timings(weights: Sequence[Float[Tensor, "out width"]]) -> timings.Timings:
+    """Seconds to multiply a matrix of each kind by a vector, by layout."""
+    return timings.timings([*map(kind, weights)], [*LAYOUTS], lambda: measure(weights))
+
+
+def kind(weight: Float[Tensor, "out width"]) -> str:
+    rows, width = weight.shape
+    return f"{rows} x {width}, {str(weight.dtype).removeprefix('torch.')}"
+
+
+@torch.inference_mode()
+def measure(weights: Sequence[Float[Tensor, "out width"]]) -> timings.Timings:
+    """Time the layouts in use: a round goes through the matrices in their order, as a step of writing does.
+
+    So they come from memory, and not from a cache where a single one, read again and again, would stay.
+    """
+    found, timed = Counter(), []
+    for weight in weights:
+        found[kind(weight)] += 1
+        if found[kind(weight)] <= TIMED:
+            timed.append(weight)
+    candidates = {}
+    for name, layout in LAYOUTS.items():
+        candidates[name] = [
+            (kind(weight), partial(product, torch.ones(1, 1, weight.shape[1], dtype=weight.dtype)))
+            for weight in timed
+            if (product := layout(weight)) is not None
+        ]
+    return timings.time_in_turns(candidates)

@@ -1,0 +1,158 @@
+"""Layouts: every one gives the product, and the machine's clock decides, once."""
+
+import json
+
+import pytest
+import torch
+
+from course_utils.generation import layouts, timings
+
+pytestmark = pytest.mark.usefixtures("one_thread", "empty_cache")
+
+WIDE, TALL = torch.ones(4, 8), torch.ones(16, 4)
+
+
+@pytest.mark.parametrize("layout", layouts.LAYOUTS)
+@pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 1e-5), (torch.bfloat16, 5e-2)], ids=str)
+@pytest.mark.parametrize("rows", [1, 2, 40])
+def test_every_layout_gives_the_product(layout, dtype, tolerance, rows):
+    torch.manual_seed(0)
+    weight, x = (torch.randn(*shape).to(dtype) for shape in ((48, 32), (1, rows, 32)))
+    product = layouts.LAYOUTS[layout](weight)
+    if product is None:
+        assert layout == "oneDNN's blocks"  # which not every processor can do
+        return
+    got, exact = product(x), x.double() @ weight.double().T
+    assert got.shape == (1, rows, 48) and got.dtype == dtype
+    torch.testing.assert_close(got.double(), exact, atol=tolerance, rtol=1e-2)
+
+
+class Timed:
+    """Layouts that take the seconds of a table, by which all the calls are counted."""
+
+    def __init__(self, clock, seconds):
+        self.clock, self.seconds, self.calls = clock, seconds, 0
+
+    def layout(self, name):
+        def made(weight):
+            seconds = self.seconds[name].get(layouts.kind(weight))
+            return None if seconds is None else self.product(name, seconds)
+
+        return made
+
+    def product(self, name, seconds):
+        def product(x):
+            self.calls += 1
+            self.clock.pass_by(seconds)
+            return name
+
+        return product
+
+
+@pytest.fixture
+def timed(clock, monkeypatch):
+    """Columns are faster for WIDE, as loaded for TALL and for bfloat16; blocks can't be had for WIDE."""
+    wide, tall = layouts.kind(WIDE), layouts.kind(TALL)
+    half = {kind.replace("float32", "bfloat16"): 1.0 for kind in (wide, tall)}
+    timed = Timed(
+        clock,
+        {
+            "as loaded": {wide: 5.0, tall: 3.0, **half},
+            "columns": {wide: 2.0, tall: 4.0, **dict.fromkeys(half, 2.0)},
+            "blocks": {tall: 3.5},
+        },
+    )
+    monkeypatch.setattr(layouts, "LAYOUTS", {name: timed.layout(name) for name in timed.seconds})
+    return timed
+
+
+def chosen(weights):
+    return [product(None) for product in layouts.products(weights)]
+
+
+def test_the_fastest_by_the_clock_is_taken_for_each_shape_and_type(timed):
+    assert chosen([WIDE, TALL, WIDE]) == ["columns", "as loaded", "columns"]
+    assert chosen([WIDE.bfloat16(), TALL]) == ["as loaded", "as loaded"]
+    timed.seconds["blocks"][layouts.kind(TALL)] = 2.5
+    timings.file().unlink()
+    assert chosen([WIDE, TALL]) == ["columns", "blocks"]
+
+
+def test_the_second_time_nothing_is_timed(timed):
+    chosen([WIDE, TALL])
+    before = timed.calls
+    assert before > 2 * timings.ROUNDS
+    assert chosen([TALL, WIDE]) == ["as loaded", "columns"]
+    assert timed.calls == before + 2
+
+
+@pytest.mark.parametrize("change", ["torch", "threads", "processor", "type", "shape", "candidates"])
+def test_anything_else_is_timed_anew(timed, change, monkeypatch):
+    chosen([WIDE])
+    before, weight = timed.calls, WIDE
+    if change == "torch":
+        monkeypatch.setattr(torch, "__version__", "99.0")
+    elif change == "threads":
+        monkeypatch.setattr(torch, "get_num_threads", lambda: 64)
+    elif change == "processor":
+        monkeypatch.setattr(timings.platform, "node", lambda: "another")
+    elif change == "type":
+        weight = WIDE.bfloat16()
+    elif change == "shape":
+        weight = TALL
+    else:
+        layouts.LAYOUTS["one more"] = timed.layout("columns")
+    chosen([weight])
+    assert timed.calls > before + timings.ROUNDS
+    if change in ("torch", "threads", "processor"):
+        # What was known of the first is not lost.
+        assert len(json.loads(timings.file().read_text())) == 2
+
+
+TIMES = ["NaN", '"1"', "-1.0", "1"]
+BROKEN = ["", "{", "[]", "7", '{"x": 1}', '{"HERE": 1}', '{"HERE": {"KIND": 1}}', '{"HERE": {"KIND": {}}}']
+BROKEN += [
+    '{"HERE": {"KIND": {"as loaded": TIME, "columns": 1.0, "blocks": 9.0}}}'.replace("TIME", x) for x in TIMES
+]
+
+
+@pytest.mark.parametrize("text", BROKEN)
+def test_a_damaged_file_is_measured_anew(timed, text):
+    chosen([WIDE])
+    text = text.replace("HERE", timings.machine()).replace("KIND", layouts.kind(WIDE))
+    timings.file().write_text(text)
+    before = timed.calls
+    assert chosen([WIDE]) == ["columns"]
+    assert timed.calls > before + timings.ROUNDS
+    before = timed.calls
+    assert chosen([WIDE]) == ["columns"] and timed.calls == before + 1
+
+
+def test_a_file_that_is_no_text_and_a_cache_that_can_t_be_written(timed, tmp_path, monkeypatch):
+    chosen([WIDE])
+    timings.file().write_bytes(b"\xff\xfe\x00")
+    assert chosen([WIDE]) == ["columns"]
+    (tmp_path / "a file").touch()
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "a file"))
+    assert chosen([WIDE]) == ["columns"]
+
+
+def test_other_programs_that_take_time_now_and_then_change_nothing(clock):
+    """Of the rounds the best counts: a way that was disturbed in all but one is still the fastest."""
+    rounds = iter([9.0] * (timings.ROUNDS - 1) + [1.0])
+    candidates = {
+        "disturbed": [("task", lambda: clock.pass_by(next(rounds)))],
+        "steady": [("task", lambda: clock.pass_by(2.0))],
+    }
+    assert timings.time_in_turns(candidates) == {"task": {"disturbed": 1.0, "steady": 2.0}}
+
+
+def test_matrices_are_read_in_their_order_by_one_layout_after_the_other(clock, monkeypatch):
+    """As in a step: two uses of a matrix have all the others between them."""
+    read = []
+    layout = lambda weight: lambda x: read.append(weight.data_ptr())  # noqa: E731
+    monkeypatch.setattr(layouts, "LAYOUTS", {"one": layout, "other": layout})
+    weights = [torch.ones(4, 8) for _ in range(layouts.TIMED + 3)] + [torch.ones(16, 4)]
+    layouts.measure(weights)
+    a_round = [weight.data_ptr() for weight in weights[: layouts.TIMED] + weights[-1:]]
+    assert read == a_round * 2 * timings.ROUNDS
