@@ -114,6 +114,7 @@ def compare():
     text = corpora.shakespeare().test
     ids = pretrained.smollm2_tokenizer().encode(text[: 10 * PROMPT]).ids[:PROMPT]
     until_ready = min(timed(lambda: pretrained.load("smollm2-135m"))[0] for _ in range(ROUNDS))
+    timings.file().unlink(missing_ok=True)  # what was timed beside other programs may be another choice
     print(f"SmolLM2 is ready after {until_ready:.2f} s")
     for dtype in (torch.float32, torch.bfloat16):
         model, fast = (pretrained.load("smollm2-135m").to(dtype) for _ in range(2))

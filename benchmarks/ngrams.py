@@ -17,7 +17,6 @@ from course_utils.ngrams import NGramModel
 from course_utils.tokenizers import ByteTokenizer
 
 ORDER, TRAIN_BYTES, MLE_BYTES, KN_BYTES = 5, 200_000, 20_000, 40
-KENLM_SECONDS = {5: 1.0, 7: 2.3}  # C++, the same plays, another machine: fit of modified Kneser-Ney
 
 
 def seconds(action, repeat=1):
@@ -75,14 +74,13 @@ def beside_nltk():
 def whole_text():
     """Seconds and memory on all the training text, each order in a fresh process."""
     print("\nmodified Kneser-Ney on the whole training text, each order in its own process")
-    print(f"{'order':>5}{'fit s':>8}{'KenLM s':>9}{'score MB/s':>12}{'peak MB':>9}")
+    print(f"{'order':>5}{'fit s':>8}{'score MB/s':>12}{'peak MB':>9}")
     for order in (5, 7, 8):
         out = subprocess.run(
             [sys.executable, __file__, str(order)], capture_output=True, text=True, check=True
         )
         fit, score, peak = map(float, out.stdout.split())
-        kenlm = f"{KENLM_SECONDS[order]:.1f}" if order in KENLM_SECONDS else ""
-        print(f"{order:5}{fit:8.2f}{kenlm:>9}{score:12.2f}{peak:9.0f}")
+        print(f"{order:5}{fit:8.2f}{score:12.2f}{peak:9.0f}")
 
 
 def one_order(order):

@@ -3,7 +3,7 @@
 A step multiplies each matrix by a single vector. It hardly computes: its time goes into reading the weights
 once, and into starting some thousand operations (`python3 course.py bench generate` measures it). So here the
 matrices that read the same vector become one, and each is multiplied by the layout that reads it fastest on
-this machine. Whether all that is faster is timed too, on a whole step.
+this machine.
 """
 
 from collections.abc import Sequence
@@ -16,44 +16,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from course_utils.attention import causal_mask
-from course_utils.generation import timings
 from course_utils.generation.layouts import Product, products
 from course_utils.gpt import GPT, GPTCache
 from course_utils.transformer import Block
 
 
 def optimise_for_decoding(model: GPT) -> GPT:
-    """The same model for writing, with the same weights and faster steps; or the model itself, on a GPU and
-    where its own steps are as fast.
+    """The same model for writing, with the same weights and faster steps; on a GPU, the model itself.
 
-    The first time that a machine sees matrices of a shape and type, it takes about a second to time the ways
-    to multiply them. The two models share their modules, but matrices are joined, and some of them copied, as
-    they are now: make it anew after training, converting or moving the model.
+    The first time that a machine sees matrices of a shape and type, it takes about half a second to time the
+    ways to multiply them. The two models share their modules, but matrices are joined, and some of them
+    copied, as they are now: make it anew after training, converting or moving the model.
     """
-    if model.embedding.weight.device.type != "cpu":
-        return model
-    models = {"laid out": DecodingGPT(model), "as loaded": model}
-    if model.training:  # its steps say nothing about writing
-        return models["laid out"]
-    step = f"a step in {model.embedding.weight.dtype} of {model.config}"
-    return models[
-        timings.fastest(timings.timings([step], [*models], partial(time_steps, step, models))[step])
-    ]
-
-
-@torch.inference_mode()
-def time_steps(name: str, models: dict[str, GPT]) -> timings.Timings:
-    """The seconds in which each of `models` reads one token after another."""
-
-    token = torch.zeros(1, 1, dtype=torch.long)
-
-    def step(model: GPT, cache: GPTCache) -> None:
-        model(token, cache)
-        cache.crop(0)
-
-    return timings.time_in_turns(
-        {which: [(name, partial(step, model, model.new_cache()))] for which, model in models.items()}
-    )
+    return DecodingGPT(model) if model.embedding.weight.device.type == "cpu" else model
 
 
 class FastBlock(NamedTuple):

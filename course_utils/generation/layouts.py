@@ -1,7 +1,7 @@
 """Ways to multiply a matrix by one vector, or by a few: the same product, the weights read in another order.
 
 Which way reads a matrix fastest depends on its shape and type, on the processor and on the library that torch
-calls there. On one machine W x^T of two rows reads four times as fast as x W^T, on another a third as fast.
+calls there. On one machine W x^T of two rows reads twice as fast as x W^T, on another a third as fast.
 So each is a candidate, as loaded among them, and the machine decides (`python3 course.py bench generate`).
 """
 

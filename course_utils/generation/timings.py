@@ -44,7 +44,8 @@ def time_in_turns(candidates: dict[str, list[tuple[str, Callable[[], object]]]])
     """The mean seconds of a candidate's actions for a task; an action is a pair of its task and a function.
 
     A round runs all the actions of one candidate after the other, then those of the next. Of ROUNDS rounds
-    each action's best counts: warming up and other programs only ever add time.
+    each action's best counts: warming up and other programs only ever add time. So actions should be short:
+    beside eight busy programs, products of 0.1 ms were told apart rightly, and steps of 20 ms were not.
     """
     best = {candidate: [math.inf] * len(actions) for candidate, actions in candidates.items()}
     for _ in range(ROUNDS):

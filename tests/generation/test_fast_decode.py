@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn import functional
 
 from course_utils.attention import record_attention
-from course_utils.generation import generate, layouts, timings
-from course_utils.generation.fast_decode import DecodingGPT, optimise_for_decoding
+from course_utils.generation import generate, layouts
+from course_utils.generation.fast_decode import optimise_for_decoding
 from course_utils.gpt import GPT
 from course_utils.training.checkpoints import load_into, save_model
 from course_utils.transformer import Decoder
@@ -67,25 +67,6 @@ def test_one_text_gives_the_same_logits_in_every_layout(model, layout, monkeypat
     choose(layout, monkeypatch)
     ids, expected = ids_of(1, 12), model(ids_of(1, 12))
     torch.testing.assert_close(in_steps(optimise_for_decoding(model), ids, 1), expected, atol=1e-4, rtol=0)
-
-
-def slow_steps(kind, monkeypatch, clock):
-    """Each step of a model of this class takes a second."""
-    forward = kind.forward
-    monkeypatch.setattr(
-        kind, "forward", lambda model, *inputs, **more: clock.pass_by(1) or forward(model, *inputs, **more)
-    )
-
-
-def test_where_the_models_own_steps_are_faster_it_keeps_them(model, monkeypatch, clock):
-    expected = model(ids_of(2, 9))
-    assert isinstance(optimise_for_decoding(model), DecodingGPT)
-    timings.file().unlink()
-    monkeypatch.setattr(DecodingGPT, "forward", GPT.forward, raising=False)
-    slow_steps(DecodingGPT, monkeypatch, clock)
-    assert optimise_for_decoding(model) is model
-    torch.testing.assert_close(model(ids_of(2, 9)), expected, atol=1e-4, rtol=0)
-    assert optimise_for_decoding(model) is model  # as remembered
 
 
 def test_it_goes_the_usual_way_in_training_without_a_cache_and_with_padding(model, monkeypatch):
