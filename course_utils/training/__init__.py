@@ -131,7 +131,7 @@ def recurrent_loss(
     truncated back-propagation through time.
 
     Before each chunk a row's state is set to zero with `reset_probability`. Without it all states are as old
-    as the run, and the model never meets the empty state with which a text begins.
+    as the run, and the model meets the empty state, with which a text begins, only in its first chunk.
     """
     inputs, targets = batch
     if state is not None:
