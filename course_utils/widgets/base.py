@@ -65,11 +65,13 @@ class Widget(anywidget.AnyWidget):
         super().__init__(order=Choice([2, 3, 4]), text=Text(200, start="To be"))
 
     `self.state` has the values now, `self.found` what `compute` found for them. The `.js` file ends in
-    `export default { render }`; the files of `kit/` are in its scope. A `.css` file beside it is optional.
-    `scripts` names further `.js` files of this folder that come before its own, such as "kit/strip".
+    `export default { render }`; the files of `kit/` are in its scope. A `.css` file beside it is optional,
+    and its rules hold in this widget alone. `scripts` names further `.js` files of this folder that come
+    before its own, such as "kit/strip".
     """
 
     scripts: tuple[str, ...] = ()
+    _widget = ""  # the name of the module that has the front end
 
     fixed = traitlets.Dict().tag(sync=True)
     shown = traitlets.Dict().tag(sync=True)
@@ -84,7 +86,11 @@ class Widget(anywidget.AnyWidget):
         if script := _beside(cls.__module__, ".js"):
             before = [_code(HERE / f"{name}.js") for name in KIT + cls.scripts]
             cls._esm = "\n".join([*before, script])
-            cls._css = _code(HERE / "kit/kit.css") + _beside(cls.__module__, ".css")
+            # Each widget on a page brings the kit's rules once more. Its own lie within its name, so that
+            # they hold in it alone, and win over the kit's, whichever copy comes last.
+            cls._widget = cls.__module__.rpartition(".")[-1]
+            kit, own = _code(HERE / "kit/kit.css"), _beside(cls.__module__, ".css")
+            cls._css = f'{kit}.course-widget[data-widget="{cls._widget}"] {{\n{own}}}\n'
 
     def __init__(self, begin: dict | None = None, /, **specs: Spec | After):
         """specs: what each entry of the state may be. begin: where some of them begin, if not at their start.
@@ -95,7 +101,8 @@ class Widget(anywidget.AnyWidget):
         self.state, self._text_notices = merged(specs, {}, begin or {})
         self.found = self.compute(self.state)
         # all that is large crosses in the message that opens the widget
-        fixed = self.constants() | {"specs": {name: spec.for_page() for name, spec in specs.items()}}
+        declared = {name: spec.for_page() for name, spec in specs.items()}
+        fixed = self.constants() | {"widget": self._widget, "specs": declared}
         super().__init__(fixed=all_visible(fixed), shown=self._message())
         self.on_msg(self._answer)
 

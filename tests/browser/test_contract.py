@@ -41,6 +41,22 @@ SMALL_TARGETS = """(root) => [...root.querySelectorAll(
   .map(([html, { width, height }]) => `${width} x ${height}: ${html}`)"""
 TABLES = """(root) => [...root.querySelectorAll(".cw-tables table")].map((table) => ({
   caption: table.caption.textContent, head: table.tHead.textContent, rows: table.tBodies[0].rows.length }))"""
+# what is different of a widget, beside others whose style sheets come after its own, from what it is alone
+BESIDE = """(root, name) => {
+  const sheets = [...document.querySelectorAll("style[id^=course_utils]")];
+  const own = sheets.find(({ id }) => id.includes(`.${name}.`));
+  const others = sheets.filter((sheet) => sheet !== own);
+  const looks = () => [...root.querySelectorAll("*")].flatMap((node) => {
+    const style = getComputedStyle(node);
+    return [...style].map((is) => `${node.localName}.${node.className} ${is}: ${style.getPropertyValue(is)}`);
+  });
+  sheets[0].before(own); // after those of JupyterLab, as always
+  const beside = looks();
+  for (const sheet of others) sheet.disabled = true;
+  const alone = looks();
+  for (const sheet of others) sheet.disabled = false;
+  return { others: others.length, differences: beside.filter((look, i) => look !== alone[i]).slice(0, 10) };
+}"""
 # half a character crosses in no other way
 TYPE = "(field, text) => fill(field, JSON.parse(text))"
 PICTURES = """() => [...document.querySelectorAll(".jp-OutputArea figure")].map((figure) => {
@@ -305,6 +321,12 @@ def test_the_contrast_check_finds_a_faint_text(gallery):
 @each_widget
 def test_it_fits_a_narrow_page(gallery, name):
     assert max(look.overflow for look in gallery.looks(name, "Dark")) <= 0
+
+
+@each_widget
+def test_it_looks_beside_others_as_it_does_alone(gallery, name):
+    found = gallery.widget(name).evaluate(BESIDE, name)
+    assert found == {"others": len(WIDGETS) - 1, "differences": []}
 
 
 # ---- what is done ------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ function viewOf({ model, el }, label) {
   const table = element("div", { class: "cw-tables", id: tableId, hidden: true });
   const toggle = button("Show as table", toggleTable, { "aria-expanded": "false", "aria-controls": tableId });
   const body = element("div", { class: "cw-body" });
-  const root = element("section", { class: "course-widget", "aria-label": label, "data-state": "idle" },
+  const root = element("section", { class: "course-widget", "aria-label": label, "data-widget": fixed.widget, "data-state": "idle" },
     body, problem, sentence, element("div", { class: "cw-foot" }, toggle,
       element("span", { class: "cw-leave cw-quiet" }, "Esc leads back to the notebook."), wait), table);
 
