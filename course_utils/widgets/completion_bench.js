@@ -141,7 +141,7 @@ function render(context) {
           element("p", { dir: "auto" }, plain(content), ...mark))));
     } else {
       page.replaceChildren(...(run && !run.chat ? [element("p", { dir: "auto" },
-        element("span", { class: "cw-quiet" }, plain(asked.prompt)), element("span", { class: "cb-new" }, plain(run.text)), ...mark)] : []));
+        element("span", { class: "cb-given" }, plain(asked.prompt)), element("span", { class: "cb-new" }, plain(run.text)), ...mark)] : []));
     }
     page.hidden = !page.childElementCount;
     if (atEnd) page.scrollTop = page.scrollHeight;
