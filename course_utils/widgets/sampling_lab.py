@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,62 +23,41 @@ MAX_DRAWS = 10_000
 MAX_NAMED = 100  # at a time: more than a page shows
 PICTURED = 15  # bars of the still picture
 
-# Each sampler: what it is called, what it does, where it begins, and from where to where its slider goes.
+
+class Setting(NamedTuple):
+    """What a sampler is called, what it does, where it begins, and from where to where its slider goes."""
+
+    label: str
+    does: str
+    value: float
+    low: float
+    high: float | None  # None: the size of the vocabulary
+    log: bool = False
+
+
 SETTINGS = {
-    "repetition_penalty": {
-        "label": "repetition penalty",
-        "does": "make what stands in the prompt less likely, once",
-        "slider": {"from": 1, "to": 2},
-        "value": 1.2,
-    },
-    "frequency_penalty": {
-        "label": "frequency penalty",
-        "does": "take this from a logit for each time in the prompt",
-        "slider": {"from": -2, "to": 2},
-        "value": 0.5,
-    },
-    "temperature": {
-        "label": "temperature",
-        "does": "divide every logit by it",
-        "slider": {"from": 0, "to": 3},
-        "value": 0.8,
-    },
-    "top_k": {
-        "label": "top-k",
-        "does": "keep the k likeliest",
-        "slider": {"from": 1, "log": True},  # to the size of the vocabulary
-        "value": 50,
-    },
-    "top_p": {
-        "label": "top-p",
-        "does": "keep the likeliest, as few as reach p together",
-        "slider": {"from": 0, "to": 1},
-        "value": 0.95,
-    },
-    "min_p": {
-        "label": "min-p",
-        "does": "keep what is at least p times as likely as the likeliest",
-        "slider": {"from": 0.0001, "to": 1, "log": True},
-        "value": 0.05,
-    },
-    "typical": {
-        "label": "typical",
-        "does": "keep what surprises about as expected, up to this mass",
-        "slider": {"from": 0.01, "to": 0.99},
-        "value": 0.9,
-    },
-    "epsilon": {
-        "label": "epsilon",
-        "does": "keep what has at least this probability",
-        "slider": {"from": 1e-6, "to": 0.1, "log": True},
-        "value": 0.0003,
-    },
-    "eta": {
-        "label": "eta",
-        "does": "as epsilon, with a bar that sinks where many tokens are plausible",
-        "slider": {"from": 1e-6, "to": 0.1, "log": True},
-        "value": 0.0003,
-    },
+    "repetition_penalty": Setting(
+        "repetition penalty", "make what stands in the prompt less likely, once", 1.2, 1, 2
+    ),
+    "frequency_penalty": Setting(
+        "frequency penalty", "take this from a logit for each time in the prompt", 0.5, -2, 2
+    ),
+    "temperature": Setting("temperature", "divide every logit by it", 0.8, 0, 3),
+    "top_k": Setting("top-k", "keep the k likeliest", 50, 1, None, log=True),
+    "top_p": Setting("top-p", "keep the likeliest, as few as reach p together", 0.95, 0, 1),
+    "min_p": Setting(
+        "min-p", "keep what is at least p times as likely as the likeliest", 0.05, 0.0001, 1, log=True
+    ),
+    "typical": Setting("typical", "keep what surprises about as expected, up to this mass", 0.9, 0.01, 0.99),
+    "epsilon": Setting("epsilon", "keep what has at least this probability", 0.0003, 1e-6, 0.1, log=True),
+    "eta": Setting(
+        "eta",
+        "as epsilon, with a bar that sinks where many tokens are plausible",
+        0.0003,
+        1e-6,
+        0.1,
+        log=True,
+    ),
 }
 START = {"temperature": 0.8, "top_p": 0.95}
 
@@ -123,7 +103,7 @@ def take(now: Next, steps: list[dict]) -> Taken:
             before, logits = p, Sampler()(sampler(logits, now.counts))
             p, stay = shares(logits), kept(logits).numpy()
             share = before[stay].sum() if stay.sum() < np.count_nonzero(before) else 1.0
-            name = f"{SETTINGS[step['name']]['label']} {step['value']}"
+            name = f"{SETTINGS[step['name']].label} {step['value']}"
             left.append((name, int(stay.sum()), share, bits(p)))
     return Taken(logits, p, left, [str(warning.message) for warning in caught])
 
@@ -191,7 +171,7 @@ class SamplingLab(Widget):
             raise ValueError(f"{missing[0]} needs encode, which gives the ids of a prompt; got none")
         in_order = iter(on)
         order = [next(in_order) if name in on else name for name in self._offered]
-        values = {name: SETTINGS[name]["value"] for name in self._offered} | on
+        values = {name: SETTINGS[name].value for name in self._offered} | on
         super().__init__(
             prompt=Text(MAX_CHARACTERS, start=prompts[0]),
             steps=Steps([{"name": name, "value": values[name], "on": name in on} for name in order]),
@@ -234,8 +214,8 @@ class SamplingLab(Widget):
             "size": size,
             "prompts": [visible(prompt) for prompt in self._prompts],
             "settings": {
-                name: SETTINGS[name]
-                | {"allowed": ALLOWED[name][0], "slider": {"to": size} | SETTINGS[name]["slider"]}
+                name: SETTINGS[name]._asdict()
+                | {"allowed": ALLOWED[name][0], "high": SETTINGS[name].high or size}
                 for name in self._offered
             },
         }

@@ -20,8 +20,8 @@ const ALLOWED = {
 };
 
 /** The values at which a slider stops: evenly spread, or by equal factors. */
-function stopsOf({ from, to, log }, whole) {
-  const at = (t) => (log ? from * (to / from) ** t : from + (to - from) * t);
+function stopsOf({ low, high, log }, whole) {
+  const at = (t) => (log ? low * (high / low) ** t : low + (high - low) * t);
   const round = (x) => (whole ? Math.round(x) : log ? Number(x.toPrecision(2)) : Math.round(100 * x) / 100);
   return [...new Set(Array.from({ length: STOPS + 1 }, (_, i) => round(at(i / STOPS))))];
 }
@@ -63,8 +63,8 @@ function stepsPart(settings, { steps, changed, done }) {
   const stepOf = (name) => steps().find((step) => step.name === name);
 
   function part(name) {
-    const { label, does, slider: range, allowed } = settings[name];
-    const stops = stopsOf(range, name === "top_k");
+    const { label, does, allowed } = settings[name];
+    const stops = stopsOf(settings[name], name === "top_k");
     const set = (changes) => { Object.assign(stepOf(name), changes); changed(); };
     const handle = element("button", { type: "button", class: "sa-handle", onkeydown: (event) => {
       const by = { ArrowUp: -1, ArrowDown: 1, Home: -Infinity, End: Infinity }[event.key];

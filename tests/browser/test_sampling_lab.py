@@ -241,9 +241,9 @@ def test_the_same_values_are_allowed(call):
 def test_a_slider_stops_only_at_allowed_values(call):
     lab = SamplingLab(lambda _: np.zeros(49_152), ["x"] * 49_152, ["p"], encode=lambda _: [])
     for name, setting in lab.fixed["settings"].items():
-        stops = call("([slider, whole]) => lab.stopsOf(slider, whole)", [setting["slider"], name == "top_k"])
+        stops = call("([setting, whole]) => lab.stopsOf(setting, whole)", [setting, name == "top_k"])
         assert 90 < len(stops) <= 201 and stops == sorted(set(stops))
-        assert [stops[0], stops[-1]] == [setting["slider"]["from"], setting["slider"]["to"]]
+        assert [stops[0], stops[-1]] == [setting["low"], setting["high"]]
         assert all(ALLOWED[name][1](stop) for stop in stops)
 
 
@@ -284,7 +284,7 @@ def begin(opened, i=0, **settings):
     widget.locator("select").first.select_option("0")
     widget.get_by_role("button", name="Clear").click()
     for name, setting in SETTINGS.items():
-        switch = widget.get_by_role("checkbox", name=setting["label"], exact=True)
+        switch = widget.get_by_role("checkbox", name=setting.label, exact=True)
         if switch.count():
             if name in settings:
                 type_in(widget, name, str(settings[name]))
@@ -295,13 +295,13 @@ def begin(opened, i=0, **settings):
 
 
 def type_in(widget, name, text):
-    box = widget.get_by_role("textbox", name=f"{SETTINGS[name]['label']}, as a number")
+    box = widget.get_by_role("textbox", name=f"{SETTINGS[name].label}, as a number")
     box.fill(text)
     box.press("Tab")
 
 
 def step(widget, name):
-    return widget.locator(".sa-step").filter(has_text=SETTINGS[name]["label"]).first
+    return widget.locator(".sa-step").filter(has_text=SETTINGS[name].label).first
 
 
 def order(widget):
@@ -309,7 +309,7 @@ def order(widget):
 
 
 def handle(widget, name):
-    return widget.get_by_role("button", name=f"Move {SETTINGS[name]['label']}, step")
+    return widget.get_by_role("button", name=f"Move {SETTINGS[name].label}, step")
 
 
 def row(widget, i):
@@ -367,7 +367,7 @@ def test_what_the_page_says_is_what_python_says(opened):
     widget = begin(opened, temperature=1.7, top_p=0.9, min_p=0.1, typical=0.8, eta=0.01)
     for name in ("top_p", "min_p", "typical", "eta"):
         caption = step(widget, name).locator(".sa-leaves").inner_text()
-        label = f"{SETTINGS[name]['label']} "
+        label = f"{SETTINGS[name].label} "
         said = next(part for part in sentence(widget).inner_text().split("then ") if part.startswith(label))
         left = caption.split()[0] if "tokens left" in caption else "all"
         assert f"leaves {left}" in said

@@ -96,7 +96,7 @@ def test_every_step_leaves_what_the_sampler_leaves():
         settings.items(), lab.found.taken.left, strict=True
     ):
         before, after = shares(after), Sampler(**{name: value})(after)
-        assert said == f"{SETTINGS[name]['label']} {value}" and left == kept(after).sum()
+        assert said == f"{SETTINGS[name].label} {value}" and left == kept(after).sum()
         assert share == pytest.approx(before[kept(after)].sum())
         assert entropy == pytest.approx(bits(shares(after)))
     assert lab.found.taken.after == pytest.approx(shares(Sampler(**settings)(torch.from_numpy(logits))))
@@ -207,7 +207,7 @@ def test_the_likeliest_are_those_of_a_stable_sort_with_ties_at_the_border(size):
 def test_where_the_lab_begins(lab):
     assert [step["name"] for step in lab.state["steps"] if step["on"]] == ["temperature", "top_p"]
     assert lab.fixed["prompts"] == PROMPTS and lab.fixed["size"] == 12
-    assert lab.fixed["settings"]["top_k"]["slider"]["to"] == 12
+    assert lab.fixed["settings"]["top_k"]["high"] == 12
     other = SamplingLab(next_logits, TOKENS, PROMPTS, top_p=0.5, min_p=0.1, temperature=2)
     on = [(step["name"], step["value"]) for step in other.state["steps"] if step["on"]]
     assert on == [("top_p", 0.5), ("min_p", 0.1), ("temperature", 2)]
@@ -245,7 +245,7 @@ def test_some_tokens_may_be_banned():
     lab = SamplingLab(lambda _: logits, TOKENS, PROMPTS)
     for name, setting in SETTINGS.items():
         if name in lab.fixed["settings"]:
-            answer(lab, steps=chain(lab, **{name: setting["value"]}), n=100)
+            answer(lab, steps=chain(lab, **{name: setting.value}), n=100)
             assert (lab.draws() % 2 == 0).all()
 
 
