@@ -7,16 +7,14 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
-from course_utils.tokenizers import ByteTokenizer
 from course_utils.widgets.state import Choice
 from course_utils.widgets.strips import PICTURED, TextStrips, label_bytes, pieces
-from course_utils.widgets.words import percent, quoted, signed, signs, visible
+from course_utils.widgets.words import BYTES, percent, quoted, signed, signs, visible
 
 MAX_BYTES = 300  # of a text that are read
 MAX_CELLS = 8  # strips that can be told apart
 TOP = 8  # next bytes that get a bar of their own; all others share one, with their number and sum
 GATES = ("input gate", "forget gate", "candidate", "output gate")
-BYTES = [ByteTokenizer().decode([i], errors="surrogateescape") for i in range(ByteTokenizer.vocab_size)]
 
 Traced = tuple[
     Float[np.ndarray, "time hidden 4"],

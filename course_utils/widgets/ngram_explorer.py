@@ -13,7 +13,7 @@ from course_utils.tokenizers import ByteTokenizer
 from course_utils.widgets.base import Widget
 from course_utils.widgets.provenance import CopiedRun, fewest_runs, longest_at, tracer
 from course_utils.widgets.state import Choice, Text, Whole
-from course_utils.widgets.words import percent, plural, quoted, signs, visible
+from course_utils.widgets.words import BYTES, percent, plural, quoted, signs, visible
 
 TOP = 8  # next tokens that get a bar of their own; all others share one, with their number and sum
 MAX_CONTEXT = 200  # characters: far more than any order looks at
@@ -249,11 +249,10 @@ def from_models(
     """
     by_name = models if isinstance(next(iter(models.values())), dict) else {"": models}
     bytes_ = ByteTokenizer()
-    names = [bytes_.decode([i], errors="surrogateescape") for i in range(bytes_.vocab_size)]
 
     def next_tokens(models: dict[int, NGramModel], context: str, order: int):
         ids = bytes_.encode(context)
-        return names, models[order].distribution(ids), models[order].counts(ids)
+        return BYTES, models[order].distribution(ids), models[order].counts(ids)
 
     def sample(models: dict[int, NGramModel], context: str, order: int, n: int, seed: int) -> str:
         ids = models[order].sample(n, bytes_.encode(context), np.random.default_rng(seed))
@@ -270,7 +269,7 @@ def from_models(
         each(sample),
         tracer(texts),
         shares=each(shares),
-        split=lambda context: [names[i] for i in bytes_.encode(context)],
+        split=lambda context: [BYTES[i] for i in bytes_.encode(context)],
         orders=next(iter(by_name.values())),
         unit="byte",
         **settings,

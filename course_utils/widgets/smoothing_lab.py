@@ -12,7 +12,7 @@ from course_utils.ngrams.counting import Table, count_ngrams, ending_ids
 from course_utils.tokenizers import ByteTokenizer
 from course_utils.widgets.base import Widget
 from course_utils.widgets.state import Choice, Some, Text
-from course_utils.widgets.words import plural, quoted, visible
+from course_utils.widgets.words import BYTES, plural, quoted, visible
 
 # the methods beside each other: what each is called, and the setting that a slider moves
 METHODS = {
@@ -289,7 +289,6 @@ def from_tables(
             f"got {len(tables)} tables and {len(held_out)} characters"
         )
     bytes_ = ByteTokenizer()
-    names = [bytes_.decode([i], errors="surrogateescape") for i in range(bytes_.vocab_size)]
     test = bytes_.encode(held_out)[:HELD_OUT_BYTES]
     orders = range(2, min(MAX_ORDER, len(tables)) + 1)
     # continuation counts: how many different tokens has each n-gram followed?
@@ -326,7 +325,7 @@ def from_tables(
         return [model.bits_per_byte(test) for model in models]
 
     return SmoothingLab(
-        names,
+        BYTES,
         counted,
         distribution,
         {
@@ -338,6 +337,6 @@ def from_tables(
         },
         {n: {method: curve(method, n) for method in METHODS} for n in orders},
         held_out_name=f"the first {len(test):,} bytes of {held_out_name}",
-        split=lambda context: [names[i] for i in bytes_.encode(context)],
+        split=lambda context: [BYTES[i] for i in bytes_.encode(context)],
         **{"examples": EXAMPLES, "order": min(3, len(tables))} | settings,
     )

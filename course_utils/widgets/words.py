@@ -12,6 +12,8 @@ SIGNS = {code: f"‹{code:02X}›" for code in [*range(32), 127, *TURNING]} | {
     ord("\t"): "⇥",
 }
 SURROGATE = re.compile("[\ud800-\udfff]")
+# the text of each byte; one that is no character comes as a lone surrogate
+BYTES = [bytes([i]).decode("utf-8", "surrogateescape") for i in range(256)]
 ISOLATES = "\u2068", "\u2069"
 RIGHT_TO_LEFT = {"R", "AL", "AN"}  # classes of Unicode's bidirectional algorithm (UAX 9)
 
