@@ -148,16 +148,12 @@ function render(context) {
     // The page may be ahead of Python, never behind; another view or game may be ahead of the page.
     if (!play || play.key !== passage?.key || play.text !== shown.text || shown.ranks.length > play.ranks.length) {
       play = { key: passage?.key, text: shown.text, ranks: [...shown.ranks], wrong: shown.wrong, shown: shown.shownHere };
-      given.replaceChildren(...lines(passage?.context ?? ""));
+      given.replaceChildren(...withBreaks(passage?.context ?? ""));
     }
     if (isLast) waiting = choice.disabled = false;
     texts.forEach((radio) => { radio.checked = radio.value === shown.text; });
     redraw();
   }
-
-  /** Text that keeps its line breaks, each behind a ⏎. */
-  const lines = (text) => text.split(/(\n)/).filter(Boolean).flatMap((part) =>
-    part === "\n" ? [element("span", { class: "cw-sign" }, "⏎"), element("br")] : [part]);
 
   function redraw() {
     const letters = hidden();

@@ -33,19 +33,14 @@ function render(context) {
 
   // ---- the parts of the page ----------------------------------------------------------------------
 
-  const held = { moved(changes) { Object.assign(state, changes); redraw(); } };
-  const distance = slider(view, "distance", { ...held, label: "how many steps back", say: (k) => `${k} steps back` });
-  const bias = slider(view, "bias", { ...held, label: "forget bias of the bare product", say: (b) => `bias ${b}` });
+  const distance = slider(view, "distance", { redraw, label: "how many steps back", say: (k) => `${k} steps back` });
+  const bias = slider(view, "bias", { redraw, label: "forget bias of the bare product", say: (b) => `bias ${b}` });
   const plot = element("div", { class: "gh-plot cw-plot", "aria-hidden": "true",
     onpointerdown: point, onpointermove: (event) => event.buttons && point(event), onpointerup: () => view.ask() });
   const high = element("div", { class: "gh-axis cw-axis", "aria-hidden": "true" });
   const at = element("output", {}), keeps = element("output", { class: "cw-quiet" });
-  const mark = (i) => element("span", { class: "cw-mark", "aria-hidden": "true", style: `--line: ${looks[i][0]}` }, looks[i][1]);
-  const boxes = names.map((name, i) => tickBox(name, () => {
-    view.ask({ curves: names.filter((_, i) => boxes[i].input.checked) });
-    redraw();
-  }, mark(i)));
-  view.follow("curves", (chosen) => names.forEach((name, i) => { boxes[i].input.checked = chosen.includes(name); }));
+  const mark = ([colour, sign]) => element("span", { class: "cw-mark", "aria-hidden": "true", style: `--line: ${colour}` }, sign);
+  const boxes = tickBoxes(view, "curves", ask, (name) => mark(looks[names.indexOf(name)]));
   const dash = element("span", { class: "cw-box" }, element("i", { class: "gh-dash", "aria-hidden": "true" }), "the forget gate alone");
   const grid = element("div", { class: "cw-scroll" });
   const ticks = [0, 0.25, 0.5, 0.75, 1].map((share) => Math.round(share * last));
@@ -55,6 +50,11 @@ function render(context) {
     const { left, width } = plot.getBoundingClientRect();
     state.distance = Math.round(clamp((event.clientX - left) / width, 0, 1) * last);
     distance.value = state.distance;
+    redraw();
+  }
+
+  function ask(changes) {
+    view.ask(changes);
     redraw();
   }
 
@@ -84,7 +84,7 @@ function render(context) {
       element("span", { style: `top: ${y(10 ** e)}%` }, ...power(e))));
     at.textContent = String(k);
     const kept = sigmoid(b);
-    const rows = names.map((_, i) => [boxes[i].label, scientific(curves[i][k]), ofTheLast(weight(i, k))]);
+    const rows = names.map((_, i) => [boxes[i], scientific(curves[i][k]), ofTheLast(weight(i, k))]);
     rows.push([dash, `σ(b)ᵏ = ${kept.toFixed(2)} to the power of ${k}`, ofTheLast(product(b, k))]);
     drawGrid(`gradient ${plural(k, "step")} back`, rows);
     keeps.textContent = `b = ${minus(b)}: the gate stands at σ(b) = ${kept.toFixed(3)}, so a gradient halves every ` +

@@ -158,20 +158,16 @@ function render(context) {
     pieceItems = pieces.map((piece) => {
       const colour = runColour(piece.length);
       const item = element("span", { class: piece.length ? "ng-piece" : "ng-piece ng-new", role: "option" },
-        ...lines(piece.text));
+        ...withBreaks(piece.text)); // blanks show by the colour around them
       if (piece.length) item.style.cssText = `background: ${css(colour)}; color: ${inkOn(colour)}`;
       item.classList.toggle("ng-longest", piece.longest);
       item.setAttribute("aria-label", `${piece.text}: copied run of ${piece.length}`);
       return item;
     });
-    ribbon.replaceChildren(element("span", { class: "ng-given" }, ...lines(sample.given)), ...pieceItems);
+    ribbon.replaceChildren(element("span", { class: "ng-given" }, ...withBreaks(sample.given)), ...pieceItems);
     ribbonHeading.textContent = sample.heading;
     drawRun();
   }
-
-  /** Text that keeps its line breaks, each behind a ⏎. Blanks show by the colour around them. */
-  const lines = (text) => text.split(/(\n)/).filter(Boolean).flatMap((part) =>
-    part === "\n" ? [element("span", { class: "cw-sign" }, "⏎"), element("br")] : [element("bdi", {}, part)]);
 
   function drawRun() {
     markChosen(ribbon, pieceItems, chosenPiece);
@@ -224,11 +220,9 @@ function render(context) {
         list, uniform),
       element("div", { class: "ng-right" }, detail, bars, line(whatIfLabel, plus, "more times?", addHundred, putBack), whatIfAnswer)),
     element("div", { class: "ng-bottom cw-body" },
-      line(ribbonHeading, beside("seed", seed), beside(`${unit}s`, length), another), ribbon,
+      line(ribbonHeading, labelled("seed", seed), labelled(`${unit}s`, length), another), ribbon,
       element("div", { class: "cw-legend cw-quiet" }, "copied run of 1", colourScale(), `${FULL_COLOUR} or more characters; `,
         element("u", { class: "ng-longest" }, "the longest run")), runInfo)] });
 }
-
-const beside = (name, input) => element("label", { class: "cw-line" }, name, input);
 
 export default { render };

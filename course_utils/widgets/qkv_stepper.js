@@ -141,7 +141,7 @@ function render(context) {
     ask({ step: stepOf(at[0]), cell: at });
   }, { hidden: true });
   const body = [line(back, next, bar), caption, scene, sum,
-    line(element("label", { class: "cw-line" }, fieldName, number), button("Reset the numbers", () => ask({ x: start })), differs)];
+    line(labelled(fieldName, number), button("Reset the numbers", () => ask({ x: start })), differs)];
 
   // ---- asking -----------------------------------------------------------------------------------
 

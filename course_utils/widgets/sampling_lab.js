@@ -216,10 +216,9 @@ function render(context) {
       element("div", {}, heading("Samplers, from the top down"),
         quiet("Each works on what the one above it leaves. To change the order, drag ⠿, or press the arrow keys on it."), list.root),
       element("div", {}, title, spread,
-        element("label", { class: "cw-line" }, `The ${Math.min(ROWS, size)} tokens that are`, order), bars,
+        labelled(`The ${Math.min(ROWS, size)} tokens that are`, order), bars,
         element("p", { class: "cw-quiet cw-legend sa-legend" }, key("before"), "before", key("after"), "after", key("drawn"), "share drawn"),
-        line(drawButton(1), drawButton(100), drawButton(1000), button("Clear", () => ask({ n: 0 })),
-          element("label", { class: "cw-line" }, "Seed", seed.box)),
+        line(drawButton(1), drawButton(100), drawButton(1000), button("Clear", () => ask({ n: 0 })), labelled("Seed", seed.box)),
         seed.problem, drawn)),
     element("div", {}, heading("Probability against rank, both logarithmic, and the ranks that each sampler leaves"), curve.root)] });
 }

@@ -71,13 +71,7 @@ function render(context) {
     [n, `${n}: looks at ${plural(n - 1, unit)}`])));
   const tries = Object.entries(fixed.examples).map(([what, example]) =>
     element("button", { type: "button", onclick: () => view.ask({ context: example }) }, `${what}: `, mono(example)));
-  const boxes = Object.fromEntries(Object.entries(names).map(([method, name]) => [method, tickBox(name, () => {
-    view.ask({ methods: Object.keys(names).filter((one) => boxes[one].input.checked) });
-    redraw();
-  }, mark(method))]));
-  view.follow("methods", (methods) => {
-    for (const [method, { input }] of Object.entries(boxes)) input.checked = methods.includes(method);
-  });
+  const boxes = tickBoxes(view, "methods", (changes) => { view.ask(changes); redraw(); }, mark, names);
   const larger = button("Magnify 10 ×", () => {
     magnify = magnify === 1 ? 10 : 1;
     larger.setAttribute("aria-pressed", String(magnify > 1));
@@ -99,8 +93,7 @@ function render(context) {
     const { sign, what, ticks } = SETTINGS[setting], stops = specs[setting].options, last = stops.length - 1;
     const title = heading(), plot = element("div", { class: "sl-plot cw-plot", "aria-hidden": "true" });
     const high = element("span"), low = element("span");
-    const knob = slider(view, setting, { label: `${sign}, ${what}`, say: (value) => `${sign} = ${value}`,
-      moved(changes) { Object.assign(state, changes); redraw(); } });
+    const knob = slider(view, setting, { label: `${sign}, ${what}`, say: (value) => `${sign} = ${value}`, redraw });
     const root = element("div", { class: "sl-panel" }, title,
       element("div", { class: "sl-axis", "aria-hidden": "true" }, high, low), plot, knob,
       element("div", { class: "sl-ticks cw-axis", "aria-hidden": "true" }, ...ticks.map((tick) => element("span",
@@ -242,7 +235,7 @@ function render(context) {
       ". Add-k shares it out evenly; the others ask shorter contexts. Kneser-Ney asks them in how many different places a ",
       `${unit} came, not how often. `,
       element("b", {}, "Held-out text"), ` (${fixed.held_out_name}) was not counted: the fewer bits it costs, the better the guesses.`),
-    element("fieldset", { class: "sl-methods cw-line" }, element("legend", {}, "Methods"), ...Object.values(boxes).map(({ label }) => label), larger),
+    element("fieldset", { class: "sl-methods cw-line" }, element("legend", {}, "Methods"), ...boxes, larger),
     looksAt, grid, element("div", { class: "sl-panels" }, ...Object.values(panels).map(({ root }) => root))] });
 }
 

@@ -47,6 +47,10 @@ function visible(text) {
 /** The same in one node, in the type of code. */
 const mono = (text) => element("span", { class: "cw-mono" }, ...visible(text));
 
+/** Text that keeps its line breaks, each behind a ⏎. */
+const withBreaks = (text) => text.split(/(\n)/).filter(Boolean).flatMap((part) =>
+  part === "\n" ? [element("span", { class: "cw-sign" }, "⏎"), element("br")] : [element("bdi", {}, part)]);
+
 /** The same in words, for labels that are read aloud. */
 const spoken = (text) => NAMES[text] ?? text.replace(/\n/g, "⏎");
 

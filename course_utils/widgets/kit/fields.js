@@ -10,6 +10,9 @@ const button = (text, onclick, attributes = {}) => element("button", { type: "bu
 const field = (name, control, kind = "") =>
   element("label", { class: `cw-field ${kind}` }, element("span", {}, ...[name].flat()), control);
 
+/** A control with its name before it. */
+const labelled = (name, control) => element("label", { class: "cw-line" }, name, control);
+
 /** A button that has nothing to do now; `disabled` would take the keyboard from under the hand. */
 const setIdle = (button, idle) => button.setAttribute("aria-disabled", String(idle));
 
@@ -38,16 +41,21 @@ function select(view, name, ask = view.ask, named = {}) {
 }
 
 /**
- * A slider over the options that Python declared, or from its min to its max by `step`. `moved(changes)` is
- * called while the hand holds it, `ask` when it lets go; without `moved`, `ask` is called at each step.
+ * A slider over the options that Python declared, or from its min to its max by `step`. With `redraw` the page
+ * draws what it can while the hand holds it, and asks when it lets go; without, it asks at each step.
  * say(value): in words, for a screen reader.
  */
-function slider(view, name, { label, say = String, step = 1, moved = null, ask = view.ask }) {
+function slider(view, name, { label, say = String, step = 1, redraw = null, ask = view.ask }) {
   const { options: stops, min, max } = view.fixed.specs[name];
   const value = () => (stops ? stops[input.value] : Number(input.value));
   const input = element("input", { type: "range", class: "cw-slider", "aria-label": label,
     ...(stops ? { min: 0, max: stops.length - 1, step: 1 } : { min, max, step }),
-    oninput: () => (moved ?? ask)({ [name]: value() }), onchange: () => moved && ask({ [name]: value() }) });
+    oninput() {
+      if (!redraw) return ask({ [name]: value() });
+      view.state[name] = value();
+      redraw();
+    },
+    onchange: () => redraw && ask({ [name]: value() }) });
   view.follow(name, (now) => {
     input.value = stops ? stops.indexOf(now) : now;
     input.setAttribute("aria-valuetext", say(now));
@@ -70,4 +78,13 @@ function numberField(view, name, ask = view.ask, attributes = {}) {
 function tickBox(name, onchange, ...before) {
   const input = element("input", { type: "checkbox", onchange: () => onchange(input.checked) });
   return { input, label: element("label", { class: "cw-box" }, input, ...before, name) };
+}
+
+/** A box for each of the options that Python declared, of which some are chosen; `mark(option)` stands before its name. */
+function tickBoxes(view, name, ask, mark, named = {}) {
+  const values = view.fixed.specs[name].options;
+  const boxes = values.map((value) => tickBox(named[value] ?? value, () =>
+    ask({ [name]: values.filter((_, i) => boxes[i].input.checked) }), mark(value)));
+  view.follow(name, (chosen) => values.forEach((value, i) => { boxes[i].input.checked = chosen.includes(value); }));
+  return boxes.map(({ label }) => label);
 }
