@@ -1,7 +1,6 @@
 """The attention explorer without a browser: what crosses, the sentence, the edits, and hostile input."""
 
 import json
-import re
 
 import numpy as np
 import pytest
@@ -433,8 +432,7 @@ def test_torch_tensors_of_any_precision_pass():
     assert AttentionExplorer(["one"], np.ones((1, 1, 1, 1))).describe().count("100.0 %") == 1
 
 
-def test_the_front_end_has_no_address_and_the_picture_no_warning(explorer, recwarn):
-    assert not re.search(r"https?:|\bimport\b|innerHTML|@import|url\(", explorer._esm + explorer._css)
+def test_the_picture_gives_no_warning(explorer, recwarn):
     answer(explorer, combine="max", chosen=[0, 1], hide=["first key “The”"])
     assert explorer.png().startswith(b"\x89PNG")
     assert not recwarn.list

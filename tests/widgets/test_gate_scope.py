@@ -140,8 +140,7 @@ def test_cells_that_can_not_be_watched_are_refused(model):
             GateScope(read, cells, examples)
 
 
-def test_the_front_end_has_no_address_and_the_picture_no_warning(scope, recwarn):
-    assert not re.search(r"https?:|//[a-z]+\.|\bimport\b|innerHTML|@import|url\(", scope._esm + scope._css)
+def test_the_picture_gives_no_warning(scope, recwarn):
     for text in ("", "to be 🦜é\0", "x" * 300):
         answer(scope, text=text)
         scope.png()

