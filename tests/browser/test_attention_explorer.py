@@ -370,48 +370,42 @@ def test_the_table_has_a_row_a_query(opened):
 
 
 def test_keys(opened):
-    widget, press = opened.widget(5), opened.page.keyboard.press
+    widget = opened.widget(5)
+
+    def press(*keys):
+        for key in keys:
+            opened.page.keyboard.press(key)
+        opened.settled(widget)
+
     control(widget, "Layer").focus()
     press("ArrowDown")
-    opened.settled(widget)
     expect(sentence(widget)).to_contain_text("Layer 1, head 0")
     opened.tab_to(".ae-tokens")  # the query
-    for key in ("Home", "ArrowRight", "ArrowRight"):
-        press(key)
-    opened.settled(widget)
+    press("Home", "ArrowRight", "ArrowRight")
     expect(sentence(widget)).to_contain_text("query “·sat” (2)")
     opened.tab_to(".ae-place canvas")  # all heads
-    for key in ("ArrowDown", "ArrowRight", "ArrowRight", "ArrowLeft"):
-        press(key)
-    opened.settled(widget)
+    press("ArrowDown", "ArrowRight", "ArrowRight", "ArrowLeft")
     expect(sentence(widget)).to_contain_text("Layer 2, head 1")
     opened.tab_to(".ae-entropies")
     press("End")
-    opened.settled(widget)
     expect(sentence(widget)).to_contain_text("Layer 2, head 3")
     opened.tab_to(".ae-map canvas")  # the heat map
-    for key in ("ArrowDown", *["ArrowLeft"] * 6, "ArrowRight"):
-        press(key)
-    opened.settled(widget)
+    press("ArrowDown", *["ArrowLeft"] * 6, "ArrowRight")
     expect(readout(widget)).to_contain_text("Query ·on (3) → key ·cat (1)")
     opened.tab_to("[type=checkbox]")
     press("Space")
-    opened.settled(widget)
     expect(sentence(widget)).to_contain_text("Hidden: first key “The”")
     opened.tab_to("select")  # what to do
     press("ArrowDown")
     opened.tab_to("button")
     press("Enter")
-    opened.settled(widget)
     expect(sentence(widget)).to_contain_text("With layer 2, head 3: forced to uniform: “mat” 40.0 %")
 
     control(widget, "Show").focus()  # several heads at once
     press("ArrowDown")
-    opened.settled(widget)
     expect(sentence(widget)).to_contain_text("mean of heads 0, 1, 2, 3")
     opened.tab_to(".ae-place canvas")
     press("Space")
-    opened.settled(widget)
     expect(sentence(widget)).to_contain_text("mean of heads 0, 1, 2 (")
 
 

@@ -184,6 +184,29 @@ def in_another_process(name: str = "sample") -> subprocess.Popen:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8")
 
 
+def one_downloads_the_other_waits(index, first: tuple[str, str], second: tuple[str, str]):
+    """Two processes want an asset, given as its name and its place in the cache; the second while the first
+    downloads."""
+    asked, both_run = threading.Event(), threading.Event()
+
+    def send_late(page, data):
+        asked.set()
+        both_run.wait(30)
+        send(page, data)
+
+    index.replies = [send_late]
+    processes = [in_another_process(first[0])]
+    assert asked.wait(30)
+    processes.append(in_another_process(second[0]))
+    with pytest.raises(subprocess.TimeoutExpired):
+        processes[1].communicate(timeout=1)  # it waits for the first
+    both_run.set()
+    for process, (_, path) in zip(processes, (first, second), strict=True):
+        out, err = process.communicate(timeout=30)
+        assert (out.strip(), err) == (str(assets.cache() / path), "")
+    assert index.downloads == 1
+
+
 def test_a_good_wheel_is_fetched_once_and_leaves_only_its_files(publish, capfd):
     index = publish()
     assert [asset.name for asset in assets.missing()] == ["sample"]
@@ -277,24 +300,7 @@ def test_if_one_wheelmate_fails_none_is_kept_and_the_next_run_has_all(wheelmates
 
 
 def test_processes_that_want_wheelmates_share_one_download(wheelmates):
-    asked, both_run = threading.Event(), threading.Event()
-
-    def send_late(page, data):
-        asked.set()
-        both_run.wait(30)
-        send(page, data)
-
-    wheelmates.replies = [send_late]
-    first = in_another_process("one")
-    assert asked.wait(30)
-    second = in_another_process("sample")
-    with pytest.raises(subprocess.TimeoutExpired):
-        second.communicate(timeout=1)  # it waits for the first
-    both_run.set()
-    for process, path in ((first, "one/comedies/one.md"), (second, "sample")):
-        out, err = process.communicate(timeout=30)
-        assert (out.strip(), err) == (str(assets.cache() / path), "")
-    assert wheelmates.downloads == 1
+    one_downloads_the_other_waits(wheelmates, ("one", "one/comedies/one.md"), ("sample", "sample"))
 
 
 def test_the_price_is_that_of_all_that_comes():
@@ -416,25 +422,7 @@ def test_a_download_killed_in_the_middle_leaves_nothing_that_counts(publish):
 
 
 def test_two_processes_share_one_download(publish):
-    index = publish()
-    asked, both_run = threading.Event(), threading.Event()
-
-    def send_late(page, data):
-        asked.set()
-        both_run.wait(30)
-        send(page, data)
-
-    index.replies = [send_late]
-    first = in_another_process()
-    assert asked.wait(30)
-    second = in_another_process()
-    with pytest.raises(subprocess.TimeoutExpired):
-        second.communicate(timeout=1)  # it waits for the first
-    both_run.set()
-    for process in (first, second):
-        out, err = process.communicate(timeout=30)
-        assert (out.strip(), err) == (str(assets.cache() / "sample"), "")
-    assert index.downloads == 1
+    one_downloads_the_other_waits(publish(), ("sample", "sample"), ("sample", "sample"))
     assert_nothing_half_written()
 
 
