@@ -207,8 +207,8 @@ class AttentionExplorer(Widget):
         whole = max(attention.weights.shape[2:]) <= WHOLE
         layers = range(attention.weights.shape[0])
         return {
-            "tokens": [visible(shortened(token)) for token in attention.tokens],
-            "keys": [visible(shortened(key)) for key in attention.keys],
+            "tokens": [shortened(token) for token in attention.tokens],
+            "keys": [shortened(key) for key in attention.keys],
             "cross": attention.cross,
             "n_heads": attention.weights.shape[1],
             "caption": f"{attention.mask_in_words}; {attention.scale_in_words}",

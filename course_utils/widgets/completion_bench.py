@@ -213,13 +213,13 @@ class CompletionBench(Widget):
         return {
             "asked": self._asked,
             "revision": self._revision,
-            "messages": [message | {"content": visible(message["content"])} for message in self.messages],
+            "messages": self.messages,
             "writing": self.writing,
             "run": run
             and {
                 "writer": run.writer,
                 "chat": run.chat,
-                "text": visible(run.text),
+                "text": run.text,
                 "by_cell": run.by_cell,
                 "tokens": run.tokens,
                 "first": run.seconds_to_first,

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from course_utils.widgets.state import Choice
 from course_utils.widgets.strips import PICTURED, TextStrips, label_bytes, pieces
-from course_utils.widgets.words import BYTES, percent, quoted, signed, signs, visible
+from course_utils.widgets.words import BYTES, percent, quoted, signed, signs
 
 MAX_BYTES = 300  # of a text that are read
 MAX_CELLS = 8  # strips that can be told apart
@@ -84,7 +84,7 @@ class GateScope(TextStrips):
     def constants(self) -> dict:
         return super().constants() | {
             "cells": [[cell, what, signed(r)] for cell, (what, r) in self._cells.items()],
-            "bytes": [visible(name) for name in BYTES],
+            "bytes": BYTES,
         }
 
     def view(self) -> dict:

@@ -158,7 +158,7 @@ class QKVStepper(Widget):
     def constants(self) -> dict:
         return {
             "start": self._start.tolist(),
-            "tokens": [visible(token) for token in self.tokens],
+            "tokens": list(self.tokens),
             "matrices": {name: matrix.tolist() for name, matrix in self.matrices.items()},
             "steps": {step: list(names) for step, names in STEPS.items()},
             "causal": self.causal,
@@ -166,8 +166,7 @@ class QKVStepper(Widget):
         }
 
     def view(self) -> dict:
-        verdict = self.found.verdict
-        return {"yours": verdict | {"says": visible(verdict["says"])} if verdict else {}}
+        return {"yours": self.found.verdict}
 
     def describe(self) -> str:
         step, (name, row, column) = self.state["step"], self.state["cell"]

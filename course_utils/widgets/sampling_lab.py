@@ -212,7 +212,7 @@ class SamplingLab(Widget):
         size = len(self._tokens)
         return {
             "size": size,
-            "prompts": [visible(prompt) for prompt in self._prompts],
+            "prompts": list(self._prompts),
             "settings": {
                 name: SETTINGS[name]._asdict()
                 | {"allowed": ALLOWED[name][0], "high": SETTINGS[name].high or size}

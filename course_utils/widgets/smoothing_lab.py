@@ -12,7 +12,7 @@ from course_utils.ngrams.counting import Table, count_ngrams, ending_ids
 from course_utils.tokenizers import ByteTokenizer
 from course_utils.widgets.base import Widget
 from course_utils.widgets.state import Choice, Some, Text
-from course_utils.widgets.words import BYTES, plural, quoted, visible
+from course_utils.widgets.words import BYTES, plural, quoted
 
 # the methods beside each other: what each is called, and the setting that a slider moves
 METHODS = {
@@ -159,7 +159,7 @@ class SmoothingLab(Widget):
 
     def constants(self) -> dict:
         return {
-            "tokens": [visible(token) for token in self._tokens],
+            "tokens": list(self._tokens),
             "held_out_name": self._held_out_name,
             "names": {method: name for method, (name, _) in METHODS.items()},
             "settings": {method: setting for method, (_, setting) in METHODS.items()},
@@ -172,8 +172,8 @@ class SmoothingLab(Widget):
         weights, discounts = self._estimated[self.state["order"]]
         held_out = self._held_out[self.state["order"]]
         return {
-            "used": [visible(token) for token in self._used()],
-            "rows": [row | {"name": visible(row["name"])} for row in self.rows()],
+            "used": list(self._used()),
+            "rows": self.rows(),
             "levels": [_sparse(*level) for level in self.found],
             "weights": weights,
             "discounts": discounts,
