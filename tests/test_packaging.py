@@ -78,7 +78,7 @@ def test_licences():
         assert name in read("README.md")
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/benchmarks.md"])
 def test_the_documents_name_commands_and_files_that_exist(name):
     text = read(name)
     spec = importlib.util.spec_from_file_location("course", ROOT / "course.py")
@@ -87,5 +87,7 @@ def test_the_documents_name_commands_and_files_that_exist(name):
     commands = set(re.findall(r"course\.py ([a-z]+)", text))
     assert commands and commands <= {*course.EXTRAS, *course.READ_ONLY}
     links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text)
-    missing = [link for link in links if "://" not in link and not (ROOT / link).exists()]
+    missing = [
+        link for link in links if "://" not in link and not (ROOT / name).parent.joinpath(link).exists()
+    ]
     assert links and missing == []
