@@ -1,12 +1,17 @@
-"""What does a cell follow? Properties of a text, byte by byte, and the cell whose value goes with each.
+"""What do a model's numbers know of a text? A cell that follows a property, or a line through all of them.
 
 A property is a number at every byte that follows from the bytes up to this one, so that a model which reads
 from left to right could know it. Radford, Józefowicz & Sutskever 2017 and Karpathy, Johnson & Fei-Fei 2015
 looked into recurrent networks for single cells that follow one.
+
+A linear probe reads all numbers of a vector at once. It can learn much by itself, so that it needs a control:
+Hewitt & Liang 2019 let it learn labels by lot too, of which no model can know anything.
 """
 
+from typing import NamedTuple
+
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 CAPITALS, SMALL = range(ord("A"), ord("Z") + 1), range(ord("a"), ord("z") + 1)
 
@@ -73,3 +78,93 @@ def followers(
         taken[int(row)] = int(cell)
         free[row], free[:, cell] = -1, -1
     return {taken[row]: (name, float(r[row, taken[row]])) for row, name in enumerate(PROPERTIES)}
+
+
+DECAYS = 1e-4, 1e-3, 1e-2  # weight decays of a probe, of which the validation rows choose one
+
+Rows = tuple[Float[np.ndarray, "rows features"], Bool[np.ndarray, " rows"]]
+
+
+class Probe(NamedTuple):
+    """The weight decay that was best on the validation rows, and the shares that were right there and in the
+    test."""
+
+    decay: float
+    validation: float
+    test: float
+
+
+def linear_probe(train: Rows, validation: Rows, test: Rows) -> Probe:
+    """Tell two classes by a weighted sum of the features: logistic regression, fitted to the training rows.
+
+    Features of unlike sizes belong through `standardised` first. Raises ValueError if there are not as many
+    classes as rows, or the training rows have one class alone.
+    """
+    for features, classes in (train, validation, test):
+        if len(features) != len(classes):
+            raise ValueError(f"each row has a class; got {len(features)} rows and {len(classes)} classes")
+    if len({*np.asarray(train[1]).tolist()}) != 2:
+        raise ValueError("the training rows have one class alone: there is nothing to tell apart")
+    fits = {decay: _logistic(*train, decay) for decay in DECAYS}
+    best = max(DECAYS, key=lambda decay: share_right(fits[decay], *validation))
+    return Probe(best, *(share_right(fits[best], *rows) for rows in (validation, test)))
+
+
+def standardised(*parts: Rows) -> list[Rows]:
+    """The rows with each feature scaled to the mean 0 and the spread 1 that it gets in the first part."""
+    mean, spread = parts[0][0].mean(0), parts[0][0].std(0) + 1e-6
+    return [((features - mean) / spread, classes) for features, classes in parts]
+
+
+def share_right(
+    weights: Float[np.ndarray, " 1+features"],
+    features: Float[np.ndarray, "rows features"],
+    classes: Bool[np.ndarray, " rows"],
+) -> float:
+    """The share of rows that fall on the side of their class; the first weight is the constant."""
+    return float(np.mean((features @ weights[1:] + weights[0] > 0) == classes))
+
+
+def _logistic(features, classes, decay: float) -> Float[np.ndarray, " 1+features"]:
+    """The weights with the fewest nats a row, and `decay` times their squares."""
+    import torch
+    from torch.nn.functional import binary_cross_entropy_with_logits
+
+    x, y = torch.as_tensor(features).float(), torch.as_tensor(classes).float()
+    weights = torch.zeros(x.shape[1] + 1, requires_grad=True)
+    optimiser = torch.optim.LBFGS([weights], max_iter=200, line_search_fn="strong_wolfe")
+
+    def closure():
+        optimiser.zero_grad()
+        nats = binary_cross_entropy_with_logits(x @ weights[1:] + weights[0], y)
+        nats = nats + decay * weights[1:].square().sum()
+        nats.backward()
+        return nats
+
+    optimiser.step(closure)
+    return weights.detach().numpy()
+
+
+Layers = tuple[
+    Float[np.ndarray, "layers tokens d_model"], Bool[np.ndarray, " tokens"], Int[np.ndarray, " tokens"]
+]
+
+
+def layer_probes(train: Layers, validation: Layers, test: Layers, seed: int = 0) -> list[tuple[float, float]]:
+    """For each layer the shares of test tokens whose label a linear probe tells: of the task, and of its
+    control.
+
+    A part has the vectors of some tokens in each layer, their labels and their types (ids of the vocabulary).
+    In the control task each type has a label by lot, the same wherever it stands: the probe can only learn it
+    by heart. What the task has above its control, its selectivity, is not learnt so (Hewitt & Liang 2019,
+    section 2). Raises ValueError as `linear_probe` does.
+    """
+    parts = train, validation, test
+    lots = np.random.default_rng(seed).random(1 + max(types.max() for *_, types in parts)) < 0.5
+
+    def probe(layer: int, labels: list) -> float:
+        rows = [(layers[layer], classes) for (layers, *_), classes in zip(parts, labels, strict=True)]
+        return linear_probe(*standardised(*rows)).test
+
+    tasks = [labels for _, labels, _ in parts], [lots[types] for *_, types in parts]
+    return [tuple(probe(layer, labels) for labels in tasks) for layer in range(len(train[0]))]

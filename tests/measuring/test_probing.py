@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from course_utils.measuring import probing
-from course_utils.measuring.probing import PROPERTIES, correlations, followers
+from course_utils.measuring.probing import (
+    DECAYS,
+    PROPERTIES,
+    correlations,
+    followers,
+    layer_probes,
+    linear_probe,
+    standardised,
+)
 
 TEXT = b"\n\nVIOLA\nO my, Ay"
 IDS = np.frombuffer(TEXT, dtype=np.uint8)
@@ -65,3 +73,54 @@ def test_too_few_cells_or_other_lengths_are_refused():
         followers(np.zeros((16, 7)), IDS)
     with pytest.raises(ValueError, match="got 9 cells, 3 rows and 16 bytes"):
         followers(np.zeros((3, 9)), IDS)
+
+
+def rows(n, seed, features=8):
+    x = np.random.default_rng(seed).normal(size=(n, features)).astype(np.float32)
+    return x, x @ np.arange(features) > 1
+
+
+def test_a_linear_probe_finds_a_line_and_nothing_in_lots():
+    parts = rows(400, 0), rows(200, 1), rows(400, 2)
+    found = linear_probe(*parts)
+    assert min(found.validation, found.test) > 0.97 and found.decay in DECAYS
+    lots = [(x, np.random.default_rng(i).random(len(x)) < 0.5) for i, (x, _) in enumerate(parts)]
+    assert abs(linear_probe(*lots).test - 0.5) < 0.1
+
+
+def test_the_validation_rows_choose_the_decay_and_the_test_has_no_say():
+    train, validation, test = rows(60, 0, 40), rows(300, 1, 40), rows(300, 2, 40)
+    x, y = train
+    noisy = x, y ^ (np.random.default_rng(3).random(len(y)) < 0.2)
+    found = linear_probe(noisy, validation, test)
+    assert found == linear_probe(noisy, validation, (test[0], ~test[1]))._replace(test=found.test)
+    assert linear_probe(noisy, validation, (test[0], ~test[1])).test == pytest.approx(1 - found.test)
+
+
+def test_features_get_the_size_of_the_training_rows():
+    (x, y), (other, _) = rows(50, 0), rows(20, 1)
+    train, test = standardised((5 * x + 3, y), (5 * other + 3, y[:20]))
+    assert np.allclose(train[0].mean(0), 0, atol=1e-5) and np.allclose(train[0].std(0), 1, atol=1e-4)
+    assert np.allclose(test[0], (other - x.mean(0)) / x.std(0), atol=1e-4)
+
+
+def test_rows_that_no_probe_can_be_fitted_to():
+    x, y = rows(20, 0)
+    with pytest.raises(ValueError, match="got 20 rows and 19 classes"):
+        linear_probe((x, y), (x, y[1:]), (x, y))
+    with pytest.raises(ValueError, match="one class alone"):
+        linear_probe((x, y | True), (x, y), (x, y))
+
+
+def test_what_is_known_by_heart_is_the_controls_and_what_the_layer_says_is_the_tasks():
+    """Layer 0 says which type a token is of; layer 1 says its label, which the type doesn't tell."""
+
+    def part(n, seed):
+        draws = np.random.default_rng(seed)
+        types, labels = draws.integers(10, size=n), draws.random(n) < 0.5
+        said = np.eye(10)[types], np.pad(labels[:, None] - 0.5, ((0, 0), (0, 9)))
+        return np.stack(said).astype(np.float32), labels, types
+
+    (task, control), (told, by_lot) = layer_probes(part(400, 0), part(100, 1), part(300, 2))
+    assert abs(task - 0.5) < 0.1 and control == 1
+    assert told == 1 and by_lot < 0.8
