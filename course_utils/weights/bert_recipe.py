@@ -25,7 +25,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from course_utils import devices, pretrained
+from course_utils import pretrained
 from course_utils.bert import BertConfig, BertForMaskedLM
 from course_utils.bert.batches import MaskedTexts
 from course_utils.bert.masking import IGNORED, MASK, masked_loss
@@ -36,6 +36,7 @@ from course_utils.data.reviews import reviews
 from course_utils.files import write_atomic
 from course_utils.ngrams.bidirectional import BidirectionalNGram
 from course_utils.training import Run, StepReport, TrainConfig, checkpoints, train
+from course_utils.weights import recording
 
 FOLDER = Path(__file__).parent
 WEIGHTS, LOG = FOLDER / "bert.safetensors", FOLDER / "bert_log.csv"
@@ -146,7 +147,7 @@ def held_out(part: str, rows: int | None = None) -> Gaps:
 
 def scored(model: BertForMaskedLM, part: str, rows: int | None = None) -> GapScore:
     """How the model fills the gaps of the held-out reviews."""
-    with torch.autocast("cpu", torch.bfloat16, enabled=devices.multiplies_bfloat16(torch.device("cpu"))):
+    with recording.mixed_precision():
         return score(
             lambda inputs, lengths, chosen: model(inputs, lengths, chosen=chosen), held_out(part, rows)
         )

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -27,6 +27,7 @@ from course_utils.data import corpora
 from course_utils.data.evaluations import passages, search_queries
 from course_utils.data.reviews import reviews
 from course_utils.gpt import GPT, GPTConfig
+from course_utils.measuring.probing import linear_probe, standardised
 from course_utils.tokenizers import BPETokenizer
 from course_utils.training import TrainConfig, next_token_loss, train
 from course_utils.training.batches import Windows
@@ -124,9 +125,9 @@ def vectors(model: nn.Module, texts: list[Int[np.ndarray, " tokens"]]) -> Float[
 
 
 @functools.lru_cache
-def _moods(part: str) -> tuple[list[np.ndarray], Tensor]:
+def _moods(part: str) -> tuple[list[np.ndarray], Bool[np.ndarray, " reviews"]]:
     rows = getattr(reviews(), part)[:6000]
-    return encoded([row.text for row in rows]), torch.tensor([float(row.positive) for row in rows])
+    return encoded([row.text for row in rows]), np.array([row.positive for row in rows])
 
 
 def mood(model: nn.Module) -> float:
@@ -134,34 +135,11 @@ def mood(model: nn.Module) -> float:
 
     It learns from 6,000 training reviews; its weight decay is the best of three on the validation reviews.
     """
-    data = {part: (vectors(model, texts), moods) for part, (texts, moods) in ((p, _moods(p)) for p in PARTS)}
-    mean, spread = data["train"][0].mean(0), data["train"][0].std(0) + 1e-6
-    data = {part: ((x - mean) / spread, y) for part, (x, y) in data.items()}
-    fits = [_logistic(*data["train"], decay) for decay in (1e-4, 1e-3, 1e-2)]
-    best = max(fits, key=lambda fit: _accuracy(fit, *data["validation"]))
-    return _accuracy(best, *data["test"])
+    parts = [(vectors(model, texts).numpy(), moods) for texts, moods in map(_moods, PARTS)]
+    return linear_probe(*standardised(*parts)).test
 
 
 PARTS = "train", "validation", "test"
-
-
-def _logistic(x: Tensor, y: Tensor, decay: float) -> Tensor:
-    weights = torch.zeros(x.shape[1] + 1, requires_grad=True)
-    optimiser = torch.optim.LBFGS([weights], max_iter=200, line_search_fn="strong_wolfe")
-
-    def closure():
-        optimiser.zero_grad()
-        nats = functional.binary_cross_entropy_with_logits(x @ weights[1:] + weights[0], y)
-        nats = nats + decay * weights[1:].square().sum()
-        nats.backward()
-        return nats
-
-    optimiser.step(closure)
-    return weights.detach()
-
-
-def _accuracy(weights: Tensor, x: Tensor, y: Tensor) -> float:
-    return ((x @ weights[1:] + weights[0] > 0) == (y > 0.5)).double().mean().item()
 
 
 @functools.lru_cache
@@ -207,7 +185,7 @@ def trained(way: str, rate: float, seed: int, checkpoint: Path) -> dict:
             CONFIG, steps=steps, learning_rate=rate, seed=seed, evaluate_every=max(steps // 4, 1)
         )
         batches = Windows(tokens("train"), SHAPE.vocab_size, ROWS, SHAPE.context, seed=2 * seed + i)
-        kept = checkpoint.with_name(f"{checkpoint.stem}_{i}.safetensors")
+        kept = checkpoint.with_name(f"{checkpoint.name}_{i}.safetensors")
         run = train(model, batches, config, loss=objective.loss, checkpoint=kept)
         if run.stopped:
             sys.exit("stopped and kept: the same command goes on")
@@ -215,33 +193,25 @@ def trained(way: str, rate: float, seed: int, checkpoint: Path) -> dict:
         took["flops"] += objective.flops_per_token * run.tokens
         took["seconds"] += run.seconds
     model.eval()
-    row = {"way": way, "learning_rate": rate, "seed": seed, "tokens": took["tokens"]}
-    row |= {"flops": f"{took['flops']:.3g}", "seconds": f"{took['seconds']:.0f}"}
+    row = took | {"flops": f"{took['flops']:.3g}", "seconds": f"{took['seconds']:.0f}"}
     row["validation_nats"] = f"{validation_loss(stages[-1], model):.4f}"
     return row | {"mood": f"{mood(model):.4f}", "search_mrr": f"{search(model):.4f}"}
 
 
 def main(folder: Path = Path("build")) -> None:
-    folder.mkdir(exist_ok=True)
-    partial = folder / "objectives.csv"
-    rows = recording.read_table(partial) if partial.exists() else []
+    table = recording.Table(folder / TABLE.name)
 
     def run(way: str, rate: float, seed: int) -> dict:
-        for row in rows:
-            if (row["way"], float(row["learning_rate"]), int(row["seed"])) == (way, rate, seed):
-                return row
         name = f"objectives_{way.replace(', ', '_').replace(' ', '_')}_{rate}_{seed}"
-        rows.append({key: str(value) for key, value in trained(way, rate, seed, folder / name).items()})
-        recording.write_table(partial, rows)
-        print(*rows[-1].values(), sep=", ", flush=True)
-        return rows[-1]
+        make = functools.partial(trained, way, rate, seed, folder / name)
+        return table.row(make, way=way, learning_rate=rate, seed=seed)
 
     for way in WAYS:
         swept = [run(way, rate, SWEEP_SEED) for rate in RATES]
         best = min(swept, key=lambda row: float(row["validation_nats"]))
         for seed in SEEDS:
             run(way, float(best["learning_rate"]), seed)
-    recording.write_table(TABLE, rows)
+    recording.write_table(TABLE, table.rows)
 
 
 if __name__ == "__main__":

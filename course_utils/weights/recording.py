@@ -4,11 +4,13 @@ import csv
 import io
 import math
 import platform
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from course_utils import devices
 from course_utils.files import write_atomic
 from course_utils.training import Run, StepReport
 
@@ -58,6 +60,30 @@ def cost(model: nn.Module, run: Run, n_bytes: int, flops: float) -> dict:
 
 def n_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
+
+
+def mixed_precision() -> torch.autocast:
+    """A context that multiplies in bfloat16, as training does, if the processor has instructions for it."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=devices.multiplies_bfloat16(torch.device("cpu")))
+
+
+class Table:
+    """A table of runs that grows in a file: a run whose row is there is not made again."""
+
+    def __init__(self, path: Path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path, self.rows = path, read_table(path) if path.exists() else []
+
+    def row(self, make: Callable[[], dict], **run) -> dict[str, str]:
+        """The row of a run, which is known by `run`, the first columns; `make` gives the others."""
+        known = {name: str(value) for name, value in run.items()}
+        for row in self.rows:
+            if known.items() <= row.items():
+                return row
+        self.rows.append(known | {name: str(value) for name, value in make().items()})
+        write_table(self.path, self.rows)
+        print(*self.rows[-1].values(), sep=", ", flush=True)
+        return self.rows[-1]
 
 
 def write_table(path: Path, rows: list[dict]) -> None:

@@ -1,11 +1,14 @@
 """The three ways are equal in what they may spend, and differ in what they are asked."""
 
+import numpy as np
 import pytest
 import torch
 
 from course_utils.bert.diffusion import MaskedDiffusion
-from course_utils.gpt import GPT
+from course_utils.gpt import GPT, GPTConfig
+from course_utils.training import Run
 from course_utils.weights import objectives_recipe as recipe
+from course_utils.weights import recording
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -58,10 +61,21 @@ def test_the_masked_loss_is_taken_at_masked_places():
     assert torch.allclose(loss, expected, atol=1e-5)
 
 
-def test_the_probe_finds_a_line():
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(400, 8, generator=generator)
-    y = (x @ torch.arange(8.0) > 1).float()
-    weights = recipe._logistic(x, y, 1e-4)
-    assert recipe._accuracy(weights, x, y) > 0.98
-    assert recipe._accuracy(-weights, x, y) < 0.02
+def test_each_run_is_kept_in_a_file_of_its_own(tmp_path, monkeypatch):
+    """Another run's checkpoint would be refused, and the second run never begin."""
+    kept = []
+
+    def never_trained(model, batches, config, loss, checkpoint):
+        kept.append(checkpoint.name)
+        return Run(tokens=1)
+
+    monkeypatch.setattr(recipe, "TABLE", tmp_path / "objectives.csv")
+    monkeypatch.setattr(recipe, "SHAPE", GPTConfig(4096, context=8, n_layers=1, n_heads=1, d_model=4))
+    monkeypatch.setattr(recipe, "tokens", lambda part: np.zeros(1000, dtype=int))
+    monkeypatch.setattr(recipe, "train", never_trained)
+    for name in ("validation_loss", "mood", "search"):
+        monkeypatch.setattr(recipe, name, lambda *model: 0.5)
+    recipe.main(tmp_path / "build")
+    runs = len(recipe.WAYS) * (len(recipe.RATES) + len(recipe.SEEDS))
+    assert len(recording.read_table(recipe.TABLE)) == runs
+    assert len(kept) == len(set(kept)) == runs + runs // 3  # one way has two stages

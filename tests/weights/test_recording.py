@@ -46,6 +46,21 @@ def test_what_a_run_took():
     assert machine.endswith(f", {torch.get_num_threads()} threads, no GPU")
 
 
+def test_a_run_whose_row_is_there_is_not_made_again(tmp_path, capsys):
+    made = []
+
+    def make():
+        made.append(len(made))
+        return {"score": f"{made[-1]:.2f}"}
+
+    path = tmp_path / "build" / "runs.csv"
+    assert recording.Table(path).row(make, way="a", seed=0) == {"way": "a", "seed": "0", "score": "0.00"}
+    table = recording.Table(path)  # the command is given again
+    assert [table.row(make, way="a", seed=seed)["score"] for seed in (1, 0, 1)] == ["1.00", "0.00", "1.00"]
+    assert made == [0, 1] and recording.read_table(path) == table.rows
+    assert capsys.readouterr().out == "a, 0, 0.00\na, 1, 1.00\n"
+
+
 @pytest.mark.parametrize("path", TABLES, ids=lambda path: path.stem)
 def test_the_shipped_tables_are_as_they_would_be_written(path, tmp_path):
     """So a run that is recorded again changes the numbers that changed, and nothing else."""
