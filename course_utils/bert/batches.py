@@ -100,7 +100,7 @@ class MaskedTexts(_Epochs):
 
     Each epoch cuts the texts anew, after whole sentences where it can: seven rows of ten as long as may be,
     the rest of any length, for a model that has never seen a short text reads it badly. Masks are drawn anew
-    each time.
+    each time, by `mask_tokens` with its `rate`, `to_mask` and `to_random`.
     """
 
     def __init__(
@@ -111,15 +111,16 @@ class MaskedTexts(_Epochs):
         longest: int = 128,
         rate: float = 0.15,
         seed: int = 0,
+        **shares: float,
     ):
         super().__init__(texts, tokenizer, tokens, longest, seed)
-        self.rate = rate
+        self.rate, self.shares = rate, shares
         self._ends = [tokenizer.ids[end] for end in SENTENCE_ENDS]
 
     def next(self) -> tuple[Tensor, Tensor, Tensor]:
         rows, _ = self._next_rows()
         ids, lengths = padded(rows, self.tokenizer)
-        inputs, labels = mask_tokens(ids, self.tokenizer, self.rate, generator=self._generator)
+        inputs, labels = mask_tokens(ids, self.tokenizer, self.rate, generator=self._generator, **self.shares)
         return inputs, lengths, labels
 
     def _rows(self, draws: np.random.Generator) -> list[Ids]:

@@ -30,7 +30,6 @@ def mean_pooled(
     return functional.normalize((states * real[..., None]).sum(1) / lengths[:, None].to(states), dim=-1)
 
 
-@torch.no_grad()
 def embed(
     model: nn.Module,
     tokenizer: WordPieceTokenizer,
@@ -45,7 +44,17 @@ def embed(
     """
     if not len(texts):
         raise ValueError("there is no text to embed: give one at least")
-    rows = [encode(text, tokenizer)[: longest - 2] for text in texts]
+    return embed_rows(model, tokenizer, [encode(text, tokenizer)[: longest - 2] for text in texts], tokens)
+
+
+@torch.no_grad()
+def embed_rows(
+    model: nn.Module,
+    tokenizer: WordPieceTokenizer,
+    rows: Sequence[Int[np.ndarray, " tokens"]],
+    tokens: int = 8192,
+) -> Float[Tensor, "texts d_model"]:
+    """`embed` for texts that are encoded, and short enough."""
     order = sorted(range(len(rows)), key=lambda i: -len(rows[i]))
     vectors = torch.empty(len(rows), model.config.d_model)
     while order:

@@ -76,6 +76,20 @@ def padded(
     return torch.from_numpy(ids), lengths
 
 
+def padded_pairs(
+    firsts: Sequence[Int[np.ndarray, " tokens"]],
+    seconds: Sequence[Int[np.ndarray, " tokens"]],
+    tokenizer: WordPieceTokenizer,
+) -> tuple[Int[Tensor, "batch time"], Int[Tensor, " batch"], Int[Tensor, "batch time"]]:
+    """Two texts a row, as [CLS] first [SEP] second [SEP]: ids, lengths, and segments, 1 in the second."""
+    between = [tokenizer.ids[SEP]]
+    joined = [np.concatenate([first, between, second]) for first, second in zip(firsts, seconds, strict=True)]
+    ids, lengths = padded(joined, tokenizer)
+    starts = torch.tensor([len(first) + 2 for first in firsts])
+    at = torch.arange(ids.shape[1])
+    return ids, lengths, ((at >= starts[:, None]) & (at < lengths[:, None])).long()
+
+
 class Guess(NamedTuple):
     """A token for a gap, and its probability."""
 

@@ -11,7 +11,7 @@ from course_utils.bert import BertConfig, BertForMaskedLM
 from course_utils.bert.batches import LabelledTexts, MaskedTexts
 from course_utils.bert.masking import IGNORED
 from course_utils.bert.scores import gaps, pseudo_log_likelihood, score
-from course_utils.bert.texts import batch, encode, fill_mask
+from course_utils.bert.texts import batch, encode, fill_mask, padded_pairs
 from course_utils.tokenizers import WordPieceTokenizer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -188,3 +188,24 @@ def test_each_token_is_judged_by_all_others():
 def test_texts_that_are_not_judged(text):
     with pytest.raises(ValueError, match=r"1 to 10 tokens, none of them \[MASK\]; got"):
         pseudo_log_likelihood(model(), TOKENIZER, text)
+
+
+def test_two_texts_in_a_row():
+    firsts, seconds = ([np.array(ids(text)) for text in texts] for texts in (("a b", "c"), ("d e", "f")))
+    found, lengths, segments = padded_pairs(firsts, seconds, TOKENIZER)
+    assert found.tolist() == [
+        ids("[CLS] a b [SEP] d e [SEP]"),
+        ids("[CLS] c [SEP] f [SEP] [PAD] [PAD]"),
+    ]
+    assert lengths.tolist() == [7, 5]
+    assert segments.tolist() == [[0, 0, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    "shares, read", [({"to_mask": 1, "to_random": 0}, "[MASK]"), ({"to_mask": 0, "to_random": 0}, None)]
+)
+def test_batches_are_masked_by_another_rule(shares, read):
+    inputs, _, labels = MaskedTexts([np.array(ids("a b c d e f"))] * 20, TOKENIZER, rate=0.4, **shares).next()
+    chosen = labels != IGNORED
+    expected = TOKENIZER.ids[read] if read else labels[chosen]
+    assert chosen.any() and (inputs[chosen] == expected).all()
