@@ -205,6 +205,51 @@ made = GateScope(read, watched, dict(zip(odd, odd)))""",
         hostile="made = GradientHorizon({text: [0.9**k for k in range(9)] for text in odd})",
         n_odd=4,
     ),
+    "masking_figure": Specimen(
+        "import torch\n"
+        "from types import SimpleNamespace\n"
+        "from course_utils.bert import BertConfig, BertForMaskedLM\n"
+        "from course_utils.bert.reader import MaskedReader\n"
+        "from course_utils.ngrams.bidirectional import BidirectionalNGram\n"
+        "from course_utils.tokenizers import WordPieceTokenizer, wordpiece\n"
+        "from course_utils.widgets.masking_figure import MaskingFigure\n"
+        "play = next(iter(texts.values()))[:20_000]\n"
+        "special = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]']\n"
+        "tokenizer = WordPieceTokenizer([*special, *sorted({*wordpiece.words(play)})])\n"
+        "ids = tokenizer.encode(play)\n"
+        "asked = np.arange(len(ids)) % 9 == 0\n"
+        "counts = BidirectionalNGram(tokenizer.vocab_size, 4).fit([ids])\n"
+        "counts.fit_weights([ids], [asked], ids[asked])\n"
+        "torch.manual_seed(i)\n"
+        "bert = BertForMaskedLM(BertConfig(tokenizer.vocab_size, 32, 2, 2, 64))\n"
+        "verses = [line for line in play.splitlines() if len(line) > 30][:4]\n"
+        "made = MaskingFigure(MaskedReader(bert, tokenizer, counts), [*verses, play[:900]], draw=i)",
+        # the kernel is asked too, for the sentence; all that is drawn comes before it answers
+        "(root, i) => root.querySelectorAll('[role=option]')[4 + i % 3].click()",
+        '(root) => press(root, "Draw a new mask")',
+        states=(
+            "(root) => root.querySelectorAll('.mf-piece')[3].click()",
+            "(root) => { for (let i = 0; i < 4; i++) press(root, 'Sentence ▶'); }",
+        ),
+        texts=100,
+        narrow=(600, 420),
+        hostile="""\
+n = len(odd)
+ids = np.array([n, *range(n), n])
+same = lambda inputs, places: np.full((len(places), n + 2), 1 / (n + 2))
+reader = SimpleNamespace(
+    tokens=[*odd, "[CLS]", "[MASK]"], special=np.arange(n + 2) >= n, mask=n + 1, longest=64,
+    encode=lambda text: ids, fill=same, fill_from_left=same,
+    corrupt=lambda ids, draws: (np.tile(ids, (draws, 1)), np.tile(np.where(ids < n, ids, -100), (draws, 1))))
+made = MaskingFigure(reader, odd)""",
+        typed={
+            "": "There is nothing to mask",
+            LONG: "the first 1,000 are read",
+            SCRIPT: "can't be put together from the vocabulary",
+            FAMILY: "There is nothing to mask",
+            HEBREW: "There is nothing to mask",
+        },
+    ),
     "ngram_explorer": Specimen(
         "from course_utils.widgets import ngram_explorer\nmade = ngram_explorer.from_models(models, texts)",
         '(root) => press(root, "+ 100")',

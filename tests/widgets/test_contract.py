@@ -15,6 +15,8 @@ import pytest
 import torch
 
 from course_utils import learner, widgets
+from course_utils.bert import BertConfig, BertForMaskedLM
+from course_utils.bert.reader import MaskedReader
 from course_utils.generation.writing import Ending, Writer
 from course_utils.learner import progress
 from course_utils.learner.passages import Passage, Text
@@ -23,8 +25,9 @@ from course_utils.learner.progress import ProgressFile
 from course_utils.learner.quiz import Quiz, quiz
 from course_utils.learner.shannon_game import ShannonGame
 from course_utils.ngrams import NGramModel
+from course_utils.ngrams.bidirectional import BidirectionalNGram
 from course_utils.recurrent import RecurrentLM, trace
-from course_utils.tokenizers import BPETokenizer
+from course_utils.tokenizers import BPETokenizer, WordPieceTokenizer
 from course_utils.training import StepReport
 from course_utils.widgets import smoothing_lab
 from course_utils.widgets.attention_explorer import AttentionExplorer
@@ -32,6 +35,7 @@ from course_utils.widgets.base import Widget
 from course_utils.widgets.completion_bench import CompletionBench
 from course_utils.widgets.gate_scope import GateScope
 from course_utils.widgets.gradient_horizon import GradientHorizon
+from course_utils.widgets.masking_figure import MaskingFigure
 from course_utils.widgets.ngram_explorer import from_models
 from course_utils.widgets.qkv_stepper import QKVStepper, attention_steps
 from course_utils.widgets.sampling_lab import SamplingLab
@@ -77,6 +81,17 @@ def gate_scope(odd=""):
 
 def gradient_horizon(odd=""):
     return GradientHorizon({f"RNN{odd}": [0.5**k for k in range(30)], "LSTM": [0.9**k for k in range(30)]})
+
+
+def masking_figure(odd=""):
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    tokenizer = WordPieceTokenizer([*special, "to", "be", "or", "not", "##s"])
+    ids = tokenizer.encode("to be or not to be bes")
+    counts = BidirectionalNGram(tokenizer.vocab_size, tokenizer.ids["[MASK]"]).fit([ids])
+    counts.fit_weights([ids], [ids > 0], ids)
+    torch.manual_seed(0)
+    bert = BertForMaskedLM(BertConfig(tokenizer.vocab_size, 8, 1, 2, 16))
+    return MaskingFigure(MaskedReader(bert, tokenizer, counts), ["to be or not", f"not{odd} to be"], draw=3)
 
 
 def ngram_explorer(odd=""):
@@ -179,6 +194,10 @@ SPECIMENS: dict[str, tuple[Callable[..., Widget], list[dict]]] = {
     "completion_bench": (completion_bench, [WRITE, {"do": "stop"}, {"do": "new"}]),
     "gate_scope": (gate_scope, [{"text": "be", "cell": 11, "focus": 1, "cut": 0}, {"cell": 3, "focus": 2}]),
     "gradient_horizon": (gradient_horizon, [{"distance": 3, "curves": ["LSTM"], "bias": 0.5}]),
+    "masking_figure": (
+        masking_figure,
+        [{"text": "not to bes", "draw": 7, "own": [1, 3], "focus": 2, "cut": 0}, {"draw": 0}, {"focus": 3}],
+    ),
     "ngram_explorer": (
         ngram_explorer,
         [{"context": "not to ", "order": 3, "n": 30, "seed": 2, "model": "two", "cut": 0}],
