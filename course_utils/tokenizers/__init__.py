@@ -261,7 +261,7 @@ class BPETokenizer(ByteTokenizer):
             ) from None
 
     def fast(self):
-        """The same tokenizer in Rust, a `tokenizers.Tokenizer` with equal ids, for large texts.
+        """The same tokenizer as a `tokenizers.Tokenizer` with equal ids, for what expects one.
 
         Its `encode_special_tokens` is set, so that special tokens in a text are bytes there too.
         """
