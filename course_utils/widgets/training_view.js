@@ -38,7 +38,8 @@ function render(context) {
       values.length ? "" : ": the curve begins with the first step");
     last.textContent = `step ${grouped(steps)}`;
     if (!values.length) return plot.replaceChildren();
-    const bottom = Math.min(...values) - 0.05, top = Math.min(Math.max(...values), bottom + span) + 0.05;
+    const least = Math.min(...values), bottom = Math.max(least - 0.05, Math.min(least, 0)); // bits are not below 0
+    const top = Math.min(Math.max(...values), bottom + span) + 0.05;
     const x = (at) => (100 * at) / steps, y = (bits) => (100 * (top - bits)) / (top - bottom);
     high.textContent = `${two(top)} bits`;
     low.textContent = two(bottom);

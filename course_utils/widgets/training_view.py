@@ -123,5 +123,6 @@ class TrainingView(Widget):
             style = {"color": "#e69f00", "marker": "D", "markeredgecolor": "black"}
             axes.plot(*zip(*self.evaluations, strict=True), label=self._evaluated, **style)
         values = [y for _, y in self.curve() + self.evaluations]
-        axes.set_ylim(min(values) - 0.05, min(max(values), min(values) + SPAN) + 0.05)
+        least = min(values)  # bits are not below 0: the axis isn't either
+        axes.set_ylim(max(least - 0.05, min(least, 0)), min(max(values), least + SPAN) + 0.05)
         axes.legend(frameon=False)
