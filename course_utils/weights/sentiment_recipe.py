@@ -2,7 +2,7 @@
 
     OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=2 python -m course_utils.weights.sentiment_recipe
 
-All ways learn from the same 2,000 training reviews and read their first 126 tokens (one counts whole reviews
+All ways learn from the same 1,500 training reviews and read their first 126 tokens (one counts whole reviews
 too: that costs it nothing). A linear layer reads the mean of the last vectors: alone, on the trained body and
 on one with its first random weights; with the last two layers; with the whole body. Each way tries three
 settings, which are learning rates, or weight decays where the fit is exact, and the validation reviews
@@ -32,7 +32,7 @@ from course_utils.training import TrainConfig, train
 from course_utils.weights import bert_recipe, recording
 
 TABLE = Path(__file__).with_name("sentiment.csv")
-REVIEWS = {"train": 2000, "validation": 800, "test": 2000}
+REVIEWS = {"train": 1500, "validation": 600, "test": 1500}
 HELD_OUT = "validation", "test"
 READS, BATCH, EPOCHS = 128, 2048, 2  # tokens of a review, tokens a batch, times that each review is read
 RATES, SWEEP_SEED, SEEDS = (5e-5, 1.5e-4, 5e-4), 10, (0, 1, 2)
