@@ -1,4 +1,4 @@
-"""What BERT is asked, fixed before any model of the course was trained: everyday sentences and searches.
+"""What BERT is asked: everyday sentences, searches, and words of two senses, fixed before a model answered.
 
 The queries describe places of the plays in today's words; a play's own words are mostly avoided, since those
 could be found by counting.
@@ -36,6 +36,15 @@ class Query:
 
 
 @dataclass(frozen=True)
+class Sense:
+    """A sentence in which a word stands once, and in which of its two senses."""
+
+    word: str
+    sense: str
+    sentence: str
+
+
+@dataclass(frozen=True)
 class Passage:
     """Some speeches of a scene, with their first and last line in the play, counted from 1."""
 
@@ -59,6 +68,18 @@ def everyday_sentences() -> list[Cloze]:
 def search_queries() -> list[Query]:
     """Fifty queries about well-known places in 22 plays."""
     return [Query(**row | {"lines": tuple(row["lines"])}) for row in _read("search_queries.json")]
+
+
+def word_senses(word: str) -> list[Sense]:
+    """Forty sentences of ours, twenty a sense: "bank" by the river or for money, "match" for fire or a game.
+
+    The word stands as early in one sense as in the other, and no word of its company is in all sentences of
+    a sense. Raises ValueError for another word.
+    """
+    found = [sense for row in _read("word_senses.json") if (sense := Sense(**row)).word == word]
+    if not found:
+        raise ValueError(f"there are sentences for bank and match; got {word!r}")
+    return found
 
 
 @lru_cache(maxsize=1)

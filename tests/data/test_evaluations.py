@@ -1,10 +1,20 @@
 """What BERT is asked is fair: one gap each, answers that are one token, and places that the plays have."""
 
+import re
+from collections import Counter
+
 import pytest
 
 from course_utils import pretrained
 from course_utils.data import corpora
-from course_utils.data.evaluations import Passage, Query, everyday_sentences, passages, search_queries
+from course_utils.data.evaluations import (
+    Passage,
+    Query,
+    everyday_sentences,
+    passages,
+    search_queries,
+    word_senses,
+)
 
 
 def test_twenty_gaps_whose_answers_are_single_tokens():
@@ -24,6 +34,26 @@ def test_fifty_queries_each_with_its_passage():
         heading = f"ACT {query.act}\n", f"\nSCENE {query.scene}."
         before = _play(query.play).split("\n")[: query.lines[0]]
         assert heading[0].strip() in before and heading[1] in "\n".join(before)
+
+
+@pytest.mark.parametrize("word", ["bank", "match"])
+def test_senses_differ_in_no_single_word_and_in_no_place(word):
+    senses = {}
+    for one in word_senses(word):
+        tokens = re.findall(r"\w+", one.sentence.lower())
+        assert tokens.count(word) == 1
+        senses.setdefault(one.sense, []).append(tokens)
+    assert [len(sentences) for sentences in senses.values()] == [20, 20]
+    places = [[tokens.index(word) for tokens in sentences] for sentences in senses.values()]
+    assert abs(sum(places[0]) - sum(places[1])) < 20  # in the mean less than a word
+    for sentences in senses.values():
+        company = Counter(token for tokens in sentences for token in set(tokens) - {word})
+        assert max(company.values()) < 20
+
+
+def test_a_word_without_sentences():
+    with pytest.raises(ValueError, match="for bank and match; got 'light'"):
+        word_senses("light")
 
 
 def _play(title):
