@@ -1,7 +1,7 @@
 """Texts as BERT reads them: [CLS], up to 510 tokens, [SEP], padded to one length; and their gaps filled."""
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from course_utils.bert.masking import CLS, MASK, PAD, SEP
 from course_utils.tokenizers import WordPieceTokenizer
+
+Ids = Int[np.ndarray, " tokens"]
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,7 @@ class Batch:
 
 def encode(text: str, tokenizer: WordPieceTokenizer) -> Int[np.ndarray, " tokens"]:
     """The ids of a text in which the word [MASK] means the token. Warns of characters that are unknown."""
-    pieces = [tokenizer.encode(piece) for piece in text.split(MASK)]
-    mask = np.array([tokenizer.ids[MASK]])
-    ids = np.concatenate([pieces[0], *(part for piece in pieces[1:] for part in (mask, piece))]).astype(
-        np.int64
-    )
+    ids = with_masks(text, tokenizer.encode, tokenizer.ids[MASK])
     if unknown := int((ids == tokenizer.ids[tokenizer.UNK]).sum()):
         warnings.warn(
             f"{unknown} of the words of {text[:40]!r} can't be put together from the vocabulary: the model "
@@ -37,6 +35,12 @@ def encode(text: str, tokenizer: WordPieceTokenizer) -> Int[np.ndarray, " tokens
             stacklevel=2,
         )
     return ids
+
+
+def with_masks(text: str, encode: Callable[[str], Ids], mask_id: int) -> Ids:
+    """The ids of a text in which the word [MASK] means the token `mask_id`; `encode` cuts what is between."""
+    first, *rest = [encode(piece) for piece in text.split(MASK)]
+    return np.concatenate([first, *(part for piece in rest for part in ([mask_id], piece))]).astype(np.int64)
 
 
 def batch(texts: Iterable[str], tokenizer: WordPieceTokenizer, longest: int = 512) -> Batch:
@@ -110,18 +114,7 @@ def fill_mask(model: nn.Module, tokenizer: WordPieceTokenizer, text: str, k: int
     places = np.flatnonzero(ids == tokenizer.ids[MASK])
     if not len(places):
         raise ValueError(f"write {MASK} where a word is missing; {text[:60]!r} has none")
-    room = model.bert.config.max_positions - 2
-    if len(ids) > room:
-        start = int(np.clip(places.mean() - room // 2, 0, len(ids) - room))
-        if places[0] < start or places[-1] >= start + room:
-            raise ValueError(
-                f"the masks lie further apart than the {room} tokens that the model reads at once"
-            )
-        warnings.warn(
-            f"the text has {len(ids)} tokens and the model reads {room} at once: those around the masks",
-            stacklevel=2,
-        )
-        ids = ids[start : start + room]
+    ids, _ = around(ids, places[0], places[-1] + 1, model.bert.config.max_positions - 2)
     rows, lengths = padded([ids], tokenizer)
     probabilities = model(rows, lengths, chosen=rows == tokenizer.ids[MASK]).softmax(-1)
     best = probabilities.topk(min(k, tokenizer.vocab_size))
@@ -129,6 +122,28 @@ def fill_mask(model: nn.Module, tokenizer: WordPieceTokenizer, text: str, k: int
         [Guess(tokenizer.tokens[i], p) for p, i in zip(values, indices, strict=True)]
         for values, indices in zip(best.values.tolist(), best.indices.tolist(), strict=True)
     ]
+
+
+def around(
+    ids: Int[np.ndarray, " tokens"], first: int, last: int, room: int
+) -> tuple[Int[np.ndarray, " room"], int]:
+    """So many ids, with those from `first` to before `last` in their middle, and where they begin; all of
+    them if there is room, else a warning says so.
+
+    Raises ValueError where there is no room for those from first to last.
+    """
+    if len(ids) <= room:
+        return ids, 0
+    if last - first > room:
+        raise ValueError(
+            f"what is asked for lies further apart than the {room} tokens that the model reads at once"
+        )
+    start = int(np.clip((first + last - room) // 2, 0, len(ids) - room))
+    warnings.warn(
+        f"the text has {len(ids)} tokens and the model reads {room} at once: those around what is asked for",
+        stacklevel=3,
+    )
+    return ids[start : start + room], start
 
 
 def check_fit(model: nn.Module, tokenizer: WordPieceTokenizer) -> None:
