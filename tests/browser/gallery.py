@@ -250,6 +250,30 @@ made = MaskingFigure(reader, odd)""",
             HEBREW: "There is nothing to mask",
         },
     ),
+    "meaning_map": Specimen(
+        "import torch\n"
+        "from course_utils import pretrained\n"
+        "from course_utils.bert import Bert, BertConfig\n"
+        "from course_utils.bert.occurrences import occurrences, word_vectors\n"
+        "from course_utils.data.evaluations import word_senses\n"
+        "from course_utils.widgets.meaning_map import MeaningMap\n"
+        "torch.manual_seed(i)\n"
+        "senses, tokenizer = word_senses('bank'), pretrained.bert_tokenizer()\n"
+        "places = occurrences([each.sentence for each in senses], 'bank')\n"
+        "body = Bert(BertConfig(tokenizer.vocab_size, 16, 3, 2, 32))\n"
+        "vectors = word_vectors(body, tokenizer, places).numpy()\n"
+        "made = MeaningMap(vectors, places, [each.sense for each in senses])",
+        "(root, i) => root.querySelectorAll('[role=option]')[i + 1].click()",
+        "(root, i) => fill(root.querySelector('[type=range]'), i % 3)",
+        states=("(root) => fill(root.querySelector('select'), root.querySelectorAll('option')[1].value)",),
+        texts=150,
+        narrow=(600, 420),
+        hostile="""\
+vectors = np.random.default_rng(0).normal(size=(2, len(odd), 5))
+places = [(f"{text} bank {text}", len(text) + 1, len(text) + 5) for text in odd]
+made = MeaningMap(vectors, places, odd)""",
+        n_odd=4,
+    ),
     "ngram_explorer": Specimen(
         "from course_utils.widgets import ngram_explorer\nmade = ngram_explorer.from_models(models, texts)",
         '(root) => press(root, "+ 100")',

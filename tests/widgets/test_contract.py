@@ -36,6 +36,7 @@ from course_utils.widgets.completion_bench import CompletionBench
 from course_utils.widgets.gate_scope import GateScope
 from course_utils.widgets.gradient_horizon import GradientHorizon
 from course_utils.widgets.masking_figure import MaskingFigure
+from course_utils.widgets.meaning_map import MeaningMap
 from course_utils.widgets.ngram_explorer import from_models
 from course_utils.widgets.qkv_stepper import QKVStepper, attention_steps
 from course_utils.widgets.sampling_lab import SamplingLab
@@ -92,6 +93,12 @@ def masking_figure(odd=""):
     torch.manual_seed(0)
     bert = BertForMaskedLM(BertConfig(tokenizer.vocab_size, 8, 1, 2, 16))
     return MaskingFigure(MaskedReader(bert, tokenizer, counts), ["to be or not", f"not{odd} to be"], draw=3)
+
+
+def meaning_map(odd=""):
+    places = [(f"by the bank{odd}", 7, 11)] * 3 + [("a bank lends", 2, 6)] * 3
+    vectors = np.random.default_rng(0).normal(size=(3, 6, 4))
+    return MeaningMap(vectors, places, [f"river{odd}"] * 3 + ["money"] * 3)
 
 
 def ngram_explorer(odd=""):
@@ -198,6 +205,7 @@ SPECIMENS: dict[str, tuple[Callable[..., Widget], list[dict]]] = {
         masking_figure,
         [{"text": "not to bes", "draw": 7, "own": [1, 3], "focus": 2, "cut": 0}, {"draw": 0}, {"focus": 3}],
     ),
+    "meaning_map": (meaning_map, [{"layer": 1, "chosen": 4, "scale": "this layer's own"}]),
     "ngram_explorer": (
         ngram_explorer,
         [{"context": "not to ", "order": 3, "n": 30, "seed": 2, "model": "two", "cut": 0}],
