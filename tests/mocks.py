@@ -1,12 +1,14 @@
-"""A model for tests of generation: no weights, yet every token, every row and every mask matters to it."""
+"""Models for tests: of generation, without weights, and of masks, so small that all can be computed."""
 
 import torch
 
-from course_utils.gpt import GPTCache
+from course_utils.bert.diffusion import MaskedDiffusion
+from course_utils.gpt import GPTCache, GPTConfig
 
 
 class Mock:
-    """Logits by the sum of all tokens read so far, modulo the vocabulary, from a random table.
+    """Logits by the sum of all tokens read so far, modulo the vocabulary, from a random table: no weights,
+    yet every token, every row and every mask matters.
 
     What it has read it keeps in a real cache, so a row, a token or a padding that is mixed up there shows.
     """
@@ -34,3 +36,47 @@ class Mock:
     def next_probs(self, text):
         """The distribution after a whole text, by the definition."""
         return self.table[sum(token + 1 for token in text) % self.vocab_size].double().softmax(-1)
+
+
+V, L = 3, 4
+
+
+def network(vocab=V, length=L, std=0.7):
+    """A masked diffusion model whose weights are so large that each context matters."""
+    torch.manual_seed(0)
+    model = MaskedDiffusion(GPTConfig(vocab, length, 1, 2, 16))
+    for parameter in model.parameters():
+        if parameter.dim() == 2:
+            torch.nn.init.normal_(parameter, std=std)
+    return model.eval()
+
+
+class Oracle:
+    """A model that knows a joint distribution of L tokens, and says its exact conditionals."""
+
+    mask_id = vocab_size = V
+    context = L
+    training = False
+
+    def __init__(self):
+        self.joint = torch.rand((V,) * L, generator=torch.Generator().manual_seed(0)).double() ** 3
+        self.joint /= self.joint.sum()
+
+    def eval(self):
+        return self
+
+    def train(self, mode):
+        return self
+
+    def __call__(self, ids):
+        logits = []
+        for row in ids:
+            table = self.joint
+            for place, token in enumerate(row.tolist()):
+                if token != V:
+                    one = torch.zeros(V, dtype=torch.float64)
+                    one[token] = 1
+                    table = table * one.view([-1 if axis == place else 1 for axis in range(L)])
+            marginals = [table.sum([axis for axis in range(L) if axis != place]) for place in range(L)]
+            logits.append(torch.stack([p / p.sum() for p in marginals]).log())
+        return torch.stack(logits)

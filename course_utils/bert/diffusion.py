@@ -1,4 +1,4 @@
-"""From BERT to a model of language: masks at every rate bound the likelihood, and write a text.
+"""From BERT to a model of language: masks at every rate bound the likelihood of a text.
 
 BERT's loss is no probability of a text: scored with all others shown, each token is told what it should tell.
 But let a number of masks k be drawn evenly from 1 to L, put them anywhere, and weight the sum of the losses
@@ -8,12 +8,13 @@ same with a rate t drawn evenly from 0 to 1, each token masked by itself and the
 more.) Every masked token is [MASK] here: 80/10/10 would break the bound, and with a rate so would "at least
 one mask".
 
+How such a model writes: `generation.unmasking`.
+
 Sources: Uria, Murray & Larochelle 2014 (all orders at once); Austin et al. 2021, Sahoo et al. 2024 and Nie et
-al. 2025 (diffusion by masks, its bound, and large models); Chang et al. 2022 (the surest first).
+al. 2025 (diffusion by masks, its bound, and large models).
 """
 
 import math
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -158,55 +159,3 @@ def bound(
     model.train(training)
     scale = 1 / (len(ids) * math.log(2))
     return Bound(nats * scale, variance**0.5 * scale if draws > 1 else math.nan)
-
-
-ORDERS = "confidence", "random"
-
-
-def unmask(
-    model: nn.Module,
-    ids: Int[Tensor, " time"],
-    steps: int,
-    *,
-    order: str = "confidence",
-    temperature: float = 1.0,
-    generator: torch.Generator | None = None,
-) -> Iterator[Int[Tensor, " time"]]:
-    """Write what stands at the masks of `ids`: the text before the first step and after each.
-
-    A step draws a token for every mask and keeps an even share of them: those that the model is surest of,
-    or any. With as many steps as masks each token sees all that were written before; with fewer, those of one
-    step don't see each other. Temperature 0 takes the likeliest. Raises ValueError for no mask, no step, an
-    unknown order, and a negative temperature.
-    """
-    ids, masks = ids.clone(), int((ids == model.mask_id).sum())
-    if not masks:
-        raise ValueError(
-            f"nothing is to be written: put the mask's id, {model.mask_id}, where a token is missing"
-        )
-    if steps < 1 or order not in ORDERS or temperature < 0:
-        raise ValueError(
-            f"steps is 1 or more, order one of {', '.join(ORDERS)}, temperature 0 or more; got {steps}, "
-            f"{order!r}, {temperature}"
-        )
-    return _unmasked(model, ids, min(steps, masks), order, temperature, generator)
-
-
-@torch.no_grad()
-def _unmasked(model, ids, steps, order, temperature, generator) -> Iterator[Tensor]:
-    yield ids.clone()
-    for step in range(steps):
-        open_places = torch.nonzero(ids == model.mask_id)[:, 0]
-        logits = model(ids[None])[0, open_places].float()
-        probabilities = (logits / temperature if temperature else logits).softmax(-1)
-        if temperature:
-            tokens = torch.multinomial(probabilities, 1, generator=generator)[:, 0]
-        else:
-            tokens = probabilities.argmax(-1)
-        sureness = probabilities.gather(1, tokens[:, None])[:, 0]
-        if order == "random":
-            sureness = torch.rand(sureness.shape, generator=generator)
-        share = -(-len(open_places) // (steps - step))
-        kept = sureness.topk(share).indices
-        ids[open_places[kept]] = tokens[kept]
-        yield ids.clone()

@@ -5,61 +5,20 @@ import math
 
 import pytest
 import torch
+from mocks import L, Oracle, V, network
 
 from course_utils.bert.diffusion import (
     MaskedDiffusion,
     bound,
     diffusion_loss,
     draw_masks,
-    unmask,
     weighted_losses,
 )
 from course_utils.gpt import GPTConfig
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-V, L = 3, 4
 TEXT = torch.tensor([2, 0, 1, 1])
-
-
-def network(vocab=V, length=L, std=0.7):
-    torch.manual_seed(0)
-    model = MaskedDiffusion(GPTConfig(vocab, length, 1, 2, 16))
-    for parameter in model.parameters():
-        if parameter.dim() == 2:
-            torch.nn.init.normal_(parameter, std=std)
-    return model.eval()
-
-
-class Oracle:
-    """A model that knows a joint distribution of L tokens, and says its exact conditionals."""
-
-    mask_id = vocab_size = V
-    context = L
-    training = False
-
-    def __init__(self):
-        self.joint = torch.rand((V,) * L, generator=torch.Generator().manual_seed(0)).double() ** 3
-        self.joint /= self.joint.sum()
-
-    def eval(self):
-        return self
-
-    def train(self, mode):
-        return self
-
-    def __call__(self, ids):
-        logits = []
-        for row in ids:
-            table = self.joint
-            for place, token in enumerate(row.tolist()):
-                if token != V:
-                    one = torch.zeros(V, dtype=torch.float64)
-                    one[token] = 1
-                    table = table * one.view([-1 if axis == place else 1 for axis in range(L)])
-            marginals = [table.sum([axis for axis in range(L) if axis != place]) for place in range(L)]
-            logits.append(torch.stack([p / p.sum() for p in marginals]).log())
-        return torch.stack(logits)
 
 
 @torch.no_grad()
@@ -199,56 +158,6 @@ def test_the_training_loss_is_the_bound_a_token():
         losses = torch.stack([diffusion_loss(model, (TEXT.expand(64, -1),), None)[0] for _ in range(200)])
     mean, error = estimate(losses)
     assert abs(mean - (full / 4 + half / 2) / 2) < 4 * error
-
-
-@pytest.mark.parametrize("order", ["confidence", "random"])
-@pytest.mark.parametrize("steps", [1, 3, 5, 100])
-def test_writing_fills_every_mask_and_nothing_else(order, steps):
-    model = network(vocab=20, length=12)
-    ids = torch.randint(20, (12,), generator=torch.Generator().manual_seed(0))
-    ids[2:9] = model.mask_id
-    states = list(unmask(model, ids, steps, order=order, generator=torch.Generator().manual_seed(1)))
-    assert len(states) == 1 + min(steps, 7)
-    assert (states[0] == ids).all() and (states[-1] < 20).all()
-    for before, after in itertools.pairwise(states):
-        assert (before[before < 20] == after[before < 20]).all()
-        assert (after == 20).sum() < (before == 20).sum()
-    again = list(unmask(model, ids, steps, order=order, generator=torch.Generator().manual_seed(1)))
-    assert all((x == y).all() for x, y in zip(states, again, strict=True))
-
-
-def test_one_token_a_step_in_any_order_draws_from_the_joint():
-    model = Oracle()
-    generator, masks = torch.Generator().manual_seed(0), torch.full((L,), V)
-    n, counts = 3000, torch.zeros((V,) * L)
-    for _ in range(n):
-        *_, last = unmask(model, masks, L, order="random", generator=generator)
-        counts[tuple(last.tolist())] += 1
-    error = (model.joint * (1 - model.joint) / n) ** 0.5
-    assert (abs(counts / n - model.joint) < 4.5 * error + 1e-9).all()
-
-
-def test_the_surest_comes_first():
-    model = network(vocab=20, length=12)
-    ids = torch.full((12,), model.mask_id)
-    before, after, *_ = unmask(model, ids, 12, temperature=0)
-    best = model(before[None])[0].softmax(-1).max(-1)
-    place = int(best.values.argmax())
-    assert after[place] == best.indices[place] and (after == model.mask_id).sum() == 11
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        ({"ids": torch.zeros(3, dtype=torch.int64)}, "nothing is to be written: put the mask's id, 3,"),
-        ({"steps": 0}, "steps is 1 or more.*got 0, 'confidence', 1"),
-        ({"order": "left"}, "order one of confidence, random.*'left'"),
-        ({"temperature": -1}, "temperature 0 or more.*-1"),
-    ],
-)
-def test_what_cannot_be_written(change, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        unmask(**{"model": network(), "ids": torch.full((3,), V), "steps": 2} | change)
 
 
 def test_other_bad_input():
