@@ -459,6 +459,46 @@ made = TokenizerBench(own.merges, {text: fast for text in odd[:3]}, spoken, dict
         hostile="made = TrainingView(7, odd[0], odd[1], odd[2])",
         n_odd=3,
     ),
+    "unmasking": Specimen(
+        "import torch\n"
+        "from course_utils.bert.diffusion import MaskedDiffusion\n"
+        "from course_utils.generation.unmasking import Masked, byte_level\n"
+        "from course_utils.gpt import GPTConfig\n"
+        "from course_utils.widgets.unmasking import Unmasking\n"
+        "torch.manual_seed(i)\n"
+        "model = MaskedDiffusion(GPTConfig(256, 128, 2, 2, 32))\n"
+        "examples = {'a line': ('To be, or', 12), 'gaps': ('To [MASK]e, or n[MASK]t', 0)}\n"
+        "made = Unmasking(byte_level(model), examples)\n"
+        "for step in (1, 2, 3):\n"
+        "    made.handle({'step': step})\n"
+        "made.show()",
+        "(root, i) => fill(root.querySelector('[aria-label=step]'), i % 3)",
+        "(root) => press(root, 'Step ▶')",
+        # with no gap and no mask after it, the text is refused
+        states=(
+            "(root) => press(root, 'Write')",
+            "(root) => press(root, 'gaps')",
+            MIXED,
+            "(root) => press(root, 'a line')",
+        ),
+        texts=50,
+        narrow=(600, 420),
+        hostile="""\
+n = len(odd)
+log_p = torch.eye(n).clamp(1e-9).log().log_softmax(1)
+masked = Masked(lambda ids: log_p, n, lambda text: [], odd, ''.join, n)
+made = Unmasking(masked, {odd[0]: ('', n)})
+made.handle({'at_once': n, 'step': 1})
+made.show()""",
+        n_odd=4,
+        typed={
+            "": "0 of 12 masks filled. The text: “▁▁▁",
+            LONG: "the last 600 are read",
+            SCRIPT: "The text: “</script><script>window",
+            FAMILY: f"The text: “{FAMILY}▁▁▁",
+            HEBREW: f"The text: “{HEBREW}▁▁▁",
+        },
+    ),
 }
 
 

@@ -26,7 +26,7 @@ def opened(browser, lab):
 def begin(opened, layer=1, chosen=0):
     widget = opened.widget()
     widget.get_by_role("slider", name="layer").fill(str(layer))
-    widget.get_by_role("option").nth(chosen).click()
+    widget.locator("[role=option]").nth(chosen).click()
     opened.settled(widget)
     return widget
 
@@ -60,7 +60,7 @@ def test_the_map_shows_the_heaps_and_a_press_reads_the_sentence(opened):
     expect(sentence(widget)).to_contain_text(
         "Chosen: “4 at the bank we paid”, “money”; its nearest is “3 at the"
     )
-    expect(widget.get_by_role("option").nth(4)).to_have_attribute("aria-selected", "true")
+    expect(widget.locator("[role=option]").nth(4)).to_have_attribute("aria-selected", "true")
     expect(widget.locator(".mm-body, .cw-body")).to_contain_text(
         "100.0 % have a nearest neighbour of their own label"
     )
@@ -90,7 +90,7 @@ def test_keys_go_across_and_up(opened):
         places = []
         for _ in range(6):
             at = chosen.get_attribute("aria-activedescendant")
-            items = [item.get_attribute("id") for item in widget.get_by_role("option").all()]
+            items = [item.get_attribute("id") for item in widget.locator("[role=option]").all()]
             places.append(points[items.index(at)][axis])
             opened.page.keyboard.press(keys[1])
         assert len({round(p, 3) for p in places}) >= 3

@@ -17,6 +17,8 @@ import torch
 from course_utils import learner, widgets
 from course_utils.bert import BertConfig, BertForMaskedLM
 from course_utils.bert.reader import MaskedReader
+from course_utils.bert.texts import with_masks
+from course_utils.generation.unmasking import Masked
 from course_utils.generation.writing import Ending, Writer
 from course_utils.learner import progress
 from course_utils.learner.passages import Passage, Text
@@ -44,6 +46,7 @@ from course_utils.widgets.surprise import Piece, SurpriseLine
 from course_utils.widgets.token_tree import TokenTree
 from course_utils.widgets.tokenizer_bench import TokenizerBench, byte_tokens
 from course_utils.widgets.training_view import TrainingView
+from course_utils.widgets.unmasking import Unmasking
 
 N = 1000
 HANG = 60  # seconds for one request: only a hang may reach it
@@ -172,6 +175,20 @@ def training_view(odd=""):
     return view
 
 
+def unmasking(odd=""):
+    tokens = [f"a{odd}", "b", "c"]
+
+    def log_probs(ids):
+        masks = int((ids == 3).sum())
+        return torch.linspace(0, masks, 3 * masks).view(masks, 3).log_softmax(1)
+
+    def encode(text):
+        return with_masks(text, lambda piece: np.frombuffer(piece.encode(), np.uint8) % 3, 3)
+
+    masked = Masked(log_probs, 3, encode, tokens, " ".join, 40)
+    return Unmasking(masked, {f"a beginning{odd}": ("to be", 6), "a gap": ("to [MASK] or", 0)})
+
+
 EDITS = [{"layer": 0, "head": 1, "how": "uniform"}, {"layer": 1, "head": 0, "how": "swap", "with": 2}]
 WRITE = {
     **{"do": "write", "writer": "b", "chat": True, "prompt": "to be", "system": "you", "temperature": 0.5},
@@ -181,6 +198,7 @@ VALUES = {"temperature": 0.5, "top_p": 0.9, "top_k": 5, "min_p": 0.1, "typical":
 VALUES |= {"eta": 0.01, "repetition_penalty": 1.1, "frequency_penalty": 0.5}
 STEPS = [{"name": name, "value": value, "on": True} for name, value in VALUES.items()]
 REST = {"shown": 1, "known": False}
+HOW = {"order": "random", "temperature": 0.5, "at_once": 2, "seed": 3}
 SEARCH = {"width": 2, "length_penalty": 0.5}
 
 # what makes each widget, cheaply; and requests that it grants, of which the random ones are made
@@ -241,6 +259,14 @@ SPECIMENS: dict[str, tuple[Callable[..., Widget], list[dict]]] = {
     ),
     "tokenizer_bench": (tokenizer_bench, [{"text": "not to be", "merges": 5}]),
     "training_view": (training_view, [{}, {"step": 3}]),
+    "unmasking": (
+        unmasking,
+        [
+            {"text": "or [MASK] to", "more": 2, "cut": 0, **HOW, "step": 2, "place": 3},
+            {"text": "or [MASK] to", "more": 2, "cut": 0, **HOW, "step": 1, "place": 0},
+            {"step": 3, "place": 5},
+        ],
+    ),
 }
 
 JUNK = [
