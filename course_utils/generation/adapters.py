@@ -26,15 +26,24 @@ def byte_level(model: GPT, tokenizer: ByteTokenizer | None = None) -> Writer:
 
 
 def own_gpt(folder: Path) -> Writer:
+    """A writer of the GPT that chapter 8 saved in `my_llm`; raises ValueError as `load_own` does."""
+    return byte_level(*load_own(folder))
+
+
+def load_own(folder: Path) -> tuple[GPT, ByteTokenizer]:
     """The GPT that chapter 8 saved in `my_llm`, with the tokenizer there if its tokens are not bytes.
 
-    Raises ValueError if a file is damaged, or the tokenizer missing or not the one the GPT was trained with.
+    Raises ValueError if the GPT's file is missing, one is damaged, or the tokenizer is missing or not the one
+    the GPT was trained with.
     """
-    _, notes = checkpoints.load(folder / "gpt.safetensors")
+    weights = folder / "gpt.safetensors"
+    if not weights.exists():
+        raise ValueError(f"{weights.name} is not in {folder.name} yet: run section 7 of chapter 8")
+    _, notes = checkpoints.load(weights)
     model = GPT(GPTConfig(**notes["config"])).eval()
-    checkpoints.load_into(folder / "gpt.safetensors", model)
+    checkpoints.load_into(weights, model)
     if model.vocab_size == ByteTokenizer.vocab_size:
-        return byte_level(model)
+        return model, ByteTokenizer()
     path = folder / "tokenizer.json"
     tokenizer = BPETokenizer.load(path) if path.exists() else BPETokenizer()
     if [*map(list, tokenizer.merges)] != notes.get("merges") or tokenizer.vocab_size != model.vocab_size:
@@ -42,7 +51,7 @@ def own_gpt(folder: Path) -> Writer:
             f"your GPT was trained with {model.vocab_size} tokens, which are not those of {path.name} in "
             f"{folder.name}: run section 7 of chapter 8 again, which trains one with the tokenizer there now"
         )
-    return byte_level(model, tokenizer)
+    return model, tokenizer
 
 
 def smollm2(model: GPT) -> Writer:

@@ -150,7 +150,8 @@ def test_no_chapter_that_can_be_read(content, tmp_path):
         ("2", ["2.2", "2.3", "2.4"]),
         ("3", ["3.1", "3.2", "3.3"]),
         ("4", ["4.1", "4.2", "4.5"]),
-        ("8", ["8.1", "8.2", "8.3"]),
+        ("8", ["8.1", "8.4"]),
+        ("9", ["9.1", "9.2", "9.6"]),
     ],
 )
 def test_the_chapters_mark_their_core_path(number, exercises, monkeypatch):
@@ -215,7 +216,7 @@ def test_a_fresh_progress_page(both_chapters):
     )
     assert repr(page).endswith(
         "is still empty. You will make its tokenizer in chapter 3, block in chapter 5, GPT in chapter 8, "
-        "tuning in chapter 10, chat in chapter 12."
+        "sampler in chapter 9, tuning in chapter 10, chat in chapter 12."
     )
     assert page._repr_html_().count("<table") == 2  # no prediction, no curve
     unread = [point.bits_per_byte for point in page.points if point.has_read_test == "no"]

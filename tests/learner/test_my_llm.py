@@ -1,22 +1,28 @@
-"""What chapter 8 adds to the learner's own model: its cells are run as they stand, on short training."""
+"""The learner's own model: chapters 8 and 9 run the cells that add to it as they stand, on short training."""
 
 import ast
 import json
+import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from course_utils.data import corpora
 from course_utils.generation import adapters
 from course_utils.generation.writing import Settings
 from course_utils.gpt import GPT, GPTConfig
+from course_utils.learner import my_llm
 from course_utils.learner.checks import find
+from course_utils.learner.progress import work_folder
 from course_utils.tokenizers import BPETokenizer
 from course_utils.training import checkpoints
 from course_utils.weights import gpt_recipe
 
-NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "08_gpt.ipynb"
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 # An answer to the exercise of chapter 5: a block in the pre-norm order.
 BLOCK = """\
 def block(x, attention_norm, attention, feed_forward_norm, feed_forward):
@@ -25,8 +31,8 @@ def block(x, attention_norm, attention, feed_forward_norm, feed_forward):
 """
 
 
-def code_cells():
-    cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+def code_cells(chapter="08_gpt"):
+    cells = json.loads((NOTEBOOKS / f"{chapter}.ipynb").read_text(encoding="utf-8"))["cells"]
     return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
 
 
@@ -60,6 +66,7 @@ def run_section_7():
         "bits": 8.0,
         "live": gpt_recipe.build("live").eval(),
         "next_token_loss": find("8.1").reference,
+        "gpt": find("8.4").reference,
         "display": lambda view: None,
     }
     exec(imports(), names)
@@ -67,9 +74,9 @@ def run_section_7():
     return names["my_gpt"]
 
 
-def completion(writer):
+def completion(writer, length=8):
     written = []
-    settings = Settings(temperature=0, length=8)
+    settings = Settings(temperature=0, length=length)
     writer.write(writer.encode("VIOLA\n"), settings, lambda text="": bool(text and written.append(text)))
     return written
 
@@ -78,6 +85,7 @@ def test_without_a_tokenizer_the_live_gpt_is_saved_and_written_with(mine, capsys
     model = run_section_7()
     said = capsys.readouterr().out
     assert "No tokenizer of yours lies here" in said and "is torch's: True" in said
+    assert "the same logits on your gpt and on the course's block: True" in said
     _, notes = checkpoints.load(mine / "gpt.safetensors")
     assert GPTConfig(**notes["config"]) == model.config
     assert completion(adapters.own_gpt(mine)) == completion(adapters.byte_level(model))
@@ -89,8 +97,76 @@ def test_the_gpt_is_trained_on_the_learners_tokens_and_runs_on_their_block(mine,
     (mine / "block.py").write_text(BLOCK, encoding="utf-8")
     model = run_section_7()
     said = capsys.readouterr().out
-    assert "in your 300 tokens" in said and "the same logits on your block: True" in said
+    assert "in your 300 tokens" in said and "the same logits on your gpt and on your block: True" in said
     assert completion(adapters.own_gpt(mine)) == completion(adapters.byte_level(model, tokenizer))
+
+
+def save_sampler():
+    """Chapter 9's own cell, on answers that pass."""
+    cell = next(cell for cell in code_cells("09_sampling") if '"sampler.py"' in cell)
+    answers = {find(id).reference.__name__: find(id).reference for id in ("9.1", "9.2", "9.6")}
+    exec(cell, {"find": find, "my_llm": my_llm, "work_folder": work_folder} | answers)
+
+
+def test_with_every_answer_there_the_learners_parts_write_a_text_together(mine, capsys):
+    words = Counter(re.findall(r" ?\w+|\W", corpora.shakespeare().validation[:5000]))
+    train, block = find("3.4").reference, find("5.1").reference
+    merges = train({tuple(word.encode()): count for word, count in words.items()}, 300, 1)
+    BPETokenizer(merges, special_tokens=["<|end|>"]).save(mine / "tokenizer.json")
+    my_llm.save(mine, "block.py", block)
+    run_section_7()
+    save_sampler()
+    said = capsys.readouterr().out
+    assert sorted(path.name for path in mine.iterdir()) == sorted(
+        [*my_llm.ANSWERS, "gpt.safetensors", "tokenizer.json"]
+    )
+    llm = my_llm.MyLLM(mine)
+    assert llm.write("VIOLA\n") in said and len(llm.write("VIOLA\n")) > 30
+    assert llm.write("VIOLA\n", seed=1) == llm.write("VIOLA\n", seed=1) != llm.write("VIOLA\n")
+    greedy = "".join(completion(adapters.own_gpt(mine), 12))
+    assert llm.write("VIOLA\n", 12, T=0, p=1.0) == greedy
+    for part in (*my_llm.ANSWERS, "gpt.safetensors"):
+        kept = (mine / part).rename(mine / "aside")
+        with pytest.raises(ValueError, match=f"{part} is not in my_llm yet"):
+            my_llm.MyLLM(mine)
+        kept.rename(mine / part)
+
+
+def test_a_gpt_runs_on_a_learners_functions_with_all_that_it_has():
+    shape = {"qk_norm": True, "token_shift": True, "ngrams": 3, "ngram_rows": 101, "n_kv_heads": 1}
+    torch.manual_seed(0)
+    model = GPT(GPTConfig(50, context=16, n_layers=2, n_heads=2, d_model=16, **shape)).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    ids = torch.randint(50, (2, 9))
+    mine = my_llm.assembled(model, find("8.4").reference, find("5.1").reference)
+    assert torch.allclose(mine(ids), model(ids), atol=1e-4)
+
+
+OUTSIDE = 3
+
+
+def uses_a_name_from_elsewhere(logits, T):
+    return find("9.1").reference(logits, T + OUTSIDE - 3)
+
+
+def test_only_what_passes_by_itself_is_kept(mine):
+    others = find("9.2").reference, find("9.6").reference
+    with pytest.raises(ValueError, match=r"the answer to 9\.1 in sampler\.py does not pass by itself"):
+        my_llm.save(mine, "sampler.py", uses_a_name_from_elsewhere, *others)
+    assert not (mine / "sampler.py").exists()
+    my_llm.save(mine, "sampler.py", find("9.1").reference, *others)
+    source = (mine / "sampler.py").read_text(encoding="utf-8")
+    heat, *_ = my_llm.load(mine, "sampler.py")
+    assert np.allclose(heat(np.log([1.0, 4.0]), 2.0), [1 / 3, 2 / 3])
+    for damage, said in (
+        ("/ T", "does not pass"),
+        ("import numpy as np", "can't be run"),
+        ("def", "can't be run"),
+    ):
+        (mine / "sampler.py").write_text(source.replace(damage, "", 1), encoding="utf-8")
+        with pytest.raises(ValueError, match=said):
+            my_llm.load(mine, "sampler.py")
 
 
 @pytest.mark.parametrize("change", ["other merges", "another size", "none"])

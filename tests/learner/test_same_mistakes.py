@@ -19,6 +19,7 @@ from course_utils.learner.checks import CHECKS
 from course_utils.learner.checks.values import difference
 
 BEFORE = "10a52d0"
+LATER = {"8.4", "9.6"}  # exercises that came after it
 pytestmark = pytest.mark.skipif(
     not os.environ.get("COURSE_FULL"),
     reason="half a minute; `course.py test --full` runs it",
@@ -73,7 +74,7 @@ def today():
     return dumped(ROOT, checks=checks, observing=f"{checks}.observing")
 
 
-@pytest.mark.parametrize("id", CHECKS)
+@pytest.mark.parametrize("id", [id for id in CHECKS if id.removesuffix(" again") not in LATER])
 def test_the_same_answers_earn_each_sentence(id, before, today):
     *same, reference, mistakes = before[id]
     *same_today, reference_today, mistakes_today = today[id]

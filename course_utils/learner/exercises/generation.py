@@ -1,12 +1,14 @@
-"""The exercises of chapter 9 on writing faster and on searching, in NumPy; `course_utils.generation` has both
-on whole texts, in PyTorch."""
+"""The exercises of chapter 9 on writing, writing faster and searching, in NumPy; `course_utils.generation`
+does all of it in PyTorch."""
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 
 from course_utils.learner.checks.engine import exercise
-from course_utils.learner.exercises.inputs import different_shares
+from course_utils.learner.exercises.inputs import different_shares, rounded
+from course_utils.learner.exercises.transformer import named
 
 exercise = partial(exercise, forbidden_modules=("course_utils", "torch"))
 
@@ -232,4 +234,162 @@ In a flattened table the beam is `place // V` and the token `place % V`.
     best // log_p.shape[1], best % log_p.shape[1] → best // len(log_p), best % len(log_p)
 Beam and token are swapped: the beam is `place // V`.
     best // log_p.shape[1], best % log_p.shape[1] → best % log_p.shape[1], best // log_p.shape[1]
+""")
+
+
+def softmax(logits):
+    exps = np.exp(logits - logits.max())
+    return exps / exps.sum()
+
+
+def small_model(table, context):
+    """A model that looks at the first and the last of at most `context` tokens."""
+
+    def next_logits(ids):
+        if not 1 <= len(ids) <= context:
+            raise ValueError(f"this model reads 1 to {context} tokens; got {len(ids)}")
+        return table[ids[0]] - table[ids[-1], ::-1]
+
+    return named(f"ids → T[ids[0]] - T[ids[-1], ::-1], T = {table.tolist()}", next_logits)
+
+
+def text_inputs(generator, case):
+    """A prompt shorter or longer than what the model reads, up to 6 numbers, and often a token that ends."""
+    vocabulary, context = 3 + case % 3, 2 + case // 10
+    model = small_model(3 * rounded(generator, vocabulary, vocabulary), context)
+    prompt = generator.integers(vocabulary, size=1 + case % 4).tolist()
+    u = np.round(generator.random(1 + case // 5), 3)
+    written = write(model, prompt, u, softmax, context, -1)
+    end = [-1, written[len(written) // 2], prompt[0]][case % 3]
+    return model, prompt, u, named("softmax", softmax), context, end
+
+
+@exercise("9.6", "the loop that writes", dots=2, minutes=12, inputs=text_inputs)
+def write(
+    next_logits: Callable,
+    prompt: list[int],
+    u: np.ndarray,
+    probabilities: Callable,
+    context: int,
+    end: int,
+) -> list[int]:
+    """Go on from the ids of a prompt by a token for each number of u; return the new ids.
+
+    next_logits(ids) gives the logits (V,) of the token after ids, of which it reads `context` at most;
+    probabilities(logits) is what a sampler makes of them. A number between 0 and 1 draws the first token up
+    to which the probabilities sum to more than it. The token `end` ends the text, and is its last.
+    """
+    ids = list(prompt)
+    for number in u:
+        probs = probabilities(next_logits(ids[-context:]))
+        token = int((np.cumsum(probs) > number).argmax())
+        ids.append(token)
+        if token == end:
+            break
+    return ids[len(prompt) :]
+
+
+write.slips("""
+You ask about the prompt each time: ask about all that stands there by now, the new tokens too.
+    ids[-context:] → list(prompt)[-context:]
+Give the model the whole text so far, as much as it reads, and not only the last token.
+    ids[-context:] → ids[-1:]
+The model reads `context` tokens at most: of a longer text give it the last ones.
+    ids[-context:] → ids
+Of a long text the end counts: give the model the last tokens, not the first.
+    ids[-context:] → ids[:context]
+That is greedy: the number decides which token comes, not the largest probability.
+    (np.cumsum(probs) > number).argmax() → probs.argmax()
+The probabilities have to be summed up: a token is drawn where their sum passes the number.
+    np.cumsum(probs) > number → probs > number
+The sum must pass the number: take the first token that does it, not the one before.
+    (np.cumsum(probs) > number).argmax() → max((np.cumsum(probs) > number).argmax() - 1, 0)
+As good a draw, but another: go through the tokens in the order of their ids, not of their probabilities.
+    (np.cumsum(probs) > number).argmax()
+    → np.argsort(-probs)[(np.cumsum(np.sort(probs)[::-1]) > number).argmax()]
+Each token has a number of its own: you use the first for all.
+    > number → > u[0]
+Logits can't be drawn from: probabilities(logits) comes first.
+    probabilities(next_logits(ids[-context:])) → next_logits(ids[-context:])
+The token `end` ends the text: stop there.
+    token == end → False
+The token `end` belongs to the text, as its last.
+    ids.append(token) → ids += [] if token == end else [token]
+Only a new token ends the text: `end` may stand in the prompt.
+    token == end → end in ids
+Return the new ids alone, without the prompt.
+    ids[len(prompt) :] → ids
+That is the last token alone: return all that are new.
+    ids[len(prompt) :] → ids[-1:]
+`ids = prompt` makes two names for one list, and so the prompt grows too: copy it.
+    list(prompt) → prompt
+You return after the first token.
+    if token == end: → if True:
+""")
+
+
+def within_inputs(generator, case):
+    """As in 9.6; each token may be followed by some others, one by none."""
+    next_logits, prompt, u, probabilities, context, _ = text_inputs(generator, case)
+    vocabulary = len(next_logits([0]))
+    follows = generator.random((vocabulary, vocabulary)) < 0.6
+    follows[:, 0] |= ~follows.any(axis=1)
+    follows[vocabulary - 1] = False
+    rule = named(f"ids → F[ids[-1]], F = {follows.astype(int).tolist()}", lambda ids: follows[ids[-1]])
+    return next_logits, [*prompt[:-1], 0], u, probabilities, context, rule
+
+
+@write.variant("the loop that writes what is allowed", inputs=within_inputs)
+def write_within(
+    next_logits: Callable,
+    prompt: list[int],
+    u: np.ndarray,
+    probabilities: Callable,
+    context: int,
+    allowed: Callable,
+) -> list[int]:
+    """Go on from a prompt as in 9.6, in the bounds of a rule; return the new ids.
+
+    No token ends the text. allowed(ids) says of each token (V,) whether it may come after all these ids,
+    however many. What may not come gets the probability 0, and the rest is divided by its sum; then the
+    number draws as before. Where nothing may come, the text ends.
+    """
+    ids = list(prompt)
+    for number in u:
+        may = allowed(ids)
+        if not may.any():
+            break
+        probs = np.where(may, probabilities(next_logits(ids[-context:])), 0)
+        ids.append(int((np.cumsum(probs / probs.sum()) > number).argmax()))
+    return ids[len(prompt) :]
+
+
+write_within.slips("""
+That answers the first version: it asks no rule.
+    → write
+Ask the rule about the text so far, not about the prompt each time.
+    allowed(ids) → allowed(prompt)
+Divide what is left by its sum, or a number above that sum draws nothing.
+    probs / probs.sum() → probs
+What the rule forbids gets the probability 0; you forbid what it allows.
+    np.where(may, → np.where(~may,
+Where nothing may come, the text ends there.
+    if not may.any(): → if False:
+The text ends where nothing may come, not where something may not.
+    may.any() → may.all()
+That draws only from what may come at each step: keep the probabilities that the model gave it.
+    np.where(may, probabilities(next_logits(ids[-context:])), 0) → may.astype(float)
+That is greedy: the number decides which of the allowed tokens comes.
+    (np.cumsum(probs / probs.sum()) > number).argmax() → probs.argmax()
+You ask the model about the prompt each time: ask about all that stands there by now.
+    ids[-context:] → list(prompt)[-context:]
+Give the model the whole text so far, as much as it reads, and not only the last token.
+    ids[-context:] → ids[-1:]
+The model reads `context` tokens at most: of a longer text give it the last ones.
+    ids[-context:] → ids
+Return the new ids alone, without the prompt.
+    ids[len(prompt) :] → ids
+A token that is not allowed is left out of the draw, it does not end the text: zeros first, then the draw.
+    ids.append(int((np.cumsum(probs / probs.sum()) > number).argmax()))
+    → t = int((np.cumsum(probabilities(next_logits(ids[-context:]))) > number).argmax()); ids += [t] * may[t]
 """)

@@ -23,7 +23,7 @@ def temperature_inputs(generator, case):
 def with_temperature(logits: np.ndarray, T: float) -> np.ndarray:
     """Return the probabilities (V,) at the temperature T; 0 is greedy: all on the largest logit."""
     if T == 0:
-        return np.eye(len(logits))[logits.argmax()]
+        return np.where(logits == logits.max(), 1.0, 0.0)
     exps = np.exp((logits - logits.max()) / T)
     return exps / exps.sum()
 
@@ -37,13 +37,13 @@ Upside down: high T must flatten.
     if T == 0: → if False:
     / T) → * T)
 0 means the largest logit.
-    np.eye(len(logits))[logits.argmax()] → np.full(len(logits), np.nan)
+    np.where(logits == logits.max(), 1.0, 0.0) → np.full(len(logits), np.nan)
 0 means the largest logit.
-    np.eye(len(logits))[logits.argmax()] → np.exp(logits / T) / np.exp(logits / T).sum()
+    np.where(logits == logits.max(), 1.0, 0.0) → np.exp(logits / T) / np.exp(logits / T).sum()
 0 means the largest logit.
-    np.eye(len(logits))[logits.argmax()] → with_temperature(logits, 1)
+    np.where(logits == logits.max(), 1.0, 0.0) → with_temperature(logits, 1)
 0 is greedy: all probability on one token, none on the others.
-    np.eye(len(logits))[logits.argmax()] → np.full(len(logits), 1 / len(logits))
+    np.where(logits == logits.max(), 1.0, 0.0) → np.full(len(logits), 1 / len(logits))
 Logit 1,000 gives NaN; subtract the max.
     (logits - logits.max()) / T → logits / T
 Probabilities sum to 1: divide by their sum.
