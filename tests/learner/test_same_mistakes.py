@@ -74,7 +74,10 @@ def today():
     return dumped(ROOT, checks=checks, observing=f"{checks}.observing")
 
 
-@pytest.mark.parametrize("id", [id for id in CHECKS if id.removesuffix(" again") not in LATER])
+# Chapter 6 came later as a whole.
+@pytest.mark.parametrize(
+    "id", [id for id in CHECKS if id.removesuffix(" again") not in LATER and not id.startswith("6.")]
+)
 def test_the_same_answers_earn_each_sentence(id, before, today):
     *same, reference, mistakes = before[id]
     *same_today, reference_today, mistakes_today = today[id]
