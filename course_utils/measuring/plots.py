@@ -4,6 +4,7 @@ import base64
 import html
 import io
 import math
+from fractions import Fraction
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
@@ -70,3 +71,33 @@ def line_chart(
     figure.legend(frameon=False, loc="outside upper center", ncols=len(curves))  # where it covers no curve
     axes.spines[["top", "right"]].set_visible(False)
     return Chart(figure, f"{ylabel} against {xlabel}; the lowest of each curve: {'; '.join(lowest)}.")
+
+
+def narrowing_chart(distribution: dict[str, float], text: str) -> Chart:
+    """The line from 0 to 1, cut among the letters, and for each letter of a text its piece, drawn larger and
+    cut again. `distribution` gives every letter's probability, whatever stands before it."""
+    figure = Figure(figsize=(7, 0.9 + 0.8 * len(text)))
+    axes = figure.add_axes((0.02, 0.02, 0.96, 0.96), xlim=(-0.02, 1.02), ylim=(-len(text) - 0.4, 0.7))
+    axes.set_axis_off()
+    low, width = Fraction(0), Fraction(1)
+    for row in range(len(text) + 1):
+        borders = [low]
+        for letter, p in distribution.items():
+            borders.append(borders[-1] + width * Fraction(p))
+            first, end = (float((border - low) / width) for border in borders[-2:])
+            is_next = text[row : row + 1] == letter
+            axes.barh(-row, end - first, 0.4, first, color="#0072B2" if is_next else "white", edgecolor="0.3")
+            axes.text(
+                (first + end) / 2, -row, letter, ha="center", va="center", color="w" if is_next else "k"
+            )
+            if is_next:  # where the next row comes from
+                piece = borders[-2], borders[-1] - borders[-2]
+                axes.plot([first, 0], [-row - 0.2, -row - 0.8], [end, 1], [-row - 0.2, -row - 0.8], c="0.6")
+        for border in borders:
+            at = float((border - low) / width)
+            axes.text(at, -row + 0.25, str(border), ha="center", va="bottom", fontsize=9)
+        if row < len(text):
+            low, width = piece
+    end = low + width
+    sentence = f"{text!r} has the piece from {low} to {end} of the line from 0 to 1: its width is {width}"
+    return Chart(figure, f"{sentence}, {-math.log2(width):g} bits.")

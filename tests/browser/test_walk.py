@@ -249,8 +249,8 @@ def test_the_next_morning_no_exercise_is_open(learner, work):
     learner.read(0)
     learner.run(1)  # the imports
     path = learner.run(i).locator(".jp-OutputArea")
-    expect(path).to_contain_text("3 of 3 exercises done")
-    expect(path).to_contain_text("Last exercise passed: 1.6")
+    expect(path).to_contain_text("4 of 4 exercises done")
+    expect(path).to_contain_text("Last exercise passed: 1.4")
     expect(path).not_to_contain_text("○ Exercise")
     expect(path).not_to_contain_text("Go on")
     learner.opened.screenshot("walk-core-path", path)

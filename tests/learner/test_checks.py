@@ -21,7 +21,7 @@ import pytest
 
 from course_utils.classroom.release import strip_solutions
 from course_utils.learner import progress
-from course_utils.learner.checks import CHECKS, asked_again, check, help_me
+from course_utils.learner.checks import CHECKS, asked_again, check, help_me, yours
 from course_utils.learner.checks.observing import observe
 from course_utils.learner.checks.slips import source_of
 from course_utils.learner.checks.values import difference, plain, show
@@ -560,3 +560,24 @@ def test_each_exercise_passes_in_its_notebook_and_its_stub_is_blank():
             answer = namespace[reference.__name__]
             assert inspect.signature(answer) == inspect.signature(reference)
             assert CHECKS[exercise].run(answer).status == status, f"{exercise}: expected {status}"
+
+
+# What a cell builds of several answers
+
+
+def test_what_is_not_solved_yet_is_stood_in_for(capsys):
+    def stub(*arguments):
+        raise NotImplementedError
+
+    own = partial(CHECKS["0.1"].reference)
+    assert yours({"0.1": own, "0.2": stub}) == [own, CHECKS["0.2"].reference]
+    assert capsys.readouterr().out == (
+        "Built of your own 0.1. Ours stand in for 0.2: solve, then run this cell again.\n"
+    )
+    assert yours({"0.1": own}) == [own]
+    assert capsys.readouterr().out == "Built of your own 0.1.\n"
+    assert yours({"0.2": stub}) == [CHECKS["0.2"].reference]
+    assert capsys.readouterr().out == "Ours stand in for 0.2: solve, then run this cell again.\n"
+    assert not progress.current().read().passed("0.1"), "it builds, and notes no try"
+    with pytest.raises(ValueError, match="no exercise"):
+        yours({"7.7": own})

@@ -2,7 +2,7 @@
 
 Until commit 10a52d0 every known wrong answer was a function of its own. That commit's code runs beside
 today's: the same cases, the same sentences in the same order, and the same outcome of every wrong answer on
-every case.
+every case. Its dots and minutes may change.
 """
 
 import io
@@ -19,7 +19,7 @@ from course_utils.learner.checks import CHECKS
 from course_utils.learner.checks.values import difference
 
 BEFORE = "10a52d0"
-LATER = {"8.4", "9.6"}  # exercises that came after it
+LATER = {"1.7", "8.4", "9.6"}  # exercises that came after it
 pytestmark = pytest.mark.skipif(
     not os.environ.get("COURSE_FULL"),
     reason="half a minute; `course.py test --full` runs it",
@@ -38,7 +38,7 @@ def facts(check):
     cases = check.cases()
     written = show(plain(cases), limit=10**9, digits=17)
     mistakes = [(known.sentence, [outcome(known.answer, case) for case in cases]) for known in check.mistakes]
-    return check.heading, check.title, written, [outcome(check.reference, case) for case in cases], mistakes
+    return check.title, written, [outcome(check.reference, case) for case in cases], mistakes
 
 pickle.dump({{id: facts(check) for id, check in CHECKS.items()}}, sys.stdout.buffer)
 """

@@ -16,7 +16,7 @@ N_GRAMS = [point for point in POINTS if "n-gram" in point.family]
 YOU = {"you": (0.9, 1.8)}
 # what is shown: (points, compressors, against, intervals)
 CHARTS = {
-    "chapter 0": (N_GRAMS, LINES, "context_bytes", {}),
+    "chapter 0": ([point for point in N_GRAMS if not point.is_adaptive], LINES, "context_bytes", {}),
     "chapter 1": (N_GRAMS, LINES, "parameters", {}),
     "chapter 1, played": (N_GRAMS, LINES, "parameters", YOU),
     "chapter 2": ([point for point in POINTS if point.family != "transformer"], {}, "train_seconds", {}),

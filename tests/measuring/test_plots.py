@@ -6,7 +6,7 @@ from itertools import combinations
 import pytest
 from matplotlib.image import imread
 
-from course_utils.measuring.plots import line_chart, png
+from course_utils.measuring.plots import line_chart, narrowing_chart, png
 
 
 def test_a_chart_says_what_it_shows_and_shows_a_picture():
@@ -49,3 +49,16 @@ def test_a_picture_is_opaque_or_its_ink_would_be_dark_on_dark_in_the_dark_theme(
     pixels = imread(BytesIO(png(line_chart({"a": {1: 30.0}}, "x", "y").figure)))
     assert pixels.shape[2] == 3 or (pixels[..., 3] == 1).all()
     assert (pixels[0, 0, :3] == 1).all()
+
+
+def test_a_narrowed_line_says_where_its_last_piece_lies():
+    chart = narrowing_chart({"a": 1 / 2, "b": 1 / 4, "c": 1 / 4}, "bac")
+    assert repr(chart) == (
+        "'bac' has the piece from 19/32 to 5/8 of the line from 0 to 1: its width is 1/32, 5 bits."
+    )
+    axes = chart.figure.axes[0]
+    written = [text.get_text() for text in axes.texts]
+    assert written.count("a") == written.count("b") == 4, "each of the four lines is cut among all letters"
+    assert written[3:7] == ["0", "1/2", "3/4", "1"] and written[-4:] == ["19/32", "39/64", "79/128", "5/8"]
+    chosen = [bar for bar in axes.patches if bar.get_facecolor()[:3] != (1, 1, 1)]
+    assert [(bar.get_x(), bar.get_width()) for bar in chosen] == [(0.5, 0.25), (0, 0.5), (0.75, 0.25)]

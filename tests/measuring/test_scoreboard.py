@@ -37,6 +37,15 @@ def test_the_best_n_gram_is_where_the_course_says():
     assert points["7-gram"] == min(points.values())
 
 
+def test_what_learns_while_it_reads_is_of_its_own_kind():
+    points = {p.name: p for p in scoreboard.recorded()[0]}
+    adaptive = points["8-gram, reads on"]
+    assert adaptive.is_adaptive and sum(p.is_adaptive for p in points.values()) == 1
+    assert adaptive.bits_per_byte < points["8-gram"].bits_per_byte - 0.1
+    assert scoreboard.best([adaptive, points["8-gram"]]).name == "8-gram"
+    assert scoreboard.table([adaptive]).splitlines()[-1].endswith("  as it goes")
+
+
 def test_points_on_different_texts_are_refused():
     points, _ = scoreboard.recorded()
     other = replace(points[0], test_sha256="0" * 64)
@@ -64,7 +73,8 @@ def test_a_point_says_what_it_is(change, message):
 def test_the_chart_has_a_mark_for_each_point_and_a_line_for_each_compressor():
     points, lines = scoreboard.recorded()
     chart = scoreboard.chart(points, lines, "parameters")
-    assert "best of 16 models is GPT, recorded with 2.050; SmolLM2" in repr(chart)
+    assert "best of 16 models is GPT, recorded with 2.050; " in repr(chart)
+    assert "8-gram, reads on, which learns while it reads, 2.11" in repr(chart)
     assert "which has probably read it, 1.638; gzip 3.2" in repr(chart)
     axes = chart.figure.axes[0]
     texts = [text.get_text() for text in axes.texts]

@@ -27,7 +27,7 @@ def interpolate_inputs(generator, case):
     )
 
 
-@exercise("1.4", "interpolation with EM weights", dots=2, minutes=12, inputs=interpolate_inputs)
+@exercise("1.4", "interpolation with EM weights", dots=3, minutes=12, inputs=interpolate_inputs)
 def interpolate(
     train_probs: np.ndarray, held_out_probs: np.ndarray, steps: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -108,7 +108,7 @@ def discount_inputs(generator, case):
     return dict(zip(followers, counts, strict=True)), lower, (0.75, 0.5, 0.25)[case % 3]
 
 
-@exercise("1.5", "absolute discounting", dots=2, minutes=10, inputs=discount_inputs)
+@exercise("1.5", "absolute discounting", dots=2, minutes=6, inputs=discount_inputs)
 def absolute_discount(counts: dict[str, int], lower: dict[str, float], D: float) -> dict[str, float]:
     """Discount the counts of a context's followers by D, and share what is freed as `lower` says.
 
@@ -180,7 +180,7 @@ def continuation_inputs(generator, case):
     return (bigrams,)
 
 
-@exercise("1.6", "Kneser-Ney continuation", dots=3, minutes=12, inputs=continuation_inputs)
+@exercise("1.6", "Kneser-Ney continuation", dots=1, minutes=5, inputs=continuation_inputs)
 def continuation(bigrams: dict[tuple[str, str], int]) -> dict[str, float]:
     """Return, for each word that follows another, the share of distinct bigrams that end in it."""
     predecessors = {}
