@@ -61,7 +61,7 @@ def reading_on_point(corpus, order=8):
     start = time.perf_counter()
     model = NGramModel(order).fit([tokenizer.encode(play) for play in corpus.train.values()], 256)
     seconds = time.perf_counter() - start
-    bits = -np.log2(reading_on.scores(model, tokenizer.encode(corpus.test))).mean()
+    bits = float(-np.log2(reading_on.scores(model, tokenizer.encode(corpus.test))).mean())
     return point(f"{order}-gram, reads on", "adaptive n-gram", model, bits, seconds, None, corpus)
 
 
