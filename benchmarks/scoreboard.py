@@ -177,8 +177,8 @@ def main():
     corpus = corpora.shakespeare()
     points = [
         *byte_points(corpus),
-        reading_on_point(corpus),
         word_point(corpus),
+        reading_on_point(corpus),
         *neural_points(corpus),
         *gpt_points(corpus),
     ]
