@@ -211,7 +211,7 @@ def both_chapters(chapter):
 def test_a_fresh_progress_page(both_chapters):
     page = progress_page()
     assert repr(page).startswith(
-        "Exercises: 0 of 8 passed, 0 seen. Quizzes: 0 of 10 questions right at the first try. "
+        "Exercises: 0 of 9 passed, 0 seen. Quizzes: 0 of 10 questions right at the first try. "
         "Predictions: none is settled yet. Scoreboard: "
     )
     assert repr(page).endswith(
@@ -246,7 +246,7 @@ def test_what_was_done_is_on_the_page(both_chapters, monkeypatch, tmp_path):
     (tmp_path / "my_work" / "my_llm").mkdir()
     (tmp_path / "my_work" / "my_llm" / "tokenizer.json").write_text("{}")
     page = progress_page()
-    assert "1 of 9 passed, 1 seen. Quizzes: 1 of 10 questions" in repr(page)  # 9: the variant of 1.2 waits
+    assert "1 of 10 passed, 1 seen. Quizzes: 1 of 10 questions" in repr(page)  # 10: the variant of 1.2 waits
     assert "average over 2 predictions: 1.50 bits; uniform guessing: 1.00 bits." in repr(page)
     assert repr(page).endswith("in my_work/my_llm: tokenizer.json.")
     html = page._repr_html_()
