@@ -265,6 +265,17 @@ class Decoder(nn.Module):
         return self.norm(x)
 
 
+class Marks(NamedTuple):
+    """The ids that pad a row, stand before a target as the decoder reads it, and end what it writes."""
+
+    pad: int = 0
+    start: int = 1
+    end: int = 2
+
+
+MARKS = Marks()
+
+
 class Memory(NamedTuple):
     """What the encoder passes to the decoder."""
 
@@ -278,6 +289,8 @@ class EncoderDecoder(nn.Module):
     Embeddings times sqrt(d_model) plus sinusoidal positions; the target's embedding is also the output layer
     (Vaswani et al. 2017, section 3.4). `config` gives the blocks of both stacks.
     """
+
+    marks = MARKS
 
     def __init__(self, source_vocab: int, target_vocab: int, config: BlockConfig, n_layers: int):
         super().__init__()

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from course_utils import seq2seq
-from course_utils.seq2seq import GRUSeq2Seq, Pairs, pair_loss
+from course_utils.seq2seq import GRUSeq2Seq, Marks, Pairs, pair_loss
 from course_utils.tokenizers.symbols import END, PAD, START
 from course_utils.training import TrainConfig, train
 
@@ -103,33 +103,38 @@ def test_pairs_come_in_pairs_and_go_on_where_they_stopped(pool):
         pairs.restore(older)
 
 
+def test_symbols_are_marked_as_the_models_expect():
+    assert Marks() == (PAD, START, END) == (seq2seq.PAD, seq2seq.START, seq2seq.END)
+
+
 def test_other_ids_for_padding_start_and_end():
     """The same task with its ids turned round gives the same batches, losses and answers, turned round."""
-    marks = {"pad": 9, "start": 8, "end": 7}
+    marks = Marks(pad=9, start=8, end=7)
     there = torch.tensor([9, 8, 7, 3, 4, 5, 6, 2, 1, 0])  # an id of the symbols -> here
     turned = [[[there[i].item() for i in row] for row in rows] for rows in (SOURCES, TARGETS)]
-    pairs, others = Pairs(SOURCES, TARGETS, 3, seed=1), Pairs(*turned, 3, seed=1, **marks)
+    pairs, others = Pairs(SOURCES, TARGETS, 3, seed=1), Pairs(*turned, 3, seed=1, marks=marks)
     torch.manual_seed(6)
     model = GRUSeq2Seq(10, 10, 6, 8, 2)
     with torch.no_grad():
         model.head.weight.mul_(4)  # so that it ends some targets
         other = copy.deepcopy(model)
+        other.marks = marks
         for part in (other.source_embedding, other.target_embedding, other.head):
             for weights in part.parameters():
                 weights.copy_(weights[there.argsort()])
     for _ in range(3):
         batch, turned_batch = pairs.next(), others.next()
         assert torch.equal(there[batch[0]], turned_batch[0]) and torch.equal(there[batch[2]], turned_batch[2])
-        losses = pair_loss(model, batch, None)[0], pair_loss(other, turned_batch, None, pad=9)[0]
+        losses = pair_loss(model, batch, None)[0], pair_loss(other, turned_batch, None)[0]
         torch.testing.assert_close(*losses)
     for size in (None, 2):
         written = seq2seq.greedy(model, SOURCES, 9, size)
         assert any(0 < len(row) < 9 for row in written)
-        assert seq2seq.greedy(other, turned[0], 9, size, **marks) == [there[row].tolist() for row in written]
+        assert seq2seq.greedy(other, turned[0], 9, size) == [there[row].tolist() for row in written]
     weights = seq2seq.cross_weights(model, SOURCES[2], TARGETS[2])
-    torch.testing.assert_close(seq2seq.cross_weights(other, turned[0][2], turned[1][2], start=8), weights)
+    torch.testing.assert_close(seq2seq.cross_weights(other, turned[0][2], turned[1][2]), weights)
     with pytest.raises(ValueError, match="another id for the end than for padding; got 0 for both"):
-        Pairs(SOURCES, TARGETS, 2, end=0)
+        Pairs(SOURCES, TARGETS, 2, marks=Marks(end=0))
 
 
 # ---- the models ------------------------------------------------------------------------------------------

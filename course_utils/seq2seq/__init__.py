@@ -1,0 +1,97 @@
+"""From one sequence to another: an encoder reads the source, a decoder writes the target token by token.
+
+Every encoder-decoder of the course has one interface. `encode(source, lengths)` gives the memory, all that
+the decoder will know of the source. `decode(target, memory, state)` gives the logits of the token after each
+of `target`, and a state that holds what was read so far, so that each step reads one token. A list, with one
+a layer or empty, is in `cross_attentions`; the ids that pad, start and end are in `marks`.
+
+`GRUSeq2Seq` is in `gru`, the transformer of 2017 is `transformer.EncoderDecoder`; `pairs` has the batches.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from course_utils.attention import record_attention
+from course_utils.seq2seq.gru import GRUMemory, GRUSeq2Seq
+from course_utils.seq2seq.pairs import Pairs, padded, pair_loss
+from course_utils.transformer import MARKS, Marks
+
+__all__ = [
+    "GRUMemory",
+    "GRUSeq2Seq",
+    "Marks",
+    "Pairs",
+    "cross_weights",
+    "edit_cross_attention",
+    "greedy",
+    "padded",
+    "pair_loss",
+]
+
+PAD, START, END = MARKS
+
+
+@torch.no_grad()
+def greedy(
+    model: nn.Module,
+    sources: Sequence[Sequence[int]],
+    max_new: int = 32,
+    batch_size: int | None = None,
+) -> list[list[int]]:
+    """Write the target of each source, always taking the likeliest token, to its end or for `max_new` tokens.
+
+    All sources are one batch. With `batch_size` they are read in batches of similar length, which is faster:
+    a short one need not wait for the longest. The answers are in the order of the sources.
+    """
+    if batch_size:
+        order = sorted(range(len(sources)), key=lambda row: len(sources[row]))
+        written = {}
+        for first in range(0, len(order), batch_size):
+            rows = order[first : first + batch_size]
+            some = [sources[row] for row in rows]
+            written |= zip(rows, greedy(model, some, max_new), strict=True)
+        return [written[row] for row in range(len(sources))]
+    device, (pad, start, end) = next(model.parameters()).device, model.marks
+    source, lengths = (tensor.to(device) for tensor in padded(sources, pad))
+    training = model.training
+    model.eval()
+    memory, state = model.encode(source, lengths), None
+    token, written = torch.full_like(lengths, start)[:, None], []  # (B, 1)
+    ended = torch.zeros_like(token, dtype=torch.bool)
+    while len(written) < max_new and not ended.all():
+        logits, state = model.decode(token, memory, state)
+        token = logits.argmax(-1)
+        ended |= token == end
+        written.append(token)
+    model.train(training)
+    rows = torch.cat(written, dim=1).tolist()
+    return [row[: row.index(end)] if end in row else row for row in rows]
+
+
+@contextlib.contextmanager
+def edit_cross_attention(model: nn.Module, edit: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """While it lasts, `edit` changes the weights (B, H, Tq, Tk) of every cross-attention of the model."""
+    before = [attention.edit for attention in model.cross_attentions]
+    for attention in model.cross_attentions:
+        attention.edit = edit
+    try:
+        yield
+    finally:
+        for attention, own in zip(model.cross_attentions, before, strict=True):
+            attention.edit = own
+
+
+@torch.no_grad()
+def cross_weights(
+    model: nn.Module, source: Sequence[int], target: Sequence[int]
+) -> Float[Tensor, "layers heads target source"]:
+    """Where the decoder attends in the source as it writes each token of the target, the first one included:
+    row t belongs to target[t], which the decoder has not read yet."""
+    device = next(model.parameters()).device
+    with record_attention(model.cross_attentions) as weights:
+        model(*(x.to(device) for x in (*padded([source]), torch.tensor([[model.marks.start, *target[:-1]]]))))
+    return torch.stack([weights[layer][0] for layer in sorted(weights)])
