@@ -9,13 +9,11 @@ the stream itself runs through all blocks untouched.
 
 Sources: Vaswani et al. 2017 (encoder, decoder); He et al. 2016 (residual connections); Ba, Kiros & Hinton
 2016 (layer norm); Zhang & Sennrich 2019 (RMS norm); Xiong et al. 2020 (pre-norm against post-norm); Shazeer
-2020 (SwiGLU); Peng et al. 2023 (token shift).
+2020 (SwiGLU, GEGLU); Raffel et al. 2020 (relative bias); Peng et al. 2023 (token shift).
 """
 
 import copy
-import math
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -25,9 +23,8 @@ from torch.nn import functional
 from course_utils.attention import (
     KeyValueCache,
     MultiHeadAttention,
+    RelativePositions,
     causal_mask,
-    padding_mask,
-    sinusoidal_positions,
 )
 
 
@@ -44,8 +41,14 @@ def rms_norm(x: Float[Tensor, "... width"], gain: Float[Tensor, " width"], eps=1
     return x * (x.square().mean(-1, keepdim=True) + eps).rsqrt() * gain
 
 
+def tanh_gelu(x: Tensor) -> Tensor:
+    """Nearly GELU, by a formula with tanh (Hendrycks & Gimpel 2016, section 2)."""
+    return functional.gelu(x, approximate="tanh")
+
+
 NORMS = {"layer": nn.LayerNorm, "rms": nn.RMSNorm}
-ACTIVATIONS = {"relu": functional.relu, "gelu": functional.gelu, "swiglu": functional.silu}
+GATED = {"swiglu": functional.silu, "geglu": tanh_gelu}
+ACTIVATIONS = {"relu": functional.relu, "gelu": functional.gelu, **GATED}
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,9 @@ class BlockConfig:
 
     Llama's block has pre_norm=True, norm="rms", activation="swiglu", bias=False and a rotary_base. dropout
     applies to what a branch adds. qk_norm normalises queries and keys with the kind of `norm`. token_shift is
-    only for a pre-norm decoder: see `Block`. Raises ValueError for an unknown norm or activation.
+    only for a pre-norm decoder: see `Block`. With relative_buckets, the blocks of a stack share a bias for
+    each distance: see `attention.RelativePositions`. For d_head and scale see `MultiHeadAttention`. Raises
+    ValueError for an unknown norm or activation.
     """
 
     d_model: int
@@ -70,6 +75,9 @@ class BlockConfig:
     rotary_base: float | None = None
     qk_norm: bool = False
     token_shift: bool = False
+    d_head: int | None = None
+    scale: float | None = None
+    relative_buckets: int = 0
 
     def __post_init__(self):
         for name, value, known in [
@@ -83,14 +91,14 @@ class BlockConfig:
 class FeedForward(nn.Module):
     """Two linear layers with a nonlinearity between, on each position by itself: d_model -> d_ff -> d_model.
 
-    With "swiglu" the output of a third layer is multiplied in: down(silu(gate(x)) * up(x)).
+    With "swiglu" and "geglu" the output of a third layer is multiplied in: down(silu(gate(x)) * up(x)).
     """
 
     def __init__(self, d_model: int, d_ff: int, activation: str = "relu", bias: bool = True):
         super().__init__()
         self.activation = ACTIVATIONS[activation]
         self.up = nn.Linear(d_model, d_ff, bias)
-        self.gate = nn.Linear(d_model, d_ff, bias) if activation == "swiglu" else None
+        self.gate = nn.Linear(d_model, d_ff, bias) if activation in GATED else None
         self.down = nn.Linear(d_ff, d_model, bias)
 
     def extra_repr(self) -> str:
@@ -118,8 +126,10 @@ class BlockCache:
         return twin
 
     def select(self, rows: list[int]) -> None:
-        """Keep these rows of a decoder without cross-attention, in this order; a row may be repeated."""
-        self.attention.select(rows)
+        """Keep these rows of the batch, in this order; a row may be repeated."""
+        for cache in (self.attention, self.cross_attention):
+            if len(cache):
+                cache.select(rows)
         self.shift_state = {branch: x[rows] for branch, x in self.shift_state.items()}
 
     def crop(self, length: int) -> None:
@@ -144,19 +154,19 @@ class Block(nn.Module):
 
     def __init__(self, config: BlockConfig, cross: bool = False):
         super().__init__()
-        heads = config.n_heads, config.n_kv_heads
+        sizes = config.d_model, config.n_heads, config.n_kv_heads
+        heads = {"bias": config.bias, "d_head": config.d_head, "scale": config.scale}
         self.pre_norm, self.token_shift = config.pre_norm, config.token_shift
         self.attention = MultiHeadAttention(
-            config.d_model,
-            *heads,
-            bias=config.bias,
+            *sizes,
+            **heads,
             rotary_base=config.rotary_base,
             qk_norm=config.norm if config.qk_norm else None,
         )
         self.attention_norm = make_norm(config)
         self.cross_attention = self.cross_norm = None
         if cross:
-            self.cross_attention = MultiHeadAttention(config.d_model, *heads, bias=config.bias)
+            self.cross_attention = MultiHeadAttention(*sizes, **heads)
             self.cross_norm = make_norm(config)
         self.feed_forward = FeedForward(
             config.d_model, config.d_ff or 4 * config.d_model, config.activation, config.bias
@@ -171,13 +181,15 @@ class Block(nn.Module):
         memory: Float[Tensor, "batch source d_model"] | None = None,
         memory_mask: Bool[Tensor, "#batch #heads #time source"] | None = None,
         cache: BlockCache | None = None,
+        bias: Float[Tensor, "#batch heads time keys"] | None = None,
     ) -> Float[Tensor, "batch time d_model"]:
-        """The stream after this block. With a cache, x goes on after what the cache holds."""
+        """The stream after this block. With a cache, x goes on after what the cache holds. The bias is added
+        to the scores of self-attention."""
         own, cross = (cache.attention, cache.cross_attention) if cache else (None, None)
         x = self._branch(
             x,
             self.attention_norm,
-            lambda x: self.attention(self.shifted(x, "attention", cache), None, mask, own)[0],
+            lambda x: self.attention(self.shifted(x, "attention", cache), None, mask, own, bias=bias)[0],
         )
         if self.cross_attention is not None:
             x = self._branch(
@@ -218,19 +230,26 @@ def make_norm(config: BlockConfig) -> nn.Module:
     return NORMS[config.norm](config.d_model, eps=config.norm_eps, **bias)
 
 
+def make_relative(config: BlockConfig, both_ways: bool) -> RelativePositions | None:
+    buckets = config.relative_buckets
+    return RelativePositions(config.n_heads, buckets, both_ways=both_ways) if buckets else None
+
+
 class Encoder(nn.Module):
     """A stack of blocks in which every position may attend to every other; if pre-norm, a last norm."""
 
     def __init__(self, config: BlockConfig, n_layers: int):
         super().__init__()
         self.blocks = nn.ModuleList(Block(config) for _ in range(n_layers))
+        self.relative = make_relative(config, both_ways=True)
         self.norm = make_norm(config) if config.pre_norm else nn.Identity()
 
     def forward(
         self, x: Float[Tensor, "batch time d_model"], mask: Bool[Tensor, "..."] | None = None
     ) -> Float[Tensor, "batch time d_model"]:
+        bias = self.relative and self.relative(x.shape[1])
         for block in self.blocks:
-            x = block(x, mask)
+            x = block(x, mask, bias=bias)
         return self.norm(x)
 
 
@@ -242,6 +261,7 @@ class Decoder(nn.Module):
     def __init__(self, config: BlockConfig, n_layers: int, cross: bool = True):
         super().__init__()
         self.blocks = nn.ModuleList(Block(config, cross) for _ in range(n_layers))
+        self.relative = make_relative(config, both_ways=False)
         self.norm = make_norm(config) if config.pre_norm else nn.Identity()
 
     def forward(
@@ -256,87 +276,14 @@ class Decoder(nn.Module):
 
         The mask is False where a position read so far is padding: nothing attends to it.
         """
+        past = len(caches[0].attention) if caches else 0
+        bias = self.relative and self.relative(x.shape[1], past)
         if x.shape[1] > 1:  # a single position may attend to all there is
-            past = len(caches[0].attention) if caches else 0
             causal = causal_mask(x.shape[1], past, x.device)
             mask = causal if mask is None else causal & mask
         for block, cache in zip(self.blocks, caches or [None] * len(self.blocks), strict=True):
-            x = block(x, mask, memory, memory_mask, cache)
+            x = block(x, mask, memory, memory_mask, cache, bias)
         return self.norm(x)
-
-
-class Marks(NamedTuple):
-    """The ids that pad a row, stand before a target as the decoder reads it, and end what it writes."""
-
-    pad: int = 0
-    start: int = 1
-    end: int = 2
-
-
-MARKS = Marks()
-
-
-class Memory(NamedTuple):
-    """What the encoder passes to the decoder."""
-
-    states: Float[Tensor, "batch source d_model"]
-    mask: Bool[Tensor, "batch 1 1 source"]  # False at padding
-
-
-class EncoderDecoder(nn.Module):
-    """The transformer of 2017: reads a source whole, writes a target from left to right.
-
-    Embeddings times sqrt(d_model) plus sinusoidal positions; the target's embedding is also the output layer
-    (Vaswani et al. 2017, section 3.4). `config` gives the blocks of both stacks.
-    """
-
-    marks = MARKS
-
-    def __init__(self, source_vocab: int, target_vocab: int, config: BlockConfig, n_layers: int):
-        super().__init__()
-        self.source_embedding = nn.Embedding(source_vocab, config.d_model)
-        self.target_embedding = nn.Embedding(target_vocab, config.d_model)
-        self.dropout = nn.Dropout(config.dropout)
-        self.encoder = Encoder(config, n_layers)
-        self.decoder = Decoder(config, n_layers)
-        for name, parameter in self.named_parameters():
-            if "embedding" in name:
-                nn.init.normal_(parameter, std=config.d_model**-0.5)
-            elif parameter.dim() == 2:
-                nn.init.xavier_uniform_(parameter)
-
-    @property
-    def cross_attentions(self) -> list[MultiHeadAttention]:
-        return [block.cross_attention for block in self.decoder.blocks]
-
-    def encode(self, source: Int[Tensor, "batch source"], lengths: Int[Tensor, " batch"]) -> Memory:
-        """Read the sources, padded on the right to one length; no position attends to the padding."""
-        x = self._embed(self.source_embedding, source)
-        mask = padding_mask(lengths, source.shape[1]).to(source.device)
-        return Memory(self.encoder(x, mask), mask)
-
-    def decode(
-        self, target: Int[Tensor, "batch time"], memory: Memory, state: list[BlockCache] | None = None
-    ) -> tuple[Float[Tensor, "batch time vocab"], list[BlockCache]]:
-        """Logits for the token after each of `target`, and the state to go on from; `state` is left alone."""
-        caches = [cache.copy() for cache in state] if state else [BlockCache() for _ in self.decoder.blocks]
-        x = self._embed(self.target_embedding, target, start=len(caches[0].attention))
-        x = self.decoder(x, memory.states, memory.mask, caches)
-        return functional.linear(x, self.target_embedding.weight), caches
-
-    def forward(
-        self,
-        source: Int[Tensor, "batch source"],
-        lengths: Int[Tensor, " batch"],
-        target: Int[Tensor, "batch time"],
-    ) -> Float[Tensor, "batch time vocab"]:
-        return self.decode(target, self.encode(source, lengths))[0]
-
-    def _embed(self, embedding: nn.Embedding, ids: Tensor, start: int = 0) -> Tensor:
-        check_ids(ids, embedding.num_embeddings)
-        x = embedding(ids) * math.sqrt(embedding.embedding_dim)
-        positions = sinusoidal_positions(ids.shape[1], embedding.embedding_dim, start)
-        return self.dropout(x + positions.to(x))
 
 
 def check_ids(ids: Int[Tensor, "batch time"], vocab_size: int, look: bool = True) -> None:

@@ -22,18 +22,26 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from course_utils.attention.cache import KeyValueCache
-from course_utils.attention.positions import LearnedPositions, rotate, sinusoidal_positions
+from course_utils.attention.positions import (
+    LearnedPositions,
+    RelativePositions,
+    relative_buckets,
+    rotate,
+    sinusoidal_positions,
+)
 from course_utils.devices import multiplies_bfloat16
 
 __all__ = [
     "KeyValueCache",
     "LearnedPositions",
     "MultiHeadAttention",
+    "RelativePositions",
     "attention_weights",
     "causal_mask",
     "fused_attention",
     "padding_mask",
     "record_attention",
+    "relative_buckets",
     "rotate",
     "scaled_dot_product_attention",
     "sinusoidal_positions",
@@ -45,8 +53,9 @@ def attention_weights(
     k: Float[Tensor, "... keys width"],
     mask: Bool[Tensor, "... queries keys"] | None = None,
     scale: float | None = None,
+    bias: Float[Tensor, "... queries keys"] | None = None,
 ) -> Float[Tensor, "... queries keys"]:
-    """softmax(scale q k^T): for each query a distribution over the keys, or zeros if it may attend to none.
+    """softmax(scale q k^T + bias): for each query a distribution over the keys, or zeros if it may see none.
 
     scale defaults to 1 / sqrt(width), which keeps the scores of random vectors at variance 1 (Vaswani et al.
     2017, section 3.2.1). The softmax is computed in float32 at least. Raises ValueError for different widths,
@@ -61,6 +70,8 @@ def attention_weights(
     scale = q.shape[-1] ** -0.5 if scale is None else scale
     scores = (q * scale) @ k.transpose(-2, -1)  # scaled first: half precision ends at 65,504
     _check_mask(mask, scores.shape)
+    if bias is not None:
+        scores = scores + bias
     if mask is not None:
         scores = scores.masked_fill(~mask, float("-inf"))
     weights = scores.softmax(-1, dtype=torch.promote_types(scores.dtype, torch.float32)).to(q.dtype)
@@ -116,7 +127,8 @@ class MultiHeadAttention(nn.Module):
     n_kv_heads than heads, neighbouring heads share keys and values (grouped queries; one kv head is
     multi-query attention). rotary_base switches rotary positions on, for self-attention. qk_norm "rms" scales
     each query and key to mean square 1, so that no score exceeds the root of their width (Henry et al. 2020);
-    "layer" subtracts their mean first (Dehghani et al. 2023).
+    "layer" subtracts their mean first (Dehghani et al. 2023). d_head sets another width for the heads, and
+    scale what scores are multiplied by instead of 1 / sqrt(d_head).
 
     `query`, `key`, `value` and `output` are linear layers; any module may take the place of one, such as a
     linear layer with a LoRA adapter. `edit`, if set, receives the weights (B, H, Tq, Tk) and returns those to
@@ -133,10 +145,12 @@ class MultiHeadAttention(nn.Module):
         bias: bool = True,
         rotary_base: float | None = None,
         qk_norm: str | None = None,
+        d_head: int | None = None,
+        scale: float | None = None,
     ):
         super().__init__()
         n_kv_heads = n_heads if n_kv_heads is None else n_kv_heads
-        if n_heads < 1 or d_model % n_heads:
+        if n_heads < 1 or (d_head is None and d_model % n_heads):
             raise ValueError(f"n_heads must divide d_model; got d_model = {d_model} and n_heads = {n_heads}")
         if n_kv_heads < 1 or n_heads % n_kv_heads:
             raise ValueError(
@@ -144,13 +158,13 @@ class MultiHeadAttention(nn.Module):
             )
         if qk_norm not in (None, *QK_NORMS):
             raise ValueError(f"qk_norm must be None or one of {', '.join(QK_NORMS)}; got {qk_norm!r}")
-        self.d_model, self.d_head = d_model, d_model // n_heads
+        self.d_model, self.d_head, self.scale = d_model, d_head or d_model // n_heads, scale
         self.n_heads, self.n_kv_heads = n_heads, n_kv_heads
         self.rotary_base, self.qk_norm = rotary_base, qk_norm
-        self.query = nn.Linear(d_model, d_model, bias)
+        self.query = nn.Linear(d_model, self.d_head * n_heads, bias)
         self.key = nn.Linear(d_model, self.d_head * n_kv_heads, bias)
         self.value = nn.Linear(d_model, self.d_head * n_kv_heads, bias)
-        self.output = nn.Linear(d_model, d_model, bias)
+        self.output = nn.Linear(self.d_head * n_heads, d_model, bias)
         self.edit: Callable[[Tensor], Tensor] | None = None
 
     def extra_repr(self) -> str:
@@ -164,11 +178,13 @@ class MultiHeadAttention(nn.Module):
         mask: Bool[Tensor, "#batch #heads #queries keys"] | None = None,
         cache: KeyValueCache | None = None,
         return_weights: bool = False,
+        bias: Float[Tensor, "#batch heads queries keys"] | None = None,
     ) -> tuple[Float[Tensor, "batch queries d_model"], Float[Tensor, "batch heads queries keys"] | None]:
         """What each position of x gathered, and the weights if asked for; without a mask all attend to all.
 
-        With a cache, x continues what the cache holds, and the mask is about all keys. Raises ValueError for
-        an empty sequence, and for a mask or an x of the wrong type or shape.
+        The bias is added to the scores. With a cache, x continues what the cache holds, and mask and bias are
+        about all keys. Raises ValueError for an empty sequence, and for a mask or an x of the wrong type or
+        shape.
         """
         if x.ndim != 3 or x.shape[-1] != self.d_model:
             raise ValueError(f"expected x of shape (batch, time, {self.d_model}); got {tuple(x.shape)}")
@@ -186,12 +202,12 @@ class MultiHeadAttention(nn.Module):
                 if cache is not None:
                     cache.extend(k, v)
         if not return_weights and self.edit is None:
-            return self.output(self.attend(q, k, v, mask)), None
+            return self.output(self.attend(q, k, v, mask, bias)), None
         k, v = (x.repeat_interleave(self.n_heads // self.n_kv_heads, dim=1) for x in (k, v))
-        weights = attention_weights(q, k, mask)
+        weights = attention_weights(q, k, mask, self.scale, bias)
         if self.edit is not None:
             weights = self.edit(weights)
-        gathered = (weights @ v).transpose(1, 2).flatten(2)  # (B, Tq, d_model)
+        gathered = (weights @ v).transpose(1, 2).flatten(2)  # (B, Tq, H D)
         return self.output(gathered), weights if return_weights else None
 
     def qkv(self, x: Float[Tensor, "batch time d_model"]) -> Float[Tensor, "batch time widths"]:
@@ -219,8 +235,13 @@ class MultiHeadAttention(nn.Module):
         return q, k, v
 
     def attend(
-        self, q: Tensor, k: Tensor, v: Tensor, mask: Bool[Tensor, "#batch #heads #queries keys"] | None
-    ) -> Float[Tensor, "batch queries d_model"]:
+        self,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        mask: Bool[Tensor, "#batch #heads #queries keys"] | None,
+        bias: Float[Tensor, "#batch heads queries keys"] | None = None,
+    ) -> Float[Tensor, "batch queries widths"]:
         """What `fused_attention` of all heads gathers, side by side. The queries of heads that share keys
         become more queries of a single head, so that nothing is copied."""
         batch, _, time, _ = q.shape
@@ -231,9 +252,11 @@ class MultiHeadAttention(nn.Module):
             of_each_head = mask.ndim > 2 and mask.shape[-3] > 1
             mask = mask.unflatten(-3, (groups, shared)) if of_each_head else mask.unsqueeze(-3)
             mask = mask.expand(*mask.shape[:-3], shared, time, -1).flatten(-3, -2)
+        if shared > 1 and bias is not None:
+            bias = bias.unflatten(-3, (groups, shared)).flatten(-3, -2)
         q = q.reshape(batch, groups, shared * time, self.d_head)
-        gathered = fused_attention(q, k, v, mask).reshape(batch, self.n_heads, time, self.d_head)
-        return gathered.transpose(1, 2).flatten(2)
+        gathered = fused_attention(q, k, v, mask, self.scale, bias)
+        return gathered.reshape(batch, self.n_heads, time, self.d_head).transpose(1, 2).flatten(2)
 
     def _heads(self, x: Tensor) -> Tensor:
         batch, time, width = x.shape
@@ -264,7 +287,14 @@ def record_attention(attentions: Sequence[MultiHeadAttention]) -> Iterator[dict[
             attention.edit = edit
 
 
-def fused_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+def fused_attention(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None = None,
+    scale: float | None = None,
+    bias: Tensor | None = None,
+) -> Tensor:
     """The output of `scaled_dot_product_attention` from torch's kernel, which never stores the weights.
 
     On a CPU that multiplies bfloat16, the backward pass over few keys is faster written out than through the
@@ -275,14 +305,19 @@ def fused_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None)
     on_cpu = q.device.type == "cpu"
     trains = q.requires_grad and q.dtype == torch.bfloat16
     if on_cpu and trains and k.shape[-2] <= 256 and multiplies_bfloat16(q.device):
-        scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+        scores = (q * (q.shape[-1] ** -0.5 if scale is None else scale)) @ k.transpose(-2, -1)
+        if bias is not None:
+            scores = scores + bias.to(scores.dtype)
         if mask is not None:
             # Not -inf: the gradients of a row of nothing else would be NaN.
             lowest = torch.finfo(scores.dtype).min
             scores = scores + torch.zeros_like(mask, dtype=scores.dtype).masked_fill(~mask, lowest)
         gathered = scores.softmax(-1) @ v
     else:
-        gathered = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        added = mask if bias is None else bias.to(q.dtype)
+        if bias is not None and mask is not None:
+            added = added.masked_fill(~mask, float("-inf"))
+        gathered = functional.scaled_dot_product_attention(q, k, v, attn_mask=added, scale=scale)
     if mask is None:
         return gathered
     attends = mask.any(-1, keepdim=True)

@@ -1,15 +1,17 @@
-"""Where a position stands: fixed sinusoids, a learnt table, or a rotation of queries and keys.
+"""Where a position stands: fixed sinusoids, a learnt table, a rotation of queries and keys, or a bias.
 
 Attention itself knows no order: a permutation of its input permutes its output. So the order is added to the
-vectors (sinusoids, table), or put into the scores (rotary positions).
+vectors (sinusoids, table), or put into the scores (rotary positions, relative bias).
 
-Sources: Vaswani et al. 2017, section 3.5 (sinusoids, learnt tables); Su et al. 2021 (rotary positions).
+Sources: Vaswani et al. 2017, section 3.5 (sinusoids, learnt tables); Su et al. 2021 (rotary positions);
+Raffel et al. 2020, section 2.1 (relative bias in buckets).
 """
 
+import math
 from functools import lru_cache
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 
@@ -76,3 +78,44 @@ def _angles(t: int, width: int, start: int, base: float) -> Float[Tensor, "t wid
         raise ValueError(f"positions rotate pairs of numbers, so the width must be even; got {width}")
     frequencies = base ** (-torch.arange(0, width, 2) / width)
     return torch.arange(start, start + t)[:, None] * frequencies
+
+
+def relative_buckets(
+    distances: Int[Tensor, "..."], buckets: int = 32, farthest: int = 128, both_ways: bool = True
+) -> Int[Tensor, "..."]:
+    """The bucket, from 0 to buckets - 1, of each distance: the key's position minus the query's.
+
+    With `both_ways` the upper half of the buckets is for keys that come later; otherwise all are for earlier
+    ones, and a later one counts as distance 0. Half of a side's buckets have one distance each, the others
+    ever more, by its logarithm; the last has all from about `farthest` on. As in the authors' code (Raffel et
+    al. 2020, section 2.1, says only that the sizes grow). Raises ValueError for a side of less than two
+    buckets, and for a `farthest` that leaves nothing to share.
+    """
+    side = buckets // 2 if both_ways else buckets
+    exact = side // 2
+    if exact < 1 or farthest <= exact:
+        raise ValueError(
+            f"expected at least {4 if both_ways else 2} buckets, and farthest beyond the distances that have "
+            f"one each; got {buckets} and {farthest}"
+        )
+    later = side * (distances > 0) if both_ways else 0
+    distances = distances.abs() if both_ways else (-distances).clamp(min=0)
+    beyond = (distances.clamp(min=exact) / exact).log() / math.log(farthest / exact)  # 0 to 1, at farthest
+    shared = (exact + (beyond * (side - exact)).long()).clamp(max=side - 1)
+    return later + torch.where(distances < exact, distances, shared)
+
+
+class RelativePositions(nn.Module):
+    """A learnt number for each head and bucket of distances, which is added to the scores."""
+
+    def __init__(self, n_heads: int, buckets: int = 32, farthest: int = 128, both_ways: bool = True):
+        super().__init__()
+        self.buckets, self.farthest, self.both_ways = buckets, farthest, both_ways
+        self.table = nn.Embedding(buckets, n_heads)
+
+    def forward(self, t: int, past: int = 0) -> Float[Tensor, "1 heads t past+t"]:
+        """For the queries at t positions, `past` of which precede the first, and the keys at all of them."""
+        places = torch.arange(past + t, device=self.table.weight.device)
+        distances = places - places[past:, None]
+        buckets = relative_buckets(distances, self.buckets, self.farthest, self.both_ways)
+        return self.table(buckets).permute(2, 0, 1)[None]

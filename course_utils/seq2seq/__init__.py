@@ -5,7 +5,7 @@ the decoder will know of the source. `decode(target, memory, state)` gives the l
 of `target`, and a state that holds what was read so far, so that each step reads one token. A list, with one
 a layer or empty, is in `cross_attentions`; the ids that pad, start and end are in `marks`.
 
-`GRUSeq2Seq` is in `gru`, the transformer of 2017 is `transformer.EncoderDecoder`; `pairs` has the batches.
+`GRUSeq2Seq` is two GRUs, `EncoderDecoder` the transformer of 2017; `pairs` has the batches.
 """
 
 import contextlib
@@ -16,14 +16,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from course_utils.attention import record_attention
+from course_utils.seq2seq.encoder_decoder import EncoderDecoder, Memory
 from course_utils.seq2seq.gru import GRUMemory, GRUSeq2Seq
-from course_utils.seq2seq.pairs import Pairs, padded, pair_loss
-from course_utils.transformer import MARKS, Marks
+from course_utils.seq2seq.pairs import MARKS, Marks, Pairs, padded, pair_loss
 
 __all__ = [
+    "EncoderDecoder",
     "GRUMemory",
     "GRUSeq2Seq",
     "Marks",
+    "Memory",
     "Pairs",
     "cross_weights",
     "edit_cross_attention",

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from course_utils.attention import KeyValueCache, MultiHeadAttention, padding_mask
-from course_utils.transformer import MARKS
+from course_utils.seq2seq.pairs import MARKS
 
 
 @dataclass(frozen=True)

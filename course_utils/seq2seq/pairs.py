@@ -4,13 +4,23 @@ import hashlib
 import itertools
 from collections.abc import Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from course_utils.transformer import MARKS, Marks
+
+class Marks(NamedTuple):
+    """The ids that pad a row, stand before a target as the decoder reads it, and end what it writes."""
+
+    pad: int = 0
+    start: int = 1
+    end: int = 2
+
+
+MARKS = Marks()
 
 
 def padded(

@@ -29,9 +29,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from course_utils.data import cmudict
 from course_utils.data.cmudict import LETTERS, PHONEMES, Listing, Phonemes
-from course_utils.seq2seq import GRUSeq2Seq, Pairs, greedy, pair_loss
+from course_utils.seq2seq import EncoderDecoder, GRUSeq2Seq, Pairs, greedy, pair_loss
 from course_utils.training import StepReport, TrainConfig, checkpoints, train
-from course_utils.transformer import BlockConfig, EncoderDecoder
+from course_utils.transformer import BlockConfig
 from course_utils.weights import recording
 
 LOG = Path(__file__).parent / "phonemes_log.csv"
