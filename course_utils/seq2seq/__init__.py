@@ -5,7 +5,8 @@ the decoder will know of the source. `decode(target, memory, state)` gives the l
 of `target`, and a state that holds what was read so far, so that each step reads one token. A list, with one
 a layer or empty, is in `cross_attentions`; the ids that pad, start and end are in `marks`.
 
-`GRUSeq2Seq` is two GRUs, `EncoderDecoder` the transformer of 2017; `pairs` has the batches.
+`GRUSeq2Seq` is two GRUs, `EncoderDecoder` the transformer of 2017, and `T5` and `BART` are those that were
+trained to mend damaged texts; `Conditioned` lets what these two write be sampled and searched.
 """
 
 import contextlib
@@ -16,17 +17,25 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from course_utils.attention import record_attention
+from course_utils.seq2seq.bart import BART, BARTConfig
+from course_utils.seq2seq.conditioned import Conditioned
 from course_utils.seq2seq.encoder_decoder import EncoderDecoder, Memory
 from course_utils.seq2seq.gru import GRUMemory, GRUSeq2Seq
 from course_utils.seq2seq.pairs import MARKS, Marks, Pairs, padded, pair_loss
+from course_utils.seq2seq.t5 import T5, T5Config
 
 __all__ = [
+    "BART",
+    "T5",
+    "BARTConfig",
+    "Conditioned",
     "EncoderDecoder",
     "GRUMemory",
     "GRUSeq2Seq",
     "Marks",
     "Memory",
     "Pairs",
+    "T5Config",
     "cross_weights",
     "edit_cross_attention",
     "greedy",
