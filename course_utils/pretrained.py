@@ -1,4 +1,4 @@
-"""What others trained and published: two tokenizers, an encoder and a GPT as assets, BERT from the Hub.
+"""What others trained and published: two tokenizers, MiniLM and SmolLM2 as assets, BERT and T5 from the Hub.
 
 They are fetched on first use; where that fails, `assets.AssetError` says so in one sentence.
 """
@@ -38,6 +38,17 @@ def smollm2_tokenizer():
 def bert_tokenizer() -> WordPieceTokenizer:
     """WordPiece with the vocabulary of BERT's uncased models (Devlin et al., 2019)."""
     return WordPieceTokenizer(assets.path("bert-vocabulary").read_text(encoding="utf-8").strip().split("\n"))
+
+
+@lru_cache(maxsize=1)
+def t5_tokenizer():
+    """The tokenizer of T5, a `tokenizers.Tokenizer`: 32,000 pieces of words in four languages, and 100
+    sentinels, <extra_id_0> to <extra_id_99>. It puts the end after what it encodes. From the Hub."""
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_file(
+        _from_hub(**T5_SMALL | {"filename": "tokenizer.json"}, instead="a model of your own")
+    )
 
 
 def smollm2_chat(messages: list[dict[str, str]]) -> list[int]:
@@ -81,6 +92,10 @@ def load(name: str):
     "bert-base-uncased" is BERT base (Devlin et al., 2019), a `bert.BertForMaskedLM` that reads what
     `bert_tokenizer` writes. No package ships it: 440 MB come from the Hugging Face Hub, once.
 
+    "t5-small" is T5's smallest (Raffel et al., 2020), a `seq2seq.T5` that was trained on span corruption and
+    on many tasks, each with a prefix, such as "translate English to German: "; its tokenizer is
+    `t5_tokenizer`. 242 MB come from the Hub, once.
+
     Raises ValueError for another name.
     """
     if name not in LOADERS:
@@ -109,11 +124,28 @@ def _load_bert_base():
 
     from course_utils import bert
 
-    return bert.from_hf(load_file(_from_hub(**BERT_BASE)), n_heads=12, kind=bert.BertForMaskedLM)
+    path = _from_hub(**BERT_BASE, instead="the course's own model, course_utils.weights.bert_recipe.load()")
+    return bert.from_hf(load_file(path), n_heads=12, kind=bert.BertForMaskedLM)
 
 
-def _from_hub(repo_id: str, **file: str) -> str:
-    """The path of a file of the Hub, fetched if it isn't in its cache; AssetError if it can't be had."""
+T5_SMALL = {
+    "repo_id": "google-t5/t5-small",
+    "filename": "model.safetensors",
+    "revision": "df1b051c49625cf57a3d0d8d3863ed4d13564fe4",
+}
+
+
+def _load_t5_small():
+    from safetensors.torch import load_file
+
+    from course_utils.seq2seq import t5
+
+    return t5.from_hf(load_file(_from_hub(**T5_SMALL, instead="a model of your own")))
+
+
+def _from_hub(repo_id: str, instead: str, **file: str) -> str:
+    """The path of a file of the Hub, fetched if it isn't in its cache. If it can't be had, AssetError says
+    what to go on with instead."""
     import urllib.error
     import urllib.request
 
@@ -133,7 +165,7 @@ def _from_hub(repo_id: str, **file: str) -> str:
     except OSError as error:
         raise assets.AssetError(
             f"{repo_id} could not be fetched from the Hugging Face Hub ({type(error).__name__}): connect to "
-            "the network, or go on with the course's own model, course_utils.weights.bert_recipe.load()."
+            f"the network, or go on with {instead}."
         ) from None
 
 
@@ -151,4 +183,9 @@ def _load_smollm2():
     return model
 
 
-LOADERS = {"minilm": _load_minilm, "smollm2-135m": _load_smollm2, "bert-base-uncased": _load_bert_base}
+LOADERS = {
+    "minilm": _load_minilm,
+    "smollm2-135m": _load_smollm2,
+    "bert-base-uncased": _load_bert_base,
+    "t5-small": _load_t5_small,
+}

@@ -124,7 +124,9 @@ def test_conversations_that_are_refused(messages, words):
 
 
 def test_an_unknown_model():
-    with pytest.raises(ValueError, match="one of minilm, smollm2-135m, bert-base-uncased; got 'gpt2'"):
+    with pytest.raises(
+        ValueError, match="one of minilm, smollm2-135m, bert-base-uncased, t5-small; got 'gpt2'"
+    ):
         pretrained.load("gpt2")
 
 
@@ -140,15 +142,14 @@ def test_without_a_network_there_is_one_sentence(load, monkeypatch, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_without_the_hub_there_is_one_sentence(monkeypatch, tmp_path):
+@pytest.mark.parametrize("name", ["bert-base-uncased", "t5-small"])
+def test_without_the_hub_there_is_one_sentence(name, monkeypatch, tmp_path):
     import huggingface_hub
 
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(
-        assets.AssetError, match=r"bert-base-uncased could not be fetched.*go on with"
-    ) as caught:
-        pretrained.load("bert-base-uncased")
+    with pytest.raises(assets.AssetError, match=rf"{name} could not be fetched.*go on with") as caught:
+        pretrained.load(name)
     assert "\n" not in str(caught.value)
 
 
@@ -186,3 +187,40 @@ def test_weights_off_the_hub(monkeypatch, tmp_path):
     ids = torch.arange(9)[None]
     expected = theirs(ids).prediction_logits
     torch.testing.assert_close(ours(ids), expected, atol=1e-5, rtol=0)
+
+
+def test_t5_off_the_hub(monkeypatch, tmp_path):
+    """The Hub's file has the embedding under several names, and a bias that nothing reads."""
+    import huggingface_hub
+    from safetensors.torch import save_file
+    from tokenizers import Tokenizer, models
+
+    from course_utils.seq2seq import T5, T5Config
+
+    transformers = pytest.importorskip("transformers")
+    config = transformers.T5Config(
+        vocab_size=60, d_model=16, d_kv=6, d_ff=40, num_layers=2, num_heads=3, decoder_start_token_id=0
+    )
+    theirs = transformers.T5ForConditionalGeneration(config).eval()
+    for parameter in theirs.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    tensors = {name: tensor.clone() for name, tensor in theirs.state_dict().items()}
+    assert tensors["lm_head.weight"].equal(tensors["encoder.embed_tokens.weight"])
+    tensors["decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"] = torch.ones(32, 3)
+    save_file(tensors, tmp_path / "model.safetensors")
+    Tokenizer(models.WordLevel({"a": 7, "b": 8}, unk_token="a")).save(str(tmp_path / "tokenizer.json"))
+    asked = []
+
+    def download(repo_id, filename, revision, **options):
+        asked.append((repo_id, revision))
+        return str(tmp_path / filename)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    ours, tokenizer = pretrained.load("t5-small"), pretrained.t5_tokenizer.__wrapped__()
+    assert isinstance(ours, T5) and ours.config == T5Config(60, 16, 2, 3, 40, 6)
+    assert asked == [("google-t5/t5-small", pretrained.T5_SMALL["revision"])] * 2
+    assert tokenizer.encode("b").ids == [8]
+    ids = torch.arange(9)[None]
+    with torch.no_grad():
+        expected = theirs(ids, decoder_input_ids=ids[:, :4]).logits
+        torch.testing.assert_close(ours(ids, torch.tensor([9]), ids[:, :4]), expected, atol=1e-5, rtol=0)
