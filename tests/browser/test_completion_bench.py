@@ -1,13 +1,13 @@
 """The completion bench in a real JupyterLab: a text that is written, watched, stopped and compared."""
 
 import contextlib
-import json
 import os
 import re
 import time
 
 import pytest
-from harness import CONTRASTS, notebook, running_lab, write_notebook
+from hands import Learner
+from harness import notebook, write_notebook
 from playwright.sync_api import expect
 
 # A writer that needs no model: a word a token. In each of its steps it sleeps, as a model computes.
@@ -37,13 +37,14 @@ writers = {"quick": words(0.001), "slow": words(0.05), "broken": words(0.01, 3)}
 benches.append(CompletionBench(writers, "To be"))
 benches[-1]"""
 COUNT = "runs = globals().get('runs', 0) + 1\nprint('run', runs)"
+LAST = 4
 
 
 @pytest.fixture(scope="module")
 def opened(browser, lab):
-    """Two benches on one page, a second view of the first, and a cell that counts its runs."""
-    write_notebook(lab.folder / "writing.ipynb", CELL, CELL, "benches[0]", COUNT)
-    with notebook(browser, lab, "writing.ipynb") as opened:
+    """Two benches on one page, a second view of the first, a cell that counts its runs, and one more."""
+    write_notebook(lab.folder / "writing.ipynb", CELL, CELL, "benches[0]", COUNT, "0")
+    with notebook(browser, lab, "writing.ipynb", has_touch=True) as opened:
         opened.run_all()
         yield opened
 
@@ -109,6 +110,10 @@ def test_the_cache_on_and_off_stand_side_by_side(opened):
     write(opened, widget)
     widget.get_by_label("key-value cache").uncheck()
     write(opened, widget)
+    widget.get_by_role("button", name="Show as table").click()
+    head = widget.locator(".cw-tables table").first.locator("th").all_inner_texts()
+    assert head[:4] == ["Writer", "Cache", "Tokens read", "Tokens written"]
+    widget.get_by_role("button", name="Hide table").click()
     mine = [row for row in rows(widget) if row[0] == "quick"]
     assert [row[1:4] for row in mine] == [["on", "5", "20"], ["off", "5", "20"]]
     assert [row[6:] for row in mine] == [
@@ -127,6 +132,12 @@ def run_cell(opened, i, says):
     opened.page.keyboard.press("Control+Enter")
     expect(output).not_to_have_text(before, timeout=60_000)
     expect(output).to_contain_text(says, timeout=60_000)
+
+
+def write_cell(opened, code):
+    """Put this code into the last cell, and stay on it."""
+    opened.page.locator(".jp-CodeCell").nth(LAST).locator(".jp-InputPrompt").click()
+    Learner(opened).write(LAST, code)
 
 
 def test_stop_ends_a_slow_writer_and_the_kernel_is_free_before_and_after(opened):
@@ -159,26 +170,20 @@ def test_interrupting_the_kernel_leaves_the_bench_usable(opened):
     expect(sentence(widget)).to_contain_text("20 tokens, ended by the length asked for")
 
 
-def test_interrupting_a_cell_that_writes_ends_the_text(browser, lab):
-    write_notebook(
-        lab.folder / "writing-cell.ipynb", CELL, "print(len(benches[0].write('Ah', 'slow', length=1000)) > 9)"
-    )
-    with notebook(browser, lab, "writing-cell.ipynb") as opened:
-        run_cell(opened, 0, "Write")
-        widget = opened.widget(0)
-        opened.page.locator(".jp-CodeCell").nth(1).locator(".jp-InputPrompt").click()
-        opened.page.keyboard.press("Control+Enter")
-        expect(widget.locator(".cb-new")).to_contain_text(
-            "word2 ", timeout=60_000
-        )  # live, from a busy kernel
-        opened.menu("Kernel", "Interrupt Kernel")
-        ended(widget)
-        expect(sentence(widget)).to_contain_text("slow continues “Ah” with the cache")
-        expect(sentence(widget)).to_contain_text("ended by an interruption")
-        expect(opened.page.locator(".jp-CodeCell").nth(1).locator(".jp-OutputArea")).to_have_text("True")
-        begin(opened)
-        write(opened, widget)
-        expect(sentence(widget)).to_contain_text("20 tokens, ended by the length asked for")
+def test_interrupting_a_cell_that_writes_ends_the_text(opened):
+    widget, last = begin(opened), opened.page.locator(".jp-CodeCell").nth(LAST)
+    write_cell(opened, "print(len(benches[0].write('Ah', 'slow', length=1000)) > 9)")
+    opened.page.keyboard.press("Control+Enter")
+    expect(widget.locator(".cb-state")).to_contain_text("writing · by a cell", timeout=60_000)
+    expect(widget.locator(".cb-new")).to_contain_text("word2 ", timeout=60_000)  # live, from a busy kernel
+    opened.menu("Kernel", "Interrupt Kernel")
+    ended(widget)
+    expect(sentence(widget)).to_contain_text("slow continues “Ah” with the cache")
+    expect(sentence(widget)).to_contain_text("ended by an interruption")
+    expect(last.locator(".jp-OutputArea")).to_have_text("True")
+    begin(opened)
+    write(opened, widget)
+    expect(sentence(widget)).to_contain_text("20 tokens, ended by the length asked for")
 
 
 def test_two_benches_write_at_once_and_two_views_show_the_same(opened):
@@ -233,47 +238,30 @@ def test_a_writer_that_fails_says_so_in_words(opened):
     expect(widget.locator(".cw-problem")).to_be_hidden()
 
 
-@pytest.mark.parametrize(
-    "text, says",
-    [
-        ("", "there is nothing to go on from: type something first"),
-        (
-            "x" * 10_000,
-            "Got 10,000 characters; the last 8,000 are read. The prompt has 8,000 tokens: the last 100 ",
-        ),
-        ("word " * 10_000, "Got 50,000 characters; the last 8,000 are read."),
-        ("to \ud83d", "Half a character (a lone surrogate) was left out"),
-        ("👩‍👩‍👧 שלום", "quick continues “👩‍👩‍👧 שלום” with the cache"),
-        ("</script><script>window.pwned = 1</script>", "continues “</script><script>window"),
-    ],
-)
-def test_hostile_prompts_give_a_message_or_a_visible_crop(opened, text, says):
+def test_a_long_prompt_is_cropped_on_its_way_and_by_the_context_with_notice(opened):
     widget = begin(opened)
-    widget.locator("textarea").evaluate(
-        "(area, text) => { area.value = JSON.parse(text); }", json.dumps(text)
-    )
+    widget.locator("textarea").fill("word " * 10_000)
     write(opened, widget)
-    expect(widget).to_contain_text(says)
-    assert opened.page.evaluate("window.pwned") is None
-    assert widget.evaluate("(node) => node.querySelectorAll('*').length") < 2000
+    expect(widget).to_contain_text("Got 50,000 characters; the last 8,000 are read.")
+    expect(widget).to_contain_text("The prompt has 8,000 tokens: the last 100 ")
 
 
-@pytest.mark.parametrize(
-    "label, value, says",
-    [
+def test_a_setting_that_is_not_allowed_is_refused_by_name(opened):
+    widget = begin(opened)
+    for label, value, says in [
         ("Temperature", "-1", "temperature is a number from 0 to 1,000,000; got -1"),
         ("Temperature", "", "temperature is a number from 0 to 1,000,000; got ''"),
         ("Top-p", "1.5", "top_p is a number from 0 to 1; got 1.5"),
         ("Most tokens", "0", "length is a whole number from 1 to 1,000; got 0"),
         ("Most tokens", "2.5", "length is a whole number from 1 to 1,000; got 2.5"),
         ("Seed", "-3", "seed is a whole number from 0 to 4,294,967,295; got -3"),
-    ],
-)
-def test_a_setting_that_is_not_allowed_is_refused_by_name(opened, label, value, says):
-    widget = begin(opened, **{label: value})
-    write(opened, widget)
-    expect(widget.locator(".cw-problem")).to_have_text(says)
-    begin(opened)
+    ]:
+        field = widget.get_by_label(label)
+        allowed = field.input_value()
+        field.fill(value)
+        write(opened, widget)
+        expect(widget.locator(".cw-problem")).to_have_text(says)
+        field.fill(allowed)
     write(opened, widget)
     expect(widget.locator(".cw-problem")).to_be_hidden()
 
@@ -294,34 +282,6 @@ def test_a_conversation_goes_on_and_begins_anew(opened):
     expect(sentence(widget)).to_contain_text("quick answers “and now?”")
     widget.get_by_role("button", name="New conversation").click()
     expect(widget.locator(".cb-message")).to_have_count(0)
-
-
-@pytest.mark.parametrize("theme", ["Dark", "Light"])
-def test_every_text_can_be_read_in_both_themes_and_as_a_table(opened, theme):
-    opened.theme(theme)
-    widget = begin(opened)
-    write(opened, widget)
-    widget.get_by_role("button", name="Show as table").click()
-    head = widget.locator(".cw-tables table").first.locator("th").all_inner_texts()
-    assert head[:4] == ["Writer", "Cache", "Tokens read", "Tokens written"]
-    contrasts = widget.evaluate(CONTRASTS)
-    widget.get_by_role("button", name="Hide table").click()
-    assert len(contrasts) > 40
-    assert not [c for c in contrasts if c["ratio"] < 4.5]
-    opened.screenshot(f"completion-{theme.lower()}", widget)
-
-
-def test_it_fits_a_narrow_page_and_stays_small(opened):
-    widget = begin(opened)
-    write(opened, widget)
-    opened.page.set_viewport_size({"width": 600, "height": 1000})
-    overflow = widget.evaluate("(node) => node.scrollWidth - node.clientWidth")
-    opened.screenshot("completion-narrow", widget)
-    opened.page.set_viewport_size({"width": 1280, "height": 1000})
-    assert overflow <= 0
-    opened.save()
-    assert max(opened.outputs_kept()) < 200_000
-    assert opened.refused == []
 
 
 def test_keyboard_alone_then_touch(browser, lab):
@@ -356,46 +316,40 @@ def test_keyboard_alone_then_touch(browser, lab):
         expect(widget.locator(".cb-message")).to_have_count(2, timeout=60_000)
         widget.get_by_role("button", name="Stop").tap()
         ended(widget)
-        # a box for a tick or a choice is touched by its label
-        targets = widget.locator("button, select, textarea, label.cw-box, input:not(.cw-box input)")
-        for box in (target.bounding_box() for target in targets.all()):
-            assert box is None or (box["height"] >= 24 and box["width"] >= 24)
 
 
-def test_a_cell_that_runs_again_stops_what_its_old_bench_wrote(browser, lab):
-    ask = "print([bench.writing for bench in benches])"
-    write_notebook(lab.folder / "writing-again.ipynb", CELL, ask)
-    with notebook(browser, lab, "writing-again.ipynb") as opened:
+def test_a_cell_that_runs_again_stops_what_its_old_bench_wrote(opened):
+    widget = begin(opened, 1, writer="slow", **{"Most tokens": "1000"})
+    widget.locator(".cb-write").click()
+    expect(widget.locator(".cb-state")).to_contain_text("writing", timeout=60_000)
+    write_cell(opened, "print([bench.writing for bench in benches])")
+    run_cell(opened, LAST, "[False, True]")
+    run_cell(opened, 1, "Write")
+    time.sleep(1)
+    run_cell(opened, LAST, "[False, False, False]")
+
+
+def test_a_notebook_that_is_closed_and_a_kernel_that_is_stopped_while_a_text_is_written(browser, lab):
+    """The page comes back to a kernel that answers; the kernel's process ends, though a thread writes."""
+    name = "closing.ipynb"
+    write_notebook(lab.folder / name, CELL, "print('process', os.getpid())")
+
+    def start(opened):
         run_cell(opened, 0, "Write")
         begin(opened, writer="slow", **{"Most tokens": "1000"}).locator(".cb-write").click()
         expect(opened.page.locator(".cb-new")).to_contain_text("word2 ", timeout=60_000)
-        run_cell(opened, 1, "[True]")
-        run_cell(opened, 0, "Write")
-        time.sleep(1)
-        run_cell(opened, 1, "[False, False]")
+        run_cell(opened, 1, "process")
+        output = opened.page.locator(".jp-CodeCell").nth(1).locator(".jp-OutputArea").inner_text()
+        return int(output.split()[-1])
 
-
-def test_a_notebook_that_is_closed_and_a_kernel_that_is_stopped_while_a_text_is_written(browser, tmp_path):
-    """The page comes back to a kernel that answers; the kernel's process ends, though a thread writes."""
-    with running_lab(tmp_path) as lab:
-        write_notebook(tmp_path / "closing.ipynb", CELL, "print('process', os.getpid())")
-
-        def start(opened):
-            run_cell(opened, 0, "Write")
-            begin(opened, writer="slow", **{"Most tokens": "1000"}).locator(".cb-write").click()
-            expect(opened.page.locator(".cb-new")).to_contain_text("word2 ", timeout=60_000)
-            run_cell(opened, 1, "process")
-            output = opened.page.locator(".jp-CodeCell").nth(1).locator(".jp-OutputArea").inner_text()
-            return int(output.split()[-1])
-
-        with notebook(browser, lab, "closing.ipynb") as opened:
-            process = start(opened)
-        with notebook(browser, lab, "closing.ipynb") as opened:
-            assert start(opened) == process
-            lab.stop_kernels()
-        deadline = time.monotonic() + 60
-        with contextlib.suppress(ProcessLookupError):
-            while time.monotonic() < deadline:
-                os.kill(process, 0)
-                time.sleep(0.1)
-            raise AssertionError("the kernel's process is still there")
+    with notebook(browser, lab, name) as opened:
+        process = start(opened)
+    with notebook(browser, lab, name) as opened:
+        assert start(opened) == process
+        lab.stop_kernels(name)
+    deadline = time.monotonic() + 60
+    with contextlib.suppress(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.kill(process, 0)
+            time.sleep(0.1)
+        raise AssertionError("the kernel's process is still there")
