@@ -38,8 +38,10 @@ class Specimen:
     and i; the first changes what is drawn without the kernel, the second asks the kernel, if the widget does.
 
     states: JavaScript functions of the root, each of which gives it another look; the contract sees them all.
-    texts: how many texts it shows at least, with its table. narrow: widths of pages that it fits, px.
-    hostile: Python that makes one of the list `odd`, the first `n_odd` of ODD, all of which it shows.
+    texts: how many texts it shows at least, with its table: fewer, and the check of their contrast would have
+    seen too little. narrow: widths of pages that it fits, px.
+    hostile: Python that makes one of the list `odd`, all of which it shows: the first `n_odd` of ODD, as many
+    as it has places for (the worst come first).
     typed: what it says to texts in its field. enter: JavaScript function of the root that sends the text.
     """
 

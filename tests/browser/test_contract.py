@@ -1,7 +1,8 @@
 """What holds for every widget: one contract over the specimens of the gallery.
 
 All stand on one page of one kernel, which makes their models once. In the evening the page is saved and its
-kernel stopped; the next morning it is opened again, run, and used by all tests that follow.
+kernel stopped; the next morning it is opened again, run, and used by all tests that follow. With
+`-k name` the page has that widget alone.
 """
 
 import contextlib
@@ -18,7 +19,6 @@ from playwright.sync_api import Locator, TimeoutError, expect
 
 FOLDER = "contract/my_work"  # the learner's progress is kept in a folder of this name
 NAMES = list(SPECIMENS)
-STAGE = len(NAMES) + 1  # the cell after those of the specimens, for others; an empty one follows
 COMMANDS = ["d", "d", "a", "b", "x", "j", "k", "m"]  # JupyterLab's: delete, insert, cut, leave, convert
 ISOLATES = re.compile("[\u2066-\u2069]")  # they keep text that runs from right to left in its place
 
@@ -88,16 +88,20 @@ class Look:
 
 
 class Gallery:
-    """The opened page with a cell for each specimen, and what each said when it was new."""
+    """The opened page with a cell for each of these specimens, and what each said when it was new.
 
-    def __init__(self, opened: Notebook):
+    `stage` is the cell after theirs, for other widgets; an empty one follows.
+    """
+
+    def __init__(self, opened: Notebook, names: list[str]):
         self.opened, self.page, self.hands = opened, opened.page, Learner(opened)
+        self.names, self.stage = names, len(names) + 1
         self.page.evaluate(f"() => {{ {HANDS} }}")
         self.said: dict[str, str] = {}
         self.looks = functools.cache(self._looks)
 
     def cell(self, name: str) -> int:
-        return NAMES.index(name) + 1
+        return self.names.index(name) + 1
 
     def choose(self, i: int) -> None:
         """Put the keyboard on a cell."""
@@ -170,16 +174,24 @@ def seen(text):
 
 
 @pytest.fixture(scope="module")
-def evening(browser, lab):
+def names(request):
+    """The specimens that tests of this run ask for."""
+    tests = [item for item in request.session.items if item.path == request.path]
+    asked = {value for test in tests if hasattr(test, "callspec") for value in test.callspec.params.values()}
+    return [name for name in NAMES if name in asked]
+
+
+@pytest.fixture(scope="module")
+def evening(browser, lab, names):
     """What was seen when all were shown and saved, and when each was repainted and asked without a kernel."""
-    name = f"{FOLDER}/evening.ipynb"
-    source = setup(2, SPECIMENS) + f"odd = {ODD!a}"
-    write_notebook(lab.folder / name, source, *(f"{name}(0)" for name in NAMES), "", "")
-    with notebook(browser, lab, name) as opened:
-        gallery, crossed = Gallery(opened), bytes_from_the_server(opened.page)
+    file, shown = f"{FOLDER}/evening.ipynb", {name: SPECIMENS[name] for name in names}
+    source = setup(2, shown) + f"odd = {ODD!a}"
+    write_notebook(lab.folder / file, source, *(f"{name}(0)" for name in names), "", "")
+    with notebook(browser, lab, file) as opened:
+        gallery, crossed = Gallery(opened, names), bytes_from_the_server(opened.page)
         gallery.run(0)
         gallery.wire = {}
-        for name in NAMES:
+        for name in names:
             before = sum(crossed)
             gallery.said[name] = sentence(gallery.run(gallery.cell(name)))
             gallery.wire[name] = sum(crossed) - before
@@ -187,7 +199,7 @@ def evening(browser, lab):
         gallery.saved = json.loads(opened.path.read_text(encoding="utf-8"))
         lab.stop_kernels(opened.name)
         gallery.repainted = {}
-        for name, specimen in SPECIMENS.items():
+        for name, specimen in shown.items():
             widget = gallery.widget(name)
             before = widget.evaluate(LOOK)
             widget.evaluate(f"(root) => ({specimen.repaint})(root, 0)")
@@ -195,8 +207,8 @@ def evening(browser, lab):
             if specimen.ask:
                 widget.evaluate(f"(root) => ({specimen.ask})(root, 2)")
         with contextlib.suppress(TimeoutError):  # each test says which one did not
-            opened.page.wait_for_function(ALL_HAVE_SAID, arg=sum(bool(s.ask) for s in SPECIMENS.values()))
-        gallery.waits = dict(zip(NAMES, opened.page.locator(".cw-wait").all_text_contents(), strict=True))
+            opened.page.wait_for_function(ALL_HAVE_SAID, arg=sum(bool(s.ask) for s in shown.values()))
+        gallery.waits = dict(zip(names, opened.page.locator(".cw-wait").all_text_contents(), strict=True))
     return gallery
 
 
@@ -221,17 +233,17 @@ def test_a_dead_kernel_is_said_and_stops_no_hand(evening, name):
 class Morning(Gallery):
     """The saved page, opened again: the pictures that it shows, and what its cells say when they are run."""
 
-    def __init__(self, opened: Notebook):
-        super().__init__(opened)
+    def __init__(self, opened: Notebook, names: list[str]):
+        super().__init__(opened, names)
         images = self.page.locator(".jp-OutputArea figure img")
-        expect(images).to_have_count(len(NAMES), timeout=PATIENCE)
-        self.pictures = dict(zip(NAMES, self.page.evaluate(PICTURES), strict=True))
+        expect(images).to_have_count(len(names), timeout=PATIENCE)
+        self.pictures = dict(zip(names, self.page.evaluate(PICTURES), strict=True))
         self.broken = self.page.get_by_text("Error displaying widget").count()
 
     def run_specimens(self) -> None:
         self.choose(1)
         self.opened.menu("Run", "Run Selected Cell and All Below")
-        for name in NAMES:
+        for name in self.names:
             self.said[name] = sentence(self.widget(name))
         self.left = self.page.locator(".jp-OutputArea figure").count()
 
@@ -243,7 +255,7 @@ def morning(lab, evening, trusted: bool) -> str:
     saved = evening.saved | {"metadata": evening.saved["metadata"] | note}
     (lab.folder / name).write_text(json.dumps(saved), encoding="utf-8")
     cells = lab.api("GET", f"contents/{name}")["content"]["cells"]
-    assert {cell["metadata"]["trusted"] for cell in cells[1:STAGE]} == {trusted}
+    assert {cell["metadata"]["trusted"] for cell in cells[1 : evening.stage]} == {trusted}
     return name
 
 
@@ -253,7 +265,7 @@ def gallery(browser, lab, evening):
     name, kernel = morning(lab, evening, trusted=True), lab.start_kernel(FOLDER)
     lab.share(kernel, name)
     with notebook(browser, lab, name, has_touch=True) as opened:
-        gallery = Morning(opened)
+        gallery = Morning(opened, evening.names)
         gallery.kernel = kernel
         gallery.run(0)
         gallery.run_specimens()
@@ -266,7 +278,7 @@ def untrusted(browser, lab, evening, gallery):
     name = morning(lab, evening, trusted=False)
     lab.share(gallery.kernel, name)
     with notebook(browser, lab, name) as opened:
-        untrusted = Morning(opened)
+        untrusted = Morning(opened, evening.names)
         untrusted.run_specimens()
     return untrusted
 
@@ -325,8 +337,11 @@ def test_it_fits_a_narrow_page(gallery, name):
 
 @each_widget
 def test_it_looks_beside_others_as_it_does_alone(gallery, name):
+    others = {*gallery.names} & {*WIDGETS} - {name}
+    if not others:
+        pytest.skip("`-k name` shows it alone")
     found = gallery.widget(name).evaluate(BESIDE, name)
-    assert found == {"others": len(WIDGETS) - 1, "differences": []}
+    assert found == {"others": len(others), "differences": []}
 
 
 # ---- what is done ------------------------------------------------------------------------------------
@@ -357,11 +372,11 @@ def test_a_finger_does_what_a_mouse_does(gallery, name):
 def staged(request, gallery):
     """Two more of a specimen, in a cell of their own: the next one, and one of odd texts."""
     name = request.param
-    old = gallery.hands.cell(STAGE).locator(".course-widget")
+    old = gallery.hands.cell(gallery.stage).locator(".course-widget")
     old.evaluate_all("(old) => old.forEach((widget) => widget.remove())")
-    gallery.choose(STAGE)
-    gallery.hands.write(STAGE, f"display({name}(1), {name}(0, odd[: {SPECIMENS[name].n_odd}]))")
-    two, odd = gallery.run(STAGE).all()
+    gallery.choose(gallery.stage)
+    gallery.hands.write(gallery.stage, f"display({name}(1), {name}(0, odd[: {SPECIMENS[name].n_odd}]))")
+    two, odd = gallery.run(gallery.stage).all()
     return name, two, odd
 
 
@@ -417,7 +432,7 @@ def test_the_keyboard_reaches_and_operates_every_control(gallery, name):
     hands.tour(i, widget)
     hands.operate(i, widget, COMMANDS)
     assert cells.evaluate(SAME_CELLS), "a key became a command of JupyterLab"
-    assert gallery.page.locator(".jp-CodeCell").count() == STAGE + 2
+    assert gallery.page.locator(".jp-CodeCell").count() == gallery.stage + 2
 
 
 def test_every_widget_has_a_specimen():
