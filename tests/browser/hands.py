@@ -158,10 +158,8 @@ class Learner:
 
     def leave(self, i: int, at: int = 0) -> None:
         """Take a picture of a widget of cell i, all of it, and leave it with Escape."""
-        usual, widget = self.page.viewport_size, self.cell(i).locator(".course-widget").nth(at)
-        self.page.set_viewport_size(usual | {"height": 3000})
+        widget = self.cell(i).locator(".course-widget").nth(at)
         self.opened.screenshot(f"walk-{self.opened.path.stem}-{i}-{at}", widget)
-        self.page.set_viewport_size(usual)
         self.press("Escape")
         expect(self.cell(i)).to_be_focused()
 

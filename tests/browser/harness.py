@@ -232,6 +232,8 @@ class Notebook:
         self.menu("Settings", "Theme", f"JupyterLab {name}")
         light = "true" if name == "Light" else "false"
         self.page.locator(f'body[data-jp-theme-light="{light}"]').wait_for(state="attached", timeout=PATIENCE)
+        # JupyterLab veils the page while a theme comes; a picture taken through it is dim
+        self.page.locator("#jupyterlab-splash").wait_for(state="detached", timeout=PATIENCE)
 
     def widget(self, i: int = 0) -> Locator:
         """The i-th live widget of the page, once it has nothing more to ask of the kernel."""
@@ -266,10 +268,16 @@ class Notebook:
         raise AssertionError(f"no way to {selector} by the Tab key")
 
     def screenshot(self, name: str, of: Locator | None = None) -> Path:
-        """A picture for people to look at, kept in artefacts/."""
+        """A picture for people to look at, all of it if it is taller than the page, kept in artefacts/."""
         ARTEFACTS.mkdir(exist_ok=True)
-        file = ARTEFACTS / f"{name}.png"
+        file, usual = ARTEFACTS / f"{name}.png", self.page.viewport_size
+        frame = 250  # px of JupyterLab's menus and of the cell above
+        taller = of and of.bounding_box()["height"] + frame > usual["height"]
+        if taller:
+            self.page.set_viewport_size(usual | {"height": round(of.bounding_box()["height"]) + frame})
         (of or self.page).screenshot(path=file)
+        if taller:
+            self.page.set_viewport_size(usual)
         return file
 
 
