@@ -63,15 +63,16 @@ function render(context) {
     line(field("What to do to the head in view", hows), otherField, button("Do it", addEdits), undoAll),
     edits, prediction);
   otherField.hidden = true;
+  const left = element("div", {}, allHeads, operate);
 
   const body = [
     line(...(several ? [field("Attention", select(view, "attention", ({ attention }) => turnTo(attention)))] : []),
       field("Layer", layers), field("Head", headList), field("Show", combine), all),
     warning, sentence.root,
     element("div", { class: "cw-columns ae-columns" },
-      allHeads,
+      left,
       element("div", {}, mapTitle, map.root, colourLegend(masked), caption, cell, map.zoom)),
-    hides, operate];
+    hides];
 
   // ---- hands --------------------------------------------------------------------------------------
 
@@ -179,6 +180,7 @@ function render(context) {
     warning.hidden = !warnings.length;
     masked.hidden = !now().masked;
     allHeads.hidden = now().layers.length * n_heads === 1;
+    left.hidden = allHeads.hidden && operate.hidden;
     const box = (name, change) => {
       const { input, label } = tickBox(name, change);
       input.name = name;

@@ -389,17 +389,17 @@ def test_keys(opened):
     opened.tab_to(".ae-entropies")
     press("End")
     expect(sentence(widget)).to_contain_text("Layer 2, head 3")
+    opened.tab_to("select")  # what to do
+    press("ArrowDown")
+    opened.tab_to("button")
+    press("Enter")
+    expect(sentence(widget)).to_contain_text("With layer 2, head 3: forced to uniform: “mat” 40.0 %")
     opened.tab_to(".ae-map canvas")  # the heat map
     press("ArrowDown", *["ArrowLeft"] * 6, "ArrowRight")
     expect(readout(widget)).to_contain_text("Query ·on (3) → key ·cat (1)")
     opened.tab_to("[type=checkbox]")
     press("Space")
     expect(sentence(widget)).to_contain_text("Hidden: first key “The”")
-    opened.tab_to("select")  # what to do
-    press("ArrowDown")
-    opened.tab_to("button")
-    press("Enter")
-    expect(sentence(widget)).to_contain_text("With layer 2, head 3: forced to uniform: “mat” 40.0 %")
 
     control(widget, "Show").focus()  # several heads at once
     press("ArrowDown")
