@@ -78,11 +78,12 @@ def test_a_chapter_opens_with_its_widget(browser, lab, kernel, name):
 
 
 @pytest.fixture(scope="module")
-def small(browser, lab):
+def small(browser, lab, kernel):
     folded = [new_code_cell(source, metadata=FOLDED) for source in ("# Set-up: more\n1 / 0", "x = 1")]
     cells = [new_markdown_cell("# Title"), *folded, new_code_cell("x"), new_markdown_cell("The end")]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), lab.folder / "small.ipynb")
+    lab.share(kernel, "small.ipynb")
     with notebook(browser, lab, "small.ipynb", view="lab") as opened:
         yield Learner(opened)
 
