@@ -34,8 +34,9 @@ LONG, HALF = "x" * 10_000, "to \ud83d"  # HALF a character, which no model can r
 class Specimen:
     """A widget as a chapter uses it.
 
-    make: Python that makes the i-th one after SETUP. repaint, ask: JavaScript functions of the widget's root
-    and i; the first changes what is drawn without the kernel, the second asks the kernel, if the widget does.
+    make: Python that makes the i-th one, after SETUP and after `once`, which all of them share. repaint, ask:
+    JavaScript functions of the widget's root and i; the first changes what is drawn without the kernel, the
+    second asks the kernel, if the widget does.
 
     states: JavaScript functions of the root, each of which gives it another look; the contract sees them all.
     texts: how many texts it shows at least, with its table: fewer, and the check of their contrast would have
@@ -55,6 +56,7 @@ class Specimen:
     n_odd: int = len(ODD)
     typed: dict[str, str] = field(default_factory=dict)
     enter: str = ""
+    once: str = ""
 
 
 def setup(plays: int, specimens: dict[str, Specimen]) -> str:
@@ -64,7 +66,8 @@ def setup(plays: int, specimens: dict[str, Specimen]) -> str:
         body = specimen.make
         if specimen.hostile:
             body += f"\nif odd:\n{textwrap.indent(specimen.hostile, '    ')}"
-        makers.append(f"def {name}(i, odd=None):\n{textwrap.indent(body, '    ')}\n    return made\n")
+        made = textwrap.indent(f"{body}\nreturn made", "    ")
+        makers.append(f"{specimen.once}\ndef {name}(i, odd=None):\n{made}\n")
     return SETUP.format(plays=plays) + "".join(makers)
 
 
@@ -148,7 +151,7 @@ made = AttentionExplorer(odd, raw / raw.sum(-1, keepdims=True), sinks={odd[1]: [
         "gpts = {name: GPT(GPTConfig(256, 64, 4, 4, width)) for name, width in [('a', 64), ('b', 128)]}\n"
         "made = CompletionBench({name: adapters.byte_level(gpt) for name, gpt in gpts.items()})\n"
         "for cache in (True, False):\n"
-        "    made.write('To be, or not to be', length=200, cache=cache)",
+        "    made.write('To be, or not to be', length=100, cache=cache)",
         "(root, i) => fill(root.querySelector('select'), ['b', 'a'][i % 2])",
         """(root) => {
           root.querySelector("textarea").value = "To be";
@@ -172,14 +175,6 @@ made.write(odd[0])""",
         enter="(root) => press(root, 'Write')",
     ),
     "gate_scope": Specimen(
-        "from functools import partial\n"
-        "from course_utils.measuring.probing import followers\n"
-        "from course_utils.recurrent import trace\n"
-        "from course_utils.weights import lstm_recipe\n"
-        "from course_utils.widgets.gate_scope import GateScope\n"
-        'read = partial(trace, lstm_recipe.build("recorded"))\n'
-        "ids = encode(corpus.validation)[:5000]\n"
-        "cells = followers(read(ids).cell_state, ids)\n"
         'made = GateScope(read, cells, {"a scene": corpus.validation[2000:2300]})',
         DRAG,
         TYPE,
@@ -196,6 +191,15 @@ made = GateScope(read, watched, dict(zip(odd, odd)))""",
             FAMILY: "After byte 18 of 18, “‹A7›”",
             HEBREW: "After byte 8 of 8, “‹9D›”",
         },
+        once="""\
+from functools import partial
+from course_utils.measuring.probing import followers
+from course_utils.recurrent import trace
+from course_utils.weights import lstm_recipe
+from course_utils.widgets.gate_scope import GateScope
+read = partial(trace, lstm_recipe.build("recorded"))
+ids = encode(corpus.validation)[:5000]
+cells = followers(read(ids).cell_state, ids)""",
     ),
     "gradient_horizon": Specimen(
         "from course_utils.widgets.gradient_horizon import GradientHorizon\n"

@@ -6,11 +6,12 @@ import shutil
 import nbformat
 import pytest
 from hands import Learner
-from harness import ROOT, notebook, running_lab
+from harness import ROOT, notebook
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from playwright.sync_api import expect
 
 CHAPTERS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+FOLDER = "first/my_work"
 FOLDED = {"jupyter": {"source_hidden": True}}
 FOLD, OUTPUT = ".jp-InputPlaceholder", ".jp-OutputArea-output"
 # px from the notebook's top to the widget: title, promise, the call, and some 37 for each folded cell
@@ -19,18 +20,17 @@ LEAST = 480  # px of the widget that are seen at least, if it isn't seen whole
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    """A lab on the chapters alone, with the outputs that are stored in them."""
-    folder = tmp_path_factory.mktemp("first") / "my_work"
-    shutil.copytree(ROOT / "notebooks", folder, ignore=lambda _, names: set(names) - set(CHAPTERS))
-    with running_lab(folder, COURSE_WORK=str(folder)) as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
 def kernel(lab):
-    """One for all chapters, for what they import takes the most of their set-up."""
-    return lab.start_kernel()
+    """One for all chapters, for what they import takes the most of their set-up.
+
+    It runs in their folder: the chapters with the outputs that are stored in them.
+    """
+    (lab.folder / FOLDER).mkdir(parents=True)
+    for name in CHAPTERS:
+        shutil.copy(ROOT / "notebooks" / name, lab.folder / FOLDER)
+    kernel = lab.start_kernel(FOLDER)
+    yield kernel
+    lab.api("DELETE", f"kernels/{kernel}")
 
 
 def assert_first(learner, play, shown):
@@ -58,10 +58,11 @@ def take_pictures(opened, name):
 
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_a_chapter_opens_with_its_widget(browser, lab, kernel, name):
-    cells = nbformat.read(lab.folder / name, as_version=4).cells
+    path = f"{FOLDER}/{name}"
+    cells = nbformat.read(lab.folder / path, as_version=4).cells
     play = next(i for i, cell in enumerate(cells) if i and "set-up" not in cell.metadata.get("tags", ()))
-    lab.share(kernel, name)
-    with notebook(browser, lab, name, view="lab") as opened:
+    lab.share(kernel, path)
+    with notebook(browser, lab, path, view="lab") as opened:
         learner = Learner(opened)
         assert_first(learner, play, learner.cell(play).locator(OUTPUT))  # as it is stored
         take_pictures(opened, f"first-{name[:2]}-stored")
@@ -81,8 +82,8 @@ def test_a_chapter_opens_with_its_widget(browser, lab, kernel, name):
 def small(browser, lab, kernel):
     folded = [new_code_cell(source, metadata=FOLDED) for source in ("# Set-up: more\n1 / 0", "x = 1")]
     cells = [new_markdown_cell("# Title"), *folded, new_code_cell("x"), new_markdown_cell("The end")]
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), lab.folder / "small.ipynb")
+    spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": spec}), lab.folder / "small.ipynb")
     lab.share(kernel, "small.ipynb")
     with notebook(browser, lab, "small.ipynb", view="lab") as opened:
         yield Learner(opened)
