@@ -15,7 +15,7 @@ function render(context) {
   const temperature = slider(view, "temperature", { label: "temperature", step: 0.1, ask: begin });
   const order = select(view, "order", begin, { confidence: "the surest first", random: "random" });
   const back = button("◀ Back", () => go(now() - 1)), on = button("Step ▶", () => go(now() + 1));
-  const write = button("Write", () => go(view.shown.n_steps), { class: "cw-main" }), again = button("Start over", () => go(0));
+  const write = button("Write", () => go(Infinity), { class: "cw-main" }), again = button("Start over", () => go(0));
   const scrub = element("input", { type: "range", class: "cw-slider", min: 0, "aria-label": "step", oninput: () => go(Number(scrub.value)) });
   const progress = element("span", { class: "cw-quiet" });
   const boxes = element("div", { class: "un-boxes", role: "listbox", dir: "ltr", "aria-label": "The places of the text" });
@@ -31,7 +31,8 @@ function render(context) {
   }
 
   function go(step) {
-    if (state.step === null) return;
+    wanted = step;
+    if (state.step === null) return; // the answer to `begin` is on its way, and goes on from here
     wanted = clamp(step, 0, view.shown.n_steps);
     view.ask({ step: wanted });
     drawStep();
