@@ -85,7 +85,7 @@ function render(context) {
     at.textContent = String(k);
     const kept = sigmoid(b);
     const rows = names.map((_, i) => [boxes[i], scientific(curves[i][k]), ofTheLast(weight(i, k))]);
-    rows.push([dash, `σ(b)ᵏ = ${kept.toFixed(2)} to the power of ${k}`, ofTheLast(product(b, k))]);
+    rows.push([dash, `σ(b)ᵏ = ${kept.toFixed(3)} to the power of ${k}`, ofTheLast(product(b, k))]);
     drawGrid(`gradient ${plural(k, "step")} back`, rows);
     keeps.textContent = `b = ${minus(b)}: the gate stands at σ(b) = ${kept.toFixed(3)}, so a gradient halves every ` +
       `${(Math.log(0.5) / Math.log(kept)).toFixed(1)} steps.`;

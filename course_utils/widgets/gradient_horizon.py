@@ -75,7 +75,7 @@ class GradientHorizon(Widget):
         k, b = self.state["distance"], self.state["bias"]
         weights = [f"{name}: {beside(self.weight(name))}" for name in self.state["curves"]]
         kept = sigmoid(b)
-        alone = f"a forget gate alone at bias {short(b)} ({kept:.2f} to the power of {k}): {beside(kept**k)}"
+        alone = f"a forget gate alone at bias {short(b)} ({kept:.3f} to the power of {k}): {beside(kept**k)}"
         return (
             f"The weight of a byte {plural(k, 'step')} back, beside the last one's: "
             f"{'; '.join([*weights, alone])}."

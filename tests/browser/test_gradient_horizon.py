@@ -98,7 +98,7 @@ def test_curves_come_and_go_and_the_product_follows_its_bias(opened):
     expect(sentence(widget)).to_contain_text("the last one's: LSTM </script>: 1/9.3;")
     widget.get_by_role("slider", name="forget bias").fill(str(BIASES.index(3.0)))
     expect(widget.locator(".gh-bias output")).to_contain_text("σ(b) = 0.953")
-    expect(sentence(widget)).to_contain_text("alone at bias 3 (0.95 to the power of 10): 1/1.6.")
+    expect(sentence(widget)).to_contain_text("alone at bias 3 (0.953 to the power of 10): 1/1.6.")
 
 
 def test_a_press_on_the_picture_moves_the_slider(opened):

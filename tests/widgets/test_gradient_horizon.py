@@ -27,7 +27,7 @@ def test_the_sentence_weighs_a_byte_against_the_last_and_is_the_repr_and_the_pla
     answer(horizon, distance=10, bias=0.0)
     assert horizon.describe() == (
         "The weight of a byte 10 steps back, beside the last one's: RNN: 1/1,000; LSTM, b = 1: 1/9.3; "
-        "a forget gate alone at bias 0 (0.50 to the power of 10): 1/1,000."
+        "a forget gate alone at bias 0 (0.500 to the power of 10): 1/1,000."
     )
     bundle = horizon._repr_mimebundle_()
     assert repr(horizon) == bundle["text/plain"] == horizon.shown["sentence"]
@@ -35,7 +35,7 @@ def test_the_sentence_weighs_a_byte_against_the_last_and_is_the_repr_and_the_pla
     answer(horizon, distance=1, curves=["RNN"], bias=-1.0)
     assert horizon.describe() == (
         "The weight of a byte 1 step back, beside the last one's: RNN: 1/2.0; "
-        "a forget gate alone at bias −1 (0.27 to the power of 1): 1/3.7."
+        "a forget gate alone at bias −1 (0.269 to the power of 1): 1/3.7."
     )
 
 
