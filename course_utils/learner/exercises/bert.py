@@ -504,7 +504,7 @@ Only rank 1 counts in yours: a second place is worth a half.
 def bound_inputs(generator, case):
     """Several drawings of masks over one text, of one place masked, of none, or of all."""
     draws, tokens = 3 + case % 3, 4 + case // 3 % 4
-    rates = np.round(generator.uniform(0.1, 1, size=draws), 2)
+    rates = np.round(generator.uniform(0.01, 1, size=draws), 2)
     masked = generator.random((draws, tokens)) < rates[:, None]
     masked[0] = case % 2 == 1
     masked[1, 0], masked[1, 1] = True, False
@@ -513,11 +513,12 @@ def bound_inputs(generator, case):
 
 @exercise("6.6", "the weight that makes a bound", dots=3, minutes=12, inputs=bound_inputs)
 def bound_bits(nats: np.ndarray, masked: np.ndarray, rates: np.ndarray) -> float:
-    """Return the bits a token that a text takes at most, by the mean over several drawings of masks.
+    """Return an estimate, in bits a token, of the bound on a text's cost, from several drawings of masks.
 
-    In drawing i each of the L tokens was masked by itself with the chance rates[i]; masked (N, L) says which
-    were. nats (N, L) are what each token cost there; only those of masked tokens count. The sum of a
-    drawing is weighted by 1 / rates[i]; one in which chance masked nothing counts as 0, and counts.
+    For drawing i a rate, rates[i], was drawn evenly from 0 to 1, and each of the L tokens masked with that
+    chance by itself; masked (N, L) says which were. nats (N, L) are what each token cost there; only those of
+    masked tokens count. The sum of a drawing is weighted by 1 / rates[i]; one in which chance masked nothing
+    counts as 0, and counts. The expected value is never below the text's cost; a mean of few drawings can be.
     """
     sums = (nats * masked).sum(axis=1)
     return float((sums / rates).mean() / masked.shape[1] / np.log(2))
@@ -530,9 +531,11 @@ The weight is missing: with half of the tokens masked you count half of the text
     (sums / rates) → sums
 Only masked tokens count: the others were read.
     nats * masked → nats
-The weight comes from the rate, not from how many chance masked. (L / k is for a number k that was drawn.)
+The weight comes from the rate, not from how many chance masked.
+(L / k is for a number k drawn evenly from 1 to L.)
     (sums / rates).mean() / masked.shape[1] → (sums / np.maximum(masked.sum(axis=1), 1)).mean()
-A drawing that masked nothing counts as well: to leave it out ("at least one mask") breaks the bound.
+A drawing that masked nothing counts as 0. Leave it out, and the expected value is too high, by the factor
+(L + 1) / L: still a bound, but a looser one.
     (sums / rates).mean() → (sums / rates)[masked.any(axis=1)].mean()
 All drawings of one weight: each has a rate of its own.
     (sums / rates).mean() → sums.mean() / rates.mean()
@@ -557,11 +560,11 @@ def count_inputs(generator, case):
 
 @bound_bits.variant("the same bound by counting", inputs=count_inputs)
 def bound_by_counts(nats: np.ndarray, masked: np.ndarray, rates: np.ndarray) -> float:
-    """Return the bits a token that a text takes at most, if in each drawing the *number* of masks was drawn.
+    """Return an estimate of the same bound, in bits a token, if the *number* of masks was drawn.
 
-    In drawing i a number k was drawn evenly from 1 to L, and k of the L tokens were masked: masked (N, L)
-    says which. nats (N, L) are what each token cost there; only those of masked tokens count. The sum of a
-    drawing is weighted by L / k. The rates of 6.6 come as well, and say nothing here.
+    For drawing i a number k was drawn evenly from 1 to L, and k of the L tokens masked, any k of them alike:
+    masked (N, L) says which. nats (N, L) are what each token cost there; only those of masked tokens count.
+    The sum of a drawing is weighted by L / k. The rates of 6.6 come as well, and say nothing here.
     """
     n_masks = masked.sum(axis=1)
     sums = (nats * masked).sum(axis=1)
