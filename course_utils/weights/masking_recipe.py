@@ -195,10 +195,7 @@ def main(folder: Path = Path("build")) -> None:
         make = functools.partial(run, name, rate, seed, final)
         return table.row(make, rule=name, learning_rate=rate, seed=seed)
 
-    for name in RULES:
-        chosen = min(RATES, key=lambda rate: float(trial(name, rate, SWEEP_SEED, False)["own_nats"]))
-        for seed in SEEDS:
-            trial(name, chosen, seed, True)
+    recording.sweep(trial, RULES, RATES, SWEEP_SEED, SEEDS, lambda row: -float(row["own_nats"]))
     recording.write_table(TABLE, table.rows)
 
 

@@ -201,16 +201,12 @@ def trained(way: str, rate: float, seed: int, checkpoint: Path) -> dict:
 def main(folder: Path = Path("build")) -> None:
     table = recording.Table(folder / TABLE.name)
 
-    def run(way: str, rate: float, seed: int) -> dict:
+    def run(way: str, rate: float, seed: int, final: bool) -> dict:
         name = f"objectives_{way.replace(', ', '_').replace(' ', '_')}_{rate}_{seed}"
         make = functools.partial(trained, way, rate, seed, folder / name)
         return table.row(make, way=way, learning_rate=rate, seed=seed)
 
-    for way in WAYS:
-        swept = [run(way, rate, SWEEP_SEED) for rate in RATES]
-        best = min(swept, key=lambda row: float(row["validation_nats"]))
-        for seed in SEEDS:
-            run(way, float(best["learning_rate"]), seed)
+    recording.sweep(run, WAYS, RATES, SWEEP_SEED, SEEDS, lambda row: -float(row["validation_nats"]))
     recording.write_table(TABLE, table.rows)
 
 

@@ -4,7 +4,7 @@ import csv
 import io
 import math
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -84,6 +84,24 @@ class Table:
         write_table(self.path, self.rows)
         print(*self.rows[-1].values(), sep=", ", flush=True)
         return self.rows[-1]
+
+
+def sweep(
+    run: Callable[[str, float, int, bool], dict],
+    ways: Iterable[str],
+    rates: Sequence[float],
+    sweep_seed: int,
+    seeds: Iterable[int],
+    merit: Callable[[dict], float],
+) -> None:
+    """Run each way at each rate with a seed for that alone; then with all seeds at the rate of most merit.
+
+    `run(way, rate, seed, final)` gives the row that `merit` judges.
+    """
+    for way in ways:
+        best = max(rates, key=lambda rate: merit(run(way, rate, sweep_seed, False)))
+        for seed in seeds:
+            run(way, best, seed, True)
 
 
 def write_table(path: Path, rows: list[dict]) -> None:

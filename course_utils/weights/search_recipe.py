@@ -302,10 +302,7 @@ def main(folder: Path = Path("build")) -> None:
         make = functools.partial(run, name, rate, seed, final)
         return table.row(make, way=name, learning_rate=rate, seed=seed)
 
-    for name in WAYS:
-        chosen = max(RATES, key=lambda rate: float(trial(name, rate, SWEEP_SEED, False)["validation"]))
-        for seed in SEEDS:
-            trial(name, chosen, seed, True)
+    recording.sweep(trial, WAYS, RATES, SWEEP_SEED, SEEDS, lambda row: float(row["validation"]))
     recording.write_table(TABLE, table.rows)
 
 

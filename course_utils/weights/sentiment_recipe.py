@@ -182,14 +182,11 @@ def main(folder: Path = Path("build")) -> None:
         for way, seed in itertools.product(ways, SEEDS):
             table.row(functools.partial(fit, way, seed), way=way, learning_rate="", seed=seed)
 
-    def run(way: str, rate: float, seed: int, *parts) -> dict:
-        make = functools.partial(tuned, way, rate, seed, *parts)
+    def run(way: str, rate: float, seed: int, final: bool) -> dict:
+        make = functools.partial(tuned, way, rate, seed, HELD_OUT if final else HELD_OUT[:1])
         return table.row(make, way=way, learning_rate=rate, seed=seed)
 
-    for way in TUNED:
-        best = max(RATES, key=lambda rate: float(run(way, rate, SWEEP_SEED, HELD_OUT[:1])["validation"]))
-        for seed in SEEDS:
-            run(way, best, seed)
+    recording.sweep(run, TUNED, RATES, SWEEP_SEED, SEEDS, lambda row: float(row["validation"]))
     recording.write_table(TABLE, table.rows)
 
 
