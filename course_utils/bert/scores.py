@@ -53,6 +53,16 @@ def gaps(
     return batches
 
 
+def unpadded(batches: Gaps) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray]:
+    """The rows as they are read, without [CLS] and [SEP]; which places are asked; and what stood there."""
+    rows, places = [], []
+    for inputs, lengths, labels in batches:
+        for row, n, label in zip(inputs, lengths.tolist(), labels, strict=True):
+            rows.append(row[1 : n - 1].numpy())
+            places.append((label[1 : n - 1] != IGNORED).numpy())
+    return rows, places, np.concatenate([labels[labels != IGNORED] for *_, labels in batches])
+
+
 def in_rows(texts: Sequence[Int[np.ndarray, " tokens"]], longest: int = 128) -> list[np.ndarray]:
     """Encoded texts cut into rows that leave room for [CLS] and [SEP]."""
     room = longest - 2

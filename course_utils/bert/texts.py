@@ -1,5 +1,6 @@
 """Texts as BERT reads them: [CLS], up to 510 tokens, [SEP], padded to one length; and their gaps filled."""
 
+import functools
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,19 @@ def encode(text: str, tokenizer: WordPieceTokenizer) -> Int[np.ndarray, " tokens
             stacklevel=2,
         )
     return ids
+
+
+def encode_all(texts: Iterable[str], tokenizer: WordPieceTokenizer) -> list[Ids]:
+    """Many texts without [MASK] as ids, by the library that writes our ids in a tenth of the time."""
+    found = _fast(tokenizer).encode_batch(list(texts), add_special_tokens=False)
+    return [np.array(text.ids, dtype=np.int64) for text in found]
+
+
+@functools.lru_cache(maxsize=4)
+def _fast(tokenizer: WordPieceTokenizer):
+    from tokenizers import BertWordPieceTokenizer
+
+    return BertWordPieceTokenizer(tokenizer.ids, lowercase=True)
 
 
 def with_masks(text: str, encode: Callable[[str], Ids], mask_id: int) -> Ids:

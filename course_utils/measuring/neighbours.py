@@ -32,8 +32,11 @@ def cosines(vectors: Float[np.ndarray, "things width"]) -> Float[np.ndarray, "th
 
 def others(similarity: Float[np.ndarray, "things things"]) -> Int[np.ndarray, "things others"]:
     """All others of each thing, the most alike first."""
-    apart = similarity - 4 * np.eye(len(similarity))
-    return np.argsort(-apart, axis=1, kind="stable")[:, :-1]
+    return np.argsort(-_apart(similarity), axis=1, kind="stable")[:, :-1]
+
+
+def _apart(similarity: Float[np.ndarray, "things things"]) -> Float[np.ndarray, "things things"]:
+    return similarity - 4 * np.eye(len(similarity))  # no thing is its own neighbour: a cosine is at least -1
 
 
 def together(similarity: Float[np.ndarray, "things things"], labels: Sequence[str]) -> Together:
@@ -48,7 +51,7 @@ def together(similarity: Float[np.ndarray, "things things"], labels: Sequence[st
         raise ValueError(
             f"each of {n} things has a label, of two kinds at least; got {len(ids)} of {len(kinds)}"
         )
-    apart = similarity - 4 * np.eye(n)
+    apart = _apart(similarity)
     near = apart >= apart.max(axis=1, keepdims=True) - SAME
     near = near / near.sum(axis=1, keepdims=True)
     shuffles = np.random.default_rng(0).permuted(np.tile(ids, (SHUFFLES, 1)), axis=1)

@@ -114,14 +114,18 @@ def comparable(points: list[Point]) -> list[Point]:
     return points
 
 
+def unread(points: list[Point]) -> list[Point]:
+    """Those that have not read the test text, and don't learn while they read it."""
+    return [point for point in points if point.has_read_test == "no" and not point.is_adaptive]
+
+
 def best(points: list[Point]) -> Point:
     """The lowest of those that have not read the test text, and don't learn while they read it.
 
     It describes the board and chooses no model: that was done on Twelfth Night, where the 8-gram is ahead of
     the 7-gram, which happens to have the lower score here.
     """
-    unread = [point for point in points if point.has_read_test == "no" and not point.is_adaptive]
-    return min(unread, key=lambda point: point.bits_per_byte)
+    return min(unread(points), key=lambda point: point.bits_per_byte)
 
 
 def chart(
@@ -162,8 +166,7 @@ def chart(
     bands = {name: (bits, bits) for name, bits in lines.items()} | intervals
     label(axes, marks, [(name, low, high) for name, (low, high) in bands.items()])
     first = best(points)
-    unread = [point for point in points if point.has_read_test == "no" and not point.is_adaptive]
-    said = [f"best of {len(unread)} models is {first.name} with {first.bits_per_byte:.3f}"]
+    said = [f"best of {len(unread(points))} models is {first.name} with {first.bits_per_byte:.3f}"]
     said += [
         f"{point.name}, which learns while it reads, {point.bits_per_byte:.3f}"
         for point in points

@@ -12,11 +12,9 @@ from jaxtyping import Float, Int
 
 from course_utils.ngrams import NGramModel
 
-WEIGHT, BLOCK = (
-    0.3,
-    4000,
-)  # chosen on Twelfth Night, of 0.1 to 0.4 and of an eighth of the play, 4,000 and 1,000;
-# 1,000 tokens are better by 0.02 bits, and take four times as long
+# chosen on Twelfth Night, of 0.1 to 0.4 and of an eighth of the play, 4,000 and 1,000 tokens;
+# 1,000 are better by 0.02 bits, and take four times as long
+WEIGHT, BLOCK = 0.3, 4000
 
 
 def scores(

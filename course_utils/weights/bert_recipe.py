@@ -33,8 +33,8 @@ from course_utils import pretrained
 from course_utils.bert import BertConfig, BertForMaskedLM
 from course_utils.bert.batches import MaskedTexts
 from course_utils.bert.masking import IGNORED, MASK, masked_loss
-from course_utils.bert.scores import Gaps, GapScore, gaps, in_rows, score
-from course_utils.bert.texts import fill_mask
+from course_utils.bert.scores import Gaps, GapScore, gaps, in_rows, score, unpadded
+from course_utils.bert.texts import encode_all, fill_mask
 from course_utils.data.evaluations import everyday_sentences
 from course_utils.data.reviews import reviews
 from course_utils.files import write_atomic
@@ -133,14 +133,8 @@ def add_differences(model: BertForMaskedLM, tensors: dict[str, Tensor]) -> None:
 
 @functools.lru_cache(maxsize=3)
 def encoded(part: str) -> list[Int[np.ndarray, " tokens"]]:
-    """The reviews of "train", "validation" or "test" as ids, by the library that writes our ids in a tenth of
-    the time."""
-    from tokenizers import BertWordPieceTokenizer
-
-    ids = pretrained.bert_tokenizer().ids
-    fast = BertWordPieceTokenizer(ids, lowercase=True)
-    texts = [review.text for review in getattr(reviews(), part)]
-    return [np.array(text.ids) for text in fast.encode_batch(texts, add_special_tokens=False)]
+    """The reviews of "train", "validation" or "test" as ids."""
+    return encode_all((review.text for review in getattr(reviews(), part)), pretrained.bert_tokenizer())
 
 
 @functools.lru_cache(maxsize=3)
@@ -166,21 +160,7 @@ def bidirectional_ngram() -> BidirectionalNGram:
     tokenizer = pretrained.bert_tokenizer()
     model = BidirectionalNGram(tokenizer.vocab_size, tokenizer.ids[MASK])
     model.fit(in_rows(encoded("train")))
-    asked = gaps(encoded("validation"), tokenizer, rows=3000, seed=1)
-    rows = [_unpadded(*batch) for batch in asked]
-    read, chosen = ([row for part in rows for row in part[i]] for i in (0, 1))
-    return model.fit_weights(
-        read, chosen, np.concatenate([labels[labels != IGNORED] for *_, labels in asked])
-    )
-
-
-def _unpadded(inputs: Tensor, lengths: Tensor, labels: Tensor) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """The rows between [CLS] and [SEP], and which of their places are asked."""
-    ends = lengths.tolist()
-    return tuple(
-        [row[1 : end - 1].numpy() for row, end in zip(rows, ends, strict=True)]
-        for rows in (inputs, labels != IGNORED)
-    )
+    return model.fit_weights(*unpadded(gaps(encoded("validation"), tokenizer, rows=3000, seed=1)))
 
 
 def baseline_scores(part: str, rows: int | None = None) -> dict[str, GapScore]:
@@ -192,8 +172,8 @@ def baseline_scores(part: str, rows: int | None = None) -> dict[str, GapScore]:
         return unigram.expand(int(chosen.sum()), -1)
 
     def both_sides(inputs, lengths, chosen):
-        rows = _unpadded(inputs, lengths, torch.where(chosen, inputs, IGNORED))
-        return torch.from_numpy(model.distributions(*rows)).log()
+        rows, places, _ = unpadded([(inputs, lengths, torch.where(chosen, inputs, IGNORED))])
+        return torch.from_numpy(model.distributions(rows, places)).log()
 
     asked = held_out(part, rows)
     return {"unigram": score(commonest, asked), "both sides": score(both_sides, asked)}
@@ -208,13 +188,18 @@ def sentences_right(model: BertForMaskedLM) -> int:
     )
 
 
+@torch.no_grad()
+def start_with_counts(model: BertForMaskedLM, texts: list[Int[np.ndarray, " tokens"]]) -> None:
+    """Let the head begin with what it would learn first: how common each token is."""
+    counts = np.bincount(np.concatenate(texts), minlength=model.bert.config.vocab_size) + 1
+    model.head.bias.copy_(torch.from_numpy(np.log(counts / counts.sum())))
+
+
 def run(name: str, folder: Path, seed: int = 0) -> tuple[BertForMaskedLM, list[Run]]:
     """Train a recipe's model; an evaluation is the mean nats of a gap in 512 rows of validation reviews."""
     recipe = RECIPES[name]
     model, tokenizer, runs = build(recipe, seed), pretrained.bert_tokenizer(), []
-    counts = np.bincount(np.concatenate(encoded("train")), minlength=tokenizer.vocab_size) + 1
-    with torch.no_grad():  # what a head without context would learn first
-        model.head.bias.copy_(torch.from_numpy(np.log(counts / counts.sum())))
+    start_with_counts(model, encoded("train"))
 
     def validation_nats(model: BertForMaskedLM) -> float:
         found = scored(model, "validation", 512)

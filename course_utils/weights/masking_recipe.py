@@ -19,7 +19,7 @@ Nor can a probe on the last layer say what the layers below know.
 
 import functools
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -93,18 +93,13 @@ def encoded(part: str) -> list[Int[np.ndarray, " tokens"]]:
 
 
 def batches(rule: Rule, part: str, seed: int) -> MaskedTexts:
-    shares = {"to_mask": rule.to_mask, "to_random": rule.to_random}
-    return MaskedTexts(
-        encoded(part), tokenizer(), BATCH, SHAPE.max_positions, rate=rule.rate, seed=seed, **shares
-    )
+    return MaskedTexts(encoded(part), tokenizer(), BATCH, SHAPE.max_positions, seed=seed, **asdict(rule))
 
 
 def trained(rule: Rule, rate: float, seed: int) -> tuple[BertForMaskedLM, Run]:
     torch.manual_seed(seed)
     model = BertForMaskedLM(SHAPE)
-    counts = np.bincount(np.concatenate(encoded("train")), minlength=SHAPE.vocab_size) + 1
-    with torch.no_grad():  # what a head without context would learn first
-        model.head.bias.copy_(torch.from_numpy(np.log(counts / counts.sum())))
+    bert_recipe.start_with_counts(model, encoded("train"))
     config = replace(CONFIG, learning_rate=rate, seed=seed)
     run = train(model, batches(rule, "train", seed), config, loss=masked_loss)
     if run.stopped:

@@ -26,7 +26,7 @@ from torch.nn import functional
 from course_utils import pretrained
 from course_utils.bert import Bert, BertForSequenceClassification, with_new_head
 from course_utils.bert.search import BM25, contrastive_loss, embed_rows, mean_pooled, reciprocal_rank
-from course_utils.bert.texts import padded, padded_pairs
+from course_utils.bert.texts import encode_all, padded, padded_pairs
 from course_utils.data import corpora
 from course_utils.data.evaluations import Passage, passages, search_queries
 from course_utils.tokenizers import WordPieceTokenizer, wordpiece
@@ -37,10 +37,7 @@ TABLE = Path(__file__).with_name("search.csv")
 READS, LEARNS, ASKS = 126, 62, 30  # tokens of a passage that are read, and in training; of a question
 CANDIDATES = 50  # of BM25, that the cross-encoder puts into a new order
 RIVALS = 3  # passages beside the right one, among which the cross-encoder learns to choose
-WATCHED, WATCHED_CANDIDATES = (
-    60,
-    8,
-)  # questions about Twelfth Night, and what the cross-encoder reads for each
+WATCHED, WATCHED_CANDIDATES = 60, 8  # questions about Twelfth Night, and passages that are read for each
 RATES, SWEEP_SEED, SEEDS = (5e-5, 1.5e-4, 5e-4), 10, (0, 1, 2)
 CONFIG = TrainConfig(
     steps=50,
@@ -124,16 +121,8 @@ def cross_loss(
     return functional.cross_entropy(scores, torch.zeros(len(scores), dtype=torch.int64)), None
 
 
-@functools.lru_cache(maxsize=1)
-def _fast():
-    from tokenizers import BertWordPieceTokenizer
-
-    return BertWordPieceTokenizer(pretrained.bert_tokenizer().ids, lowercase=True)
-
-
 def encoded(texts: Sequence[str]) -> list[Ids]:
-    found = _fast().encode_batch(list(texts), add_special_tokens=False)
-    return [np.array(text.ids, dtype=np.int64) for text in found]
+    return encode_all(texts, pretrained.bert_tokenizer())
 
 
 def lines_of(found: Sequence[Passage]) -> list[list[Ids]]:
