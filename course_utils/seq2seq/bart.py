@@ -118,10 +118,8 @@ def from_hf(weights: dict[str, Tensor], n_heads: int, marks: Marks = MARKS) -> B
     ours = renamed(weights, HF_NAMES)
     try:
         vocab_size, d_model = ours["embedding.weight"].shape
-        d_ff, rows = (
-            len(ours["encoder.blocks.0.feed_forward.up.weight"]),
-            len(ours["source_positions.table.weight"]),
-        )
+        d_ff = len(ours["encoder.blocks.0.feed_forward.up.weight"])
+        rows = len(ours["source_positions.table.weight"])
     except KeyError:
         raise ValueError(f"these are not the weights of a BART: {sorted(weights)[:3]} came first") from None
     if "final_logits_bias" in ours and ours["final_logits_bias"].any():

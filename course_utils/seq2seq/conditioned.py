@@ -49,10 +49,12 @@ class Conditioned(nn.Module):
         self.model, self.context, self.vocab_size = model, context, model.config.vocab_size
         training = model.training
         self.eval()
-        with torch.no_grad():
-            ids, lengths = padded([source])
-            self.memory = model.encode(ids.to(model.embedding.weight.device), lengths)
-        self.train(training)
+        try:
+            with torch.no_grad():
+                ids, lengths = padded([source])
+                self.memory = model.encode(ids.to(model.embedding.weight.device), lengths)
+        finally:
+            self.train(training)
 
     def new_cache(self) -> ConditionedCache:
         return ConditionedCache()

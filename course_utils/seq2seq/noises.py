@@ -55,9 +55,8 @@ def infilling_spans(
         lengths.append(min(int(torch.poisson(mean, generator=generator)), left))
         left -= lengths[-1]
     slots = torch.randperm(n - hidden + len(lengths), generator=generator)[: len(lengths)].sort().values
-    order = torch.randperm(
-        len(lengths), generator=generator
-    ).tolist()  # the last need not be the one cut short
+    # the last need not be the one that is cut short
+    order = torch.randperm(len(lengths), generator=generator).tolist()
     spans, before = [], 0
     for i, slot in enumerate(slots.tolist()):
         start, length = slot - i + before, lengths[order[i]]

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from course_utils.generation.beams import top_indices
 from course_utils.widgets.base import Widget
 from course_utils.widgets.state import After, Some, Text, Whole
-from course_utils.widgets.words import percent, plural, quoted, shortened, signs
+from course_utils.widgets.words import percent, phrase, plural, quoted, shortened, signs
 
 MAX_PIECES = 36  # of a sentence, [CLS] and [SEP] counted: more can't be taken in
 MAX_CHARACTERS = 1000
@@ -202,7 +202,7 @@ class MaskingFigure(Widget):
     def describe(self) -> str:
         found, focus, tokens = self.found, self.state["focus"], self._reader.tokens
         plain = int((~self._reader.special[found.sentence.ids]).sum())
-        text = quoted(shortened(self.state["text"], 80)).replace("·", " ")
+        text = phrase(shortened(self.state["text"], 80))
         nats, shares = [answer.nats for answer in found.both.values()], self.statistics()
         loss = f", their mean loss {np.mean(nats):.2f} nats" if nats else ""
         here = f"At {quoted(tokens[found.sentence.ids[focus]])}"

@@ -10,7 +10,7 @@ from course_utils.measuring.neighbours import cosines, others, together
 from course_utils.widgets.base import Widget
 from course_utils.widgets.gradient_horizon import LOOKS
 from course_utils.widgets.state import Choice, Whole
-from course_utils.widgets.words import percent, quoted, shortened, signs
+from course_utils.widgets.words import percent, phrase, quoted, shortened, signs
 
 MAX_OCCURRENCES = 120  # points that can be told apart, each with a line of the list
 MAX_CHARACTERS = 300  # of a sentence, around its word
@@ -118,7 +118,7 @@ class MeaningMap(Widget):
         before, word, after = self._sentences[i]
         text = f"{shortened(before, 30, end=True)}{word}{shortened(after, 30)}"
         label = self._labels[i]
-        return quoted(text).replace("·", " ") + (f", {quoted(label)}" if label else "")
+        return phrase(text) + (f", {quoted(label)}" if label else "")
 
     def picture(self, figure: Figure) -> None:
         layer, i = self.state["layer"], self.state["chosen"]

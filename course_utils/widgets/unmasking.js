@@ -106,7 +106,7 @@ function render(context) {
 
   return view.start({ draw, tables, body: [
     line(field(`A text; ${fixed.mask} stands for one token`, text, "cw-wide"), number("more", "Masks after it")),
-    line(...Object.entries(fixed.examples).map(([name, [text, more]]) => button(name, () => begin({ text, more })))),
+    line(...exampleButtons(fixed.examples, ([text, more]) => begin({ text, more }))),
     line(field("Order", order), field(["Temperature", heat], temperature), number("at_once", "Places a step"), number("seed", "Seed")),
     view.notice,
     line(write, back, on, again, progress), scrub, boxes,

@@ -12,7 +12,7 @@ from torch import Tensor
 from course_utils.generation.unmasking import MASK, ORDERS, Masked, Step, expected, fill
 from course_utils.widgets.base import Widget
 from course_utils.widgets.state import After, Choice, Number, Text, Whole
-from course_utils.widgets.words import percent, plural, quoted, shortened, signs
+from course_utils.widgets.words import percent, phrase, plural, quoted, shortened, signs
 
 MAX_PLACES = 128  # of a text: each is a box on the page
 MAX_CHARACTERS = 600
@@ -181,7 +181,7 @@ class Unmasking(Widget):
             said += f", {bits:.2f} bits a token so far. The last: {quoted(named)} at place "
             said += f"{int(last.places[0]) + 1}, {percent(float(last.probabilities[0]))}"
             said += f", and {plural(others, 'other')}" if others else ""
-        return f"{said}. The text: {quoted(shortened(self._text(), 160)).replace('·', ' ')}."
+        return f"{said}. The text: {phrase(shortened(self._text(), 160))}."
 
     def picture(self, figure: Figure) -> None:
         found, filled, step = self.found, self._filled(), self.state["step"]

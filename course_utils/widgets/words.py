@@ -61,6 +61,11 @@ def quoted(text: str) -> str:
     return f"“{isolated(signs(text))}”"
 
 
+def phrase(text: str) -> str:
+    """Words for a sentence, in quotes: as `quoted`, but a blank is a blank."""
+    return f"“{isolated(' '.join(map(signs, text.split(' '))))}”"
+
+
 def isolated(text: str) -> str:
     """Text that leaves the sentence round it as it is written.
 

@@ -61,9 +61,7 @@ def test_the_map_shows_the_heaps_and_a_press_reads_the_sentence(opened):
         "Chosen: “4 at the bank we paid”, “money”; its nearest is “3 at the"
     )
     expect(widget.locator("[role=option]").nth(4)).to_have_attribute("aria-selected", "true")
-    expect(widget.locator(".mm-body, .cw-body")).to_contain_text(
-        "100.0 % have a nearest neighbour of their own label"
-    )
+    expect(widget.locator(".cw-body")).to_contain_text("100.0 % have a nearest neighbour of their own label")
 
 
 def test_where_points_coincide_each_press_takes_the_next(opened):

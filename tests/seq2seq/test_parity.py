@@ -296,3 +296,6 @@ def test_a_model_in_training_is_conditioned_without_dropout_and_trains_on():
     assert model.training and first.memory.states.equal(second.memory.states)
     found = [beam_search(each, [0], 4, 2) for each in (first, second)]
     assert found[0] == found[1] and model.training
+    with pytest.raises(ValueError, match="rows of at least one id each"):
+        Conditioned(model, [])
+    assert model.training

@@ -64,7 +64,7 @@ def yours(answers: dict[str, Callable]) -> list[Callable]:
     """The learner's functions, by the id of their exercise, for a cell that builds on them. The course's
     stands in for one that does not pass yet, and it is said. Raises ValueError for an unknown id."""
     passed = {id: find(id).run(answer).passed for id, answer in answers.items()}
-    own, others = ([id for id in answers if passed[id] == is_own] for is_own in (True, False))
+    own, others = [id for id in answers if passed[id]], [id for id in answers if not passed[id]]
     said = [f"Built of your own {', '.join(own)}."] if own else []
     said += [f"Ours stand in for {', '.join(others)}: solve, then run this cell again."] if others else []
     print(*said)

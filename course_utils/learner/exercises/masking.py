@@ -1,0 +1,313 @@
+"""The exercises of chapter 6 on masking, in NumPy: what is hidden, what is asked, and what it costs."""
+
+from functools import partial
+
+import numpy as np
+
+from course_utils.learner.checks.engine import exercise
+from course_utils.learner.exercises.inputs import rounded
+
+exercise = partial(exercise, forbidden_modules=("course_utils", "torch"))
+
+IGNORED = -100
+SPECIAL = [0, 1, 2, 3]  # padding, [CLS], [SEP], [MASK]
+
+
+def selection_inputs(generator, case):
+    """Rows of [CLS], tokens, [SEP] and padding; a draw is seldom near the rate, once exactly the rate."""
+    rows, tokens = 2 + case // 15, 5 + case % 4
+    ids = generator.integers(4, 9, size=(rows, tokens + 3))
+    ids[:, 0], ids[:, -2], ids[0, -1], ids[1:, -1] = 1, 2, 0, 2
+    ids[1:, -2] = generator.integers(4, 9, size=rows - 1)
+    draws = np.round(generator.random(ids.shape), 2)
+    rate = [0.5, 0.3, 0.15][case % 3]
+    if case % 2:
+        draws[0, 1] = rate
+    return ids, draws, rate, SPECIAL
+
+
+@exercise("6.2", "which tokens are asked", dots=1, minutes=8, inputs=selection_inputs)
+def choose(ids: np.ndarray, draws: np.ndarray, rate: float, special: list[int]) -> np.ndarray:
+    """Return the labels (B, T): the token where one is asked, -100 elsewhere.
+
+    draws (B, T) are random numbers, even between 0 and 1. A token is asked if its own draw is below `rate`
+    and it is none of the special ids, such as padding and [CLS].
+    """
+    chosen = (draws < rate) & ~np.isin(ids, special)
+    return np.where(chosen, ids, -100)
+
+
+choose.slips("""
+Special tokens are never asked: there is nothing to tell them from, or nothing to learn.
+    & ~np.isin(ids, special) →
+Padding is asked: all special ids are out, not only the first you thought of.
+    np.isin(ids, special) → np.isin(ids, special[1:])
+[CLS] and [SEP] are asked: padding is not the only special id.
+    np.isin(ids, special) → (ids == special[0])
+Below the rate is chosen; you chose the others, 85 of 100 in BERT.
+    draws < rate → draws >= rate
+A draw that equals the rate is not below it.
+    draws < rate → draws <= rate
+Where nothing is asked the label is -100; 0 is a token.
+    -100) → 0)
+Every token has a label: then the loss is taken everywhere.
+    np.where(chosen, ids, -100) → ids
+Labels are the tokens that stood there, not 1 or 0.
+    np.where(chosen, ids, -100) → chosen.astype(int)
+Each text has draws of its own; you used those of the first for all.
+    draws < rate → draws[:1] < rate
+It is the chosen that have labels; yours are at all other places.
+    np.where(chosen, → np.where(~chosen,
+""")
+
+
+GOES_ON = 100  # ids from here on are pieces that go on with a word
+
+
+def whole_word_inputs(generator, case):
+    """Those of 6.2, in which about half of the tokens go on with the word before them."""
+    ids, draws, rate, special = selection_inputs(generator, case)
+    goes_on = (generator.random(ids.shape) < 0.5) & ~np.isin(ids, special)
+    goes_on[:, 1], goes_on[0, 2:4] = False, True
+    return ids + GOES_ON * goes_on, draws, rate, special
+
+
+@choose.variant("which words are asked", inputs=whole_word_inputs)
+def choose_words(ids: np.ndarray, draws: np.ndarray, rate: float, special: list[int]) -> np.ndarray:
+    """Return the labels (B, T) if whole words are asked: the token where one is asked, -100 elsewhere.
+
+    A token whose id is 100 or more goes on with the word before it. A word is asked, with all its pieces, if
+    the draw of its first piece is below `rate`; special ids never are. draws (B, T) as in 6.2.
+    """
+    places = np.where(ids >= 100, 0, np.arange(ids.shape[1]))
+    first = np.maximum.accumulate(places, axis=1)
+    chosen = (np.take_along_axis(draws, first, axis=1) < rate) & ~np.isin(ids, special)
+    return np.where(chosen, ids, -100)
+
+
+choose_words.slips("""
+That answers the first version: each piece has a draw of its own; here a word has one.
+    → choose
+Special tokens are never asked: there is nothing to tell them from, or nothing to learn.
+    & ~np.isin(ids, special) →
+Only first pieces are asked: the word has the rest of its pieces too.
+    ~np.isin(ids, special) → ~np.isin(ids, special) & (ids < 100)
+Below the rate is chosen; you chose the others.
+    axis=1) < rate → axis=1) >= rate
+A draw that equals the rate is not below it.
+    axis=1) < rate → axis=1) <= rate
+Where nothing is asked the label is -100; 0 is a token.
+    -100) → 0)
+Every token has a label: then the loss is taken everywhere.
+    np.where(chosen, ids, -100) → ids
+Each text has words of its own; you used those of the first for all.
+    np.maximum.accumulate(places, axis=1) → np.maximum.accumulate(places[:1].repeat(len(ids), 0), axis=1)
+A third piece belongs to the first, not to the second: go back until a piece begins the word.
+    np.maximum.accumulate(places, axis=1) → np.arange(ids.shape[1]) - (ids >= 100)
+""")
+
+
+MASK_ID = 3
+
+
+def corruption_inputs(generator, case):
+    """Half of the tokens are chosen; what is to be done with each is drawn, once or twice at a border."""
+    rows, tokens = 2 + case // 15, 8 + case % 4
+    ids = generator.integers(4, 30, size=(rows, tokens))
+    chosen = generator.random(ids.shape) < 0.6
+    chosen[0, :3] = True
+    action = np.round(generator.random(ids.shape), 2)
+    action[0, :3] = [[0.8, 0.9, 0.85], [0.3, 0.95, 0.82], [0.84, 0.5, 0.4]][case % 3]
+    others = generator.integers(30, 60, size=ids.shape)
+    return ids, chosen, action, others, MASK_ID
+
+
+@exercise("6.3", "80, 10, 10", dots=2, minutes=8, inputs=corruption_inputs)
+def corrupt(
+    ids: np.ndarray, chosen: np.ndarray, action: np.ndarray, others: np.ndarray, mask_id: int
+) -> np.ndarray:
+    """Return what the model reads, (B, T): of the chosen 80 % masked, 10 % exchanged, 10 % as they are.
+
+    action (B, T) holds random numbers, even between 0 and 1: below 0.8 a chosen token becomes mask_id, from
+    0.8 to below 0.9 it becomes the token of `others` (B, T), from 0.9 on it stays. All else stays as well.
+    """
+    read = np.where(chosen & (action < 0.8), mask_id, ids)
+    return np.where(chosen & (action >= 0.8) & (action < 0.9), others, read)
+
+
+corrupt.slips("""
+All tokens are treated so: only the chosen ones are.
+    chosen & (action < 0.8) → action < 0.8
+    chosen & (action >= 0.8) & → (action >= 0.8) &
+All tokens are exchanged at random: only the chosen ones are.
+    chosen & (action >= 0.8) & → (action >= 0.8) &
+All that is chosen becomes [MASK]: then it need never doubt what it reads.
+    chosen & (action < 0.8) → chosen
+    chosen & (action >= 0.8) & (action < 0.9) → chosen & (action > 1)
+The last tenth stays as it is; you exchange that too.
+    & (action < 0.9) →
+None is exchanged: what is not masked stays, so what it reads is always right.
+    chosen & (action >= 0.8) & (action < 0.9) → chosen & (action > 1)
+A tenth of all chosen is exchanged, not a tenth of what the 80 % left: that is 2 in 100.
+    (action < 0.9) → (action < 0.82)
+Masked and exchanged change places: 80 of 100 become [MASK].
+    mask_id, ids) → others, ids)
+    others, read) → mask_id, read)
+The last tenth is exchanged and the one before it stays: 0.8 to 0.9 is exchanged.
+    (action >= 0.8) & (action < 0.9) → (action >= 0.9)
+A number of 0.8 is not below 0.8.
+    (action < 0.8) → (action <= 0.8)
+    (action >= 0.8) → (action > 0.8)
+A number of 0.9 is not below 0.9.
+    (action < 0.9) → (action <= 0.9)
+Each text has numbers of its own; you used those of the first for all.
+    chosen & (action < 0.8) → chosen & (action[:1] < 0.8)
+    chosen & (action >= 0.8) & (action < 0.9) → chosen & (action[:1] >= 0.8) & (action[:1] < 0.9)
+""")
+
+
+@corrupt.variant("other shares, in another order")
+def corrupt_less(
+    ids: np.ndarray, chosen: np.ndarray, action: np.ndarray, others: np.ndarray, mask_id: int
+) -> np.ndarray:
+    """Return what the model reads, (B, T): of the chosen 30 % exchanged, 20 % as they are, 50 % masked.
+
+    action (B, T) holds random numbers, even between 0 and 1: below 0.3 a chosen token becomes the token of
+    `others` (B, T), from 0.3 to below 0.5 it stays, from 0.5 on it becomes mask_id. All else stays as well.
+    """
+    read = np.where(chosen & (action >= 0.5), mask_id, ids)
+    return np.where(chosen & (action < 0.3), others, read)
+
+
+corrupt_less.slips("""
+That answers the first version: the shares are others here, and masks come last.
+    → corrupt
+All tokens are treated so: only the chosen ones are.
+    chosen & (action >= 0.5) → action >= 0.5
+    chosen & (action < 0.3) → action < 0.3
+All tokens are exchanged at random: only the chosen ones are.
+    chosen & (action < 0.3) → action < 0.3
+What stays is exchanged in yours: from 0.3 to below 0.5 a token is left alone.
+    (action < 0.3) → (action < 0.5)
+What stays is masked in yours: from 0.3 to below 0.5 a token is left alone.
+    (action >= 0.5) → (action >= 0.3)
+None is exchanged: what is not masked stays, so what it reads is always right.
+    chosen & (action < 0.3) → chosen & (action < -1)
+Masked and exchanged change places.
+    mask_id, ids) → others, ids)
+    others, read) → mask_id, read)
+Each text has numbers of its own; you used those of the first for all.
+    chosen & (action >= 0.5) → chosen & (action[:1] >= 0.5)
+    chosen & (action < 0.3) → chosen & (action[:1] < 0.3)
+A number of 0.5 is not below it, and one of 0.3 not below 0.3.
+    action >= 0.5 → action > 0.5
+    action < 0.3 → action <= 0.3
+""")
+
+
+def masked_loss_inputs(generator, case):
+    """Two rows or more with labels at some places, -100 elsewhere; a logit may be 1,000."""
+    rows, time, vocabulary = 2 + case // 10, 4 + case % 3, 5 + case % 2
+    labels = generator.integers(0, vocabulary, size=(rows, time))
+    labels[generator.random(labels.shape) < 0.6] = IGNORED
+    labels[0, 0], labels[1, 1:] = 2, IGNORED
+    labels[1, 0] = 3
+    labels[0, 1:3] = [1, IGNORED]
+    logits = rounded(generator, rows, time, vocabulary)
+    if case % 3 == 2:
+        logits[0, 0, 2] = 1000.0
+    return logits, labels
+
+
+@exercise("6.4", "the loss at the masked places", dots=2, minutes=8, inputs=masked_loss_inputs)
+def masked_loss(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Return the mean nats of the tokens that are asked: labels (B, T) holds them, and -100 elsewhere.
+
+    logits (B, T, V) speak of the token at the same place: nothing is shifted.
+    """
+    asked = labels != -100
+    logits, labels = logits[asked], labels[asked]
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return float(-log_p[np.arange(len(labels)), labels].mean())
+
+
+def over_all_places(logits, labels):
+    return masked_loss(logits, labels) * (labels != IGNORED).mean()
+
+
+def row_by_row(logits, labels):
+    return float(np.mean([masked_loss(logits[i : i + 1], labels[i : i + 1]) for i in range(len(labels))]))
+
+
+def shifted_by_one(logits, labels):
+    return masked_loss(logits[:, :-1], np.where(labels[:, 1:] < 0, IGNORED, labels[:, 1:]))
+
+
+masked_loss.slips("""
+Tokens that are not asked have no loss, and don't count in the number either.
+    → over_all_places
+The loss is taken at all places; -100 then picks a token from the end.
+    asked = labels != -100 → asked, labels = labels > -200, labels % logits.shape[2]
+Every token that is asked counts the same: a mean of the rows' means gives a row with few too much.
+    → row_by_row
+Nothing is shifted: BERT speaks of the place that it stands at.
+    → shifted_by_one
+That is the sum over all that is asked; the loss is their mean.
+    .mean() → .sum()
+These are bits: the loss is in nats.
+    .mean() → .mean() / np.log(2)
+The minus is missing: a loss is never below 0.
+    float(-log_p → float(log_p
+Logit 1,000 gives NaN; subtract the max.
+    shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    → np.log(np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True))
+The softmax runs over the vocabulary, the last axis.
+    logits.max(axis=-1 → logits.max(axis=0
+    np.exp(shifted).sum(axis=-1 → np.exp(shifted).sum(axis=0
+Token 0 is a token like others: only -100 is left out.
+    labels != -100 → labels > 0
+""")
+
+
+@masked_loss.variant("how many it found")
+def share_found(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Return the share of the tokens asked that have the largest logit at their place.
+
+    logits (B, T, V); labels (B, T) holds the token where one is asked, and -100 elsewhere.
+    """
+    asked = labels != -100
+    return float((logits.argmax(axis=-1) == labels)[asked].mean())
+
+
+def found_of_all(logits, labels):
+    return share_found(logits, labels) * (labels != IGNORED).mean()
+
+
+def found_row_by_row(logits, labels):
+    return float(np.mean([share_found(logits[i : i + 1], labels[i : i + 1]) for i in range(len(labels))]))
+
+
+def found_shifted(logits, labels):
+    asked = labels[:, 1:] != IGNORED
+    return float((logits[:, :-1].argmax(axis=-1) == labels[:, 1:])[asked].mean())
+
+
+share_found.slips("""
+That answers the first version: a loss in nats; here the share that is right is asked for.
+    → masked_loss
+Tokens that are not asked don't count: divide by how many are.
+    → found_of_all
+Every token that is asked counts the same: a mean of the rows' means gives a row with few too much.
+    → found_row_by_row
+Nothing is shifted: BERT speaks of the place that it stands at.
+    → found_shifted
+That is how many were found; the share is asked for.
+    .mean() → .sum()
+That is the share that was not found.
+    == labels)[asked] → != labels)[asked]
+The likeliest is the largest logit.
+    argmax → argmin
+Token 0 is a token like others: only -100 is left out.
+    labels != -100 → labels > 0
+""")
