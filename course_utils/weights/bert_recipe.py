@@ -211,9 +211,7 @@ def run(name: str, folder: Path, seed: int = 0) -> tuple[BertForMaskedLM, list[R
         batches = MaskedTexts(encoded("train"), tokenizer, recipe.tokens, rate=recipe.rate, seed=config.seed)
         kept = folder / f"bert_{name}_{stage}.safetensors"
         options = {"evaluate": validation_nats, "report": show, "checkpoint": kept}
-        runs.append(train(model, batches, config, loss=masked_loss, **options))
-        if runs[-1].stopped:
-            sys.exit("stopped and kept: the same command goes on")
+        runs.append(recording.finished(train(model, batches, config, loss=masked_loss, **options)))
     return model, runs
 
 

@@ -47,7 +47,7 @@ def train_one(name: str, steps: int, seed: int, n_strings: int = 50_000) -> dict
     config = TrainConfig(
         steps, learning_rate=0.01, warmup_steps=50, final_share=0.02, weight_decay=0.01, seed=seed
     )
-    train(model, batches, config, loss=pair_loss)
+    recording.finished(train(model, batches, config, loss=pair_loss))
     row = {"model": name, "steps": steps, "seed": seed, "parameters": recording.n_parameters(model)}
     shares = copied(model, random_strings(2100, seed=1))
     return row | {length: f"{shares[length]:.3f}" for length in LENGTHS}

@@ -78,8 +78,7 @@ def run(name: str, seed: int = 0, **options) -> tuple[MaskedDiffusion, Run]:
 def record(name: str, checkpoint: Path) -> dict:
     """Train a recipe's model with its log, and score it; "recorded" is saved."""
     model, done = run(name, report=recording.show, checkpoint=checkpoint)
-    if done.stopped:
-        sys.exit("stopped and kept: the same command goes on")
+    recording.finished(done)
     took = recording.cost(model, done, done.tokens, gpt_recipe.flops_per_token(model) * done.tokens)
     recipe = gpt_recipe.RECORDED
     log_path = LOG if name == "recorded" else LOG.with_name(f"diffusion_{name}_log.csv")

@@ -157,8 +157,7 @@ def cost(model: GPT, run: Run) -> dict:
 def record() -> dict:
     """Train the recorded model, save it with its log, and score it."""
     model, done = run(RECORDED, report=recording.show, checkpoint=recording.checkpoint("gpt"))
-    if done.stopped:
-        sys.exit("stopped and kept: the same command goes on")
+    recording.finished(done)
     took = cost(model, done)
     recording.write_table(LOG, recording.log(done, RECORDED.rows * RECORDED.shape.context))
     checkpoints.save_model(WEIGHTS, model, took | {"command": f"{COMMAND} recorded"}, half=True)

@@ -175,8 +175,7 @@ def train_once(name: str, seed: int = 0) -> dict:
         report=recording.show,
         checkpoint=checkpoint,
     )
-    if run.stopped:
-        sys.exit("stopped and kept: the same command goes on" if checkpoint else "stopped")
+    recording.finished(run)
     took = cost(name, seed, model, run)
     if name == "recorded":
         recording.write_table(LOG, recording.log(run, recipe.rows * recipe.chunk))

@@ -18,7 +18,6 @@ Nor can a probe on the last layer say what the layers below know.
 """
 
 import functools
-import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -101,9 +100,7 @@ def trained(rule: Rule, rate: float, seed: int) -> tuple[BertForMaskedLM, Run]:
     model = BertForMaskedLM(SHAPE)
     bert_recipe.start_with_counts(model, encoded("train"))
     config = replace(CONFIG, learning_rate=rate, seed=seed)
-    run = train(model, batches(rule, "train", seed), config, loss=masked_loss)
-    if run.stopped:
-        sys.exit("stopped: the runs before are kept, and the same command goes on")
+    run = recording.finished(train(model, batches(rule, "train", seed), config, loss=masked_loss))
     return model.eval(), run
 
 

@@ -63,7 +63,7 @@ def windows(seed: int = 0) -> Windows:
 
 def final_loss(model: ByteLM, rate: float, warmup: int, seed: int = 0, steps: int = STEPS) -> float:
     """Train a model; the mean loss of its last 20 steps, in nats a byte."""
-    run = train(model, windows(seed), TrainConfig(steps, rate, warmup, seed=seed))
+    run = recording.finished(train(model, windows(seed), TrainConfig(steps, rate, warmup, seed=seed)))
     return float(np.mean(run.losses[-20:]))
 
 

@@ -10,7 +10,6 @@ and the search over the plays by mean-pooled vectors. Writes objectives.csv; wha
 """
 
 import functools
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -186,9 +185,7 @@ def trained(way: str, rate: float, seed: int, checkpoint: Path) -> dict:
         )
         batches = Windows(tokens("train"), SHAPE.vocab_size, ROWS, SHAPE.context, seed=2 * seed + i)
         kept = checkpoint.with_name(f"{checkpoint.name}_{i}.safetensors")
-        run = train(model, batches, config, loss=objective.loss, checkpoint=kept)
-        if run.stopped:
-            sys.exit("stopped and kept: the same command goes on")
+        run = recording.finished(train(model, batches, config, loss=objective.loss, checkpoint=kept))
         took["tokens"] += run.tokens
         took["flops"] += objective.flops_per_token * run.tokens
         took["seconds"] += run.seconds

@@ -4,6 +4,7 @@ import csv
 import io
 import math
 import platform
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -31,6 +32,14 @@ def show(report: StepReport) -> None:
             f"{report.tokens_per_second:,.0f} tokens/s, {report.seconds_left:.0f} s left",
             flush=True,
         )
+
+
+def finished(run: Run) -> Run:
+    """The run, if it came to its end; one that Ctrl-C stopped ends the program, so that nothing half-trained
+    is scored and written down."""
+    if run.stopped:
+        sys.exit("stopped: what is done is kept, and the same command goes on")
+    return run
 
 
 def log(run: Run, bytes_a_step: int) -> list[dict]:

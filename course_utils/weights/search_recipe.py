@@ -12,7 +12,6 @@ learnt from a billion pairs. Writes search.csv; what is done is kept in build/.
 """
 
 import functools
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -216,9 +215,8 @@ def trained(way: Way, rate: float, seed: int) -> tuple[nn.Module, Run]:
     torch.manual_seed(seed)
     model = way.build(bert_recipe.load().bert)
     batches = way.batches(Pairs(training_lines(), seed), pretrained.bert_tokenizer())
-    run = train(model, batches, replace(CONFIG, learning_rate=rate, seed=seed), loss=way.loss)
-    if run.stopped:
-        sys.exit("stopped: the runs before are kept, and the same command goes on")
+    config = replace(CONFIG, learning_rate=rate, seed=seed)
+    run = recording.finished(train(model, batches, config, loss=way.loss))
     return model.eval(), run
 
 

@@ -12,7 +12,6 @@ is done is kept in build/. The test reviews are scored with the chosen setting a
 
 import functools
 import itertools
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -156,9 +155,7 @@ def tuned(way: str, rate: float, seed: int, parts: tuple[str, ...] = HELD_OUT) -
     batches = LabelledTexts(texts, moods, pretrained.bert_tokenizer(), BATCH, READS, seed)
     steps = round(EPOCHS * sum(len(text) + 2 for text in texts) / BATCH)
     config = replace(CONFIG, steps=steps, learning_rate=rate, seed=seed)
-    run = train(model, batches, config, loss=class_loss)
-    if run.stopped:
-        sys.exit("stopped: the runs before are kept, and the same command goes on")
+    run = recording.finished(train(model, batches, config, loss=class_loss))
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     return _row(config.weight_decay, trained, run.seconds, *(share_right(model.eval(), p) for p in parts))
 

@@ -26,6 +26,13 @@ def test_a_log_says_how_far_the_run_was_after_so_many_bytes():
     assert list(second.values()) == [4, "20.2", 400, "2.0000", "2.2500"]
 
 
+def test_a_stopped_run_is_not_recorded():
+    whole, stopped = Run([1.0], []), Run([1.0], [], stopped=True)
+    assert recording.finished(whole) is whole
+    with pytest.raises(SystemExit, match="the same command goes on"):
+        recording.finished(stopped)
+
+
 @pytest.mark.parametrize(
     "step, value, shown",
     [
