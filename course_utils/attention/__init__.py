@@ -40,6 +40,7 @@ __all__ = [
     "causal_mask",
     "fused_attention",
     "padding_mask",
+    "prefix_mask",
     "record_attention",
     "relative_buckets",
     "rotate",
@@ -115,6 +116,17 @@ def padding_mask(lengths: Int[Tensor, " batch"], t: int) -> Bool[Tensor, "batch 
             f"expected lengths between 0 and t = {t}; got {int(lengths.min())} to {int(lengths.max())}"
         )
     return (torch.arange(t, device=lengths.device) < lengths[:, None])[:, None, None]
+
+
+def prefix_mask(lengths: Int[Tensor, " batch"], t: int) -> Bool[Tensor, "batch 1 t t"]:
+    """Each of t positions may attend to itself and all before it, and to the first of its row, as many as
+    `lengths` says: so these see each other both ways, and with length 0 a row is causal.
+
+    The mask of a prefix language model (Raffel et al. 2020, section 3.2.1). Raises ValueError for lengths
+    outside 0 to t.
+    """
+    prefix = padding_mask(lengths, t)
+    return causal_mask(t, device=prefix.device) | prefix
 
 
 QK_NORMS = {"rms": functional.rms_norm, "layer": functional.layer_norm}

@@ -6,7 +6,8 @@ of `target`, and a state that holds what was read so far, so that each step read
 a layer or empty, is in `cross_attentions`; the ids that pad, start and end are in `marks`.
 
 `GRUSeq2Seq` is two GRUs, `EncoderDecoder` the transformer of 2017, and `T5` and `BART` are those that were
-trained to mend damaged texts; `Conditioned` lets what these two write be sampled and searched.
+trained to mend damaged texts; `Conditioned` lets what these two write be sampled and searched. `DecoderOnly`
+does with one stack what they do with two, and `flops` says what either costs.
 """
 
 import contextlib
@@ -19,7 +20,9 @@ from torch import Tensor, nn
 from course_utils.attention import record_attention
 from course_utils.seq2seq.bart import BART, BARTConfig
 from course_utils.seq2seq.conditioned import Conditioned
+from course_utils.seq2seq.decoder_only import DecoderOnly
 from course_utils.seq2seq.encoder_decoder import EncoderDecoder, Memory
+from course_utils.seq2seq.flops import decoder_only_flops, encoder_decoder_flops
 from course_utils.seq2seq.gru import GRUMemory, GRUSeq2Seq
 from course_utils.seq2seq.pairs import MARKS, Marks, Pairs, padded, pair_loss
 from course_utils.seq2seq.t5 import T5, T5Config
@@ -29,6 +32,7 @@ __all__ = [
     "T5",
     "BARTConfig",
     "Conditioned",
+    "DecoderOnly",
     "EncoderDecoder",
     "GRUMemory",
     "GRUSeq2Seq",
@@ -37,7 +41,9 @@ __all__ = [
     "Pairs",
     "T5Config",
     "cross_weights",
+    "decoder_only_flops",
     "edit_cross_attention",
+    "encoder_decoder_flops",
     "greedy",
     "padded",
     "pair_loss",

@@ -62,6 +62,19 @@ SMALL = T5Config()
 BASE = T5Config(d_model=768, n_layers=12, n_heads=12, d_ff=3072)
 
 
+def set_first_weights(model: nn.Module, config: T5Config) -> None:
+    """Draw each matrix so that what it sums up keeps its variance, as in the authors' code."""
+    inputs = {  # how many numbers each output of a layer sums up, here with the scores' missing factor
+        "embedding": 1,
+        "query": config.d_model * config.d_head,
+        "output": config.n_heads * config.d_head,
+        "down": config.d_ff,
+    }
+    for name, parameter in model.named_parameters():
+        if parameter.dim() == 2:
+            nn.init.normal_(parameter, std=inputs.get(name.split(".")[-2], config.d_model) ** -0.5)
+
+
 class T5(Seq2SeqTransformer):
     """One matrix embeds source and target and, times 1 / sqrt(d_model), is the output layer."""
 
@@ -72,15 +85,7 @@ class T5(Seq2SeqTransformer):
         self.dropout = nn.Dropout(config.dropout)
         self.encoder = Encoder(config.block, config.n_layers)
         self.decoder = Decoder(config.block, config.n_layers)
-        inputs = {  # how many numbers each output of a layer sums up, here with the scores' missing factor
-            "embedding": 1,
-            "query": config.d_model * config.d_head,
-            "output": config.n_heads * config.d_head,
-            "down": config.d_ff,
-        }
-        for name, parameter in self.named_parameters():
-            if parameter.dim() == 2:
-                nn.init.normal_(parameter, std=inputs.get(name.split(".")[-2], config.d_model) ** -0.5)
+        set_first_weights(self, config)
 
     def embed_source(self, ids: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time d_model"]:
         check_ids(ids, self.config.vocab_size)
