@@ -174,6 +174,26 @@ made.write(odd[0])""",
         },
         enter="(root) => press(root, 'Write')",
     ),
+    "corruption_builder": Specimen(
+        "from course_utils.seq2seq.corruptions import corruptions, drawn_spans\n"
+        "from course_utils.seq2seq.objectives import put_together\n"
+        "from course_utils.widgets.corruption_builder import CorruptionBuilder\n"
+        "words = next(iter(texts.values())).split()[2 : 28 + i]\n"
+        "made = CorruptionBuilder(words, corruptions, drawn_spans, put_together, [(2, 5), (9, 9), (20, 22)])",
+        # the kernel is asked too, for the sentence; all that is drawn comes before it answers
+        "(root, i) => root.querySelectorAll('[role=option]')[7 + i].click()",
+        "(root) => press(root, 'Draw spans')",
+        states=(
+            "(root) => press(root, 'Hide nothing')",
+            """(root) => {
+              press(root, "Put together again");
+              for (const place of [3, 4, 9]) root.querySelectorAll("[role=option]")[place].click();
+            }""",
+        ),
+        texts=150,
+        narrow=(600, 420),
+        hostile="made = CorruptionBuilder(odd, corruptions, drawn_spans, put_together, [(1, 3), (4, 4)])",
+    ),
     "gate_scope": Specimen(
         'made = GateScope(read, cells, {"a scene": corpus.validation[2000:2300]})',
         DRAG,

@@ -29,12 +29,15 @@ from course_utils.learner.shannon_game import ShannonGame
 from course_utils.ngrams import NGramModel
 from course_utils.ngrams.bidirectional import BidirectionalNGram
 from course_utils.recurrent import RecurrentLM, trace
+from course_utils.seq2seq.corruptions import corruptions, drawn_spans
+from course_utils.seq2seq.objectives import put_together
 from course_utils.tokenizers import BPETokenizer, WordPieceTokenizer
 from course_utils.training import StepReport
 from course_utils.widgets import smoothing_lab
 from course_utils.widgets.attention_explorer import AttentionExplorer
 from course_utils.widgets.base import Widget
 from course_utils.widgets.completion_bench import CompletionBench
+from course_utils.widgets.corruption_builder import CorruptionBuilder
 from course_utils.widgets.gate_scope import GateScope
 from course_utils.widgets.gradient_horizon import GradientHorizon
 from course_utils.widgets.masking_figure import MaskingFigure
@@ -75,6 +78,11 @@ def completion_bench(odd=""):
         name: Writer(lambda prompt: [1, 2], write, 8, 1, 1, chats=name == "b") for name in (f"a{odd}", "b")
     }
     return CompletionBench(writers, f"To be,{odd}")
+
+
+def corruption_builder(odd=""):
+    tokens = ["to", "be", f"or{odd}", "not", "to", "be"]
+    return CorruptionBuilder(tokens, corruptions, drawn_spans, put_together, spans=[(1, 3), (4, 4)])
 
 
 def gate_scope(odd=""):
@@ -217,6 +225,13 @@ SPECIMENS: dict[str, tuple[Callable[..., Widget], list[dict]]] = {
         ],
     ),
     "completion_bench": (completion_bench, [WRITE, {"do": "stop"}, {"do": "new"}]),
+    "corruption_builder": (
+        corruption_builder,
+        [
+            {"hidden": [0, 1, 5], "masks": [0, 4], "cut": 2, "focus": 6, "together": True},
+            {"draw": 7, "rate": 0.5, "mean": 2},
+        ],
+    ),
     "gate_scope": (gate_scope, [{"text": "be", "cell": 11, "focus": 1, "cut": 0}, {"cell": 3, "focus": 2}]),
     "gradient_horizon": (gradient_horizon, [{"distance": 3, "curves": ["LSTM"], "bias": 0.5}]),
     "masking_figure": (

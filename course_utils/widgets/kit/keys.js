@@ -2,7 +2,7 @@
 
 /**
  * One tab stop for a list of items: arrow keys, Home and End move in it, a click or a touch picks.
- * `items()` gives the elements now, `current()` the index of the chosen one, `choose(i)` is told.
+ * `items()` gives the elements now, `current()` the index of the chosen one, `choose(i, event)` is told.
  */
 function chooser(container, { items, current, choose }) {
   const steps = { ArrowUp: -1, ArrowLeft: -1, ArrowDown: 1, ArrowRight: 1 };
@@ -12,11 +12,11 @@ function chooser(container, { items, current, choose }) {
     const to = { Home: 0, End: last }[event.key] ?? (event.key in steps ? current() + steps[event.key] : null);
     if (to === null || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault(); // or the page scrolls
-    if (last >= 0) choose(Math.min(Math.max(to, 0), last));
+    if (last >= 0) choose(Math.min(Math.max(to, 0), last), event);
   });
   container.addEventListener("click", (event) => {
     const i = items().findIndex((item) => item.contains(event.target));
-    if (i >= 0) choose(i);
+    if (i >= 0) choose(i, event);
   });
 }
 
