@@ -1,11 +1,13 @@
-"""Training and writing with a T5 beside transformers' T5 with the same weights, each in its fastest type.
+"""Training and writing with a T5 beside transformers' T5 with the same weights, each in its fastest type and
+transformers with the faster of its two kinds of attention.
 
 python3 course.py bench seq2seq
 
 Training: a whole step (forward, backward, AdamW) on 16 pairs of a source of 32 to 64 tokens and a target of
-16 to 32, padded. Writing: 32 tokens to each of 16 such sources, always the likeliest.
+16 to 32, padded. Writing: 32 tokens to each of 16 such sources, always the likeliest; the end is never it.
 """
 
+import itertools
 import platform
 import sys
 from pathlib import Path
@@ -23,10 +25,12 @@ from bert import DEVICE, compare, types
 SIZES = t5.T5Config(vocab_size=8192, d_model=256, n_layers=4, n_heads=4, d_ff=1024)
 PAD, START, END = SIZES.marks
 PAIRS, WRITTEN = 16, 32
+ATTENTIONS = "sdpa", "eager"  # transformers' kinds
 
 
-def both():
-    """transformers' model and ours with its weights."""
+def both(attention):
+    """Ours and transformers' model with the same weights. The end's logit is always 0, so that neither ends a
+    text before it has its 32 tokens."""
     config = transformers.T5Config(
         vocab_size=SIZES.vocab_size,
         d_model=SIZES.d_model,
@@ -36,8 +40,11 @@ def both():
         d_kv=SIZES.d_head,
         dropout_rate=0.0,
         decoder_start_token_id=START,
+        attn_implementation=attention,
     )
     theirs = transformers.T5ForConditionalGeneration(config)
+    with torch.no_grad():
+        theirs.get_input_embeddings().weight[END] = 0
     return t5.from_hf(theirs.state_dict()).to(DEVICE), theirs.to(DEVICE)
 
 
@@ -76,22 +83,25 @@ def training_steps():
         return int(pairs[1].sum() + (pairs[2][:, 1:] != PAD).sum())
 
     steps = {}
-    for type_name, mixed in types():
-        mine, other = both()
+    for attention, (type_name, mixed) in itertools.product(ATTENTIONS, types()):
+        mine, other = both(attention)
         moves = adamw(mine, 0.01)
         fused = torch.optim.AdamW(other.parameters(), lr=1e-4, fused=True)
         steps["ours", type_name] = lambda m=mine, o=moves, x=mixed: step(m.train(), o, ours, x)
-        steps["transformers", type_name] = lambda m=other, o=fused, x=mixed: step(m.train(), o, theirs, x)
+        name = f"{type_name}, {attention}"
+        steps["transformers", name] = lambda m=other, o=fused, x=mixed: step(m.train(), o, theirs, x)
     return steps
 
 
 def writings():
     steps = {}
-    for type_name, half in types():
-        mine, other = (m.to(torch.bfloat16 if half else torch.float32).eval() for m in both())
+    for attention, (type_name, half) in itertools.product(ATTENTIONS, types()):
+        mine, other = (m.to(torch.bfloat16 if half else torch.float32).eval() for m in both(attention))
 
         def ours(model=mine):
-            return sum(map(len, greedy(model, random_rows(32), WRITTEN)))
+            written = greedy(model, random_rows(32), WRITTEN)
+            assert all(len(row) == WRITTEN for row in written)
+            return PAIRS * WRITTEN
 
         def theirs(model=other):
             source, lengths = (x.to(DEVICE) for x in padded(random_rows(32), PAD))
@@ -99,9 +109,10 @@ def writings():
             written = model.generate(
                 source, attention_mask=real.long(), max_new_tokens=WRITTEN, do_sample=False
             )
-            return int((written[:, 1:] != PAD).sum())
+            assert written.shape == (PAIRS, 1 + WRITTEN)  # the start is the first
+            return PAIRS * WRITTEN
 
-        steps |= {("ours", type_name): ours, ("transformers", type_name): theirs}
+        steps |= {("ours", type_name): ours, ("transformers", f"{type_name}, {attention}"): theirs}
     return steps
 
 
