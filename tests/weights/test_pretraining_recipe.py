@@ -1,0 +1,93 @@
+"""The ways to pretrain: what each asks, and that all are tuned alike."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from verse_recipes import forget, holds_what_was_asked, make_small
+
+from course_utils.seq2seq.objectives import put_together
+from course_utils.weights import architectures_recipe, recording
+from course_utils.weights import pretraining_recipe as recipe
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch, tmp_path):
+    make_small(monkeypatch)
+    monkeypatch.setattr(recipe, "verses", architectures_recipe.verses)
+    monkeypatch.setattr(recipe, "LONGEST", 16)
+    monkeypatch.setattr(recipe, "TABLE", tmp_path / "pretraining.csv")
+    recipe.windows.cache_clear()
+    yield
+    forget()
+    recipe.windows.cache_clear()
+
+
+def test_windows_are_whole_and_of_both_bibles():
+    found = recipe.windows()
+    assert {len(window) for window in found} == {16}
+    texts = [recipe.tokenizer().decode(window) for window in found]
+    old = [text for text in texts if text == text.upper()]
+    assert 0 < len(old) < len(texts)
+    train = recipe.verses().train
+    assert "".join(old) in "\n".join(verse.old for verse in train)
+
+
+def test_what_is_asked_of_a_window():
+    for window, (source, target) in zip(recipe.windows(), recipe.examples("span corruption", 0), strict=True):
+        assert source[-1] == recipe.MARKS.end
+        assert put_together(source[:-1], target, recipe.SENTINELS) == window
+        assert len(target) < len(window) / 2
+    for window, (source, target) in zip(recipe.windows(), recipe.examples("infilling", 0), strict=True):
+        assert (
+            target == window
+            and recipe.SENTINELS[0] in source
+            and {*source} - {*window}
+            <= {
+                recipe.SENTINELS[0],
+                recipe.MARKS.end,
+            }
+        )
+    for window, (source, target) in zip(recipe.windows(), recipe.examples("prefix LM", 0), strict=True):
+        assert source[:-1] + target == window
+    assert (
+        recipe.examples("prefix LM", 0) == recipe.examples("prefix LM", 0) != recipe.examples("prefix LM", 1)
+    )
+
+
+def test_there_are_sentinels_enough_at_the_recorded_length():
+    draws = torch.Generator().manual_seed(0)
+    source, _ = recipe.OBJECTIVES["span corruption"]([*range(architectures_recipe.LONGEST)], draws)
+    assert len({*source} & {*recipe.SENTINELS}) == 2 <= len(recipe.SENTINELS)
+
+
+def test_each_is_tuned_alike_and_has_the_budget(monkeypatch):
+    trained = []
+
+    def noted(model, pairs, steps, rate, seed):
+        trained.append((len(pairs), steps))
+        return SimpleNamespace(seconds=1.0)
+
+    pairs = [pair for _, pair in recipe.encoded("train")]
+    a_step = recipe.a_step(recipe.MODEL, pairs)
+    monkeypatch.setattr(recipe, "BUDGET", 40 * a_step)
+    monkeypatch.setattr(recipe, "TUNING", 50)
+    monkeypatch.setattr(recipe, "trained", noted)
+    recipe.main(recipe.TABLE.parent / "build")
+    table = recording.read_table(recipe.TABLE)
+    holds_what_was_asked([r for r in table if r["objective"] != "nothing"], [*recipe.OBJECTIVES], "objective")
+    for row in table:
+        assert row["tuning_steps"] == ("90" if row["objective"] == "more pairs" else "50")
+        assert (row["test_chrf"] != "") == (row["test_bits"] != "") == (row["seed"] != "10")
+    assert len(trained) == 6 * (3 * 2 + 2)
+    assert {steps for rows, steps in trained if rows == len(pairs)} == {50, 90}
+
+
+def test_a_translation_is_text_whatever_was_written(monkeypatch):
+    sources = [source for _, (source, _) in recipe.encoded("test")]
+    monkeypatch.setattr(
+        recipe, "greedy", lambda model, sources, **_: [[72, 105, recipe.SENTINELS[0], recipe.MARKS.pad]] * 2
+    )
+    assert recipe.translate(None, sources) == [recipe.tokenizer().decode([72, 105])] * 2
