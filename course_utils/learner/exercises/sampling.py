@@ -12,18 +12,25 @@ exercise = partial(exercise, forbidden_modules=("course_utils", "torch"))
 
 
 def temperature_inputs(generator, case):
-    """No two logits are equal, T is never 1, and every fourth time 0."""
+    """T is never 1, and every fourth time 0; every other time that it is, two logits are the largest."""
     logits = generator.choice(np.arange(-20, 21), size=3 + case // 8, replace=False) / 10
     if case % 5 == 4:
         logits[0] = 1000.0
+    if case % 8 == 7:
+        logits[-1] = logits[:-1].max()
     return logits, [0.5, 2.0, 0.25, 0.0][case % 4]
 
 
 @exercise("9.1", "temperature", dots=1, minutes=5, inputs=temperature_inputs)
 def with_temperature(logits: np.ndarray, T: float) -> np.ndarray:
-    """Return the probabilities (V,) at the temperature T; 0 is greedy: all on the largest logit."""
+    """Return the probabilities (V,) at the temperature T; 0 is greedy: all on the largest logit.
+
+    Of several that are largest, greedy takes the first.
+    """
     if T == 0:
-        return np.where(logits == logits.max(), 1.0, 0.0)
+        greedy = np.zeros(len(logits))
+        greedy[logits.argmax()] = 1
+        return greedy
     exps = np.exp((logits - logits.max()) / T)
     return exps / exps.sum()
 
@@ -37,13 +44,19 @@ Upside down: high T must flatten.
     if T == 0: → if False:
     / T) → * T)
 0 means the largest logit.
-    np.where(logits == logits.max(), 1.0, 0.0) → np.full(len(logits), np.nan)
+    return greedy → return np.full(len(logits), np.nan)
 0 means the largest logit.
-    np.where(logits == logits.max(), 1.0, 0.0) → np.exp(logits / T) / np.exp(logits / T).sum()
+    return greedy → return np.exp(logits / T) / np.exp(logits / T).sum()
 0 means the largest logit.
-    np.where(logits == logits.max(), 1.0, 0.0) → with_temperature(logits, 1)
+    return greedy → return with_temperature(logits, 1)
 0 is greedy: all probability on one token, none on the others.
-    np.where(logits == logits.max(), 1.0, 0.0) → np.full(len(logits), 1 / len(logits))
+    return greedy → return np.full(len(logits), 1 / len(logits))
+Two logits are largest, and both got 1: probabilities sum to 1. Of equals, the first takes all.
+    greedy[logits.argmax()] → greedy[logits == logits.max()]
+Two logits are largest, and you shared: greedy takes one token, of equals the first.
+    return greedy → return (logits == logits.max()) / (logits == logits.max()).sum()
+Of equals, the first takes all; you took the last.
+    logits.argmax() → np.flatnonzero(logits == logits.max())[-1]
 Logit 1,000 gives NaN; subtract the max.
     (logits - logits.max()) / T → logits / T
 Probabilities sum to 1: divide by their sum.
