@@ -18,6 +18,13 @@ def test_fifty_texts_of_each_kind_and_every_list_are_recorded():
     assert all((rows[:, 0] == LENGTH).all() for kind, rows in found.items() if kind != "lists")
 
 
+def test_draws_of_the_model_are_as_dear_as_it_expects():
+    found = detector_recipe.recorded()
+    rows = np.concatenate([rows for kind, rows in found.items() if kind.startswith("drawn")])
+    score = (rows[:, 1] - rows[:, 2]) / np.sqrt(rows[:, 3])
+    assert len(rows) == 3 * TEXTS and abs(score.mean()) < 3 / len(rows) ** 0.5  # its variance is 1
+
+
 def test_surprise_entropy_and_variance_are_those_of_the_distributions():
     logits = torch.randn(1, 5, 7, generator=torch.Generator().manual_seed(0))
     ids = [3, 1, 4, 1, 5]
