@@ -258,7 +258,7 @@ def sizes_inputs(generator, case):
 
 
 @exercise("7.6", "what an encoder-decoder costs", dots=2, minutes=6, inputs=sizes_inputs)
-def encoder_decoder_flops(source: int, target: int, layers: int, d_model: int, d_ff: int) -> int:
+def flops_of_weights(source: int, target: int, layers: int, d_model: int, d_ff: int) -> int:
     """Return the operations of one forward pass in the weights of all layers: 2 a weight that a token passes.
 
     A source of `source` tokens is read by `layers` encoder layers, a target of `target` tokens by as many
@@ -272,7 +272,7 @@ def encoder_decoder_flops(source: int, target: int, layers: int, d_model: int, d
     return 2 * layers * (source * read + target * written)
 
 
-encoder_decoder_flops.slips("""
+flops_of_weights.slips("""
 Each token passes its own stack: the source the encoder, the target the decoder. In yours all pass all
 weights, as in a decoder of as many.
     source * read + target * written → (source + target) * (read + written)
@@ -310,7 +310,7 @@ That is how many weights there are: each costs 2 operations for every token that
 """)
 
 
-@encoder_decoder_flops.variant("writing without a cache")
+@flops_of_weights.variant("writing without a cache")
 def flops_without_cache(source: int, target: int, layers: int, d_model: int, d_ff: int) -> int:
     """Return the operations in which a target is written token by token by a decoder that keeps nothing.
 
@@ -325,7 +325,7 @@ def flops_without_cache(source: int, target: int, layers: int, d_model: int, d_f
 
 flops_without_cache.slips("""
 That answers the first version: each token of the target is read once there, as in training or with a cache.
-    → encoder_decoder_flops
+    → flops_of_weights
 Token t costs t tokens of reading: 1 + 2 + ... + target, about half of target².
     target * (target + 1) // 2 → target * target
 The start is read as well: for token t the decoder reads t tokens, not t - 1.
