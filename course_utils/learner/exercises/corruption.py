@@ -153,7 +153,7 @@ def gaps_inputs(generator, case):
     if case % 3 == 1:
         written = written[1:] + written[:1]
     if case % 4 == 3:
-        written[case % len(written)] = written[case % len(written)][:1]
+        written[0] = written[0][:1]
     return source, [*chain(*written), end], sentinels, end
 
 
