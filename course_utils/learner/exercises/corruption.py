@@ -21,10 +21,10 @@ def spans_inputs(generator, case):
     more sentinels than spans, which go up as often as down."""
     count = 1 + (case + 2) // 6
     kept = generator.integers(1, 4, size=count)
-    kept[0] = case % 4
+    kept[0] = (case + 1) % 4
     hidden = generator.integers(1, 4, size=count)
     hidden[-1] = 2 + case % 2
-    ids = generator.integers(10, 90, size=kept.sum() + hidden.sum() + case % 3).tolist()
+    ids = generator.integers(10, 90, size=kept.sum() + hidden.sum() + (case + 1) % 3).tolist()
     spans, place = [], 0
     for text, span in zip(kept.tolist(), hidden.tolist(), strict=True):
         spans.append((place + text, place + text + span))

@@ -118,21 +118,24 @@ def borderline(far, side, farthest):
 
 
 def distances_inputs(generator, case):
-    """Distances both ways, near and beyond the farthest. In the first cases the query is 0 and bucket b has
-    the bias b, so the scores are the buckets."""
+    """Distances both ways, near and beyond the farthest. In the first cases query and keys are 0 and bucket b
+    has the bias b, so the scores are the buckets; in the next two only a few keys are scored."""
     both_ways, width = case % 2 == 0, 2 + case % 3
     side = [4, 8, 6][case // 2 % 3]
     buckets, farthest = side * (1 + both_ways), [16, 40, 128][case // 6 % 3]
     near = np.arange(-side, side + 1)
     far = np.concatenate([generator.integers(side, farthest, size=3), [farthest - 1, farthest, 2 * farthest]])
-    some = np.concatenate([generator.choice(near, size=1 + case // 2, replace=True), far, -far, [0, 1, -1]])
+    some = np.concatenate([generator.choice(near, size=1 + case // 2), far, -far, [0, 1, -1]])
     if case < 4:
         some = np.concatenate([near, far[-1:], -far[-1:]])
+    elif case < 6:
+        some = np.array([-2, -1, 0, 1, 3])
     distances = some[~borderline(np.abs(some), side, farthest)]
-    bias = np.arange(buckets, dtype=float)
-    q, keys = np.zeros(width), rounded(generator, len(distances), width)
-    if case >= 4:
-        q, bias = rounded(generator, width) + 0.05, generator.permutation(buckets) / 5 - 1
+    if case < 4:
+        q, keys, bias = np.zeros(1), np.zeros((len(distances), 1)), np.arange(buckets, dtype=float)
+    else:
+        q, keys = rounded(generator, width) + 0.05, rounded(generator, len(distances), width)
+        bias = generator.permutation(buckets) / 5 - 1
     return q, keys, distances, bias, farthest, both_ways
 
 
