@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from course_utils.attention import record_attention
 from course_utils.attention.positions import relative_buckets
 from course_utils.learner.checks import CHECKS
 from course_utils.seq2seq import T5, Marks, T5Config, pair_loss
@@ -56,10 +57,26 @@ def test_relative_buckets_and_scores_without_a_scale():
         scores = CHECKS["7.5"](q, keys, distances, bias, farthest, both_ways)
         np.testing.assert_allclose(scores, keys @ q + bias[buckets])
         seen |= {(both_ways, len(bias), bucket) for bucket in buckets.tolist()}
-    assert T5Config().block.scale == 1.0
     assert {b for both_ways, n, b in seen if not both_ways and n == 8} == {*range(8)}
     # nothing is later by 0: the first bucket of the upper half stays empty
     assert {b for both_ways, n, b in seen if both_ways and n == 16} == {*range(16)} - {8}
+
+
+@pytest.mark.parametrize(("scale", "same"), [(1.0, True), (0.25, False)])
+def test_the_scores_are_those_of_a_t5(scale, same):
+    """Of the first head of an encoder; with a division by √16, as elsewhere, they would not be."""
+    torch.manual_seed(0)
+    model, ids, place = T5(T5Config(50, 64, 2, 4, 128, d_head=16)).eval(), torch.arange(3, 50)[None], 10
+    model.encoder.relative.table.weight.data.normal_()
+    first, norm = model.encoder.blocks[0].attention, model.encoder.blocks[0].attention_norm
+    with torch.no_grad(), record_attention([first]) as weights:
+        model.encode(ids, torch.tensor([47]))
+        x = norm(model.embedding(ids))[0]
+        q, keys = (layer(x)[:, :16].numpy() for layer in (first.query, first.key))
+    bias = model.encoder.relative.table.weight[:, 0].detach().numpy()
+    scores = CHECKS["7.5"](scale * q[place], keys, np.arange(47) - place, bias, 128, True)
+    own = torch.from_numpy(scores).softmax(0)
+    assert torch.allclose(own, weights[0][0, 0, place], atol=1e-5) == same
 
 
 @pytest.mark.parametrize("case", [1, 4, 11])
