@@ -3,7 +3,7 @@
 
 const OBJECTIVES = {
   "span corruption": ["Span corruption", "T5", "a sentinel for each span; writes only what is hidden"],
-  "infilling": ["Infilling", "BART", "one mask for a whole span"],
+  "infilling": ["Infilling", "BART", "one mask for each span"],
   "token masking": ["Token masking", "BART", "a mask for each token"],
   "token deletion": ["Token deletion", "BART", "leaves no trace"],
   "prefix LM": ["Prefix LM", "", "writes how it goes on"],
@@ -88,18 +88,18 @@ function render(context) {
   const insert = button("", toggleMask, { class: "cb-insert" });
   const none = button("Hide nothing", () => change({ hidden: [], masks: [] }));
   const cutAt = slider(view, "cut", { label: "tokens that prefix LM reads", say: (cut) => plural(cut, "token"), redraw });
-  const cutNow = element("output");
+  const cutNow = element("output"), howItGoesOn = quiet();
   const remark = element("p", { class: "cw-quiet", role: "status" });
   const rows = Object.entries(OBJECTIVES).map(([name, [title, whose, how]]) => {
     const cell = (words) => element("div", { class: "cb-cell" }, element("span", { class: "cb-label" }, words));
     const parts = { name, reads: cell("the encoder reads"), writes: cell("the decoder writes"), cost: element("div", { class: "cb-cost" }) };
-    const head = element("div", { class: "cb-name" }, element("b", {}, title), " ", element("small", {}, whose), quiet(how),
-      ...(name === "prefix LM" ? [field(["cut after ", cutNow], cutAt)] : []));
+    const head = element("div", { class: "cb-name" }, element("b", {}, title), " ", element("small", {}, whose),
+      ...(name === "prefix LM" ? [howItGoesOn, field(["cut after ", cutNow], cutAt)] : [quiet(how)]));
     parts.root = element("div", { class: "cb-row", role: "group", "aria-label": title }, head, parts.reads, parts.writes, parts.cost);
     return parts;
   });
   const head = element("div", { class: "cb-row cb-head", "aria-hidden": "true" }, element("small", {}, `${view.fixed.end} is the end`),
-    ...["The encoder reads", "The decoder must write", "Cost"].map((title) => element("span", {}, title)));
+    ...["The encoder reads", "The decoder must write", "Tokens to write"].map((title) => element("span", {}, title)));
   const panel = element("div", { class: "cb-panel", id: freshId(), hidden: true });
   const together = button("Put together again", () => { view.ask({ together: !state.together }); redraw(); },
     { "aria-expanded": "false", "aria-controls": panel.id });
@@ -186,7 +186,8 @@ function render(context) {
     fill(reads, source, () => false);
     fill(writes, target, (id) => !given.has(id));
     cost.replaceChildren(element("span", { class: "cw-track", "aria-hidden": "true" }, element("i", { style: `width: ${100 * costOf(target)}%` })),
-      element("span", {}, `${target.length + 1} of ${n + 1}: `, element("b", {}, share(costOf(target)))));
+      element("span", {}, `${target.length + 1} of ${n + 1}`, element("span", { class: "cb-label" }, " tokens to write"), ": ",
+        element("b", {}, share(costOf(target)))));
   }
 
   function drawPanel({ "span corruption": [source, target] }) {
@@ -219,9 +220,11 @@ function render(context) {
     setIdle(none, !covered.length && !inserted.length);
     remark.textContent = inserted.length
       ? "An inserted mask stands for no token: infilling asks whether any is missing. Span corruption can’t: a span of T5’s has one at least."
+      : !covered.length ? "Nothing is hidden: span corruption has nothing to write, the others copy. Click or drag over tokens to hide them."
       : "Click or drag over tokens to hide them. Keys: ← → go, Space hides, Shift with ← → hides several, 0 inserts a mask.";
     sayRule();
-    cutNow.textContent = state.cut === 0 ? "0: next-token prediction" : String(state.cut);
+    cutNow.textContent = String(state.cut);
+    howItGoesOn.textContent = state.cut ? OBJECTIVES["prefix LM"][2] : "next-token prediction";
     for (const row of rows) drawRow(row, made[row.name]);
     together.setAttribute("aria-expanded", String(state.together));
     panel.hidden = !state.together;

@@ -180,7 +180,7 @@ def test_the_rule_draws_and_the_cut_moves(opened):
         "1 </s>",
         "12 Thank you for inviting me to your party last week . </s>",
     ]
-    expect(widget.get_by_text("0: next-token prediction")).to_be_visible()
+    expect(widget.get_by_text("next-token prediction")).to_be_visible()
 
 
 def test_put_together_again_follows_the_hand(opened):
