@@ -33,14 +33,14 @@ def forget():
         kept.cache_clear()
 
 
-def holds_what_was_asked(table, ways, column="architecture"):
+def holds_what_was_asked(table, ways, rates, column):
     """Three seeds a way at its best rate by validation; equal FLOPs; no test score before that choice."""
     flops = [float(row["flops"]) for row in table]
     assert max(flops) < 1.02 * min(flops)
     for way in ways:
         rows = [row for row in table if row[column] == way]
         swept, final = [row for row in rows if row["seed"] == "10"], [r for r in rows if r["seed"] != "10"]
-        assert sorted(float(row["learning_rate"]) for row in swept) == [*recipe.RATES]
+        assert sorted(float(row["learning_rate"]) for row in swept) == [*rates]
         assert not any(row["test_bits"] for row in swept) and all(row["test_bits"] for row in final)
         best = min(swept, key=lambda row: float(row["validation_bits"]))["learning_rate"]
         assert [(row["seed"], row["learning_rate"]) for row in final] == [(seed, best) for seed in "012"]

@@ -11,7 +11,7 @@ that what costs less a verse makes more steps:
 - a causal language model of two layers, P: it reads the source, too, from left to right;
 - an encoder-decoder of one layer a stack, P.
 
-Each one's learning rate is the best of three by its bits on the validation books, with a seed of its own;
+Each one's learning rate is the best of four by its bits on the validation books, with a seed of its own;
 then three seeds run and are scored on the test books, in bits a byte; once more each after the source of
 another verse, which says how much a model reads in its own. Writes architectures.csv; what is done is kept in
 build/.
@@ -55,7 +55,7 @@ SHAPE = T5Config(
 LONGEST = 32  # tokens of a verse: pairs with a longer one are left out
 ROWS, POOL = 32, 16  # pairs a batch, and batches that are sorted by length together
 BUDGET = 1.5e12  # FLOPs of a run
-RATES, SWEEP_SEED, SEEDS = (0.004, 0.01, 0.025), 10, (0, 1, 2)
+RATES, SWEEP_SEED, SEEDS = (0.004, 0.01, 0.025, 0.06), 10, (0, 1, 2)
 CONFIG = TrainConfig(
     steps=1,
     learning_rate=0.02,

@@ -35,7 +35,6 @@ from course_utils.weights.architectures_recipe import (
     ARCHITECTURES,
     LONGEST,
     MARKS,
-    RATES,
     SEEDS,
     SENTINELS,
     SWEEP_SEED,
@@ -52,7 +51,8 @@ TABLE = Path(__file__).with_name("pretraining.csv")
 MODEL = ARCHITECTURES["encoder-decoder, 2P"]
 BUDGET = 1.5e12  # FLOPs of pretraining
 TUNING = 130  # steps on the pairs
-WRITTEN = 200  # test verses that are translated
+RATES = (0.004, 0.01, 0.025)
+WRITTEN = 200  # at most of the test verses that are translated
 
 Generator = torch.Generator
 OBJECTIVES: dict[str, Callable[[list[int], Generator], Pair]] = {

@@ -93,7 +93,9 @@ def test_each_spends_the_budget_and_the_test_waits_for_the_choice(monkeypatch):
     monkeypatch.setattr(recipe, "trained", lambda *run: SimpleNamespace(seconds=1.0))
     monkeypatch.setattr(recipe, "ARCHITECTURES", dict([*recipe.ARCHITECTURES.items()][::3]))
     recipe.main(recipe.TABLE.parent / "build")
-    holds_what_was_asked(recording.read_table(recipe.TABLE), recipe.ARCHITECTURES)
+    holds_what_was_asked(
+        recording.read_table(recipe.TABLE), recipe.ARCHITECTURES, recipe.RATES, "architecture"
+    )
 
 
 def test_it_trains():

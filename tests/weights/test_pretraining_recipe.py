@@ -77,11 +77,13 @@ def test_each_is_tuned_alike_and_has_the_budget(monkeypatch):
     monkeypatch.setattr(recipe, "trained", noted)
     recipe.main(recipe.TABLE.parent / "build")
     table = recording.read_table(recipe.TABLE)
-    holds_what_was_asked([r for r in table if r["objective"] != "nothing"], [*recipe.OBJECTIVES], "objective")
+    holds_what_was_asked(
+        [r for r in table if r["objective"] != "nothing"], [*recipe.OBJECTIVES], recipe.RATES, "objective"
+    )
     for row in table:
         assert row["tuning_steps"] == ("90" if row["objective"] == "more pairs" else "50")
         assert (row["test_chrf"] != "") == (row["test_bits"] != "") == (row["seed"] != "10")
-    assert len(trained) == 6 * (3 * 2 + 2)
+    assert len(trained) == (len(recipe.RATES) + len(recipe.SEEDS)) * (3 * 2 + 2)
     assert {steps for rows, steps in trained if rows == len(pairs)} == {50, 90}
 
 
