@@ -8,8 +8,7 @@ that what costs less a verse makes more steps:
 
 - an encoder-decoder of two layers a stack, 2P parameters for short;
 - a prefix language model of two layers, P: it reads the source both ways;
-- a causal language model of two layers, P: it reads the source, too, from left to right;
-- an encoder-decoder of one layer a stack, P.
+- a causal language model of two layers, P: it reads the source, too, from left to right.
 
 Each one's learning rate is the best of four by its bits on the validation books, with a seed of its own;
 then three seeds run and are scored on the test books, in bits a byte; once more each after the source of
@@ -90,7 +89,6 @@ ARCHITECTURES = {
     "encoder-decoder, 2P": Architecture(T5, 2, encoder_decoder_flops),
     "prefix LM, P": Architecture(DecoderOnly, 2, decoder_only_flops),
     "causal LM, P": Architecture(functools.partial(DecoderOnly, causal=True), 2, decoder_only_flops),
-    "encoder-decoder, P": Architecture(T5, 1, encoder_decoder_flops),
 }
 
 
