@@ -1,7 +1,7 @@
 """Does a token stand in brackets? A label that costs nothing, and that no token carries in itself.
 
-For each token in brackets another of the same type, outside, is taken beside it: then the type tells nothing,
-and what a probe finds above one half, the vector has from its context.
+For each token in brackets another of the same type, outside, is taken beside it: then the type tells nothing.
+Its place in the row may tell something, so what a probe finds above one half need not be context.
 """
 
 from collections.abc import Sequence

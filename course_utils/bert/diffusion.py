@@ -112,7 +112,8 @@ def diffusion_loss(model: nn.Module, batch: tuple[Tensor, ...], state: None) -> 
 
 
 class Bound(NamedTuple):
-    """Bits a token that a text takes at most, and the standard error of the drawing of masks."""
+    """An estimate of the bits a token that a text takes at most, and its standard error, from the drawing of
+    masks. The expected value is a bound; an estimate may lie below it."""
 
     bits: float
     error: float
@@ -127,8 +128,8 @@ def bound(
     seed: int = 0,
     rows: int = 64,
 ) -> Bound:
-    """The bound on a text, each token once, in windows of the model's context: disjoint ones, or with
-    `prefix` such that all but the first begin with so many tokens that are read and not scored.
+    """An estimate of the bound on a text, each token once, in windows of the model's context: disjoint ones,
+    or with `prefix` such that all but the first begin with so many tokens that are read and not scored.
 
     Each window is drawn `draws` times; the error tells how much other masks would have changed the mean.
     Raises ValueError for an empty text.

@@ -86,12 +86,13 @@ Rows = tuple[Float[np.ndarray, "rows features"], Bool[np.ndarray, " rows"]]
 
 
 class Probe(NamedTuple):
-    """The weight decay that was best on the validation rows, and the shares that were right there and in the
-    test."""
+    """The weight decay that was best on the validation rows, the shares that were right there and in the
+    test, and which of the test rows were."""
 
     decay: float
     validation: float
     test: float
+    right: tuple[bool, ...]
 
 
 def linear_probe(train: Rows, validation: Rows, test: Rows) -> Probe:
@@ -106,8 +107,9 @@ def linear_probe(train: Rows, validation: Rows, test: Rows) -> Probe:
     if len({*np.asarray(train[1]).tolist()}) != 2:
         raise ValueError("the training rows have one class alone: there is nothing to tell apart")
     fits = {decay: _logistic(*train, decay) for decay in DECAYS}
-    best = max(DECAYS, key=lambda decay: share_right(fits[decay], *validation))
-    return Probe(best, *(share_right(fits[best], *rows) for rows in (validation, test)))
+    best = max(DECAYS, key=lambda decay: np.mean(rows_right(fits[decay], *validation)))
+    in_validation, in_test = (rows_right(fits[best], *rows) for rows in (validation, test))
+    return Probe(best, float(in_validation.mean()), float(in_test.mean()), tuple(in_test.tolist()))
 
 
 def standardised(*parts: Rows) -> list[Rows]:
@@ -116,13 +118,13 @@ def standardised(*parts: Rows) -> list[Rows]:
     return [((features - mean) / spread, classes) for features, classes in parts]
 
 
-def share_right(
+def rows_right(
     weights: Float[np.ndarray, " 1+features"],
     features: Float[np.ndarray, "rows features"],
     classes: Bool[np.ndarray, " rows"],
-) -> float:
-    """The share of rows that fall on the side of their class; the first weight is the constant."""
-    return float(np.mean((features @ weights[1:] + weights[0] > 0) == classes))
+) -> Bool[np.ndarray, " rows"]:
+    """Which rows fall on the side of their class; the first weight is the constant."""
+    return (features @ weights[1:] + weights[0] > 0) == classes
 
 
 def _logistic(features, classes, decay: float) -> Float[np.ndarray, " 1+features"]:
@@ -156,8 +158,9 @@ def layer_probes(train: Layers, validation: Layers, test: Layers, seed: int = 0)
 
     A part has the vectors of some tokens in each layer, their labels and their types (ids of the vocabulary).
     In the control task each type has a label by lot, the same wherever it stands: the probe can only learn it
-    by heart. What the task has above its control, its selectivity, is not learnt so (Hewitt & Liang 2019,
-    section 2). Raises ValueError as `linear_probe` does.
+    by heart. What the task has above its control, its selectivity, judges the probe: a large one says that it
+    learns little by heart (Hewitt & Liang 2019, section 2). The shares don't subtract. Raises ValueError as
+    `linear_probe` does.
     """
     parts = train, validation, test
     lots = np.random.default_rng(seed).random(1 + max(types.max() for *_, types in parts)) < 0.5

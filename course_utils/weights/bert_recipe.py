@@ -2,10 +2,9 @@
 
     OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=2 python -m course_utils.weights.bert_recipe recorded
 
-No package ships a BERT that fills gaps. MiniLM is a good body without a head: it was trained to compare
-sentences, and has hardly ever seen a [MASK]. Its embeddings stay as they are, its six layers and the head are
-trained; bert.safetensors has what each matrix differs by from the package's, in 8 bits, and the rest in
-float16, and `load` puts them together.
+We found no package that ships a BERT that fills gaps. MiniLM is a body without a head, trained to compare
+sentences. Its embeddings stay as they are, its six layers and the head are trained; bert.safetensors has what
+each matrix differs by from the package's, in 8 bits, and the rest in float16, and `load` puts them together.
 
 The run also writes bert_log.csv. Ctrl-C keeps what it has in build/, and the same command goes on from there.
 All settings were chosen on the validation reviews; the test reviews are scored once, at the end. Two trials

@@ -113,6 +113,25 @@ def sweep(
             run(way, best, seed, True)
 
 
+def seeds_table(rows: list[dict[str, str]], way: str, columns: dict[str, tuple[str, float]]) -> str:
+    """Runs as lines of text, a line for each value of the column `way`.
+
+    columns: {name: (its title, by what its numbers are multiplied)}. Shown are the mean over the seeds, and
+    the lowest and the highest where there are several.
+    """
+    width = 2 + max(len(row[way]) for row in rows)
+    lines = [" " * width + "".join(f"{title:>22}" for title, _ in columns.values())]
+    for name in dict.fromkeys(row[way] for row in rows):
+        line = f"{name:{width}}"
+        for column, (_, factor) in columns.items():
+            values = [factor * float(row[column]) for row in rows if row[way] == name and row[column]]
+            cell = f"{sum(values) / len(values):.3g}" if values else ""
+            cell += f" ({min(values):.3g} to {max(values):.3g})" if len(values) > 1 else ""
+            line += f"{cell:>22}"
+        lines.append(line.rstrip())
+    return "\n".join(lines)
+
+
 def write_table(path: Path, rows: list[dict]) -> None:
     """Write rows as CSV, with the keys of the first as the header."""
     table = io.StringIO()

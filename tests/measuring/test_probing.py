@@ -93,8 +93,10 @@ def test_the_validation_rows_choose_the_decay_and_the_test_has_no_say():
     x, y = train
     noisy = x, y ^ (np.random.default_rng(3).random(len(y)) < 0.2)
     found = linear_probe(noisy, validation, test)
-    assert found == linear_probe(noisy, validation, (test[0], ~test[1]))._replace(test=found.test)
-    assert linear_probe(noisy, validation, (test[0], ~test[1])).test == pytest.approx(1 - found.test)
+    turned = linear_probe(noisy, validation, (test[0], ~test[1]))
+    assert turned[:2] == found[:2]
+    assert turned.right == tuple(not right for right in found.right)
+    assert np.mean(found.right) == found.test == pytest.approx(1 - turned.test)
 
 
 def test_features_get_the_size_of_the_training_rows():

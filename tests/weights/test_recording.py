@@ -73,3 +73,14 @@ def test_the_shipped_tables_are_as_they_would_be_written(path, tmp_path):
     """So a run that is recorded again changes the numbers that changed, and nothing else."""
     recording.write_table(tmp_path / "again.csv", recording.read_table(path))
     assert (tmp_path / "again.csv").read_text() == path.read_text()
+
+
+def test_a_table_of_runs_shows_the_mean_over_the_seeds_and_their_range():
+    rows = [
+        {"way": way, "right": right, "nats": "0.5"}
+        for way, right in (("a", "0.5"), ("a", "0.75"), ("alone", "0.25"))
+    ]
+    table = recording.seeds_table(rows, "way", {"right": ("% right", 100), "nats": ("nats", 1)}).split("\n")
+    assert table[0].split() == ["%", "right", "nats"]
+    assert table[1].split() == ["a", "62.5", "(50", "to", "75)", "0.5", "(0.5", "to", "0.5)"]
+    assert table[2].split() == ["alone", "25", "0.5"]
