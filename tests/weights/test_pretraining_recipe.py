@@ -10,6 +10,7 @@ from course_utils.seq2seq.objectives import put_together
 from course_utils.weights import architectures_recipe, recording
 from course_utils.weights import pretraining_recipe as recipe
 
+RECORDED = recipe.TABLE
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
@@ -93,3 +94,17 @@ def test_a_translation_is_text_whatever_was_written(monkeypatch):
         recipe, "greedy", lambda model, sources, **_: [[72, 105, recipe.SENTINELS[0], recipe.MARKS.pad]] * 2
     )
     assert recipe.translate(None, sources) == [recipe.tokenizer().decode([72, 105])] * 2
+
+
+def test_the_recorded_table_holds_what_was_asked():
+    """Two ways have their best rate at the sweep's edge: the recipe says so."""
+    table = recording.read_table(RECORDED)
+    assert list(dict.fromkeys(row["objective"] for row in table)) == [*recipe.WAYS]
+    for ways in ([way for way in recipe.WAYS if way != "nothing"], ["nothing"]):  # this one has less to spend
+        rows = [row for row in table if row["objective"] in ways]
+        holds_what_was_asked(rows, ways, recipe.RATES, "objective")
+    edges = {str(rate) for rate in (min(recipe.RATES), max(recipe.RATES))}
+    at_edge = {row["objective"] for row in table if row["test_bits"] and row["learning_rate"] in edges}
+    assert at_edge == {"nothing", "prefix LM"}
+    tuning = {row["tuning_steps"] for row in table if row["objective"] != "more pairs"}
+    assert tuning == {str(recipe.TUNING)}
