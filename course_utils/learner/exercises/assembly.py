@@ -65,7 +65,7 @@ The last norm comes once, after the last block; each block has norms of its own 
 The norm is that of the stream: it comes before the head, not before the first block.
     x = embedding[ids] → x = norm(embedding[ids])
     norm(x) @ → x @
-Positions are forgotten: every token stands at place 0, so their order is lost.
+Positions are forgotten: every token stands at place 0, so nothing but the mask tells their order.
     np.arange(T) → np.zeros(T)
 A position is the place in the text, not the token's id.
     np.arange(T) → ids[0]
@@ -138,7 +138,7 @@ Depth is the first axis: (L + 1, B, T, V).
     for x in streams]) → for x in streams], axis=1)
 Depth grows from the first block to the last: the first entry comes before any block.
     for x in streams → for x in streams[::-1]
-Positions are forgotten: every token stands at place 0, so their order is lost.
+Positions are forgotten: every token stands at place 0, so nothing but the mask tells their order.
     np.arange(T) → np.zeros(T)
 The mask is off: each token sees the one that it is to predict.
     np.tri(T, dtype=bool) → np.ones((T, T), dtype=bool)
