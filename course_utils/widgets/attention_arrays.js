@@ -6,6 +6,9 @@ const decoded = (bytes) => Float32Array.from(bytes, (byte) => WEIGHTS[byte]);
 const encoded = (weights) => Uint8Array.from(weights, (w) =>
   (Number.isNaN(w) ? MASKED : Math.round(Math.sqrt(Math.min(w, 1)) * FULL)));
 
+/** The place of the largest weight. */
+const strongest = (row) => row.reduce((best, w, i) => (w > (row[best] || 0) ? i : best), 0);
+
 /** The entropy in bits of a row of weights, divided by its sum first; 0 for a row of zeros. */
 function rowEntropy(row) {
   let sum = 0, bits = 0;

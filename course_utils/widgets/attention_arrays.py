@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from course_utils.widgets.words import quoted, visible
+from course_utils.widgets.words import percent, plural, quoted, shortened, visible
 
 LONGEST = 512  # tokens on a side
 FULL, MASKED = 254, 255  # the byte of weight 1, and the byte of a key that may not be attended to
@@ -206,6 +206,19 @@ def row_entropy(row: np.ndarray) -> float:
     """The entropy in bits of a row of weights, divided by its sum first; 0 for a row of zeros."""
     p = row[row > 0] / max(row.sum(dtype=float), 1e-300)
     return float(-(p * np.log2(p)).sum() + 0.0)
+
+
+def strongest_in_words(row: np.ndarray, keys: list[str], n_allowed: int, first: int = 0) -> str:
+    """The three keys with the largest weights of a row, by name, place (the first is number `first`) and
+    share, and what the others have."""
+    best = [int(i) for i in np.lexsort((np.arange(len(row)), -row))[:3] if row[i] > 0]
+    looks = (
+        ", ".join(f"{quoted(shortened(keys[i]))} ({i + first}) {percent(row[i])}" for i in best) or "nothing"
+    )
+    rest = n_allowed - len(best)
+    if best and rest > 0:
+        looks += f", {plural(rest, 'other key')} {percent(max(0.0, row.sum() - row[best].sum()))}"
+    return looks
 
 
 def combined(weights: np.ndarray, how: str) -> np.ndarray:

@@ -8,8 +8,6 @@ const HOWS = { ablate: "ablate (all weights 0)", uniform: "force to uniform", di
   previous: "force to the previous token", swap: "swap with another head" };
 const RENORMALISE = "divide the others by what is left";
 
-const strongest = (row) => row.reduce((best, w, i) => (w > (row[best] || 0) ? i : best), 0);
-
 function render(context) {
   const view = viewOf(context, "Attention explorer"), { state } = view, { attentions } = view.fixed;
   const several = Object.keys(attentions).length > 1;

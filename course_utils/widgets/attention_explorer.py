@@ -4,26 +4,25 @@ import json
 from collections.abc import Callable
 from typing import NamedTuple
 
-import matplotlib
 import numpy as np
 import traitlets
 from matplotlib.figure import Figure
 
 from course_utils.widgets.attention_arrays import (
-    FULL,
     HOWS,
-    MASKED,
     Attention,
     combined,
     edited,
     packed,
     pooled,
     row_entropy,
+    strongest_in_words,
     without,
 )
+from course_utils.widgets.attention_pictures import draw_map
 from course_utils.widgets.base import Widget
 from course_utils.widgets.state import After, Choice, Flag, List, Record, Some, Spec, Whole
-from course_utils.widgets.words import percent, plural, quoted, shortened, signs, visible
+from course_utils.widgets.words import percent, quoted, shortened, signs, visible
 
 WHOLE = 256  # up to so many tokens every layer crosses at the start; above, the layer in view
 SMALL = 48  # width of a small map that crosses in place of a layer
@@ -289,14 +288,7 @@ class AttentionExplorer(Widget):
             heads = f"{state['combine']} of {heads}"
         name = f"{visible(state['attention'])} attention, " if state["attention"] else ""
         where = f"{name}layer {state['layer']}, {heads}"
-        best = [int(i) for i in np.lexsort((np.arange(len(row)), -row))[:3] if row[i] > 0]
-        looks = (
-            ", ".join(f"{quoted(shortened(attention.keys[i]))} ({i}) {percent(row[i])}" for i in best)
-            or "nothing"
-        )
-        rest = int(allowed.sum()) - len(best)
-        if best and rest > 0:
-            looks += f", {plural(rest, 'other key')} {percent(max(0.0, row.sum() - row[best].sum()))}"
+        looks = strongest_in_words(row, attention.keys, int(allowed.sum()))
         query = f"{quoted(shortened(attention.tokens[state['query']]))} ({state['query']})"
         sentence = (
             f"{where[0].upper()}{where[1:]} ({attention.mask_in_words}; {attention.scale_in_words}): "
@@ -333,25 +325,9 @@ class AttentionExplorer(Widget):
         may = None if attention.may is None else attention.may[layer, heads].any(0)
         codes = pooled(packed(without(chosen, self._hidden(), state["renormalise"]), may), PICTURED)
         left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
-        n_queries, n_keys = chosen.shape
-        image = left.imshow(
-            np.ma.masked_equal(codes, MASKED),
-            cmap=matplotlib.colormaps["cividis"].with_extremes(bad="white"),
-            vmin=0,
-            vmax=FULL,
-            extent=(-0.5, n_keys - 0.5, n_queries - 0.5, -0.5),
-            aspect="auto",
-            interpolation="nearest",  # smoothed, a noisy head takes more than twice the bytes
-        )
-        for side, names in (("x", attention.keys), ("y", attention.tokens)):
-            if len(names) <= 24:
-                labels = [signs(shortened(name, 12)) for name in names]
-                getattr(left, f"set_{side}ticks")(range(len(names)), labels, fontsize=7)
-        left.tick_params(axis="x", rotation=90)
+        draw_map(left, codes, attention.tokens, attention.keys)
         left.set(xlabel="keys (white: masked)" if attention.may is not None else "keys", ylabel="queries")
         left.set_title(f"Layer {layer}, {_numbered('head', heads)}", loc="left", fontsize=9)
-        bar = figure.colorbar(image, ax=left, ticks=FULL * np.sqrt([0, 0.01, 0.05, 0.25, 0.5, 1]))
-        bar.ax.set_yticklabels(["0", "1 %", "5 %", "25 %", "50 %", "100 %"], fontsize=7)
         row = self.row()
         top = np.argsort(-row, kind="stable")[:12][::-1]
         right.barh(range(len(top)), row[top], color="#0072b2")

@@ -46,12 +46,17 @@ function arrowKeys(canvas, move) {
   });
 }
 
-/** The text, with arcs from the query in focus to its keys. on: { query(i), key(i), hover(i or null) }. */
-function sentencePart(on) {
+/**
+ * The text, with arcs from the query in focus to its keys. on: { query(i), key(i), hover(i or null) }.
+ * names: what keys and queries are called, where they are two texts; else they have no names on the page.
+ */
+function sentencePart(on, names = null) {
   const arcs = element("canvas", { class: "ae-arcs", "aria-hidden": "true" });
-  const keyRow = element("div", { class: "ae-tokens", role: "listbox", "aria-label": "Keys" });
-  const queryRow = element("div", { class: "ae-tokens", role: "listbox" });
-  const root = element("div", { class: "ae-sentence" }, arcs, keyRow, queryRow);
+  const [keyName, queryName] = names ?? ["Keys", "Queries"];
+  const keyRow = element("div", { class: "ae-tokens", role: "listbox", dir: "ltr", "aria-label": keyName });
+  const queryRow = element("div", { class: "ae-tokens", role: "listbox", dir: "ltr" });
+  const named = (name, row) => (names ? [element("p", { class: "ae-side cw-quiet", "aria-hidden": "true" }, name), row] : [row]);
+  const root = element("div", { class: "ae-sentence" }, arcs, ...named(keyName, keyRow), ...named(queryName, queryRow));
   let queries = [], keys = null; // the chips; keys only where they are another text
   let places = null; // where they lie on the canvas
   let focus = { query: 0, key: 0 };
@@ -59,22 +64,23 @@ function sentencePart(on) {
   chooser(queryRow, { items: () => queries, current: () => focus.query, choose: on.query });
   chooser(keyRow, { items: () => keys ?? [], current: () => focus.key, choose: on.key });
   queryRow.addEventListener("pointerover", (event) => {
-    const query = queries.indexOf(event.target);
+    const query = queries.indexOf(event.target.closest("[role=option]"));
     if (query >= 0 && event.pointerType !== "touch") on.hover(query);
   });
   queryRow.addEventListener("pointerleave", () => on.hover(null));
 
+  /** first: the number of the first token. notes: of each query { text below it, words for who hears it, kind: a class }. */
   function fill(given) {
-    const chip = (text, i) => element("span",
-      { class: "ae-chip", role: "option", "aria-label": `${i}: ${spoken(text)}` }, inSigns(text));
-    queries = given.tokens.map(chip);
-    keys = given.cross ? given.keys.map(chip) : null;
+    const chip = (text, i, note = null) => element("span", { class: `ae-chip ${note?.kind ?? ""}`, role: "option",
+      "aria-label": `${i + (given.first ?? 0)}: ${spoken(text)}${note ? `, ${note.words}` : ""}` }, inSigns(text), ...(note ? [element("small", {}, note.text)] : []));
+    queries = given.tokens.map((text, i) => chip(text, i, given.notes?.[i]));
+    keys = given.cross ? given.keys.map((text, i) => chip(text, i)) : null;
     queryRow.replaceChildren(...queries);
-    queryRow.setAttribute("aria-label", keys ? "Queries" : "Tokens: the chosen one is the query");
+    queryRow.setAttribute("aria-label", keys ? queryName : "Tokens: the chosen one is the query");
     keyRow.hidden = !keys;
     keyRow.replaceChildren(...(keys ?? []));
     root.classList.toggle("ae-cross", given.cross);
-    root.classList.toggle("ae-long", Math.max(given.tokens.length, given.keys.length) > LONG);
+    root.classList.toggle("ae-long", !names && Math.max(given.tokens.length, given.keys.length) > LONG);
   }
 
   /** Ask the page where the chips lie: once for a text and a width. */
@@ -94,7 +100,7 @@ function sentencePart(on) {
     focus = { query, key };
     markChosen(queryRow, queries, query);
     if (keys) markChosen(keyRow, keys, key);
-    if (!places) return;
+    if (!places?.queries[query]) return;
     const { top, height } = places.queries[query]; // a long text scrolls to its query; the page stays
     if (top < root.scrollTop) root.scrollTop = top - 40;
     if (top + height > root.scrollTop + root.clientHeight) root.scrollTop = top + height + 8 - root.clientHeight;
@@ -103,6 +109,7 @@ function sentencePart(on) {
   function draw(query, row) {
     if (!places) return;
     const context = sheet(arcs, places.width, places.height), from = places.queries[query];
+    if (!from) return; // nothing is written yet
     row?.forEach((w, i) => {
       if (!(w > FAINT)) return;
       const to = (places.keys ?? places.queries)[i], strength = Math.sqrt(Math.min(w, 1)); // as in the maps
@@ -199,7 +206,7 @@ function gridPart(on) {
 }
 
 /** One head large, with its names. on: { move(down, right), pick({ query, key }), hover(the same, or null) }. */
-function mapPart(on) {
+function mapPart(on, sides = "query ↓ key →") {
   const NAMES = 110; // pixels for the names of the queries, as in the .css
   const canvas = element("canvas", { class: "ae-canvas", tabindex: "0", role: "group",
     "aria-label": "Heat map: up and down choose the query, left and right move to a key" });
@@ -213,7 +220,7 @@ function mapPart(on) {
     point(drawn.query, drawn.key);
   }, { "aria-pressed": "false" });
   const root = element("div", { class: "ae-map" },
-    element("span", { class: "ae-corner" }, "query ↓ key →"), keyNames, queryNames,
+    element("span", { class: "ae-corner" }, sides), keyNames, queryNames,
     element("div", { class: "ae-place" }, canvas, rowFrame, cellFrame));
   let zoomed = false, drawn = null;
   let part = null; // what is in view: cells of `cell` pixels, from query q0 and key k0 on

@@ -67,7 +67,7 @@ class Widget(anywidget.AnyWidget):
     `self.state` has the values now, `self.found` what `compute` found for them. The `.js` file ends in
     `export default { render }`; the files of `kit/` are in its scope. A `.css` file beside it is optional,
     and its rules hold in this widget alone. `scripts` names further `.js` files of this folder that come
-    before its own, such as "kit/strip".
+    before its own, such as "kit/strip", each with its `.css` if it has one.
     """
 
     scripts: tuple[str, ...] = ()
@@ -89,7 +89,9 @@ class Widget(anywidget.AnyWidget):
             # Each widget on a page brings the kit's rules once more. Its own lie within its name, so that
             # they hold in it alone, and win over the kit's, whichever copy comes last.
             cls._widget = cls.__module__.rpartition(".")[-1]
-            kit, own = _code(HERE / "kit/kit.css"), _beside(cls.__module__, ".css")
+            parts = [HERE / f"{name}.css" for name in cls.scripts]
+            own = "".join(_code(path) for path in parts if path.exists()) + _beside(cls.__module__, ".css")
+            kit = _code(HERE / "kit/kit.css")
             cls._css = f'{kit}.course-widget[data-widget="{cls._widget}"] {{\n{own}}}\n'
 
     def __init__(self, begin: dict | None = None, /, **specs: Spec | After):

@@ -53,6 +53,8 @@ class Unmasking(Widget):
     Raises ValueError for no example, and a first one in which there is nothing to write.
     """
 
+    scripts = ("kit/steps",)
+
     def __init__(self, masked: Masked, examples: dict[str, tuple[str, int]]):
         if not examples:
             raise ValueError('there is an example at least, such as {"a beginning": ("To be", 20)}; got none')

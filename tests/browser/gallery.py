@@ -485,6 +485,53 @@ made = TokenizerBench(own.merges, {text: fast for text in odd[:3]}, spoken, dict
         hostile="made = TrainingView(7, odd[0], odd[1], odd[2])",
         n_odd=3,
     ),
+    "translator": Specimen(
+        "torch.manual_seed(i + 1)\n"
+        "t5 = T5(T5Config(760, 64, 3, 4, 128, 16, marks=Marks(756, 756, 757))).eval()\n"
+        "with torch.no_grad():\n"
+        "    for parameter in [*t5.encoder.parameters(), *t5.decoder.parameters()]:\n"
+        "        parameter.mul_(4)\n"  # so that each token matters
+        "tasks = {'modern: ': 'old English to modern', 'old: ': 'modern English to old'}\n"
+        "examples = {'a rose': ('old: ', 'You are a rose, and I am not.'),\n"
+        "            'a line': ('modern: ', 'Thou art more lovely and more temperate:')}\n"
+        "made = Translator(writer(t5, tokenizer, tasks), examples, tasks, place=5)",
+        "(root, i) => root.querySelectorAll('[role=listbox]')[1].children[i % 4].click()",
+        """(root, i) => {
+          fill(root.querySelector("textarea"), `Thou ${i} art`);
+          press(root, "Translate");
+        }""",
+        states=(
+            "(root) => root.querySelectorAll('.tr-candidate')[2].click()",
+            "(root) => press(root, 'Start over')",
+            "(root) => press(root, 'Step ▶')",
+            "(root) => press(root, 'a line')",
+        ),
+        texts=150,
+        narrow=(600, 420),
+        hostile="""\
+n = len(odd)
+weights = np.full((2, 2, n, n), 1 / n)
+best = [Candidate(k, text, 1 / n) for k, text in enumerate(odd)]
+found = Translation(odd, odd, [*range(n)], [1 / n] * n, [best] * n, weights, True, [])
+tasks = {text: text for text in odd}
+made = Translator(lambda *asked: found, {text: (text, text) for text in odd}, tasks)""",
+        n_odd=4,
+        typed={
+            "": "the source is empty",
+            LONG: "the first 1,000 are read",
+            SCRIPT: "“</script><script>window",
+            FAMILY: f"“{FAMILY}” becomes",
+            HEBREW: f"“{HEBREW}” becomes",
+        },
+        enter="(root) => press(root, 'Translate')",
+        once="""\
+import torch
+from course_utils.generation.translating import Candidate, Translation, translator as writer
+from course_utils.seq2seq import T5, Marks, T5Config
+from course_utils.tokenizers import BPETokenizer
+from course_utils.widgets.translator import Translator
+tokenizer = BPETokenizer.train(next(iter(texts.values())), 256 + 500, ["<pad>", "</s>"])""",
+    ),
     "unmasking": Specimen(
         "import torch\n"
         "from course_utils.bert.diffusion import MaskedDiffusion\n"

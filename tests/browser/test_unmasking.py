@@ -115,7 +115,7 @@ def test_a_place_tells_what_was_expected_there(opened):
     expect(widget.locator(".un-asked p")).to_have_text(
         "Place 8: a was written in step 3, where the model gave it 90.0 %. It expected then"
     )
-    expect(widget.locator(".un-bars")).to_contain_text("</script>7.5 %")
+    expect(widget.locator(".cw-bars")).to_contain_text("</script>7.5 %")
     widget.locator("[role=option]").nth(0).click()
     expect(widget.locator(".un-asked")).to_have_text("Place 1: c was given.")
 

@@ -18,6 +18,7 @@ from course_utils import learner, widgets
 from course_utils.bert import BertConfig, BertForMaskedLM
 from course_utils.bert.reader import MaskedReader
 from course_utils.bert.texts import with_masks
+from course_utils.generation.translating import Candidate, Translation
 from course_utils.generation.unmasking import Masked
 from course_utils.generation.writing import Ending, Writer
 from course_utils.learner import progress
@@ -49,6 +50,7 @@ from course_utils.widgets.surprise import Piece, SurpriseLine
 from course_utils.widgets.token_tree import TokenTree
 from course_utils.widgets.tokenizer_bench import TokenizerBench, byte_tokens
 from course_utils.widgets.training_view import TrainingView
+from course_utils.widgets.translator import Translator
 from course_utils.widgets.unmasking import Unmasking
 
 N = 1000
@@ -183,6 +185,24 @@ def training_view(odd=""):
     return view
 
 
+def translator(odd=""):
+    def translate(task, text, forced, more):
+        if not text.strip():
+            raise ValueError("the source is empty")
+        source = [f"{task}{odd}", *text.split()]
+        ids = [*forced, *range(len(forced), min(len(forced) + more, 7))]
+        raw = np.random.default_rng(len(text)).exponential(size=(2, 3, len(ids), len(source)))
+        best = [Candidate(i, f"t{i}{odd}", 0.5 / (i + 1)) for i in range(3)]
+        p = [0.25] * len(ids)
+        weights = raw / raw.sum(-1, keepdims=True)
+        target = [f"t{i}{odd}" for i in ids]
+        return Translation(source, target, ids, p, [best] * len(ids), weights, len(ids) >= 7, [])
+
+    tasks = {f"modern{odd}: ": "old to modern", "old: ": f"modern to old{odd}"}
+    examples = {f"a verse{odd}": (f"modern{odd}: ", f"thou shalt{odd} not"), "another": ("old: ", "you will")}
+    return Translator(translate, examples, tasks)
+
+
 def unmasking(odd=""):
     tokens = [f"a{odd}", "b", "c"]
 
@@ -207,6 +227,7 @@ VALUES |= {"eta": 0.01, "repetition_penalty": 1.1, "frequency_penalty": 0.5}
 STEPS = [{"name": name, "value": value, "on": True} for name, value in VALUES.items()]
 REST = {"shown": 1, "known": False}
 HOW = {"order": "random", "temperature": 0.5, "at_once": 2, "seed": 3}
+LOOK = {"place": 2, "layer": 0, "head": 1}
 SEARCH = {"width": 2, "length_penalty": 0.5}
 
 # what makes each widget, cheaply; and requests that it grants, of which the random ones are made
@@ -274,6 +295,14 @@ SPECIMENS: dict[str, tuple[Callable[..., Widget], list[dict]]] = {
     ),
     "tokenizer_bench": (tokenizer_bench, [{"text": "not to be", "merges": 5}]),
     "training_view": (training_view, [{}, {"step": 3}]),
+    "translator": (
+        translator,
+        [
+            {"task": "old: ", "text": "you must", "cut": 0, "forced": [2, 1], **LOOK, "step": 3},
+            {"task": "old: ", "text": "you must", "cut": 0, "forced": [], **LOOK, "step": 7},
+            {"place": 4},
+        ],
+    ),
     "unmasking": (
         unmasking,
         [

@@ -56,6 +56,16 @@ const spoken = (text) => NAMES[text] ?? text.replace(/\n/g, "⏎");
 
 const percent = (p) => p === 0 ? "0 %" :
   p > 0 && p < 0.0005 ? "< 0.1 %" : p < 1 && p > 0.9995 ? "> 99.9 %" : `${(100 * p).toFixed(1)} %`;
+const short = (p) => (p < 0.005 ? "<1" : String(Math.round(100 * p))) + "%"; // under a token
+
+/** Names, as nodes, with bars of their probabilities, and a bar for all that are not named: [[name, p], ...]. */
+function bars(named) {
+  const bar = (name, p, kind = "") => [name, element("span", { class: `cw-track ${kind}`, "aria-hidden": "true" },
+    element("i", { style: `left: 0; width: ${100 * p}%` })), element("b", {}, percent(p))];
+  const rest = Math.max(0, 1 - named.reduce((sum, [, p]) => sum + p, 0));
+  return element("div", { class: "cw-bars" }, ...named.flatMap((one) => bar(...one)),
+    ...bar(element("span", {}, "all others"), rest, "cw-rest"));
+}
 const grouped = (n) => n.toLocaleString("en");
 
 const plural = (n, noun) => `${grouped(n)} ${noun}${n === 1 ? "" : "s"}`;
