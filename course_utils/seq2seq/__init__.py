@@ -58,11 +58,13 @@ def greedy(
     sources: Sequence[Sequence[int]],
     max_new: int = 32,
     batch_size: int | None = None,
+    no_repeat: int | None = None,
 ) -> list[list[int]]:
     """Write the target of each source, always taking the likeliest token, to its end or for `max_new` tokens.
 
     All sources are one batch. With `batch_size` they are read in batches of similar length, which is faster:
-    a short one need not wait for the longest. The answers are in the order of the sources.
+    a short one need not wait for the longest. The answers are in the order of the sources. With `no_repeat`
+    no run of so many tokens is written twice (Paulus et al. 2018): a weak model can't go round in a circle.
     """
     if batch_size:
         order = sorted(range(len(sources)), key=lambda row: len(sources[row]))
@@ -70,7 +72,7 @@ def greedy(
         for first in range(0, len(order), batch_size):
             rows = order[first : first + batch_size]
             some = [sources[row] for row in rows]
-            written |= zip(rows, greedy(model, some, max_new), strict=True)
+            written |= zip(rows, greedy(model, some, max_new, None, no_repeat), strict=True)
         return [written[row] for row in range(len(sources))]
     device, (pad, start, end) = next(model.parameters()).device, model.marks
     source, lengths = (tensor.to(device) for tensor in padded(sources, pad))
@@ -81,12 +83,21 @@ def greedy(
     ended = torch.zeros_like(token, dtype=torch.bool)
     while len(written) < max_new and not ended.all():
         logits, state = model.decode(token, memory, state)
+        if no_repeat and written:
+            for row, ids in enumerate(torch.cat(written, dim=1).tolist()):
+                logits[row, -1, repeats(ids, no_repeat)] = -torch.inf
         token = logits.argmax(-1)
         ended |= token == end
         written.append(token)
     model.train(training)
     rows = torch.cat(written, dim=1).tolist()
     return [row[: row.index(end)] if end in row else row for row in rows]
+
+
+def repeats(ids: Sequence[int], length: int) -> list[int]:
+    """The tokens that would end a run of `length` tokens which the ids already hold."""
+    end = list(ids[len(ids) - length + 1 :])
+    return [ids[i + length - 1] for i in range(len(ids) - length + 1) if list(ids[i : i + length - 1]) == end]
 
 
 @contextlib.contextmanager

@@ -220,6 +220,21 @@ def test_it_learns_by_heart_and_writes_it_down(n_heads):
     assert model.training
 
 
+def test_no_run_of_tokens_is_written_twice():
+    assert seq2seq.repeats([1, 2, 3, 1, 2], 3) == [3]
+    assert seq2seq.repeats([5, 5, 5], 2) == [5, 5]
+    assert seq2seq.repeats([1, 2], 3) == seq2seq.repeats([1], 4) == []
+    model = built(2, d_hidden=32)
+    targets = [[3, 4, 5, 6] * 3] * len(SOURCES)
+    config = TrainConfig(steps=200, learning_rate=0.02, warmup_steps=5)
+    train(model, Pairs(SOURCES, targets, 8), config, loss=pair_loss)
+    assert seq2seq.greedy(model, SOURCES) == targets
+    for length in 2, 4:
+        for row in seq2seq.greedy(model, SOURCES, no_repeat=length, batch_size=2):
+            runs = [tuple(row[i : i + length]) for i in range(len(row) - length + 1)]
+            assert len({*runs}) == len(runs) and row[:4] == [3, 4, 5, 6]
+
+
 @pytest.mark.parametrize("n_heads", [0, 2])
 def test_a_stopped_run_goes_on_bit_by_bit(n_heads, tmp_path):
     config = TrainConfig(steps=12, learning_rate=0.01, warmup_steps=3, evaluate_every=5)
