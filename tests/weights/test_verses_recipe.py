@@ -1,0 +1,156 @@
+"""The T5 of chapter 7: what it is trained on, what is shipped of it, and how it takes odd input."""
+
+import pytest
+import torch
+
+from course_utils.data.verses import verses
+from course_utils.seq2seq import T5, padded
+from course_utils.seq2seq.objectives import put_together
+from course_utils.weights import recording
+from course_utils.weights import verses_recipe as recipe
+from course_utils.weights.verses_recipe import END, PREFIXES, SENTINELS
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return recipe.load()
+
+
+def test_what_is_shipped_is_small():
+    assert recipe.WEIGHTS.stat().st_size + recipe.TOKENIZER.stat().st_size <= 12e6
+    assert recording.n_parameters(recipe.build()) <= 6e6
+
+
+def test_the_sentinels_are_the_last_ids():
+    tokenizer = recipe.tokenizer()
+    assert SENTINELS[-1] == tokenizer.vocab_size - 1 and len(SENTINELS) == recipe.N_SENTINELS
+    assert tokenizer.decode(SENTINELS[:2]) == "<extra_id_0><extra_id_1>"
+    assert tokenizer.decode([recipe.PAD, END]) == "<pad><end>"
+
+
+def test_no_held_out_verse_is_read_before_the_test():
+    text = recipe.free_text()
+    for verse in verses().test[::10] + verses().validation[::10]:
+        assert verse.old not in text and verse.new not in text
+    assert verses().train[5].old in text and verses().train[5].new in text
+
+
+def test_a_batch_of_pairs_has_both_tasks():
+    some, tokenizer, known = verses().train[:100], recipe.tokenizer(), {}
+    for prefix in PREFIXES:
+        read, written = recipe.sides(some, prefix)
+        known |= {prefix + text: answer for text, answer in zip(read, written, strict=True)}
+    source, lengths, target = recipe.pairs(some).next()
+    tasks = set()
+    for row, length, written in zip(source, lengths, target.tolist(), strict=True):
+        assert row[length - 1] == END
+        read = tokenizer.decode(row[: length - 1].tolist())
+        assert tokenizer.decode(written[1 : written.index(END)]) == known[read]
+        tasks.add(read.split(":")[0])
+    assert tasks == {"modern", "old"}
+
+
+def test_each_verse_comes_once_in_order():
+    some = verses().validation[:70]
+    batches = recipe.in_order(some, "old: ")
+    assert [len(source) for source, _, _ in batches] == [64, 6]
+    written = [row for _, _, target in batches for row in target.tolist()]
+    texts = {recipe.tokenizer().decode(row[1 : row.index(END)]) for row in written}
+    assert texts == {verse.old for verse in some}
+
+
+def test_a_window_of_free_text_can_be_put_together():
+    source, lengths, target = recipe.windows().next()
+    row = target[0].tolist()
+    ids = put_together(source[0, : lengths[0] - 1].tolist(), row[1 : row.index(END)], SENTINELS)
+    assert len(ids) == recipe.WINDOW
+    assert recipe.tokenizer().decode(ids, errors="replace").strip("\ufffd") in recipe.free_text()
+
+
+def test_the_first_weights_copy():
+    """Of a verse that is being copied the next token is known; a T5 as it starts else knows none."""
+    sources, copies = [], []
+    for verse in verses().validation[::40]:
+        ids = recipe.tokenizer().encode(verse.old).tolist()
+        sources.append([*recipe.tokenizer().encode("modern: " + verse.old).tolist(), END])
+        copies.append([recipe.PAD, *ids])
+    (source, lengths), (target, _) = padded(sources, recipe.PAD), padded(copies, recipe.PAD)
+
+    def share_right(model):
+        with torch.no_grad():
+            guesses = model.eval()(source, lengths, target[:, :-1]).argmax(-1)
+        asked = target[:, 1:] != recipe.PAD
+        return float((guesses == target[:, 1:])[asked].float().mean())
+
+    assert share_right(recipe.build()) > 0.75
+    assert share_right(T5(recipe.SHAPE)) < 0.1
+
+
+def test_damaged_files_are_refused_by_name(monkeypatch, tmp_path):
+    for name in "WEIGHTS", "TOKENIZER":
+        path = getattr(recipe, name)
+        damaged = tmp_path / path.name
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        damaged.write_bytes(content)
+        with monkeypatch.context() as patch:
+            patch.setattr(recipe, name, damaged)
+            recipe.tokenizer.cache_clear()
+            with pytest.raises(ValueError, match=path.name):
+                recipe.load()
+        recipe.tokenizer.cache_clear()
+
+
+def test_the_answers_are_in_the_order_of_the_texts(shipped):
+    texts = [
+        "modern: And it came to pass, that he said unto them, Go.",
+        "old: He has said it.",
+        "modern: Go.",
+    ]
+    together = recipe.translate(*shipped, texts)
+    assert len(together) == 3 and together == [recipe.translate(*shipped, [text])[0] for text in texts]
+    assert recipe.translate(*shipped, []) == []
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("", "trained on the prefixes 'modern: ', 'old: '; got the text ''"),
+        ("german: Go.", "got the text 'german: Go.'"),
+        ("modern: ", "nothing to translate after 'modern: '"),
+        ("old:   \n", "nothing to translate after 'old: '"),
+        ("modern: \ud800", "lone surrogate"),
+    ],
+)
+def test_what_cannot_be_translated_is_refused(shipped, text, message):
+    with pytest.raises(ValueError, match=message):
+        recipe.translate(*shipped, ["modern: Go.", text])
+
+
+def test_characters_that_no_verse_has_are_bytes(shipped):
+    assert isinstance(recipe.translate(*shipped, ["modern: Ἰησοῦς 耶穌 😀"])[0], str)
+
+
+def test_a_long_text_is_cut_after_sentences_with_a_notice(shipped):
+    text = "modern: " + "And he said unto them, Go ye therefore, and do this; for it is good. " * 12
+    with pytest.warns(UserWarning, match=r"longer than the 128 tokens .* cut into \d pieces"):
+        written = recipe.translate(*shipped, [text])
+    assert len(written) == 1 and len(written[0]) > 200
+
+
+def test_cuts_fall_after_sentences_else_words_else_anywhere():
+    tokenizer = recipe.tokenizer()
+
+    def pieces(text, longest):
+        found = recipe.cut(tokenizer.encode(text).tolist(), tokenizer, longest)
+        assert all(len(piece) <= longest for piece in found)
+        texts = [tokenizer.decode(piece) for piece in found]
+        assert "".join(texts) == text
+        return texts
+
+    assert pieces(" Go. He went; and came back.", 7) == [" Go. He went;", " and came back."]
+    assert pieces(" and he went to the house of the king", 4)[0] == " and he went to"
+    assert len(pieces(" " + "q" * 50, 8)) > 3
+    assert pieces(" Go.", 8) == [" Go."]
