@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python -m course_utils.weights.verses_recipe
 
-trains all arms, saves the first as verses.safetensors, and writes verses_log.csv and verses_scores.csv.
+trains all arms, saves the last as verses.safetensors, and writes verses_log.csv and verses_scores.csv.
 With the names of arms it trains those and leaves them in build/, so that two processes can share the work. A
 command that is broken off goes on where it was.
 
@@ -11,13 +11,17 @@ old verse, "old: " for old English of a new one. The arms differ in what comes b
 
     pretrained  span corruption on free text, then the pairs
     same steps  the same steps on the same pairs, and nothing before them
+    longer      450 more steps after "same steps": it has the lowest loss on validation verses, and is shipped
 
 Free text is what nobody paired: each Bible's training books, read for themselves, and Shakespeare's plays for
 training. The books of validation and test are in neither stage, nor in what the tokenizer was made of.
 
 All settings were chosen on validation verses. What was tried, and nats a token of them: plain first weights
 had 4.92 after 400 steps, and repeated words without end; with the first weights of `build`, which can copy,
-40 steps gave 4.02 at the rate of 0.02, and 4.36 at 0.01.
+40 steps gave 4.02 at the rate of 0.02, and 4.36 at 0.01. Span corruption, whose targets hold nothing of their
+sources, unlearns that copying: 100 steps of pairs after it left 5.49. chrF of 64 validation verses, as
+"same steps" writes them: greedily 58.3 (it loses its place, and goes round in circles), without repeating
+runs of 4 tokens 66.1, and within a window of 6 tokens round its place 72.9.
 
 The recorded runs shared two cores with other work: the seconds in their log are no measure of speed.
 """
@@ -94,9 +98,10 @@ STAGES = {
     "longer": Stage("same steps", True, replace(CONFIG, steps=450, warmup_steps=10, seed=1)),
 }
 ARMS = "pretrained", "same steps", "longer"
+SHIPPED = "longer"
 
 # how translations are written: cross-attention within so many tokens, and no run of so many twice
-WIDTH, NO_REPEAT = 6, 4
+WIDTH, NO_REPEAT = 3, 6
 SAMPLE = 12  # each so many-th test verse is scored again by a test
 # what is tried for word substitution
 ITERATIONS, THRESHOLDS, SELDOM = (2, 5, 15), (0.2, 0.3, 0.4, 0.5), (1, 5, 20)
@@ -338,15 +343,16 @@ def log(runs: dict[str, Run]) -> list[dict]:
 
 
 def record() -> None:
-    """Train all arms, save the first, and write the log and the table of scores."""
+    """Train all arms, save the last, and write the log and the table of scores."""
     models, runs = {}, {}
     for name in ARMS:
         models[name], its_runs = run(name)
         runs |= its_runs
-    took = {"parameters": recording.n_parameters(models[ARMS[0]]), "command": COMMAND}
-    checkpoints.save_model(WEIGHTS, models[ARMS[0]], took, half=True)
+    shipped = models[SHIPPED]
+    notes = {"arm": SHIPPED, "parameters": recording.n_parameters(shipped), "command": COMMAND}
+    checkpoints.save_model(WEIGHTS, shipped, notes, half=True)
     recording.write_table(LOG, log(runs))
-    models[ARMS[0]] = load()[0]  # what the chapter loads is scored
+    models[SHIPPED] = load()[0]  # what the chapter loads is scored
     recording.write_table(SCORES, scores({name: model.eval() for name, model in models.items()}))
 
 

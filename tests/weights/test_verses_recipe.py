@@ -1,9 +1,11 @@
 """The T5 of chapter 7: what it is trained on, what is shipped of it, and how it takes odd input."""
 
+import numpy as np
 import pytest
 import torch
 
 from course_utils.data.verses import verses
+from course_utils.measuring.translation import chrf
 from course_utils.seq2seq import T5, padded
 from course_utils.seq2seq.objectives import put_together
 from course_utils.weights import recording
@@ -16,6 +18,10 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 @pytest.fixture(scope="module")
 def shipped():
     return recipe.load()
+
+
+def table():
+    return {(row["way"], row["task"]): row for row in recording.read_table(recipe.SCORES)}
 
 
 def test_what_is_shipped_is_small():
@@ -86,6 +92,36 @@ def test_the_first_weights_copy():
 
     assert share_right(recipe.build()) > 0.75
     assert share_right(T5(recipe.SHAPE)) < 0.1
+
+
+def test_the_log_has_every_stage_of_every_arm():
+    rows = recording.read_table(recipe.LOG)
+    for name, stage in recipe.STAGES.items():
+        of = [row for row in rows if row["stage"] == name]
+        every = stage.config.evaluate_every
+        expected = sorted({*range(every, stage.config.steps + 1, every), stage.config.steps})
+        assert [int(row["step"]) for row in of] == expected
+        assert (np.diff([float(row["seconds"]) for row in of]) > 0).all()
+    last = {row["stage"]: float(row["validation_nats"]) for row in rows}
+    assert last["longer"] < last["same steps"] < last["pretrained"]
+
+
+def test_the_shipped_model_is_better_than_copying_and_about_as_good_as_substitution():
+    rows = table()
+    for prefix in PREFIXES:
+        score = {way: float(row["chrf"]) for (way, task), row in rows.items() if task == prefix.strip(": ")}
+        assert score[recipe.SHIPPED] >= score["copy"] + 2
+        assert abs(score[recipe.SHIPPED] - score["words"]) < 2  # no better: the chapter says so
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_the_shipped_weights_score_what_the_table_says(shipped, prefix):
+    some = verses().test[:: recipe.SAMPLE]
+    read, references = recipe.sides(some, prefix)
+    score = chrf(recipe.translate(*shipped, [prefix + text for text in read]), references, 0).value
+    row = table()[recipe.SHIPPED, prefix.strip(": ")]
+    assert score == pytest.approx(float(row["sample_chrf"]), abs=0.5)
+    assert score > chrf(read, references, 0).value + 2
 
 
 def test_damaged_files_are_refused_by_name(monkeypatch, tmp_path):
