@@ -1,8 +1,8 @@
-"""The T5 of chapter 7: old English to modern and back, pretrained with span corruption and tuned on verses.
+"""The T5 of chapter 7: verses of old English to modern, and back.
 
     OMP_NUM_THREADS=1 python -m course_utils.weights.verses_recipe
 
-trains all arms, saves the last as verses.safetensors, and writes verses_log.csv and verses_scores.csv.
+trains all arms, saves "longer" as verses.safetensors, and writes verses_log.csv and verses_scores.csv.
 With the names of arms it trains those and leaves them in build/, so that two processes can share the work. A
 command that is broken off goes on where it was.
 
