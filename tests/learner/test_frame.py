@@ -161,7 +161,7 @@ def test_the_chapters_mark_their_core_path(number, exercises, monkeypatch):
     stops = core_path(number).stops
     assert [stop.exercise for stop in stops if stop.exercise] == exercises
     assert all(stop.minutes > 0 and stop.place.heading for stop in stops)
-    assert 25 <= sum(stop.minutes for stop in stops) <= 50
+    assert 25 <= sum(stop.minutes for stop in stops) <= 60  # the README's promise; 45 is the aim
 
 
 # ---- overview --------------------------------------------------------------------------------------------
