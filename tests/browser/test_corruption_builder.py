@@ -130,6 +130,7 @@ def test_a_finger_drags_too(opened):
     assert hidden(widget) == ["your", "party", "last", "week"]
     expect(widget.locator(".cw-sentence")).to_contain_text("4 of 11 tokens hidden in 1 span.")
     widget.get_by_role("option").nth(7).tap()
+    opened.settled(widget)
     assert hidden(widget) == ["your", "last", "week"]
 
 

@@ -67,6 +67,7 @@ def run_section_7():
         "live": gpt_recipe.build("live").eval(),
         "next_token_loss": find("8.1").reference,
         "gpt": find("8.4").reference,
+        "on_tensors": lambda answer: answer,  # what an earlier cell makes of an answer that takes tensors
         "display": lambda view: None,
     }
     exec(imports(), names)
