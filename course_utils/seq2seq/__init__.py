@@ -67,13 +67,7 @@ def greedy(
     no run of so many tokens is written twice (Paulus et al. 2018): a weak model can't go round in a circle.
     """
     if batch_size:
-        order = sorted(range(len(sources)), key=lambda row: len(sources[row]))
-        written = {}
-        for first in range(0, len(order), batch_size):
-            rows = order[first : first + batch_size]
-            some = [sources[row] for row in rows]
-            written |= zip(rows, greedy(model, some, max_new, None, no_repeat), strict=True)
-        return [written[row] for row in range(len(sources))]
+        return by_length(sources, batch_size, lambda some: greedy(model, some, max_new, None, no_repeat))
     device, (pad, start, end) = next(model.parameters()).device, model.marks
     source, lengths = (tensor.to(device) for tensor in padded(sources, pad))
     training = model.training
@@ -92,6 +86,18 @@ def greedy(
     model.train(training)
     rows = torch.cat(written, dim=1).tolist()
     return [row[: row.index(end)] if end in row else row for row in rows]
+
+
+def by_length(
+    sources: Sequence[Sequence[int]], batch_size: int, write: Callable[[list[Sequence[int]]], list[list[int]]]
+) -> list[list[int]]:
+    """What `write` makes of batches of sources of similar length, in the order of the sources."""
+    order = sorted(range(len(sources)), key=lambda row: len(sources[row]))
+    written = {}
+    for first in range(0, len(order), batch_size):
+        rows = order[first : first + batch_size]
+        written |= zip(rows, write([sources[row] for row in rows]), strict=True)
+    return [written[row] for row in range(len(sources))]
 
 
 def repeats(ids: Sequence[int], length: int) -> list[int]:

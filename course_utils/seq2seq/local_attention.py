@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from course_utils.seq2seq import edit_cross_attention, greedy
+from course_utils.seq2seq import by_length, edit_cross_attention, greedy
 
 
 class Window:
@@ -52,12 +52,9 @@ def local_greedy(
     start: int = 0,
 ) -> list[list[int]]:
     """`greedy` with the cross-attention of each step in a `Window`. The answers are in the sources' order."""
-    order = sorted(range(len(sources)), key=lambda row: len(sources[row]))
-    written = {}
-    for first in range(0, len(order), batch_size):
-        rows = order[first : first + batch_size]
-        window = Window(width, len(model.cross_attentions), start)
-        with edit_cross_attention(model, window):
-            answers = greedy(model, [sources[row] for row in rows], max_new, no_repeat=no_repeat)
-        written |= zip(rows, answers, strict=True)
-    return [written[row] for row in range(len(sources))]
+
+    def write(some: list[Sequence[int]]) -> list[list[int]]:
+        with edit_cross_attention(model, Window(width, len(model.cross_attentions), start)):
+            return greedy(model, some, max_new, no_repeat=no_repeat)
+
+    return by_length(sources, batch_size, write)

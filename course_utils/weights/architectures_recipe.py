@@ -20,7 +20,6 @@ It does not show what a loss on the source too, pretraining, more layers or more
 
 import functools
 import math
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -125,10 +124,7 @@ def trained(model: nn.Module, pairs: Sequence[Pair], steps: int, rate: float, se
     """Train a model in place, at a learning rate, on pairs drawn with this seed."""
     batches = Pairs(*zip(*pairs, strict=True), ROWS, seed, POOL, marks=MARKS)
     config = replace(CONFIG, steps=steps, learning_rate=rate, seed=seed)
-    run = train(model, batches, config, loss=pair_loss)
-    if run.stopped:
-        sys.exit("stopped: the runs before are kept, and the same command goes on")
-    return run
+    return recording.finished(train(model, batches, config, loss=pair_loss))
 
 
 @torch.no_grad()
@@ -184,14 +180,10 @@ def main(folder: Path = Path("build")) -> None:
     """Run what the table doesn't hold yet."""
     table = recording.Table(folder / TABLE.name)
 
-    def trial(name: str, rate: float, seed: int, final: bool) -> dict:
-        make = functools.partial(run, name, rate, seed, final)
-        return table.row(make, architecture=name, learning_rate=rate, seed=seed)
-
     def merit(row: dict) -> float:
         return -float(row["validation_bits"])
 
-    recording.sweep(trial, ARCHITECTURES, RATES, SWEEP_SEED, SEEDS, merit)
+    recording.sweep(table, "architecture", run, ARCHITECTURES, RATES, SWEEP_SEED, SEEDS, merit)
     recording.write_table(TABLE, table.rows)
 
 

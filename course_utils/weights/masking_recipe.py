@@ -183,11 +183,10 @@ def main(folder: Path = Path("build")) -> None:
     """Run what the table doesn't hold yet."""
     table = recording.Table(folder / TABLE.name)
 
-    def trial(name: str, rate: float, seed: int, final: bool) -> dict:
-        make = functools.partial(run, name, rate, seed, final)
-        return table.row(make, rule=name, learning_rate=rate, seed=seed)
+    def merit(row: dict) -> float:
+        return -float(row["own_nats"])
 
-    recording.sweep(trial, RULES, RATES, SWEEP_SEED, SEEDS, lambda row: -float(row["own_nats"]))
+    recording.sweep(table, "rule", run, RULES, RATES, SWEEP_SEED, SEEDS, merit)
     recording.write_table(TABLE, table.rows)
 
 

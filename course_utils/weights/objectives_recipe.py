@@ -200,10 +200,12 @@ def main(folder: Path = Path("build")) -> None:
 
     def run(way: str, rate: float, seed: int, final: bool) -> dict:
         name = f"objectives_{way.replace(', ', '_').replace(' ', '_')}_{rate}_{seed}"
-        make = functools.partial(trained, way, rate, seed, folder / name)
-        return table.row(make, way=way, learning_rate=rate, seed=seed)
+        return trained(way, rate, seed, folder / name)
 
-    recording.sweep(run, WAYS, RATES, SWEEP_SEED, SEEDS, lambda row: -float(row["validation_nats"]))
+    def merit(row: dict) -> float:
+        return -float(row["validation_nats"])
+
+    recording.sweep(table, "way", run, WAYS, RATES, SWEEP_SEED, SEEDS, merit)
     recording.write_table(TABLE, table.rows)
 
 

@@ -122,11 +122,10 @@ def main(folder: Path = Path("build")) -> None:
     """Run what the table doesn't hold yet."""
     table = recording.Table(folder / TABLE.name)
 
-    def trial(name: str, rate: float, seed: int, final: bool) -> dict:
-        make = functools.partial(run, name, rate, seed, final)
-        return table.row(make, objective=name, learning_rate=rate, seed=seed)
+    def merit(row: dict) -> float:
+        return -float(row["validation_bits"])
 
-    recording.sweep(trial, WAYS, RATES, SWEEP_SEED, SEEDS, lambda row: -float(row["validation_bits"]))
+    recording.sweep(table, "objective", run, WAYS, RATES, SWEEP_SEED, SEEDS, merit)
     recording.write_table(TABLE, table.rows)
 
 

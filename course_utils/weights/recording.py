@@ -1,6 +1,7 @@
 """What the recipes share: how a run is shown while it trains, what is logged of it, and what it cost."""
 
 import csv
+import functools
 import io
 import math
 import platform
@@ -96,6 +97,8 @@ class Table:
 
 
 def sweep(
+    table: Table,
+    column: str,
     run: Callable[[str, float, int, bool], dict],
     ways: Iterable[str],
     rates: Sequence[float],
@@ -105,12 +108,18 @@ def sweep(
 ) -> None:
     """Run each way at each rate with a seed for that alone; then with all seeds at the rate of most merit.
 
-    `run(way, rate, seed, final)` gives the row that `merit` judges.
+    `run(way, rate, seed, final)` makes the rest of a row of the table, whose first columns are the way's
+    (`column`), learning_rate and seed; `merit` judges the row.
     """
+
+    def row(way: str, rate: float, seed: int, final: bool) -> dict[str, str]:
+        make = functools.partial(run, way, rate, seed, final)
+        return table.row(make, **{column: way}, learning_rate=rate, seed=seed)
+
     for way in ways:
-        best = max(rates, key=lambda rate: merit(run(way, rate, sweep_seed, False)))
+        best = max(rates, key=lambda rate: merit(row(way, rate, sweep_seed, False)))
         for seed in seeds:
-            run(way, best, seed, True)
+            row(way, best, seed, True)
 
 
 def seeds_table(rows: list[dict[str, str]], way: str, columns: dict[str, tuple[str, float]]) -> str:

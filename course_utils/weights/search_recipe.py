@@ -285,11 +285,10 @@ def main(folder: Path = Path("build")) -> None:
     for name, scores in UNTRAINED.items():
         table.row(lambda scores=scores: row(scores()), way=name, learning_rate="", seed="")
 
-    def trial(name: str, rate: float, seed: int, final: bool) -> dict:
-        make = functools.partial(run, name, rate, seed, final)
-        return table.row(make, way=name, learning_rate=rate, seed=seed)
+    def merit(row: dict) -> float:
+        return float(row["validation"])
 
-    recording.sweep(trial, WAYS, RATES, SWEEP_SEED, SEEDS, lambda row: float(row["validation"]))
+    recording.sweep(table, "way", run, WAYS, RATES, SWEEP_SEED, SEEDS, merit)
     recording.write_table(TABLE, table.rows)
 
 

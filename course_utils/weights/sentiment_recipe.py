@@ -180,10 +180,12 @@ def main(folder: Path = Path("build")) -> None:
             table.row(functools.partial(fit, way, seed), way=way, learning_rate="", seed=seed)
 
     def run(way: str, rate: float, seed: int, final: bool) -> dict:
-        make = functools.partial(tuned, way, rate, seed, HELD_OUT if final else HELD_OUT[:1])
-        return table.row(make, way=way, learning_rate=rate, seed=seed)
+        return tuned(way, rate, seed, HELD_OUT if final else HELD_OUT[:1])
 
-    recording.sweep(run, TUNED, RATES, SWEEP_SEED, SEEDS, lambda row: float(row["validation"]))
+    def merit(row: dict) -> float:
+        return float(row["validation"])
+
+    recording.sweep(table, "way", run, TUNED, RATES, SWEEP_SEED, SEEDS, merit)
     recording.write_table(TABLE, table.rows)
 
 

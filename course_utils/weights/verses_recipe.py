@@ -223,8 +223,7 @@ def run(name: str) -> tuple[T5, dict[str, Run]]:
         report=recording.show,
         checkpoint=recording.checkpoint(f"verses_{name.replace(' ', '_')}"),
     )
-    if runs[name].stopped:
-        sys.exit("stopped and kept: the same command goes on")
+    recording.finished(runs[name])
     return model, runs
 
 
