@@ -125,12 +125,13 @@ def test_a_finger_drags_too(opened):
     touch("touchStart", 6)
     for place in (7, 8, 9):
         touch("touchMove", place)
+    opened.page.wait_for_timeout(300)  # at rest: after a throw, Chromium would swallow the tap below
     touch("touchEnd")
     opened.settled(widget)
     assert hidden(widget) == ["your", "party", "last", "week"]
     expect(widget.locator(".cw-sentence")).to_contain_text("4 of 11 tokens hidden in 1 span.")
     widget.get_by_role("option").nth(7).tap()
-    opened.settled(widget)
+    expect(widget.locator(".cw-sentence")).to_contain_text("3 of 11 tokens hidden in 2 spans.")
     assert hidden(widget) == ["your", "last", "week"]
 
 
