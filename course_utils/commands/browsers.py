@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from course_utils.commands import debian
+
 NAMES = (
     "chromium",
     "chromium-browser",
@@ -41,24 +43,11 @@ def find_or_install() -> dict[str, str]:
 
     Raises ValueError if there is none and none can be installed.
     """
-    if not find() and _is_debian_root():
-        print("Installing Chromium for the browser tests (about 100 MB).", flush=True)
-        subprocess.call(["apt-get", "update", "-qq"])
-        subprocess.call(["apt-get", "install", "-y", "-qq", "chromium"])
+    if not find():
+        debian.install("chromium", "Installing Chromium for the browser tests (about 100 MB).")
     if browser := find():
         return {"CHROMIUM": browser}
     print("Installing Playwright's Chromium for the browser tests (about 150 MB).", flush=True)
     if subprocess.call([sys.executable, "-m", "playwright", "install", "chromium"]):
         raise ValueError("the tests need a browser and can't install one: install Chrome, Chromium or Edge.")
     return {}
-
-
-def _is_debian_root() -> bool:
-    # Ubuntu's package of the same name only points to a snap.
-    release = Path("/etc/os-release")
-    return (
-        hasattr(os, "geteuid")
-        and os.geteuid() == 0
-        and release.exists()
-        and "\nID=debian\n" in f"\n{release.read_text(encoding='utf-8')}"
-    )

@@ -3,6 +3,7 @@
 import argparse
 import importlib.util
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -113,12 +114,14 @@ TWO_AT_A_TIME = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
 
 def test(options) -> int:
     """run every check, as CI does: ruff, then pytest (which takes further options)"""
-    from course_utils.commands import browsers
+    from course_utils.commands import browsers, debian
 
     _need_test_packages()
     _fetch_assets()
     environment = dict(os.environ, COURSE_FULL="1") if options.full else dict(os.environ)
     environment |= browsers.find_or_install()
+    if not shutil.which("bwrap"):  # where there is still none, the tests that need it say so and are skipped
+        debian.install("bubblewrap", "Installing bubblewrap for the tests of grading (1 MB).")
     run = [sys.executable, "-m"]
     pytest = ["pytest", "-ra", *([] if options.rest else TWO_AT_A_TIME)]
     steps = [["ruff", "format", "--check", "."], ["ruff", "check", "."], [*pytest, *options.rest]]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from course_utils.commands import browsers
+from course_utils.commands import browsers, debian
 
 
 @pytest.fixture
@@ -47,11 +47,11 @@ def test_one_of_your_own_comes_first_and_others_where_installers_put_them(bare, 
 
 
 def test_where_there_is_none_one_is_installed(bare, monkeypatch):
-    monkeypatch.setattr(browsers, "_is_debian_root", lambda: True)
+    monkeypatch.setattr(debian, "is_root", lambda: True)
     assert browsers.find_or_install() == {}  # of Playwright, since apt brought none
     assert [command[0] for command in bare[1][:2]] == ["apt-get", "apt-get"]
     assert bare[1][2][1:] == ["-m", "playwright", "install", "chromium"]
-    monkeypatch.setattr(browsers, "_is_debian_root", lambda: False)
+    monkeypatch.setattr(debian, "is_root", lambda: False)
     monkeypatch.setattr(subprocess, "call", lambda command: 1)
     with pytest.raises(ValueError, match="install Chrome, Chromium or Edge"):
         browsers.find_or_install()
