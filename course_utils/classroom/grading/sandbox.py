@@ -1,0 +1,182 @@
+"""A sandbox for code that nobody has read: a fresh group of processes under bubblewrap (Linux).
+
+Inside there are Python, the packages and parts of the course that are named, and an empty scratch folder; all
+but that folder is read-only. There is no network, no environment, no other process, no shell, no file of the
+grader or of other students, and no root. Memory, processes, files, output and time have caps (module `caps`
+says what holds them). A job goes in and messages come out, as JSON, over one pipe; each begins with a nonce.
+
+It protects the machine, the grader and other students from what an answer does. It does not protect from
+
+- a flaw of the Linux kernel or of bubblewrap: for code that somebody may have written to find one, take a
+  virtual machine;
+- messages that an answer forges: answer and script share a process, so that it can find the nonce. They must
+  mean no more than outputs do. Whoever listens compares them with what he expects, outside, and decides;
+- somebody who reads his own inputs: what goes in is known to the answer.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from course_utils.classroom.grading import caps, visible
+from course_utils.classroom.grading.caps import Limits
+
+CHANNEL = "course_utils.classroom.grading.channel"
+ISOLATION = [
+    *("--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent", "--new-session"),
+    *("--cap-drop", "ALL", "--uid", "1000", "--gid", "1000", "--hostname", "sandbox", "--clearenv"),
+]
+INSTEAD = (
+    "Grade on Linux with bubblewrap (on Debian and Ubuntu: `sudo apt install bubblewrap`), or in a container "
+    "or virtual machine that has it. --unsafe grades without a sandbox, and then every submission may read "
+    "and change whatever you may: type it only for files that you have read."
+)
+
+
+class SandboxError(Exception):
+    """The sandbox itself could not start: the fault is not the answer's."""
+
+
+def problem() -> str:
+    """Why there can be no sandbox here and what to do, or an empty string."""
+    if not sys.platform.startswith("linux"):
+        return f"There is no sandbox on {sys.platform}. {INSTEAD}"
+    if not shutil.which("bwrap"):
+        return f"bubblewrap isn't installed, so there is no sandbox. {INSTEAD}"
+    trial = [shutil.which("bwrap"), *ISOLATION, *visible.mounts((), ()), str(visible.PYTHON), "-c", ""]
+    done = subprocess.run(trial, capture_output=True, text=True)
+    if done.returncode:
+        return f"bubblewrap can't start here ({done.stderr.strip()}). {INSTEAD}"
+    return caps.problem()
+
+
+def run(
+    script: Path,
+    job: dict,
+    accept: Callable[[dict], bool],
+    *,
+    packages: tuple[str, ...] = (),
+    parts: tuple[str, ...] = (),
+    limits: Limits | None = None,
+    unsafe: bool = False,
+) -> str:
+    """Run a script, which begins with `channel.open_channel`, on a job; return what stopped it, or "".
+
+    `accept` gets each message and says whether it counts: the next one has `limits.seconds` from then on.
+    Raises SandboxError if the script did not even get ready.
+    """
+    limits, nonce = limits or Limits(), secrets.token_hex(16)
+    kind = "unsafe" if unsafe else caps.kind()
+    given = json.dumps({"nonce": nonce, "rlimits": limits.rlimits(kind), "job": job})
+    with tempfile.TemporaryFile() as inbox, caps.group(limits) as group:
+        inbox.write(given.encode())
+        inbox.seek(0)
+        if unsafe:
+            command, variables = [sys.executable, "-B", "-s", "-P", str(script)], _unsafe_variables()
+        else:
+            command, variables = _command(script, packages, parts, limits), {}
+        process = subprocess.Popen(
+            group.enter(command),
+            stdin=inbox,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=variables,
+            start_new_session=True,
+        )
+        try:
+            return _listen(process, nonce.encode(), accept, limits, group)
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # nothing is left of it
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            process.stdout.close()
+
+
+def _command(script, packages, parts, limits) -> list[str]:
+    variables = _variables(f"{visible.COURSE}:{visible.PACKAGES}", "/tmp")
+    scratch = ["--size", str(limits.scratch_mb << 20), "--tmpfs"]
+    return [
+        shutil.which("bwrap") or "bwrap",
+        *ISOLATION,
+        *(word for name, value in variables.items() for word in ("--setenv", name, value)),
+        *visible.mounts(packages, (CHANNEL, *parts)),
+        *("--ro-bind", str(script), "/course/main.py", "--proc", "/proc", "--dev", "/dev"),
+        *("--remount-ro", "/proc"),  # root's grader is root to the kernel, who may write /proc/sys
+        *("--size", "4096", "--tmpfs", "/dev/shm", "--remount-ro", "/dev"),
+        *(*scratch, "/tmp", "--chdir", "/tmp", "--remount-ro", "/"),
+        *(str(visible.PYTHON), "-B", "-s", "-P", "/course/main.py"),
+    ]
+
+
+def _variables(path: str, home: str) -> dict[str, str]:
+    return {"PYTHONPATH": path, "HOME": home, "USER": "student", "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1"}
+
+
+def _unsafe_variables() -> dict[str, str]:
+    return _variables(f"{visible.ROOT}:{sysconfig.get_path('purelib')}", tempfile.gettempdir())
+
+
+def _listen(process, nonce: bytes, accept, limits: Limits, group: caps.Group) -> str:
+    """Take messages until the process ends or reaches a limit; say which."""
+    out, rest, noise, received, ready = process.stdout.fileno(), b"", b"", 0, False
+    allowed, since = limits.start_seconds, time.monotonic()
+    while True:
+        waiting, _, _ = select.select([out], [], [], 0.1)
+        if breach := group.breach():
+            return breach
+        if time.monotonic() - since > allowed:
+            if not ready:
+                raise SandboxError(f"The sandbox was not ready after {allowed:g} s. {_shown(noise)}")
+            return f"ran longer than {allowed:g} s"
+        if not waiting:
+            continue
+        chunk = os.read(out, 1 << 16)
+        received += len(chunk)
+        if received > limits.output_mb << 20:
+            return f"wrote more than {limits.output_mb} MB"
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if not line.startswith(nonce):
+                noise += line[:500] if len(noise) < 2000 else b""
+                continue
+            counts = not ready or accept(_message(line[len(nonce) :]))
+            if counts:
+                ready, allowed, since = True, limits.seconds, time.monotonic()
+        if not chunk:
+            break
+    status = process.wait()
+    if not ready:
+        raise SandboxError(f"The sandbox did not start. {_shown(noise + rest)}")
+    return group.breach() or _ending(status)
+
+
+def _message(line: bytes) -> dict:
+    """The message in a line. What can't be read says nothing."""
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return message if isinstance(message, dict) else {}
+
+
+def _shown(noise: bytes) -> str:
+    return noise.decode("utf-8", "replace")
+
+
+def _ending(status: int) -> str:
+    """Explain an exit status; bubblewrap gives 128 + the signal, as a shell does."""
+    number = -status if status < 0 else status - 128
+    if number in set(signal.Signals):
+        return f"was stopped by the signal {signal.Signals(number).name}"
+    return f"ended by itself, with exit status {status}" if status else ""
