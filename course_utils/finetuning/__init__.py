@@ -1,5 +1,6 @@
 """Fine-tuning: from a model that goes on with any text to one that does as asked.
 
 `lora` trains a few numbers beside the frozen weights, `peft_format` keeps them in the files that the library
-`peft` reads and writes.
+`peft` reads and writes. `preferences` learns from which of two answers was chosen: reward models, and DPO;
+`log_probs` says how probable a model finds an answer.
 """
