@@ -56,24 +56,28 @@ class Answers:
     notices: tuple[str, ...] = ()
 
 
-def load(path: Path) -> bytes:
-    """The bytes of a submitted file. Raises Ungradable for what is no ordinary file, or too large."""
+def opened(path: Path) -> tuple[int, int]:
+    """A handle on a submitted file, which the caller closes, and its size. Raises Ungradable for links and
+    devices, which are never followed or waited for."""
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-    except FileNotFoundError:
-        raise Ungradable(f"There is no file {path.name}. {AGAIN}") from None
     except OSError as error:
         what = "is a link to another file, which is not followed" if path.is_symlink() else error.strerror
         raise Ungradable(f"The file can't be opened: {what}. {AGAIN}") from None
-    try:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
-            raise Ungradable(f"{path.name} is a folder or a device, and no file. {AGAIN}")
-        _check_size(found.st_size)
-        with open(handle, "rb", closefd=False) as file:
-            return file.read(found.st_size)
-    finally:
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode):
         os.close(handle)
+        raise Ungradable(f"This is a folder or a device, and no file. {AGAIN}")
+    return handle, found.st_size
+
+
+def load(path: Path) -> bytes:
+    """The bytes of a submitted file. Raises Ungradable for what is no ordinary file, or too large."""
+    handle, size = opened(path)
+    with open(handle, "rb") as file:
+        if size > MAX_MB * 1_000_000:
+            raise Ungradable(too_large(size))
+        return file.read(size)
 
 
 def read(content: bytes, asked: list[Asked]) -> Answers:
@@ -94,16 +98,17 @@ def read(content: bytes, asked: list[Asked]) -> Answers:
     return Answers(sources, tuple(dict.fromkeys(notices)))
 
 
-def _check_size(size: int) -> None:
-    if size > MAX_MB * 1_000_000:
-        raise Ungradable(
-            f"The file has {size / 1e6:,.0f} MB; {MAX_MB} MB are allowed. Clear the outputs (in JupyterLab: "
-            "Edit, Clear Outputs of All Cells), save, and hand in again."
-        )
+def too_large(size: int) -> str:
+    """The sentence for a file of so many bytes."""
+    return (
+        f"The file has {size / 1e6:,.0f} MB; {MAX_MB} MB are allowed. Clear the outputs (in JupyterLab: "
+        "Edit, Clear Outputs of All Cells), save, and hand in again."
+    )
 
 
 def _decode(content: bytes, notices: list[str]) -> str:
-    _check_size(len(content))
+    if len(content) > MAX_MB * 1_000_000:
+        raise Ungradable(too_large(len(content)))
     if not content:
         raise Ungradable(f"The file is empty (0 bytes): it was perhaps not saved to the end. {AGAIN}")
     if not content.strip(b"\0 \t\r\n"):

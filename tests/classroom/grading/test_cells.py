@@ -94,7 +94,7 @@ def test_links_folders_and_pipes_are_refused(tmp_path):
         "link.ipynb": "a link to another file",
         "pipe.ipynb": "folder or a device",
         "": "folder or a device",
-        "none.ipynb": "There is no file",
+        "none.ipynb": "No such file",
     }.items():
         with pytest.raises(Ungradable, match=sentence):
             load(tmp_path / name)

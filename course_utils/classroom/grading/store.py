@@ -1,0 +1,251 @@
+"""What was handed in and what came of it: files kept byte for byte, and an append-only SQLite database.
+
+Every result is one transaction, so that a grader killed at any moment loses none and notes none twice: the
+next one goes on with what is pending. Nothing is ever changed or removed; a second grading is a new round.
+"""
+
+import contextlib
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from course_utils.classroom.grading import cells
+
+STATUSES = ("graded", "partial", "ungradable", "infra_error")  # the last is tried again by the next run
+KEEP_MB = 200  # what is larger is no notebook: its name and size are noted
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS submissions (
+    id INTEGER PRIMARY KEY, assignment TEXT NOT NULL, student TEXT NOT NULL, name TEXT NOT NULL,
+    sha256 TEXT NOT NULL, bytes INTEGER NOT NULL, refused TEXT NOT NULL, received TEXT NOT NULL,
+    receipt TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS rounds (
+    id INTEGER PRIMARY KEY, assignment TEXT NOT NULL, begun TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS results (
+    id INTEGER PRIMARY KEY, submission INTEGER NOT NULL REFERENCES submissions, round INTEGER NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('graded', 'partial', 'ungradable', 'infra_error')),
+    reason TEXT NOT NULL, details TEXT NOT NULL, graded TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS marks (
+    id INTEGER PRIMARY KEY, assignment TEXT NOT NULL, student TEXT NOT NULL, question TEXT NOT NULL,
+    points REAL NOT NULL, comment TEXT NOT NULL, marked TEXT NOT NULL);
+CREATE UNIQUE INDEX IF NOT EXISTS once ON results (submission, round) WHERE status != 'infra_error';
+CREATE INDEX IF NOT EXISTS by_student ON submissions (assignment, student);
+"""
+TABLES = ("submissions", "rounds", "results", "marks")
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A file that was handed in. `refused` says why it could not even be kept, and is mostly empty."""
+
+    id: int
+    assignment: str
+    student: str
+    name: str
+    sha256: str
+    bytes: int
+    refused: str
+    received: str
+    receipt: str
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What counts for a student: the last submission that could be graded, or else the last one."""
+
+    submission: Submission
+    status: str  # one of STATUSES, or "pending"
+    reason: str
+    details: dict
+    newer: tuple[str, ...] = ()  # why later submissions don't count
+
+
+class Store:
+    """The store in a folder, made when it is missing. `key` is what receipts are signed with."""
+
+    def __init__(self, folder: Path, key: bytes = b""):
+        self.folder, self._key = Path(folder), key
+        (self.folder / "submissions").mkdir(parents=True, exist_ok=True)
+        self._database = sqlite3.connect(self.folder / "grades.sqlite", timeout=60, isolation_level=None)
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = FULL")
+        with self._transaction():
+            for statement in filter(str.strip, SCHEMA.split(";")):
+                self._database.execute(statement)
+            for table in TABLES:
+                for change in ("UPDATE", "DELETE"):
+                    self._database.execute(
+                        f"CREATE TRIGGER IF NOT EXISTS no_{change}_{table} BEFORE {change} ON {table} "
+                        "BEGIN SELECT RAISE(ABORT, 'the store is append-only'); END"
+                    )
+
+    def close(self) -> None:
+        self._database.close()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._database.execute("BEGIN IMMEDIATE")  # waits for other writers, at most the time-out
+        try:
+            yield
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
+
+    def keep(self, assignment: str, student: str, path: Path) -> Submission:
+        """Keep a file byte for byte. What the student handed in last is not kept twice."""
+        sha256, size, refused = self._copy(path)
+        student, name, received = _text(student), _text(path.name), _now()
+        with self._transaction():
+            last = self._submissions(
+                "assignment = ? AND student = ? ORDER BY id DESC LIMIT 1", assignment, student
+            )
+            if last and (last[0].sha256, last[0].bytes, last[0].refused) == (sha256, size, refused):
+                return last[0]
+            signed = "\0".join((assignment, student, sha256, received)).encode()
+            receipt = hmac.new(self._key, signed, hashlib.sha256).hexdigest()[:20]
+            row = (assignment, student, name, sha256, size, refused, received, receipt)
+            made = self._database.execute(
+                "INSERT INTO submissions (assignment, student, name, sha256, bytes, refused, received, "
+                "receipt) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                row,
+            )
+        return Submission(made.lastrowid, *row)
+
+    def _copy(self, path: Path) -> tuple[str, int, str]:
+        """Copy a file to the name of its hash; return hash, size, and why there is none."""
+        try:
+            handle, size = cells.opened(path)
+        except cells.Ungradable as refused:
+            return "", 0, str(refused)
+        temporary, digest = self.folder / "submissions" / f".{secrets.token_hex(8)}.tmp", hashlib.sha256()
+        try:
+            if size > KEEP_MB * 1_000_000:
+                return "", size, cells.too_large(size)
+            with open(handle, "rb", closefd=False) as file, temporary.open("xb") as copy:
+                while chunk := file.read(1 << 20):
+                    digest.update(chunk)
+                    copy.write(chunk)
+                copy.flush()
+                os.fsync(copy.fileno())
+                size = copy.tell()
+            os.replace(temporary, self._kept(digest.hexdigest()))
+        finally:
+            os.close(handle)
+            temporary.unlink(missing_ok=True)
+        return digest.hexdigest(), size, ""
+
+    def _kept(self, sha256: str) -> Path:
+        return self.folder / "submissions" / f"{sha256}.ipynb"
+
+    def content(self, submission: Submission) -> bytes:
+        """The bytes that were handed in. Raises Ungradable for what is too large or was refused, and OSError
+        if the store has lost or changed them."""
+        if submission.refused:
+            raise cells.Ungradable(submission.refused)
+        content = cells.load(self._kept(submission.sha256))
+        if hashlib.sha256(content).hexdigest() != submission.sha256:
+            raise OSError(f"the kept file of {submission.student} has changed: its sha256 is another one")
+        return content
+
+    def round(self, assignment: str, new: bool = False) -> int:
+        """The number of the round of grading that is on, or that begins now."""
+        with self._transaction():
+            [(number,)] = self._database.execute(
+                "SELECT coalesce(max(id), 0) FROM rounds WHERE assignment = ?", (assignment,)
+            )
+            if number and not new:
+                return number
+            insert = "INSERT INTO rounds (assignment, begun) VALUES (?, ?)"
+            return self._database.execute(insert, (assignment, _now())).lastrowid
+
+    def pending(self, assignment: str) -> list[Submission]:
+        """What has no result in this round yet, or only an infra_error, in the order in which it came."""
+        return self._submissions(
+            "assignment = ? AND NOT EXISTS (SELECT 1 FROM results WHERE submission = submissions.id "
+            "AND round = ? AND status != 'infra_error') ORDER BY id",
+            assignment,
+            self.round(assignment),
+        )
+
+    def record(
+        self, submission: Submission, status: str, reason: str = "", details: dict | None = None
+    ) -> bool:
+        """Note a result, in one transaction. False if there is one already: another grader was faster.
+
+        Raises ValueError for an unknown status.
+        """
+        if status not in STATUSES:
+            raise ValueError(f"a status is one of {', '.join(STATUSES)}; got {status!r}")
+        row = (
+            submission.id,
+            self.round(submission.assignment),
+            status,
+            _text(reason),
+            json.dumps(details or {}),
+        )
+        with self._transaction():
+            made = self._database.execute(
+                "INSERT INTO results (submission, round, status, reason, details, graded) "
+                "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (*row, _now()),
+            )
+        return made.rowcount == 1
+
+    def mark(self, assignment: str, student: str, question: str, points: float, comment: str) -> None:
+        """Note what a person gave for a written answer; the last mark counts."""
+        with self._transaction():
+            self._database.execute(
+                "INSERT INTO marks (assignment, student, question, points, comment, marked) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                (assignment, student, question, points, comment, _now()),
+            )
+
+    def marks(self, assignment: str) -> dict[tuple[str, str], tuple[float, str]]:
+        """{(student, question): (points, comment)}"""
+        rows = self._database.execute(
+            "SELECT student, question, points, comment FROM marks WHERE assignment = ? ORDER BY id",
+            (assignment,),
+        )
+        return {(student, question): (points, comment) for student, question, points, comment in rows}
+
+    def standings(self, assignment: str) -> dict[str, Standing]:
+        """What counts for each student who has handed something in, by name."""
+        results = self._database.execute(
+            "SELECT submission, status, reason, details FROM results "
+            "JOIN submissions ON submission = submissions.id WHERE assignment = ? ORDER BY results.id",
+            (assignment,),
+        )
+        last = {submission: result for submission, *result in results}
+        standings: dict[str, Standing] = {}
+        for submission in self._submissions("assignment = ? ORDER BY id", assignment):
+            status, reason, details = last.get(submission.id, ("pending", "not graded yet", "{}"))
+            before = standings.get(submission.student)
+            if before and before.status in ("graded", "partial") and status not in ("graded", "partial"):
+                newer = (*before.newer, f"{submission.name} of {submission.received}: {reason}")
+                standings[submission.student] = Standing(
+                    before.submission, before.status, before.reason, before.details, newer
+                )
+            else:
+                standings[submission.student] = Standing(submission, status, reason, json.loads(details))
+        return dict(sorted(standings.items()))
+
+    def _submissions(self, where: str, *values) -> list[Submission]:
+        names = ", ".join(Submission.__annotations__)
+        found = self._database.execute(f"SELECT {names} FROM submissions WHERE {where}", values)
+        return [Submission(*row) for row in found]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _text(text: str) -> str:
+    """A text that any database and file takes: half a character becomes visible."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,184 @@
+"""The store loses nothing, changes nothing and notes nothing twice, also when its writer is killed."""
+
+import hashlib
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from course_utils.classroom.grading.cells import Ungradable
+from course_utils.classroom.grading.store import STATUSES, Store
+from course_utils.classroom.grading.visible import ROOT
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = Store(tmp_path / "store", b"key")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def hand_in(store, tmp_path):
+    def hand_in(student="ada", content=b"{}", name="work.ipynb"):
+        (tmp_path / name).write_bytes(content)
+        return store.keep("ngrams", student, tmp_path / name)
+
+    return hand_in
+
+
+def test_a_submission_is_kept_byte_for_byte(store, hand_in):
+    content = bytes(range(256)) * 100
+    kept = hand_in(content=content)
+    assert kept.sha256 == hashlib.sha256(content).hexdigest() and kept.bytes == len(content)
+    assert store.content(kept) == content
+
+
+def test_each_submission_has_a_receipt_that_only_the_key_makes(store, hand_in, tmp_path):
+    one, other = hand_in("ada"), hand_in("alan")
+    assert len(one.receipt) == 20 and one.receipt != other.receipt
+    forger = Store(tmp_path / "forged", b"another key")
+    assert forger.keep("ngrams", "ada", tmp_path / "work.ipynb").receipt != one.receipt
+
+
+def test_what_was_handed_in_last_is_not_kept_twice(store, hand_in):
+    first, same, other = hand_in(content=b"1"), hand_in(content=b"1"), hand_in(content=b"2")
+    assert same == first and [s.id for s in store.pending("ngrams")] == [first.id, other.id]
+    assert hand_in(content=b"1").id not in (
+        first.id,
+        other.id,
+    )  # back to an older version: it is the last now
+
+
+def test_links_and_huge_files_are_noted_but_not_kept(store, tmp_path):
+    (tmp_path / "secret").write_text("canary")
+    (tmp_path / "link.ipynb").symlink_to(tmp_path / "secret")
+    with (tmp_path / "huge.ipynb").open("wb") as file:
+        file.truncate(10**12)
+    for name, reason in {"link.ipynb": "a link", "huge.ipynb": "1,000,000 MB"}.items():
+        kept = store.keep("ngrams", "ada", tmp_path / name)
+        with pytest.raises(Ungradable, match=reason):
+            store.content(kept)
+    assert list((store.folder / "submissions").iterdir()) == []
+
+
+def test_a_kept_file_that_has_changed_is_found(store, hand_in):
+    kept = hand_in(content=b"{}")
+    (store.folder / "submissions" / f"{kept.sha256}.ipynb").write_bytes(b"[]")
+    with pytest.raises(OSError, match="has changed"):
+        store.content(kept)
+
+
+def test_nothing_can_be_changed_or_removed(store, hand_in):
+    store.record(hand_in(), "graded")
+    store.mark("ngrams", "ada", "essay", 2, "")
+    with sqlite3.connect(store.folder / "grades.sqlite") as database:
+        for statement in (
+            "UPDATE results SET status = 'partial'",
+            "DELETE FROM submissions",
+            "DELETE FROM marks",
+        ):
+            with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+                database.execute(statement)
+
+
+def test_a_result_is_noted_once_a_round(store, hand_in):
+    work = hand_in()
+    assert store.record(work, "graded") and not store.record(work, "partial")
+    assert store.pending("ngrams") == []
+    store.round("ngrams", new=True)
+    assert store.pending("ngrams") == [work] and store.record(work, "partial")
+    assert store.standings("ngrams")["ada"].status == "partial"
+
+
+def test_a_fault_of_ours_is_tried_again(store, hand_in):
+    work = hand_in()
+    store.record(work, "infra_error", "the disk is full")
+    assert store.pending("ngrams") == [work] and store.standings("ngrams")["ada"].status == "infra_error"
+    assert store.record(work, "graded") and store.pending("ngrams") == []
+
+
+def test_an_unknown_status_is_refused(store, hand_in):
+    with pytest.raises(ValueError, match=STATUSES[0]):
+        store.record(hand_in(), "zero")
+
+
+def test_an_earlier_valid_submission_still_counts(store, hand_in):
+    good = hand_in(content=b"good")
+    store.record(good, "graded", details={"score": 7})
+    store.record(hand_in(content=b"cut"), "ungradable", "is cut off")
+    standing = store.standings("ngrams")["ada"]
+    assert standing.submission == good and standing.details == {"score": 7}
+    assert "is cut off" in standing.newer[0]
+    store.record(later := hand_in(content=b"later"), "partial")
+    assert store.standings("ngrams")["ada"].submission == later
+
+
+def test_marks_of_a_person_are_kept_and_the_last_counts(store):
+    store.mark("ngrams", "ada", "essay", 2, "good")
+    store.mark("ngrams", "ada", "essay", 3, "better")
+    assert store.marks("ngrams") == {("ada", "essay"): (3.0, "better")}
+
+
+def test_any_name_can_be_stored(store, hand_in):
+    for student in ("Ø; DROP TABLE results", "half \udc80 a sign", "=1+1", "a" * 255):
+        store.record(hand_in(student), "ungradable", f"for {student}")
+    assert len(store.standings("ngrams")) == 4
+
+
+BURST = 500 if os.environ.get("COURSE_FULL") else 100
+
+
+def test_a_burst_at_the_deadline_is_kept_whole(tmp_path):
+    """Eight writers with connections of their own, as the processes of a hub would be."""
+
+    def hand_in(writer):
+        store = Store(tmp_path / "store", b"")
+        for i in range(writer, BURST, 8):
+            path = tmp_path / f"{i}.ipynb"
+            path.write_text(str(i))
+            store.keep("ngrams", f"student {i}", path)
+        store.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(hand_in, range(8)))
+    store = Store(tmp_path / "store", b"")
+    assert len(store.standings("ngrams")) == BURST
+    assert all(store.content(s) == s.student.split()[1].encode() for s in store.pending("ngrams"))
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from course_utils.classroom.grading.store import Store
+store = Store(Path(sys.argv[1]) / "store", b"")
+print("ready", flush=True)
+for path in sorted(Path(sys.argv[1]).glob("*.ipynb")):
+    store.keep("ngrams", path.stem, path)
+for submission in store.pending("ngrams"):
+    store.record(submission, "graded", details={"score": submission.id})
+"""
+
+
+def test_a_writer_that_is_killed_loses_none_and_notes_none_twice(tmp_path):
+    for i in range(30):
+        (tmp_path / f"{i:02}.ipynb").write_text(str(i))
+    command, chance = [sys.executable, "-c", WRITER, str(tmp_path)], random.Random(0)
+    for _ in range(5):
+        with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as process:
+            process.stdout.readline()
+            time.sleep(chance.uniform(0, 0.3))
+            process.send_signal(signal.SIGKILL)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
+    store = Store(tmp_path / "store", b"")
+    assert {student: s.status for student, s in store.standings("ngrams").items()} == {
+        f"{i:02}": "graded" for i in range(30)
+    }
+    [(results,)] = store._database.execute("SELECT count(*) FROM results")
+    assert results == 30 and all(store.content(s.submission) for s in store.standings("ngrams").values())
