@@ -172,15 +172,19 @@ class GPT(nn.Module):
         self,
         ids: Int[Tensor, "batch time"],
         cache: GPTCache | None = None,
-        mask: Bool[Tensor, "batch 1 1 past+time"] | None = None,
+        mask: Bool[Tensor, "batch 1 #time past+time"] | None = None,
         last: int | None = None,
-    ) -> Float[Tensor, "batch time vocab"]:
-        """Logits for the token after each of `ids`, or only after the `last` of them.
+        chosen: Bool[Tensor, "batch time"] | None = None,
+    ) -> Float[Tensor, "batch time vocab"] | Float[Tensor, "chosen vocab"]:
+        """Logits for the token after each of `ids`, or only after the `last` of them, or the `chosen` ones.
 
-        With a cache, ids continue what was read into it before. The mask is False where a token read so far
-        is padding: nothing attends to it. Only distances between positions count here, so padding on the left
-        changes nothing. Raises ValueError for an empty sequence, more tokens than `context`, and ids outside
-        the vocabulary. (A GPU in training would have to wait for that check: batches are checked when made.)
+        With a cache, ids continue what was read into it before. A mask of one row is False where a token read
+        so far is padding: nothing attends to it. Only distances between positions count here, so padding on
+        the left changes nothing. A mask with a row for each of `ids` is False where that one may not look, as
+        into another text of its row. Raises ValueError for an empty sequence, more tokens than `context`, ids
+        outside the vocabulary, and such a mask for a model whose `ngrams` or `token_shift` look back without
+        asking it. (A GPU in training would have to wait for the check of the ids: batches are checked when
+        made.)
         """
         check_ids(ids, self.vocab_size, look=not (ids.is_cuda and self.training))
         n_tokens = (0 if cache is None else len(cache)) + ids.shape[1]
@@ -189,8 +193,14 @@ class GPT(nn.Module):
                 f"this GPT reads at most {self.context} tokens at once; got {n_tokens}: keep the last "
                 f"{self.context}, or build it with a longer context"
             )
+        packed = mask is not None and mask.shape[-2] > 1
+        if packed and (self.ngrams is not None or self.config.token_shift):
+            raise ValueError(
+                "this GPT has ngrams or token_shift, which read the tokens just before whatever the mask "
+                "says: give each text a row of its own"
+            )
         x = self.embedding(ids)  # (B, T, d_model)
-        real = None if mask is None else mask[:, 0, 0, -ids.shape[1] :]  # (B, T), False at padding
+        real = None if mask is None or packed else mask[:, 0, 0, -ids.shape[1] :]  # (B, T), False at padding
         if self.ngrams is not None:
             x = x + self._embed_ngrams(ids, cache, real)
         if real is not None:  # blocks without biases make zeros of zeros: padding adds nothing to the stream
@@ -198,7 +208,7 @@ class GPT(nn.Module):
         x = self.body(x, cache, mask)
         if last is not None:
             x = x[:, -last:]
-        return self.head(x)
+        return self.head(x if chosen is None else x[chosen])
 
     def _embed_ngrams(self, ids: Tensor, cache: GPTCache | None, real: Tensor | None) -> Tensor:
         """The embeddings of the n-grams that end at each of `ids`; they may begin in what was read before."""

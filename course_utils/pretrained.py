@@ -8,9 +8,9 @@ import json
 from functools import lru_cache
 
 from course_utils.data import assets
-from course_utils.tokenizers import ByteTokenizer, WordPieceTokenizer
+from course_utils.tokenizers import WordPieceTokenizer
+from course_utils.tokenizers.chat import ChatTemplate, Messages
 
-ROLES = ("system", "user", "assistant")
 SMOLLM2_SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
 
 
@@ -51,7 +51,15 @@ def t5_tokenizer():
     )
 
 
-def smollm2_chat(messages: list[dict[str, str]]) -> list[int]:
+@lru_cache(maxsize=1)
+def smollm2_template() -> ChatTemplate:
+    """The format in which SmolLM2-Instruct was tuned to chat, with the system message that it had."""
+    tokenizer = smollm2_tokenizer()
+    start, end = ([tokenizer.token_to_id(name)] for name in ("<|im_start|>", "<|im_end|>"))
+    return ChatTemplate(lambda text: tokenizer.encode(text).ids, start, end, SMOLLM2_SYSTEM)
+
+
+def smollm2_chat(messages: Messages) -> list[int]:
     """The ids of a conversation, ready for SmolLM2-Instruct to answer, in the format that it was tuned on.
 
         smollm2_chat([{"role": "user", "content": "Where does the sun set?"}])
@@ -60,22 +68,7 @@ def smollm2_chat(messages: list[dict[str, str]]) -> list[int]:
     conversation without a system message gets the model's usual one. What a user types never becomes a
     special token. Raises ValueError for no message, an unknown role, and content that is not a text.
     """
-    if not messages:
-        raise ValueError("a conversation must have at least one message; got none")
-    tokenizer = smollm2_tokenizer()
-    start, end = map(tokenizer.token_to_id, ("<|im_start|>", "<|im_end|>"))
-    if messages[0].get("role") != "system":
-        messages = [{"role": "system", "content": SMOLLM2_SYSTEM}, *messages]
-    ids = []
-    for message in messages:
-        role, content = message.get("role"), message.get("content")
-        if role not in ROLES or not isinstance(content, str):
-            raise ValueError(
-                f"expected messages with a role ({', '.join(ROLES)}) and a text as content; got {message}"
-            )
-        ByteTokenizer().encode(content)  # raises ValueError for half a character
-        ids += [start, *tokenizer.encode(f"{role}\n{content}").ids, end, *tokenizer.encode("\n").ids]
-    return [*ids, start, *tokenizer.encode("assistant\n").ids]
+    return smollm2_template().prompt(messages)
 
 
 def load(name: str):

@@ -270,11 +270,12 @@ class Decoder(nn.Module):
         memory: Float[Tensor, "batch source d_model"] | None = None,
         memory_mask: Bool[Tensor, "..."] | None = None,
         caches: list[BlockCache] | None = None,
-        mask: Bool[Tensor, "batch 1 1 past+time"] | None = None,
+        mask: Bool[Tensor, "batch 1 #time past+time"] | None = None,
     ) -> Float[Tensor, "batch time d_model"]:
         """The stream after the last block; the caches, one a block, are extended by x.
 
-        The mask is False where a position read so far is padding: nothing attends to it.
+        The mask is False where a position read so far is padding, to which nothing attends; with a row for
+        each position of x, where that one may not look.
         """
         past = len(caches[0].attention) if caches else 0
         bias = self.relative and self.relative(x.shape[1], past)

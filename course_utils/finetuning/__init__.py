@@ -4,4 +4,5 @@
 `peft` reads and writes. `preferences` learns from which of two answers was chosen: reward models, and DPO;
 `log_probs` says how probable a model finds an answer. `tasks` sets problems that a
 program marks, and has pass@k.
+`sft` trains on conversations, with loss on the answers alone; `costs` says what a step takes.
 """

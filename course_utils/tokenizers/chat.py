@@ -1,0 +1,81 @@
+"""A conversation as one row of tokens, and which of them an assistant learns to write."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from course_utils.tokenizers import ByteTokenizer
+
+ROLES = ("system", "user", "assistant")
+IGNORED = -100  # the label of a token that no loss counts, in PyTorch and the libraries upon it
+Messages = list[dict[str, str]]  # each {"role": "user", "content": "Where does the sun set?"}
+
+
+class Labelled(NamedTuple):
+    """Token ids, and of each its label: the id itself where it is to be learnt, `IGNORED` elsewhere."""
+
+    ids: list[int]
+    labels: list[int]
+
+
+@dataclass(frozen=True)
+class ChatTemplate:
+    """The layout in which a model was tuned to chat: each message between the tokens `start` and `end`.
+
+        <|im_start|>user
+        Where does the sun set?<|im_end|>
+        <|im_start|>assistant
+        In the west.<|im_end|>
+
+    Only the template writes `start` and `end`: `encode` must read their names in a message as text, or a user
+    could end the turn. A conversation without a system message gets `system`, if there is one. Assistants'
+    words are encoded apart from the line above them, as a model writes them.
+    """
+
+    encode: Callable[[str], Iterable[int]]
+    start: list[int]
+    end: list[int]
+    system: str | None = None
+
+    def prompt(self, messages: Messages) -> list[int]:
+        """The ids of a conversation, the last line opening the answer.
+
+        Raises ValueError for no message, an unknown role, and content that is not a text.
+        """
+        ids = [i for part, _ in self._parts(messages) for i in part]
+        return ids + self._opening("assistant")
+
+    def labelled(self, messages: Messages) -> Labelled:
+        """The ids of a conversation, and labels: what assistants say, each with its `end`, is to be learnt.
+
+        The end is part of the answer: a model that never learnt it would not stop. Raises ValueError as
+        `prompt`, and if no assistant says anything.
+        """
+        parts = list(self._parts(messages))
+        if not any(learnt for _, learnt in parts):
+            raise ValueError("nothing is to be learnt: a conversation to train on has an assistant's message")
+        ids = [i for part, _ in parts for i in part]
+        return Labelled(ids, [i if learnt else IGNORED for part, learnt in parts for i in part])
+
+    def _opening(self, role: str) -> list[int]:
+        return [*self.start, *map(int, self.encode(f"{role}\n"))]
+
+    def _parts(self, messages: Messages) -> Iterator[tuple[list[int], bool]]:
+        """Runs of ids, and whether they are to be learnt."""
+        if not messages:
+            raise ValueError("a conversation must have at least one message; got none")
+        if self.system is not None and messages[0].get("role") != "system":
+            messages = [{"role": "system", "content": self.system}, *messages]
+        for message in messages:
+            role, content = message.get("role"), message.get("content")
+            if role not in ROLES or not isinstance(content, str):
+                raise ValueError(
+                    f"expected messages with a role ({', '.join(ROLES)}) and a text as content; got {message}"
+                )
+            ByteTokenizer().encode(content)  # raises ValueError for half a character
+            if role == "assistant":
+                yield self._opening(role), False
+                yield [*map(int, self.encode(content)), *self.end], True
+            else:
+                yield [*self.start, *map(int, self.encode(f"{role}\n{content}")), *self.end], False
+            yield [*map(int, self.encode("\n"))], False
