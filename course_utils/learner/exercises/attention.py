@@ -171,7 +171,7 @@ def masks_inputs(generator, case):
     return rounded(generator, texts, tokens, tokens), lengths
 
 
-@exercise("4.3", "a causal mask and a padding mask", dots=2, minutes=10, inputs=masks_inputs)
+@exercise("4.3", "a causal mask and a padding mask", dots=2, minutes=9, inputs=masks_inputs)
 def masked_weights(scores: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Give weights (B, T, T) for scores (B, T, T): no token sees a later one, nor padding. lengths (B,)."""
     T = scores.shape[-1]

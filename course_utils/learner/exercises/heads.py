@@ -17,7 +17,7 @@ def heads_inputs(generator, case):
     return weights, rounded(generator, texts, tokens, 2 * heads)
 
 
-@exercise("4.4", "split into heads, mix, and merge", dots=2, minutes=10, inputs=heads_inputs)
+@exercise("4.4", "split into heads, mix, and merge", dots=2, minutes=8, inputs=heads_inputs)
 def mix_heads(weights: np.ndarray, v: np.ndarray) -> np.ndarray:
     """Mix the values v (B, T, C) by heads: head h has its weights (B, H, T, T) and its C / H columns of v."""
     B, T, C = v.shape
