@@ -1,4 +1,4 @@
-"""The exercises of chapter 11 on fitting a law and on how sure it is, in NumPy; the others are in `scaling`."""
+"""The exercises of chapter 11 on fitting a law and on how sure it is, in NumPy; more are in `scaling`."""
 
 from functools import partial
 
