@@ -7,21 +7,20 @@ vector a token for 32 texts of 16 to 128 tokens, padded.
 """
 
 import platform
-import statistics
-import time
+import sys
+from pathlib import Path
 
 import torch
 import transformers
-from torch import nn
 
 from course_utils.bert import Bert, BertForMaskedLM
 from course_utils.bert.masking import IGNORED, masked_loss
-from course_utils.devices import multiplies_bfloat16, pick
 from course_utils.training.optimisers import adamw
 from course_utils.weights.bert_recipe import MINILM
 
-ROUNDS = 9
-DEVICE = pick()
+sys.path.append(str(Path(__file__).parent))
+from _steps import DEVICE, compare, training_step, types
+
 MASK_ID = 103
 
 
@@ -63,14 +62,7 @@ def training_steps():
         return model(inputs, labels=labels).loss
 
     def step(model, optimiser, loss, mixed):
-        batch = masked_batch()
-        with torch.autocast(DEVICE.type, torch.bfloat16, enabled=mixed):
-            nats = loss(model, batch)
-        optimiser.zero_grad()
-        nats.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        nats.item()
+        training_step(model, optimiser, loss, masked_batch(), mixed).item()
         return 16 * 128
 
     steps = {}
@@ -104,34 +96,6 @@ def encodings():
 
         steps |= {("ours", type_name): ours, ("transformers", type_name): theirs}
     return steps
-
-
-def types():
-    yield "float32", False
-    if multiplies_bfloat16(DEVICE):
-        yield "bfloat16", True
-
-
-def compare(task, steps):
-    torch.manual_seed(0)
-    speeds = {key: [] for key in steps}
-    for step in steps.values():
-        step()
-    for _ in range(ROUNDS):
-        for key, step in steps.items():
-            start = time.perf_counter()
-            tokens = step()
-            speeds[key].append(tokens / (time.perf_counter() - start))
-    medians = {key: statistics.median(values) for key, values in speeds.items()}
-    for (who, type_name), speed in medians.items():
-        print(f"{task}, {who}, {type_name}: {speed:,.0f} tokens/s")
-    best = {
-        who: max((key for key in medians if key[0] == who), key=medians.get)
-        for who in ("ours", "transformers")
-    }
-    ratios = [mine / other for mine, other in zip(*(speeds[best[who]] for who in best), strict=True)]
-    low, middle, high = (f"{value:.2f}" for value in statistics.quantiles(ratios, n=4))
-    print(f"{task}: ours / transformers, each in its fastest type: {middle} (quartiles {low} to {high})")
 
 
 if __name__ == "__main__":

@@ -14,13 +14,12 @@ from pathlib import Path
 
 import torch
 import transformers
-from torch import nn
 
 from course_utils.seq2seq import greedy, padded, pair_loss, t5
 from course_utils.training.optimisers import adamw
 
 sys.path.append(str(Path(__file__).parent))
-from bert import DEVICE, compare, types
+from _steps import DEVICE, compare, training_step, types
 
 SIZES = t5.T5Config(vocab_size=8192, d_model=256, n_layers=4, n_heads=4, d_ff=1024)
 PAD, START, END = SIZES.marks
@@ -73,13 +72,7 @@ def training_steps():
 
     def step(model, optimiser, loss, mixed):
         pairs = batch()
-        with torch.autocast(DEVICE.type, torch.bfloat16, enabled=mixed):
-            nats = loss(model, pairs)
-        optimiser.zero_grad()
-        nats.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        nats.item()
+        training_step(model, optimiser, loss, pairs, mixed).item()
         return int(pairs[1].sum() + (pairs[2][:, 1:] != PAD).sum())
 
     steps = {}

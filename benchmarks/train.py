@@ -11,21 +11,23 @@ import statistics
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 import transformers
-from torch import nn
 from torch.nn import functional
 
-from course_utils.devices import multiplies_bfloat16, pick
+from course_utils.devices import multiplies_bfloat16
 from course_utils.gpt import GPTConfig
 from course_utils.training import SYNC_EVERY, next_token_loss
 from course_utils.training.optimisers import Muon, adamw
 from course_utils.weights import gpt_recipe
 
+sys.path.append(str(Path(__file__).parent))
+from _steps import DEVICE, training_step
+
 ROUNDS = 15
 SEEDS = 10, 11, 12  # the recipes' settings were chosen on others
-DEVICE = pick()
 BASE, MIXED = "transformers GPT-2", ", mixed precision"
 SETTINGS = {  # rows of a batch, and the shape
     "4 layers, 128 wide, context 64, batch 12": (12, GPTConfig(256, 64, 4, 4, 128)),
@@ -83,22 +85,6 @@ def layer_normed(shape):
     return gpt_recipe.GPT(replace(shape, norm="layer"))
 
 
-def stepper(model, optimiser, batches, loss, mixed=False):
-    """A whole step of training, as a function."""
-
-    def step():
-        batch = tuple(x.to(DEVICE) for x in batches.next())
-        with torch.autocast(DEVICE.type, torch.bfloat16, enabled=mixed):
-            nats = loss(model, batch)
-        optimiser.zero_grad()
-        nats.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        return nats
-
-    return step
-
-
 def ours(model, batch):
     return next_token_loss(model, batch, None)[0]
 
@@ -114,7 +100,13 @@ def steppers(rows, shape):
     def make(build, optimise, loss, mixed=False):
         torch.manual_seed(0)
         model = build(shape).to(DEVICE)
-        return stepper(model, optimise(model), batches, loss, mixed)
+        optimiser = optimise(model)
+
+        def step():
+            batch = tuple(x.to(DEVICE) for x in batches.next())
+            return training_step(model, optimiser, loss, batch, mixed)
+
+        return step
 
     def their_adamw(model):
         return torch.optim.AdamW(model.parameters(), lr=1e-3)
