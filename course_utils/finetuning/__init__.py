@@ -3,6 +3,6 @@
 `lora` trains a few numbers beside the frozen weights, `peft_format` keeps them in the files that the library
 `peft` reads and writes. `preferences` learns from which of two answers was chosen: reward models, and DPO;
 `log_probs` says how probable a model finds an answer. `tasks` sets problems that a
-program marks, and has pass@k.
+program marks, and has pass@k; `orders` is one whose answers have a form.
 `sft` trains on conversations, with loss on the answers alone; `costs` says what a step takes.
 """

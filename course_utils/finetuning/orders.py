@@ -1,0 +1,58 @@
+"""Orders in everyday words, to be noted in one fixed form: an instruction whose answer a program can check.
+
+    "Mara would like 12 pears on Tuesday."  ->  "Tuesday | Mara | 12 pears"
+
+All that the answer says stands in the prompt, so it asks for no knowledge: what a model has to learn is the
+form, and to stop after it.
+"""
+
+import re
+
+from course_utils.finetuning.tasks import Draws, Problem, Task
+
+NAMES = [
+    *("Mara", "Tom", "Ines", "Paul", "Nadia", "Erik", "Sofia", "Liam", "Hana", "Omar", "Ruth", "Felix"),
+    *("Clara", "Hugo", "Amina", "Leo", "Greta", "Noah", "Priya", "Oscar", "Wanda", "Ivan", "Lucy", "Ben"),
+]
+GOODS = [
+    *("pears", "apples", "candles", "pencils", "eggs", "lemons", "roses", "books", "plates", "chairs"),
+    *("lamps", "towels", "onions", "carrots", "tickets", "stamps", "bottles", "baskets", "cakes", "keys"),
+]
+DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+SENTENCES = [
+    "{name} would like {number} {goods} on {day}.",
+    "Please send {number} {goods} to {name} by {day}.",
+    "On {day}, {name} will pick up {number} {goods}.",
+    "{name} called: {number} {goods}, and not later than {day}.",
+    "We need {number} {goods} ready for {name} this {day}.",
+    "For {day} put aside {number} {goods}; {name} pays in cash.",
+]
+END = 100  # numbers are below
+
+
+def note(prompt: str) -> str:
+    """An order in its one form."""
+    words = re.findall(r"\w+", prompt)
+    name, goods, day = (next(w for w in words if w in known) for known in (NAMES, GOODS, DAYS))
+    return f"{day} | {name} | {next(filter(str.isdecimal, words))} {goods}"
+
+
+def orders() -> Task:
+    """Orders to note, one of 329,280 answers each."""
+
+    def make(draws: Draws) -> Problem:
+        prompt = str(draws.choice(SENTENCES)).format(**_fields(draws))
+        return Problem(prompt, note(prompt))
+
+    def verify(prompt: str, answer: str) -> bool:
+        return answer == note(prompt)
+
+    def guess(draws: Draws, _prompt: str) -> str:
+        return "{day} | {name} | {number} {goods}".format(**_fields(draws))
+
+    return Task("orders", make, verify, guess, len(NAMES) * len(GOODS) * len(DAYS) * (END - 2))
+
+
+def _fields(draws: Draws) -> dict[str, str]:
+    fields = {"name": NAMES, "goods": GOODS, "day": DAYS, "number": range(2, END)}
+    return {field: str(draws.choice(values)) for field, values in fields.items()}
