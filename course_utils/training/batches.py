@@ -1,6 +1,6 @@
 """Where training examples come from: a text as token ids, cut into batches that can be continued exactly.
 
-Both kinds give `(inputs, targets)`, each (batch, time), the targets one token further on. `state()` says
+All kinds give `(inputs, targets)`, each (batch, time), the targets one token further on. `state()` says
 where the next batch begins, and `restore(state)` goes there, so that a resumed run reads what it would have
 read. The tokens may be any 1-D array of integers, also one that stays on disk: `np.load(file,
 mmap_mode="r")`.
@@ -133,3 +133,47 @@ class Windows(_Text):
         """Go to where `state()` was taken. Raises ValueError if that was another text or batch size."""
         self._check(state)
         self._generator.set_state(state["generator"])
+
+
+class Epochs(_Text):
+    """Windows that lie side by side, in a random order: each is read once, then all in another order.
+
+    So a run that reads no more than the text has reads nothing twice; what `Windows` draws overlaps. Raises
+    ValueError if the batch is larger than the text or a token is outside the vocabulary.
+    """
+
+    def __init__(
+        self,
+        tokens: Int[np.ndarray, " tokens"],
+        vocab_size: int,
+        batch_size: int,
+        context: int,
+        seed: int = 0,
+    ):
+        super().__init__(tokens, vocab_size, batch_size, context)
+        self.n_windows = (len(tokens) - 1) // context  # the last one's last target must exist
+        self._seed, self._position = seed, 0
+        self._drawn = None, None  # an epoch and its order
+
+    def next(self) -> Batch:
+        numbers = range(self._position, self._position + self.batch_size)
+        self._position += self.batch_size
+        return self._batch(np.array([self._window(number) for number in numbers]) * self.context)
+
+    def _window(self, number: int) -> int:
+        epoch, place = divmod(number, self.n_windows)
+        return self._order(epoch)[place]
+
+    def _order(self, epoch: int) -> Int[np.ndarray, " windows"]:
+        if self._drawn[0] != epoch:
+            generator = np.random.default_rng([self._seed, epoch])
+            self._drawn = epoch, generator.permutation(self.n_windows)
+        return self._drawn[1]
+
+    def state(self) -> dict[str, Tensor]:
+        return self._source() | {"position": torch.tensor(self._position), "seed": torch.tensor(self._seed)}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go to where `state()` was taken. Raises ValueError if that was another text or batch size."""
+        self._check(state)
+        self._position, self._seed = int(state["position"]), int(state["seed"])

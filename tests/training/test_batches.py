@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from course_utils import training
-from course_utils.training.batches import Streams, Windows
+from course_utils.training.batches import Epochs, Streams, Windows
 
 TEXT = np.arange(100) % 50
 
 
-@pytest.mark.parametrize("kind", [Streams, Windows])
+@pytest.mark.parametrize("kind", [Streams, Windows, Epochs])
 def test_targets_are_the_inputs_one_token_on(kind):
     batches = kind(TEXT, 50, batch_size=3, context=7)
     for _ in range(20):
@@ -35,7 +35,15 @@ def test_windows_reach_both_ends_of_the_text_and_nothing_beyond():
     assert firsts == set(range(7))  # the last window is 6 to 10, and predicts 11
 
 
-@pytest.mark.parametrize("kind", [Streams, Windows])
+def test_an_epoch_reads_every_window_once_and_the_next_in_another_order():
+    batches = Epochs(np.arange(64), 64, batch_size=3, context=7)  # 9 windows; the last byte is only predicted
+    epochs = [[int(first) for _ in range(3) for first in batches.next()[0][:, 0]] for _ in range(2)]
+    assert all(sorted(epoch) == [*range(0, 63, 7)] for epoch in epochs) and epochs[0] != epochs[1]
+    other = Epochs(np.arange(64), 64, batch_size=3, context=7, seed=1).next()[0][:, 0].tolist()
+    assert other != epochs[0][:3]
+
+
+@pytest.mark.parametrize("kind", [Streams, Windows, Epochs])
 def test_a_restored_place_gives_the_same_batches(kind):
     batches = kind(TEXT, 50, batch_size=3, context=7)
     for _ in range(5):
@@ -47,7 +55,7 @@ def test_a_restored_place_gives_the_same_batches(kind):
     assert all(torch.equal(other.next()[0], inputs) for inputs in expected)
 
 
-@pytest.mark.parametrize("kind", [Streams, Windows])
+@pytest.mark.parametrize("kind", [Streams, Windows, Epochs])
 def test_a_place_in_another_text_is_refused(kind):
     place = kind(TEXT, 50, batch_size=3, context=7).state()
     for other in (kind(TEXT[:90], 50, 3, 7), kind(TEXT, 50, 2, 7), kind(TEXT, 50, 3, 8)):
@@ -55,7 +63,7 @@ def test_a_place_in_another_text_is_refused(kind):
             other.restore(place)
 
 
-@pytest.mark.parametrize("kind", [Streams, Windows])
+@pytest.mark.parametrize("kind", [Streams, Windows, Epochs])
 def test_a_place_in_another_text_of_the_same_length_is_refused(kind):
     batches = kind(TEXT, 50, batch_size=3, context=7)
     changed = TEXT.copy()
@@ -68,7 +76,7 @@ def test_a_place_in_another_text_of_the_same_length_is_refused(kind):
     batches.restore(kind(TEXT.astype(np.uint8), 50, batch_size=3, context=7).state())  # the same numbers
 
 
-@pytest.mark.parametrize("kind", [Streams, Windows])
+@pytest.mark.parametrize("kind", [Streams, Windows, Epochs])
 def test_a_place_that_does_not_say_its_text_is_refused(kind):
     batches = kind(TEXT, 50, batch_size=3, context=7)
     with pytest.raises(ValueError, match="saved before a checkpoint kept its text's sha256"):
@@ -111,7 +119,7 @@ def test_tokens_may_stay_on_disk(tmp_path):
     assert all(torch.equal(from_disk.next()[0], from_memory.next()[0]) for _ in range(20))
 
 
-@pytest.mark.parametrize("kind", [Streams, Windows])
+@pytest.mark.parametrize("kind", [Streams, Windows, Epochs])
 @pytest.mark.parametrize(
     "tokens, batch_size, context, sentence",
     [
