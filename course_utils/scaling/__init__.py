@@ -1,6 +1,7 @@
 """Scaling laws: what a model will lose, before it is trained.
 
-`laws` fits a law to runs, with intervals, and asks it for the best size. `kaplan` shows how counting without
+`counting` says what a model costs. `plans` and `sweep` make many runs, whatever happens on the way. `laws`
+fits a law to them, with intervals, and asks it for the best size. `kaplan` shows how counting without
 embeddings bends a law.
 """
 
