@@ -1,0 +1,221 @@
+"""Verdicts on the answers of one submission: they run in the sandbox, the verdict is reached out here.
+
+A question is one of the course's checks, run with hidden inputs that come from a secret, the student and the
+file. What a student may read of a verdict comes from us alone: the sentence of a known mistake, our examples,
+the kind of a built-in error, and the number of a line. Whatever else an answer returns or raises might carry
+the hidden inputs out, and is for the teacher.
+"""
+
+import builtins
+import math
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from course_utils.classroom.grading import sandbox, wire
+from course_utils.classroom.grading.caps import Limits
+from course_utils.learner.checks.engine import FORGETFUL, Check
+from course_utils.learner.checks.observing import Outcome
+from course_utils.learner.checks.values import plain
+from course_utils.learner.checks.verdict import Verdict
+
+SCRIPT = Path(__file__).with_name("answering.py")
+PARTS = (
+    "course_utils.classroom.grading.wire",
+    "course_utils.learner.checks.observing",
+    "course_utils.learner.checks.values",
+)
+PACKAGES = ("numpy", "tqdm")  # a progress bar is no reason to lose points
+EXAMPLES = 4  # as many as a student has seen
+
+
+@dataclass(frozen=True)
+class Question:
+    """A function that is asked for, and what it is worth. The seeds say on which inputs it is called."""
+
+    id: str
+    check: Check
+    points: float
+    shown_seed: int  # of the examples that the student has
+    hidden_seed: int
+
+    @property
+    def examples(self) -> Check:
+        return replace(self.check, number_of_cases=EXAMPLES)
+
+    def cases(self) -> list[tuple]:
+        hidden = self.check.cases(self.hidden_seed)
+        return [*self.examples.cases(self.shown_seed), *hidden, hidden[-1]]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What a question got. `sentence` is for the student, `detail` for the teacher."""
+
+    id: str
+    title: str
+    points: float
+    out_of: float
+    status: str  # of a verdict, or "stopped" or "missing"
+    sentence: str
+    detail: str = ""
+
+    @property
+    def ran(self) -> bool:
+        return self.status not in ("stopped", "missing")
+
+
+def grade(
+    sources: dict[str, str],
+    questions: list[Question],
+    *,
+    prelude: str = "",
+    packages: tuple[str, ...] = PACKAGES,
+    parts: tuple[str, ...] = (),
+    limits: Limits | None = None,
+    unsafe: bool = False,
+) -> list[Mark]:
+    """Give each question its mark. Raises SandboxError if the sandbox could not start: that is our fault."""
+    todo = [question for question in questions if question.id in sources]
+    code = [(question.id, sources[question.id]) for question in todo]
+    code.sort(key=lambda cell: list(sources).index(cell[0]))
+    run = _Run(code, todo)
+
+    def once() -> str:
+        return sandbox.run(
+            SCRIPT,
+            run.job(prelude),
+            run.accept,
+            packages=packages,
+            parts=(*PARTS, *parts),
+            limits=limits or Limits(),
+            unsafe=unsafe,
+        )
+
+    run.finish(once)
+    return [_mark(question, run, question.id in sources) for question in questions]
+
+
+class _Run:
+    """What is still to be run, and what came out: as often as something stops, the rest runs afresh."""
+
+    def __init__(self, cells: list[tuple[str, str]], questions: list[Question]):
+        self._cells, self._questions = cells, questions
+        self._cases = {question.id: question.cases() for question in questions}
+        self._expected: list[tuple[str, int | None]] = []  # id, and number of a case or None for a cell
+        self.cell_outcomes: dict[str, Outcome] = {}
+        self.outcomes: dict[str, list[Outcome]] = {question.id: [] for question in questions}
+        self.stopped: dict[str, str] = {}  # why, by id
+
+    def job(self, prelude: str) -> dict:
+        """The job of the next run; what it must send is expected in this order."""
+        cells, questions = [cell for cell in self._cells if cell[0] not in self.stopped], self._open()
+        self._expected = [(id, None) for id, _ in cells]
+        for question in questions:
+            self.outcomes[question.id] = []
+            self._expected += [(question.id, number) for number in range(len(self._cases[question.id]))]
+        calls = [
+            [q.id, q.check.reference.__name__, [wire.encode(plain(case)) for case in self._cases[q.id]]]
+            for q in questions
+        ]
+        return {"prelude": prelude, "cells": cells, "questions": calls}
+
+    def _open(self) -> list[Question]:
+        return [
+            question
+            for question in self._questions
+            if question.id not in self.stopped
+            and len(self.outcomes[question.id]) < len(self._cases[question.id])
+        ]
+
+    def accept(self, message: dict) -> bool:
+        """Take the message that is expected next; the clock starts again with a cell or a question."""
+        if not self._expected:
+            return False
+        id, number = self._expected[0]
+        if message.get("id") != id or message.get("case") != number:
+            return False
+        self._expected.pop(0)
+        if number is None:
+            self.cell_outcomes[id] = wire.decode_outcome(message.get("cell"), 0)
+            return True
+        cases = self._cases[id]
+        self.outcomes[id].append(wire.decode_outcome(message.get("outcome"), len(cases[number])))
+        return number == len(cases) - 1
+
+    def finish(self, once: Callable[[], str]) -> None:
+        while before := self._open():
+            reason = once() or "ended before it had answered"
+            if not self._expected:
+                return
+            id, number = self._expected[0]
+            if number is None or id == before[0].id:
+                self.stopped[id] = reason
+            # else it may have died of what an earlier question left behind: it gets a process of its own
+
+
+def _mark(question: Question, run: _Run, there: bool) -> Mark:
+    check = question.check
+    if not there:
+        return _failed(question, "missing", "The answer's cell is missing.")
+    if reason := run.stopped.get(question.id):
+        return _failed(
+            question, "stopped", f"Your answer {reason}. The other questions are not touched by that."
+        )
+    outcomes = run.outcomes[question.id]
+    shown, hidden, again = outcomes[:EXAMPLES], outcomes[EXAMPLES:-1], outcomes[-1]
+    verdict = check.judge(hidden, question.hidden_seed)
+    example = question.examples.judge(shown, question.shown_seed)
+    if verdict.passed and not example.passed:
+        verdict = example
+    if verdict.passed and not check.agree(hidden[-1], again):
+        verdict = Verdict(check.id, check.title, "mistake", FORGETFUL)
+    points = question.points if verdict.passed else 0
+    cell = run.cell_outcomes[question.id]
+    sentence = _sentence(verdict, example, cell)
+    detail = "\n".join(filter(None, [repr(verdict), cell.error]))[:4000]
+    return Mark(question.id, check.title, points, question.points, verdict.status, sentence, detail)
+
+
+def _failed(question: Question, status: str, sentence: str) -> Mark:
+    return Mark(question.id, question.check.title, 0, question.points, status, sentence)
+
+
+def _sentence(verdict: Verdict, example: Verdict, cell: Outcome) -> str:
+    """What the student may read."""
+    if verdict.passed:
+        return "Right."
+    if cell.error and verdict.status == "not yet":
+        return f"The answer's cell stopped with {_error(cell.error, cell.line)}."
+    if verdict.status == "not yet":
+        return "Nothing is written here yet."
+    facts = dict(example.facts)
+    if example.passed:
+        sentence = verdict.sentence or "The examples that you have come out right, other inputs don't."
+    else:
+        sentence = f"{verdict.sentence} For {facts['Smallest input']}".strip()
+        sentence += f", {facts['Expected']} is expected." if "Expected" in facts else "."
+    facts = dict(verdict.facts)
+    if "Yours raised" in facts:
+        sentence += f" It stopped with {_error(facts['Yours raised'], facts.get('Where', ''))}."
+    return sentence
+
+
+def _error(error: str, line: str) -> str:
+    """A built-in error's name and the number of a line; never a text, which may be anything."""
+    name = error.partition(":")[0]
+    kind = getattr(builtins, name, None)
+    if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+        name = "an error of its own kind"
+    number = re.match(r"line (\d{1,4})\b", line)
+    return f"{name} in line {number[1]}" if number else name
+
+
+def summary(marks: list[Mark]) -> dict:
+    """Marks as the store keeps them: score, what it is out of, and each mark."""
+    return {
+        "score": math.fsum(mark.points for mark in marks),
+        "out_of": math.fsum(mark.out_of for mark in marks),
+        "marks": [asdict(mark) for mark in marks],
+    }
