@@ -46,9 +46,9 @@ class ProgressPage:
     """The progress page as it stands; it shows itself in tables, and as sentences with their numbers.
 
     exercises: "passed", "seen" or "open" by id; quizzes: how many questions were right at the first try, of
-    how many, by chapter; bets: the predictions that count; points: the scoreboard, best first; my_llm: the
-    names of the files that the learner's own language model is made of; problem: what went wrong with the
-    progress file, if anything did.
+    how many, by chapter; bets: the predictions that count; points: the scoreboard, the fewest bits first;
+    my_llm: the names of the files that the learner's own language model is made of; problem: what went wrong
+    with the progress file, if anything did.
     """
 
     exercises: dict[str, str]
@@ -60,14 +60,14 @@ class ProgressPage:
 
     def __repr__(self) -> str:
         states = list(self.exercises.values())
-        best = scoreboard.best(self.points)
+        lowest = scoreboard.lowest(self.points)
         right = sum(right for right, _ in self.quizzes.values())
         asked = sum(asked for _, asked in self.quizzes.values())
         return (
             f"Exercises: {states.count('passed')} of {len(states)} passed, {states.count('seen')} seen. "
             f"Quizzes: {right} of {asked} questions right at the first try. {self._predictions()} "
-            f"Scoreboard: {len(self.points)} models; of those that have not read the play the best is "
-            f"{best.name} with {best.bits_per_byte:.3f} bits per byte. {self._my_llm()} {self.problem}"
+            f"Scoreboard: {len(self.points)} models; of those that have not read the play the lowest is "
+            f"{lowest.name} with {lowest.bits_per_byte:.3f} bits per byte. {self._my_llm()} {self.problem}"
         ).strip()
 
     def _repr_html_(self) -> str:

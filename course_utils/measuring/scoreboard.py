@@ -119,8 +119,8 @@ def unread(points: list[Point]) -> list[Point]:
     return [point for point in points if point.has_read_test == "no" and not point.is_adaptive]
 
 
-def best(points: list[Point]) -> Point:
-    """The lowest of those that have not read the test text, and don't learn while they read it.
+def lowest(points: list[Point]) -> Point:
+    """The point with the fewest bits a byte that has not read the test text, and does not learn from it.
 
     It describes the board and chooses no model: that was done on Twelfth Night, where the 8-gram is ahead of
     the 7-gram, which happens to have the lower score here.
@@ -165,8 +165,8 @@ def chart(
     axes.spines[["top", "right"]].set_visible(False)
     bands = {name: (bits, bits) for name, bits in lines.items()} | intervals
     label(axes, marks, [(name, low, high) for name, (low, high) in bands.items()])
-    first = best(points)
-    said = [f"best of {len(unread(points))} models is {first.name} with {first.bits_per_byte:.3f}"]
+    first = lowest(points)
+    said = [f"lowest of {len(unread(points))} models is {first.name} with {first.bits_per_byte:.3f}"]
     said += [
         f"{point.name}, which learns while it reads, {point.bits_per_byte:.3f}"
         for point in points
@@ -183,7 +183,7 @@ def chart(
 
 
 def table(points: list[Point]) -> str:
-    """The points as lines of text, best last."""
+    """The points as lines of text, those with the fewest bits last."""
     rows = [f"{'model':34}{'bits/byte':>10}{'entries':>12}{'has read it':>13}"]
     for point in sorted(comparable(points), key=lambda point: -point.bits_per_byte):
         has_read = "as it goes" if point.is_adaptive else point.has_read_test

@@ -42,7 +42,7 @@ def test_what_learns_while_it_reads_is_of_its_own_kind():
     adaptive = points["8-gram, reads on"]
     assert adaptive.is_adaptive and sum(p.is_adaptive for p in points.values()) == 1
     assert adaptive.bits_per_byte < points["8-gram"].bits_per_byte - 0.1
-    assert scoreboard.best([adaptive, points["8-gram"]]).name == "8-gram"
+    assert scoreboard.lowest([adaptive, points["8-gram"]]).name == "8-gram"
     assert scoreboard.table([adaptive]).splitlines()[-1].endswith("  as it goes")
 
 
@@ -73,7 +73,7 @@ def test_a_point_says_what_it_is(change, message):
 def test_the_chart_has_a_mark_for_each_point_and_a_line_for_each_compressor():
     points, lines = scoreboard.recorded()
     chart = scoreboard.chart(points, lines, "parameters")
-    assert "best of 16 models is GPT, recorded with 2.050; " in repr(chart)
+    assert "lowest of 16 models is GPT, recorded with 2.050; " in repr(chart)
     assert "8-gram, reads on, which learns while it reads, 2.11" in repr(chart)
     assert "which has probably read it, 1.638; gzip 3.2" in repr(chart)
     axes = chart.figure.axes[0]
