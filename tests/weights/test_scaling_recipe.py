@@ -1,0 +1,83 @@
+"""The runs of chapter 11: what they read, and what is recorded of them."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from course_utils.gpt import GPT
+from course_utils.scaling.counting import parameters
+from course_utils.scaling.plans import read_log, read_plan
+from course_utils.training.batches import Epochs
+from course_utils.weights import scaling_recipe as recipe
+
+PLAN = read_plan(recipe.PLAN)
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Short texts in place of the reviews."""
+    texts = {part: np.random.default_rng(i).integers(97, 101, 70_000) for i, part in enumerate("tv")}
+    monkeypatch.setattr(recipe, "text", lambda part: texts[part[0]])
+    recipe._scored.cache_clear()
+    yield
+    recipe._scored.cache_clear()
+
+
+def test_a_run_says_what_the_log_needs(small, tmp_path, one_thread):
+    line = recipe.run("16x1", 30 * recipe.A_STEP, seed=1, checkpoint=tmp_path / "none.safetensors")
+    assert line["n"] == 7_472 and line["body"] == line["n"] - 256 * 16 and line["d"] == 30 * 512
+    matrices = 4 * 16**2 + 3 * 16 * 48 + 256 * 16
+    assert line["flops"] == (6 * matrices + 12 * 16 * 64) * line["d"]  # and so of `counting`
+    assert math.log(4) < line["loss"] < 3  # four letters by chance
+    again = recipe.run("16x1", 30 * recipe.A_STEP, seed=1)
+    assert again["loss"] == line["loss"] != recipe.run("16x1", 30 * recipe.A_STEP, seed=2)["loss"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_byte_is_read_twice_unless_it_is_asked_for(small):
+    with pytest.raises(ValueError, match="70,000 bytes, and 70,144 would read some twice"):
+        recipe.run("16x1", 137 * recipe.A_STEP, seed=0)
+    repeated = recipe.run("16x1", 4 * recipe.A_STEP, seed=0, unique=1_024)
+    assert repeated["d"] == 4 * recipe.A_STEP
+
+
+@pytest.mark.parametrize(
+    "size, tokens, sentence",
+    [
+        ("16", 512, "such as 64x3; got '16'"),
+        ("17x2", 512, "a multiple of 8"),
+        ("16x2", 500, "a step reads 512 bytes"),
+        ("16x2", 0, "some whole steps; got 0"),
+    ],
+)
+def test_a_run_that_is_none(small, size, tokens, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        recipe.run(size, tokens, 0)
+
+
+def test_the_plan_has_budgets_and_only_text_that_is_new():
+    n = {size: parameters(GPT(recipe.shape(size))).total for size in {run.size for run in PLAN.runs}}
+    budgets = sorted({round(math.log10(6 * n[run.size] * run.tokens), 1) for run in PLAN.runs})
+    assert budgets == [9.5, 10.0, 10.5, 11.0, 11.5, 12.0, 12.5]  # half a decade apart
+    assert max(run.tokens for run in PLAN.runs) < 26_764_765  # bytes of the training reviews
+    assert recipe.isoflop(1e10, ["16x1", "24x2"]) == {"16x1": 223_232, "24x2": 82_944}
+
+
+def test_the_learning_rate_was_the_best_of_those_tried_at_each_size():
+    for losses in recipe.TRIED.values():
+        assert min(losses, key=losses.get) == recipe.RATE
+
+
+def test_what_is_recorded_is_in_the_plan_and_at_one_learning_rate():
+    log = read_log(recipe.LOG)
+    assert log.problems == [] and log.names <= {run.name for run in PLAN.runs}
+    for line in log.lines:
+        assert line["d"] == line["tokens"] and line["rate"] == recipe.RATE
+
+
+def test_a_text_is_read_once_by_its_windows():
+    batches = Epochs(np.arange(6_401) % 256, 256, recipe.ROWS, recipe.CONTEXT)
+    reads = torch.cat([batches.next()[0] for _ in range(batches.n_windows // recipe.ROWS)])
+    assert reads.numel() == (6_400 // 64 // 8) * 512
