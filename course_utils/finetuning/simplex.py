@@ -14,7 +14,8 @@ GRPO?" (arXiv 2502.18548); Razin et al. 2024 (arXiv 2410.08847), on answers that
 likely.
 """
 
-from math import comb
+import functools
+from math import factorial, prod
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -97,18 +98,16 @@ def dpo_path(
 def expected_advantages(policy: Policy, rewards: Policy, size: int, divide: bool) -> Policy:
     """The mean advantage of each answer in a group of `size`, the others of which the policy draws: over all
     groups that there can be. As `policy_gradient.group_advantages`; if `divide`, over the deviation."""
-    rewards, found = np.asarray(rewards, dtype=float), np.zeros(len(policy))
-    others = np.array(_compositions(size - 1, len(policy)))  # (groups, answers): how often each is drawn
-    chance = np.array([_arrangements(counts) for counts in others]) * np.prod(policy**others, axis=1)
-    for i in range(len(policy)):
-        counts = others + np.eye(len(policy), dtype=int)[i]
-        mean = counts @ rewards / size
-        advantage = rewards[i] - mean
-        if divide:
-            square = (counts * (rewards - mean[:, None]) ** 2).sum(1) / (size - 1)
-            advantage = np.where(square > 1e-12, advantage / (np.sqrt(square) + TINY), 0)
-        found[i] = chance @ advantage
-    return found
+    return advantages_in_groups(rewards, size, divide) @ chances_of_groups(policy, size)
+
+
+@functools.cache
+def groups_of_others(size: int, answers: int) -> tuple[Int[np.ndarray, "groups answers"], np.ndarray]:
+    """How often each answer is among the others of a group, and in how many orders they can be drawn."""
+    others = np.array(_compositions(size - 1, answers))
+    return others, np.array(
+        [factorial(size - 1) / prod(map(factorial, counts)) for counts in others.tolist()]
+    )
 
 
 def _compositions(total: int, parts: int) -> list[list[int]]:
@@ -118,26 +117,33 @@ def _compositions(total: int, parts: int) -> list[list[int]]:
     return [[first, *rest] for first in range(total + 1) for rest in _compositions(total - first, parts - 1)]
 
 
-def _arrangements(counts) -> int:
-    """In how many orders so many of each can be drawn."""
-    ways, total = 1, 0
-    for count in counts.tolist():
-        total += count
-        ways *= comb(total, count)
-    return ways
+def chances_of_groups(policy: Policy, size: int) -> Float[np.ndarray, " groups"]:
+    others, orders = groups_of_others(size, len(policy))
+    return orders * np.prod(policy**others, axis=1)
+
+
+def advantages_in_groups(rewards: Policy, size: int, divide: bool) -> Float[np.ndarray, "answers groups"]:
+    """The advantage of each answer beside each of the groups of others."""
+    rewards, (others, _) = np.asarray(rewards, dtype=float), groups_of_others(size, len(rewards))
+    counts = others + np.eye(len(rewards), dtype=int)[:, None]  # (answers, groups, answers)
+    mean = counts @ rewards / size
+    advantages = rewards[:, None] - mean
+    if not divide:
+        return advantages
+    variance = (counts * (rewards - mean[..., None]) ** 2).sum(-1) / (size - 1)
+    return np.where(variance > 1e-12, advantages / (np.sqrt(variance) + TINY), 0)
 
 
 def group_gradient(
-    policy: Policy, reference: Policy, rewards: Policy, beta: float, size: int, divide: bool, exact_kl: bool
+    policy: Policy, reference: Policy, advantages: Policy, beta: float, exact_kl: bool
 ) -> Policy:
     """What a step adds to the logits, in expectation. The penalty is k3's estimate of the KL on the sampled
     answers, as in GRPO: its gradient, with the sampling held fixed, is policy - reference. If `exact_kl`, it
     is the KL's own."""
-    gradient = policy * expected_advantages(policy, rewards, size, divide)
     if exact_kl:
         surplus = np.log(policy / reference)
-        return gradient - beta * policy * (surplus - policy @ surplus)
-    return gradient - beta * (policy - reference)
+        return policy * (advantages - beta * (surplus - policy @ surplus))
+    return policy * advantages - beta * (policy - reference)
 
 
 def group_path(
@@ -152,10 +158,11 @@ def group_path(
     """The policies through which the group-relative policy gradient goes, from the reference on. With divide
     and k3 it is GRPO's; undivided and with the exact KL it climbs E[r] - beta KL itself, but for its group's
     size: E[r] counts (size - 1) / size, since an answer is part of the mean that it is compared with."""
+    in_groups = advantages_in_groups(rewards, size, divide)
     logits, path = np.log(reference), [np.asarray(reference)]
     for _ in range(steps):
-        policy = path[-1]
-        logits = logits + group_gradient(policy, reference, rewards, beta, size, divide, exact_kl)
+        advantages = in_groups @ chances_of_groups(path[-1], size)
+        logits = logits + group_gradient(path[-1], reference, advantages, beta, exact_kl)
         path.append(softmax(logits))
     return np.array(path)
 

@@ -334,6 +334,16 @@ made = ngram_explorer.NGramExplorer(
         hostile='made = predict("odd", odd[0], odd)\nmade.settle(odd[1])',
         n_odd=4,
     ),
+    "preference_simplex": Specimen(
+        "from course_utils.widgets.preference_simplex import PreferenceSimplex\n"
+        "made = PreferenceSimplex(['helpful', 'short', 'rude'], [1 - 0.1 * i, 0, -1])",
+        HOLD,
+        "(root, i) => fill(root.querySelector('[type=range]'), 60 + i)",
+        texts=40,
+        narrow=(600, 420),
+        hostile="made = PreferenceSimplex(odd)",
+        n_odd=3,
+    ),
     "qkv_stepper": Specimen(
         "from course_utils.widgets.qkv_stepper import QKVStepper, attention_steps\n"
         "generator = np.random.default_rng(i)\n"

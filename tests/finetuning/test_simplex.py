@@ -99,13 +99,14 @@ def test_the_gradients_are_those_that_autograd_finds():
     log_p = logits.log_softmax(0)
     exact = log_p.exp() @ rewards * (size - 1) / size - beta * log_p.exp() @ (log_p - reference.log())
     expected = torch.autograd.grad(exact, logits, retain_graph=True)[0].numpy()
-    found = group_gradient(policy, REFERENCE, REWARDS, beta, size, divide=False, exact_kl=True)
+    undivided = expected_advantages(policy, REWARDS, size, divide=False)
+    found = group_gradient(policy, REFERENCE, undivided, beta, exact_kl=True)
     np.testing.assert_allclose(found, expected, atol=1e-12)
     sampled = log_p.exp().detach()  # the answers that were drawn have no gradient
-    advantages = torch.from_numpy(expected_advantages(policy, REWARDS, size, True))
-    loss = sampled @ (advantages * log_p - beta * kl_estimate(log_p, reference.log()))
+    divided = expected_advantages(policy, REWARDS, size, divide=True)
+    loss = sampled @ (torch.from_numpy(divided) * log_p - beta * kl_estimate(log_p, reference.log()))
     expected = torch.autograd.grad(loss, logits)[0].numpy()
-    found = group_gradient(policy, REFERENCE, REWARDS, beta, size, divide=True, exact_kl=False)
+    found = group_gradient(policy, REFERENCE, divided, beta, exact_kl=False)
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 

@@ -44,6 +44,7 @@ from course_utils.widgets.gradient_horizon import GradientHorizon
 from course_utils.widgets.masking_figure import MaskingFigure
 from course_utils.widgets.meaning_map import MeaningMap
 from course_utils.widgets.ngram_explorer import from_models
+from course_utils.widgets.preference_simplex import PreferenceSimplex
 from course_utils.widgets.qkv_stepper import QKVStepper, attention_steps
 from course_utils.widgets.sampling_lab import SamplingLab
 from course_utils.widgets.surprise import Piece, SurpriseLine
@@ -119,6 +120,10 @@ def ngram_explorer(odd=""):
     models = {n: NGramModel(n, "mle").fit(ids, 256) for n in (1, 2, 3)}
     titled = {f"{title}{odd}": text for title, text in TEXTS.items()}
     return from_models({f"one{odd}": models, "two": models}, titled, order=2, n=20)
+
+
+def preference_simplex(odd=""):
+    return PreferenceSimplex([f"helpful{odd}", "short", "rude"])
 
 
 def qkv_stepper(odd=""):
@@ -267,6 +272,16 @@ SPECIMENS: dict[str, tuple[Callable[..., Widget], list[dict]]] = {
     "predict": (
         lambda odd="": predict("fuzz.1", f"Which?{odd}", [f"this{odd}", "that", "none"]),
         [{"chips": [20, 30, 50]}, {"chips": [100, 0, 0]}],
+    ),
+    "preference_simplex": (
+        preference_simplex,
+        [
+            {
+                **{"first": 0.5, "second": -1, "third": 2.5, "beta": 0.3, "pairs": 10},
+                **{"methods": ["DPO", "GRPO"], "step": 30},
+            },
+            {"methods": [], "step": 0},
+        ],
     ),
     "qkv_stepper": (qkv_stepper, [{"x": [[1, 0.5, 0, -1]] * 3, "step": 3, "cell": ["scaled", 1, 0]}]),
     "quiz": (questions, [{"question": 1, "choice": 2}]),
