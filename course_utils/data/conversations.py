@@ -12,7 +12,7 @@ from course_utils.data import assets
 from course_utils.data.corpora import read_utf8
 
 
-class Message(NamedTuple):
+class Utterance(NamedTuple):
     """Who wrote, 0 for the one that began the conversation, and what."""
 
     who: int
@@ -20,7 +20,7 @@ class Message(NamedTuple):
 
 
 @lru_cache(maxsize=1)
-def conversations() -> list[list[Message]]:
-    """The asset `chitchat-dataset`, fetched on first use: conversations, each a list of messages in order."""
+def conversations() -> list[list[Utterance]]:
+    """The asset `chitchat-dataset`, fetched on first use: conversations, each in its order."""
     rows = json.loads(read_utf8(assets.path("chitchat-dataset")))
-    return [[Message(*message) for message in conversation] for conversation in rows]
+    return [[Utterance(*message) for message in conversation] for conversation in rows]

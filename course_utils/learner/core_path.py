@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import NamedTuple
 
-from course_utils.learner import chapters, progress
+from course_utils.learner import chapters
 from course_utils.learner.chapters import Place
 from course_utils.learner.checks import CHECKS
 from course_utils.learner.predict import scored_bets
@@ -28,13 +28,8 @@ class Stop(NamedTuple):
     exercise: str = ""
 
 
-def core_path(chapter: str) -> "CorePath":
+def core_path(chapter: str, snapshot: Snapshot) -> "CorePath":
     """The core path of a chapter, such as "1", as the notebook in the current folder marks it."""
-    return path_of(chapter, progress.current().read())
-
-
-def path_of(chapter: str, snapshot: Snapshot) -> "CorePath":
-    """The same, of progress that was read already."""
     stops = stops_of(chapter)
     done = {stop.exercise for stop in stops if snapshot.passed(stop.exercise) or snapshot.seen(stop.exercise)}
     return CorePath(chapter, tuple(stops), frozenset(done), tuple(found_last(snapshot)))

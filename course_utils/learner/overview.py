@@ -1,7 +1,7 @@
 """A chapter's old questions and its core path, on one line that folds out."""
 
 from course_utils.learner import checks, progress
-from course_utils.learner.core_path import CorePath, Stop, path_of
+from course_utils.learner.core_path import CorePath, Stop, core_path
 from course_utils.learner.progress import Snapshot
 from course_utils.learner.quiz import Quiz, recalled
 
@@ -12,7 +12,7 @@ def overview(chapter: str) -> "Overview":
     An exercise whose solution was read is named too, for it waits in a variant.
     """
     snapshot = progress.current().read()
-    return Overview(path_of(chapter, snapshot), snapshot)
+    return Overview(core_path(chapter, snapshot), snapshot)
 
 
 class Overview(Quiz):

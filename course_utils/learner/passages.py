@@ -75,7 +75,7 @@ class Passage:
 
 
 @dataclass(frozen=True)
-class Text:
+class GameText:
     """A text to play on.
 
     alphabet: every character that can occur, the commonest first.
@@ -129,7 +129,7 @@ def unfamiliar_scenes(play: str) -> dict[str, str]:
     return found
 
 
-def course_texts(models: dict[int, NGramModel] | None = None) -> dict[str, Text]:
+def course_texts(models: dict[int, NGramModel] | None = None) -> dict[str, GameText]:
     """The Tempest as the scoreboard has it, and in 27 letters; `shannon_game` says what `models` may be."""
     corpus = corpora.shakespeare()
     passages = [
@@ -153,13 +153,13 @@ def _text(
     common: Counter,
     encode: Callable[[str], Int[np.ndarray, " tokens"]],
     models: Callable[[], dict[int, NGramModel]],
-) -> Text:
+) -> GameText:
     def model_bits(context, hidden):  # one token a character: The Tempest is ASCII
         ids = encode(context + hidden)
         return [-models()[order].log2_probs(ids)[len(context) :] for order in ORDERS]
 
     alphabet = "".join(character for character, _ in common.most_common())
-    return Text(passages, alphabet, [f"{order}-gram" for order in ORDERS], model_bits)
+    return GameText(passages, alphabet, [f"{order}-gram" for order in ORDERS], model_bits)
 
 
 @lru_cache(maxsize=1)

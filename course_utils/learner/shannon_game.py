@@ -7,7 +7,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from course_utils.learner import progress
-from course_utils.learner.passages import Passage, Text, course_texts
+from course_utils.learner.passages import GameText, Passage, course_texts
 from course_utils.learner.progress import Change, ProgressFile, Snapshot
 from course_utils.measuring.entropy import (
     Bounds,
@@ -21,8 +21,7 @@ from course_utils.measuring.entropy import (
 from course_utils.measuring.labels import label
 from course_utils.ngrams import NGramModel
 from course_utils.widgets.base import Widget
-from course_utils.widgets.state import Choice, Flag, List, Whole, complete
-from course_utils.widgets.state import Text as Typed
+from course_utils.widgets.state import Choice, Flag, List, Text, Whole, complete
 from course_utils.widgets.words import plural, visible
 
 ENOUGH = 100  # guessed characters; with fewer, chance alone puts bounds below the truth
@@ -30,7 +29,7 @@ ENTRY = "shannon game"  # in the progress file
 
 
 @dataclass
-class Record:
+class Played:
     """What was played of one passage: guesses each character took, wrong ones at the next, how many were
     shown on request, and whether the player knew the passage."""
 
@@ -44,7 +43,7 @@ class Record:
         return self.known, len(self.ranks), len(self.wrong)
 
     @classmethod
-    def from_json(cls, entry, passage: Passage, alphabet: str) -> "Record | None":
+    def from_json(cls, entry, passage: Passage, alphabet: str) -> "Played | None":
         """A passage's entry in the progress file, or None if it can't be one."""
         try:
             ranks = [int(rank) for rank in entry["guesses"].split()]
@@ -92,7 +91,7 @@ class Result:
 class ShannonGame(Widget):
     """Guess the next character until it is right; the numbers of guesses bound the text's entropy.
 
-    texts: {name: Text}; the player chooses one, and the models play the same.
+    texts: {name: GameText}; the player chooses one, and the models play the same.
     file: where the guesses are kept; the default is the learner's progress file.
     seed: which passages come first.
 
@@ -101,11 +100,11 @@ class ShannonGame(Widget):
     passage out of the statistics. Raises ValueError without a text, and for models' bits of another shape.
     """
 
-    def __init__(self, texts: dict[str, Text], file: ProgressFile | None = None, seed: int = 1):
+    def __init__(self, texts: dict[str, GameText], file: ProgressFile | None = None, seed: int = 1):
         if not texts:
-            raise ValueError("the game needs {name: Text}, at least one text; got none")
+            raise ValueError("the game needs {name: GameText}, at least one text; got none")
         self._texts, self._file, self._seed, self._bits = texts, file or progress.current(), seed, {}
-        self._records: dict[str, dict[str, Record]] = {}
+        self._records: dict[str, dict[str, Played]] = {}
         self.text = next(iter(texts))
         snapshot = self._file.read()
         unread = self._load(snapshot)
@@ -121,9 +120,9 @@ class ShannonGame(Widget):
         """text, passage: what is played; ranks, wrong, shown, known: how far; go: "next" or a text, or ""."""
         specs = {
             "text": Choice(self._texts),
-            "passage": Typed(1000),
+            "passage": Text(1000),
             "ranks": List(Whole(0, 1000), 1000),
-            "wrong": Typed(1000),
+            "wrong": Text(1000),
             "shown": Whole(0, 1000),
             "known": Flag(),
             "go": Choice(["", "next", *self._texts]),
@@ -142,18 +141,18 @@ class ShannonGame(Widget):
             self.text, self.passage, self._result = before
             raise
 
-    def _note(self, played: dict, text: Text) -> None:
+    def _note(self, played: dict, text: GameText) -> None:
         """Keep what was played of a passage, if it is one and was begun."""
         passage, guesses = text.passage(played["passage"]), " ".join(map(str, played["ranks"]))
-        record = passage and Record.from_json({**played, "guesses": guesses}, passage, text.alphabet)
+        record = passage and Played.from_json({**played, "guesses": guesses}, passage, text.alphabet)
         if record is None:
             raise ValueError("The page holds another game than the kernel: run this cell again.")
-        if record != Record():
+        if record != Played():
             with self._file.change() as change:
                 self._save(change, played["text"], passage.key, record)
             self.notice = change.problem
 
-    def _save(self, change: Change, name: str, key: str, record: Record) -> None:
+    def _save(self, change: Change, name: str, key: str, record: Played) -> None:
         """Another game on the same file may have come further in this passage: the furthest stays."""
         self._load(change)
         records = self._records[name]
@@ -174,7 +173,7 @@ class ShannonGame(Widget):
             entries = games.get(name) if isinstance(games, dict) else None
             entries = entries if isinstance(entries, dict) else {}
             played = [p for p in text.passages if p.key in entries]
-            found = {p.key: Record.from_json(entries[p.key], p, text.alphabet) for p in played}
+            found = {p.key: Played.from_json(entries[p.key], p, text.alphabet) for p in played}
             self._records[name] = {key: record for key, record in found.items() if record}
             unread += len(found) - len(self._records[name])
         return unread
@@ -206,7 +205,7 @@ class ShannonGame(Widget):
 
     # ---- the numbers ---------------------------------------------------------------------------
 
-    def _counted(self) -> list[tuple[Passage, Record]]:
+    def _counted(self) -> list[tuple[Passage, Played]]:
         records = self._records[self.text]
         return [
             (p, records[p.key])
@@ -256,7 +255,7 @@ class ShannonGame(Widget):
 
     def view(self) -> dict:
         text, result, passage = self._texts[self.text], self._result, self.passage
-        record = self._records[self.text].get(passage.key, Record()) if passage else Record()
+        record = self._records[self.text].get(passage.key, Played()) if passage else Played()
         ranks = self._ranks()
         counts = rank_counts(ranks) if ranks else np.zeros(0)
         return {

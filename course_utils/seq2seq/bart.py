@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from course_utils.attention import LearnedPositions
-from course_utils.seq2seq.checkpoints import fill, n_blocks, renamed
+from course_utils.seq2seq.checkpoints import fill_known, n_blocks, renamed
 from course_utils.seq2seq.encoder_decoder import Seq2SeqTransformer
 from course_utils.seq2seq.pairs import Marks
 from course_utils.transformer import BlockConfig, Decoder, Encoder, check_ids
@@ -127,5 +127,5 @@ def from_hf(weights: dict[str, Tensor], n_heads: int, marks: Marks = MARKS) -> B
     model = BART(
         BARTConfig(vocab_size, d_model, n_blocks(ours, "encoder"), n_heads, d_ff, rows - UNREAD, marks=marks)
     )
-    fill(model, ours)
+    fill_known(model, ours)
     return model

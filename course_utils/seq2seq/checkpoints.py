@@ -21,7 +21,7 @@ def n_blocks(weights: dict[str, Tensor], stack: str) -> int:
     return len({name.split(".")[2] for name in weights if name.startswith(f"{stack}.blocks.")})
 
 
-def fill(model: nn.Module, weights: dict[str, Tensor]) -> None:
+def fill_known(model: nn.Module, weights: dict[str, Tensor]) -> None:
     """Put the weights into the model. What it doesn't have, such as a second name of a tied matrix, is left
     out; ValueError for weights that lack a part of it."""
     missing = sorted(model.state_dict().keys() - weights.keys())

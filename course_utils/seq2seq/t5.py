@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from course_utils.seq2seq.checkpoints import fill, n_blocks, renamed
+from course_utils.seq2seq.checkpoints import fill_known, n_blocks, renamed
 from course_utils.seq2seq.encoder_decoder import Seq2SeqTransformer
 from course_utils.seq2seq.pairs import Marks
 from course_utils.transformer import BlockConfig, Decoder, Encoder, check_ids
@@ -150,5 +150,5 @@ def from_hf(weights: dict[str, Tensor], marks: Marks = MARKS) -> T5:
         marks=marks,
     )
     model = T5(config)
-    fill(model, ours)
+    fill_known(model, ours)
     return model

@@ -52,7 +52,7 @@ def attention_steps(
 
 
 @dataclass(frozen=True)
-class Steps:
+class Matrices:
     """Every matrix by its name, and the verdict on the learner's function: what `says` it in words, and `at`,
     the first cell that differs, with what it `got` there."""
 
@@ -124,12 +124,12 @@ class QKVStepper(Widget):
                 f"{shapes['W_k']}"
             )
 
-    def compute(self, state: dict) -> Steps:
+    def compute(self, state: dict) -> Matrices:
         x, (name, row, column) = np.array(state["x"], dtype=float), state["cell"]
         values = {"x": x, **self.matrices, **attention_steps(x, *self.matrices.values(), self.allowed)}
         if row >= len(values[name]) or column >= values[name].shape[1]:
             raise ValueError(f"{name} has the shape {values[name].shape}; got the cell [{row}, {column}]")
-        return Steps(values, self._compare(values) if self._yours else {})
+        return Matrices(values, self._compare(values) if self._yours else {})
 
     # ---- the learner's own function ----------------------------------------------------------------
 

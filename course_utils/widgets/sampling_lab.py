@@ -108,7 +108,7 @@ def take(now: Next, steps: list[dict]) -> Taken:
     return Taken(logits, p, left, [str(warning.message) for warning in caught])
 
 
-class Steps(Spec):
+class Chain(Spec):
     """Every sampler once, in any order; one that is off keeps its value."""
 
     def __init__(self, start: list[dict]):
@@ -174,7 +174,7 @@ class SamplingLab(Widget):
         values = {name: SETTINGS[name].value for name in self._offered} | on
         super().__init__(
             prompt=Text(MAX_CHARACTERS, start=prompts[0]),
-            steps=Steps([{"name": name, "value": values[name], "on": name in on} for name in order]),
+            steps=Chain([{"name": name, "value": values[name], "on": name in on} for name in order]),
             n=Whole(0, MAX_DRAWS),
             seed=Whole(0, 2**32 - 1),
             names=List(Whole(0, len(self._tokens) - 1), MAX_NAMED),  # ids of tokens to be named

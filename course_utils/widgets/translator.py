@@ -24,7 +24,7 @@ PICTURED = 40  # tokens on a side of the static picture that are named
 
 
 @dataclass(frozen=True, eq=False)
-class Writing:
+class Draft:
     """What is asked for, as much of it as is written, and the ids of the translation before."""
 
     asked: tuple
@@ -100,7 +100,7 @@ class Translator(Widget):
             head=Choice([MEAN, *range(n_heads)]),
         )
 
-    def compute(self, state: dict) -> Writing:
+    def compute(self, state: dict) -> Draft:
         asked, found = (state["task"], state["text"], tuple(state["forced"])), self.found or self._first
         if found.asked != asked:
             before = found.written.ids if found.asked[0] == asked[0] else []
@@ -111,9 +111,7 @@ class Translator(Widget):
         state["place"] = min(state["place"], max(state["step"] - 1, 0))
         return found
 
-    def _write(
-        self, asked: tuple, more: int, before: list[int] = (), ids: list[int] | None = None
-    ) -> Writing:
+    def _write(self, asked: tuple, more: int, before: list[int] = (), ids: list[int] | None = None) -> Draft:
         """What is asked for, `more` tokens after those of `ids`, which are written already."""
         task, text, forced = asked
         begun = list(forced) if ids is None else ids
@@ -126,7 +124,7 @@ class Translator(Widget):
             )
         if not all(0 <= p <= 1 for p in written.p):  # also NaN
             raise ValueError(f"translate gives probabilities from 0 to 1; got {written.p[:5]}")
-        return Writing(asked, written, attention, list(before))
+        return Draft(asked, written, attention, list(before))
 
     # ---- the weights in view -------------------------------------------------------------------------
 

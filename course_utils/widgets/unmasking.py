@@ -24,7 +24,7 @@ Guesses = list[tuple[int, float]]  # the likeliest tokens of a place, with their
 
 
 @dataclass(frozen=True)
-class Writing:
+class Trajectory:
     """A text as far as it has been written: its steps, what was expected at each open place before each of
     them and now, and with what the next one begins."""
 
@@ -73,7 +73,7 @@ class Unmasking(Widget):
         place = Whole(0, self._most - 1, start=self._most - 1)  # the last
         super().__init__(**settings, step=step, place=place)
 
-    def compute(self, state: dict) -> Writing:
+    def compute(self, state: dict) -> Trajectory:
         settings = tuple(state[name] for name in ("text", "more", "order", "temperature", "at_once", "seed"))
         writing = self.found
         if writing is None or writing.settings != settings:
@@ -84,7 +84,7 @@ class Unmasking(Widget):
         state["place"] = min(state["place"], len(writing.ids) - 1)
         return writing
 
-    def _begin(self, settings: tuple) -> Writing:
+    def _begin(self, settings: tuple) -> Trajectory:
         text, more, _, _, at_once, seed = settings
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -100,9 +100,9 @@ class Unmasking(Widget):
             )
         log_p, random = expected(self._masked, ids), torch.Generator().manual_seed(seed).get_state()
         first = (self._guesses(ids, log_p),)
-        return Writing(settings, ids, -(-n_masks // at_once), notices, (), first, log_p, random)
+        return Trajectory(settings, ids, -(-n_masks // at_once), notices, (), first, log_p, random)
 
-    def _advance(self, writing: Writing) -> Writing:
+    def _advance(self, writing: Trajectory) -> Trajectory:
         """The same with one step more."""
         _, _, order, temperature, at_once, _ = writing.settings
         before, generator = writing.at(len(writing.steps)), torch.Generator()

@@ -382,7 +382,7 @@ made = Quiz(odd[0], {"odd": Question("0.odd", odd[1], odd[2], choices)}, made._s
         "                   min_p=1e-7, typical=0.99, epsilon=1e-9, eta=1e-9"
     ),
     "shannon_game": Specimen(
-        "from course_utils.learner.passages import Passage, Text\n"
+        "from course_utils.learner.passages import GameText, Passage\n"
         "from course_utils.learner.progress import ProgressFile\n"
         "from course_utils.learner.shannon_game import ShannonGame, shannon_game\n"
         "made = shannon_game(models, ProgressFile(), seed=i)",
@@ -393,7 +393,7 @@ made = Quiz(odd[0], {"odd": Question("0.odd", odd[1], odd[2], choices)}, made._s
 passages = [Passage("odd", odd[0], "".join(odd) + 60 * "x", "".join(odd))]
 alphabet = "".join(dict.fromkeys("".join(odd)))
 bits = lambda context, hidden: np.ones((2, len(hidden)))
-text = Text(passages, alphabet, odd[:2], bits)
+text = GameText(passages, alphabet, odd[:2], bits)
 made = ShannonGame({odd[0]: text, odd[1]: text}, ProgressFile())""",
         n_odd=4,
     ),

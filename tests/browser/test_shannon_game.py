@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 GAME = """\
 import numpy as np
 from course_utils.learner.progress import ProgressFile
-from course_utils.learner.passages import Passage, Text
+from course_utils.learner.passages import GameText, Passage
 from course_utils.learner.shannon_game import ShannonGame
 
 CONTEXT = "ALONSO\\nOld lord, I cannot blame thee,\\nWho am myself attach'd with weariness,\\n"
@@ -26,7 +26,7 @@ def letters(text):
 def game():
     def text(form, alphabet):
         passages = [Passage(f"{i}", f"Act {i}", form(CONTEXT), form(h)) for i, h in enumerate(HIDDEN)]
-        return Text(passages, alphabet, [f"{n}-gram" for n in range(1, 8)], bits)
+        return GameText(passages, alphabet, [f"{n}-gram" for n in range(1, 8)], bits)
     texts = {"Every character": text(str, ALPHABET)}
     texts["27 letters"] = text(letters, " etoahnsrildumywfcgpbvkxqjz")
     return ShannonGame(texts, ProgressFile(), seed=3)

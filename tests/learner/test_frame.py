@@ -18,6 +18,10 @@ from course_utils.learner.quiz import questions, quiz
 pytestmark = pytest.mark.usefixtures("in_memory")
 
 
+def path_now(chapter):
+    return core_path(chapter, progress.current().read())
+
+
 @pytest.fixture
 def chapter():
     """Two core sections of 10 minutes, three core exercises of 5, 6 and 6, and what is not on the path."""
@@ -49,7 +53,7 @@ def chapter():
 
 
 def test_a_fresh_core_path(chapter):
-    path = core_path("1")
+    path = path_now("1")
     assert repr(path) == (
         "Core path of chapter 1: 0 of 3 exercises done, about 37 of 37 minutes left. "
         "Go on: Exercise 1.1 · ●○○ · 5 min <b>."
@@ -73,7 +77,7 @@ def test_minutes_left_and_where_to_go_on(chapter, done, left, next_one):
     with progress.current().change() as change:
         for exercise in done:
             change.record(exercise, "passed")
-    path = core_path("1")
+    path = path_now("1")
     assert path.minutes_left == left and (path.next and path.next.exercise) == next_one
     assert f"{len(done)} of 3 exercises done, about {left} of 37" in repr(path)
     assert path._repr_html_().count("✓") == len(done) and ("Go on" in repr(path)) == (next_one is not None)
@@ -82,7 +86,7 @@ def test_minutes_left_and_where_to_go_on(chapter, done, left, next_one):
 def test_a_seen_solution_counts_as_done(chapter):
     with progress.current().change() as change:
         change.record("1.1", "seen")
-    assert core_path("1").next.exercise == "1.2"
+    assert path_now("1").next.exercise == "1.2"
 
 
 def test_what_was_found_last(chapter):
@@ -91,10 +95,10 @@ def test_what_was_found_last(chapter):
     bet.settle("many")
     with progress.current().change() as change:
         change.record("1.1", "passed")
-    assert repr(core_path("1")).endswith(
+    assert repr(path_now("1")).endswith(
         "Last prediction: How many <b>? “many”, for 2.00 bits. Last exercise passed: 1.1, n-gram counts."
     )
-    assert "<b>" not in core_path("1")._repr_html_()
+    assert "<b>" not in path_now("1")._repr_html_()
 
 
 def test_a_strange_progress_file_breaks_nothing(chapter, monkeypatch, tmp_path):
@@ -103,13 +107,13 @@ def test_a_strange_progress_file_breaks_nothing(chapter, monkeypatch, tmp_path):
     (tmp_path / ".course" / "progress.json").write_text(
         json.dumps({"version": 1, "exercises": {}, "last passed": "77.7"}), encoding="utf-8"
     )
-    assert "77.7" not in repr(core_path("1")) and repr(progress_page())
+    assert "77.7" not in repr(path_now("1")) and repr(progress_page())
 
 
 def test_only_the_learners_own_file_is_read(chapter):
     nbformat.write(new_notebook(), "01_ngrams.before-reset-1.ipynb")
     nbformat.write(new_notebook(), "01_ngrams.new-12345678.ipynb")
-    assert "37 minutes" in repr(core_path("1"))
+    assert "37 minutes" in repr(path_now("1"))
 
 
 def test_a_split_answer_counts_once_and_an_exercise_that_is_gone_not_at_all(chapter):
@@ -117,7 +121,7 @@ def test_a_split_answer_counts_once_and_an_exercise_that_is_gone_not_at_all(chap
     second_half = new_code_cell("...", metadata=chapter.cells[3].metadata)
     chapter.cells += [second_half, gone]
     nbformat.write(chapter, "01_ngrams.ipynb")
-    assert "of 3 exercises done, about 37 of 37" in repr(core_path("1"))
+    assert "of 3 exercises done, about 37 of 37" in repr(path_now("1"))
 
 
 CELL = {"cell_type": "code", "id": "a", "source": [], "metadata": {}}
@@ -138,8 +142,8 @@ DAMAGED = [3, {}, CELL | {"source": 3}, CELL | {"metadata": 3}, CELL | {"metadat
 def test_no_chapter_that_can_be_read(content, tmp_path):
     if content:
         (tmp_path / "01_ngrams.ipynb").write_text(content, encoding="utf-8")
-    assert repr(core_path("1")) == "Core path of chapter 1: not marked in this folder's notebooks."
-    assert "not marked" in core_path("1")._repr_html_()
+    assert repr(path_now("1")) == "Core path of chapter 1: not marked in this folder's notebooks."
+    assert "not marked" in path_now("1")._repr_html_()
 
 
 @pytest.mark.parametrize(
@@ -158,7 +162,7 @@ def test_no_chapter_that_can_be_read(content, tmp_path):
 )
 def test_the_chapters_mark_their_core_path(number, exercises, monkeypatch):
     monkeypatch.chdir(Path(__file__).parents[2] / "notebooks")
-    stops = core_path(number).stops
+    stops = path_now(number).stops
     assert [stop.exercise for stop in stops if stop.exercise] == exercises
     assert all(stop.minutes > 0 and stop.place.heading for stop in stops)
     assert 25 <= sum(stop.minutes for stop in stops) <= 60  # the README's promise; 45 is the aim
@@ -184,13 +188,13 @@ def test_the_overview_has_the_path_beside_the_questions(chapter):
         "found_last": ["Last exercise passed: 1.1, n-gram counts."],
     }
     assert repr(strip).startswith("Three old questions before chapter 1: 3 questions, 0 answered, ")
-    assert repr(strip).endswith(repr(core_path("1")))
+    assert repr(strip).endswith(repr(path_now("1")))
 
 
 def test_what_stays_of_the_overview_is_html_that_folds_out(chapter):
     html = overview("1")._repr_mimebundle_()["text/html"]
     assert html.count("<details") == 2 and html.count("<summary>") == 2
-    assert core_path("1")._repr_html_() in html and "<img" in html
+    assert path_now("1")._repr_html_() in html and "<img" in html
 
 
 def test_the_overview_of_chapter_0_or_of_no_chapter_is_its_path_alone():
@@ -199,7 +203,7 @@ def test_the_overview_of_chapter_0_or_of_no_chapter_is_its_path_alone():
         assert path["exercises"] == [] and path["next"] is None
         assert path["state"] == "not marked in this folder's notebooks."
     assert overview("0").constants()["questions"] == []
-    assert overview("0")._repr_mimebundle_()["text/html"] == core_path("0")._repr_html_()
+    assert overview("0")._repr_mimebundle_()["text/html"] == path_now("0")._repr_html_()
 
 
 # ---- progress page --------------------------------------------------------------------------------------

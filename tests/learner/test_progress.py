@@ -11,9 +11,8 @@ from filelock import Timeout
 
 from course_utils.learner import progress
 from course_utils.learner.checks import asked_again, check, help_me
-from course_utils.learner.core_path import core_path
 from course_utils.learner.overview import overview
-from course_utils.learner.passages import Passage, Text
+from course_utils.learner.passages import GameText, Passage
 from course_utils.learner.predict import predict
 from course_utils.learner.progress import ProgressFile
 from course_utils.learner.progress_page import progress_page
@@ -318,7 +317,7 @@ def test_a_new_kernel_goes_on_where_the_old_one_was(tmp_path, monkeypatch):
 
 def game():
     return ShannonGame(
-        {"t": Text([Passage("key", "", "x" * 60, "aba")], "ab", [], lambda *_: np.zeros((0, 3)))}
+        {"t": GameText([Passage("key", "", "x" * 60, "aba")], "ab", [], lambda *_: np.zeros((0, 3)))}
     )
 
 
@@ -337,7 +336,6 @@ REQUESTS = {
     "check": (lambda: None, lambda _: check("1.1", nothing_counted)),
     "help": (lambda: None, lambda _: help_me("1.1")),
     "variants": (lambda: None, lambda _: asked_again()),
-    "core path": (lambda: None, lambda _: core_path("1")),
     "progress page": (lambda: None, lambda _: progress_page()),
     "overview": (lambda: None, lambda _: overview("1")),
     "quiz": (lambda: None, lambda _: quiz("1")),

@@ -14,8 +14,8 @@ from course_utils.learner.passages import (
     LETTERS,
     ORDERS,
     SCOREBOARD,
+    GameText,
     Passage,
-    Text,
     course_texts,
     cut,
 )
@@ -36,8 +36,8 @@ def flat_bits(context, hidden):
 
 def small_texts():
     return {
-        "small": Text(PASSAGES, "abc\n", ["fair", "uneven"], flat_bits),
-        "capitals": Text(
+        "small": GameText(PASSAGES, "abc\n", ["fair", "uneven"], flat_bits),
+        "capitals": GameText(
             [Passage(p.key, p.place, p.context, p.hidden.upper()) for p in PASSAGES],
             "ABC",
             ["fair", "uneven"],
@@ -126,13 +126,13 @@ def test_what_is_no_passage_is_refused():
     with pytest.raises(ValueError, match="the text has only 149"):
         cut("", "x" * 149)
     with pytest.raises(ValueError, match=r"alphabet lacks \['c'\]"):
-        Text(PASSAGES, "ab", [], flat_bits)
+        GameText(PASSAGES, "ab", [], flat_bits)
     with pytest.raises(ValueError, match="at least one passage"):
-        Text([], "ab", [], flat_bits)
+        GameText([], "ab", [], flat_bits)
     with pytest.raises(ValueError, match="at least one text; got none"):
         ShannonGame({}, ProgressFile())
     with pytest.raises(ValueError, match=r"2 models and each of 60 .*got an array of shape \(1, 2\)"):
-        ShannonGame({"one": Text(PASSAGES, "abc", ["a", "b"], lambda *_: [[1, 2]])}, ProgressFile())
+        ShannonGame({"one": GameText(PASSAGES, "abc", ["a", "b"], lambda *_: [[1, 2]])}, ProgressFile())
 
 
 # ---- counting -------------------------------------------------------------------------------------

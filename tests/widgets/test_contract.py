@@ -22,7 +22,7 @@ from course_utils.generation.translating import Candidate, Translation
 from course_utils.generation.unmasking import Masked
 from course_utils.generation.writing import Ending, Writer
 from course_utils.learner import progress
-from course_utils.learner.passages import Passage, Text
+from course_utils.learner.passages import GameText, Passage
 from course_utils.learner.predict import predict
 from course_utils.learner.progress import ProgressFile
 from course_utils.learner.quiz import Quiz, quiz
@@ -149,7 +149,7 @@ def shannon_game(odd=""):
     passages = [
         Passage(f"key {i}", f"Act {i}{odd}", "what was read before: " * 3, "abba" * 15) for i in range(3)
     ]
-    text = Text(passages, "abc\n", [f"fair{odd}"], lambda context, hidden: [np.full(len(hidden), 2.0)])
+    text = GameText(passages, "abc\n", [f"fair{odd}"], lambda context, hidden: [np.full(len(hidden), 2.0)])
     return ShannonGame({f"small{odd}": text, "other": text}, ProgressFile())
 
 
