@@ -3,10 +3,13 @@
 python -m course_utils.scaling sweep PLAN [--processes N | --slurm SETTINGS [--dry-run]]
 python -m course_utils.scaling seal PLAN SEAL SIZE TOKENS [--up-to FLOPS] [--seed N]
 python -m course_utils.scaling settle PLAN SEAL
+
+Each takes --log FILE, for another log than the plan's.
 """
 
 import argparse
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +22,8 @@ def main(argv: list[str] | None = None) -> None:
     """Run one command; what can go wrong is one sentence on stderr."""
     options = _parser().parse_args(argv)
     try:
-        options.command(plans.read_plan(options.plan), options)
+        plan = plans.read_plan(options.plan)
+        options.command(replace(plan, log=options.log or plan.log), options)
     except (ValueError, OSError) as error:
         sys.exit(f"scaling: {error}")
     except KeyboardInterrupt:
@@ -34,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
         added = commands.add_parser(command.__name__.strip("_"), help=command.__doc__)
         added.set_defaults(command=command)
         added.add_argument("plan", help="a TOML file: see `scaling.plans`")
+        added.add_argument("--log", type=Path, help="where the runs are, if not where the plan says")
         return added
 
     sweeping = add(_sweep)

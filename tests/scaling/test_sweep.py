@@ -59,6 +59,13 @@ def test_a_longer_plan_only_makes_what_is_new(tmp_path):
     assert read_runs(after.log)[-1] | {"run": "80-100-5-pause=0.0", "pause": 0.0} == read_runs(after.log)[-1]
 
 
+def test_the_command_takes_another_log(tmp_path, capsys):
+    plan, log = planned(tmp_path), tmp_path / "mine" / "own.jsonl"
+    command.main(["sweep", str(tmp_path / "plan.toml"), "--log", str(log)])
+    assert capsys.readouterr().out.splitlines()[-1] == "6 runs made; all 6 are in own.jsonl"
+    assert len(read_runs(log)) == 6 and not plan.log.exists()
+
+
 def test_processes_do_the_same(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]))
     (tmp_path / "two").mkdir()
