@@ -143,19 +143,6 @@ def _runs(text: str) -> list[str]:
     return [" ".join(words[i : i + RUN]) for i in range(max(len(words) - RUN, 0) + 1)]
 
 
-def conversations(dataset: Path) -> str:
-    """JSON of the conversations in chitchat-dataset's file, in its order, each a list of [who, text], who 0
-    for the one that began and 1 for the other; names and times are left out, and messages without text."""
-    kept = []
-    for conversation in json.loads(dataset.read_text(encoding="utf-8")).values():
-        messages = [message for turn in conversation["messages"] for message in turn]
-        people = list(dict.fromkeys(message["sender"] for message in messages))
-        spoken = [(people.index(message["sender"]), _tidy(message["text"])) for message in messages]
-        if spoken := [message for message in spoken if message[1]]:
-            kept.append(spoken)
-    return json.dumps(kept, ensure_ascii=False).replace("]], [[", "]],\n[[") + "\n"
-
-
 def gguf_tokenizer(model: Path) -> str:
     """JSON {"tokens", "merges", "special"} of a byte-level BPE in a GGUF file; the weights are left out."""
     import gguf

@@ -34,7 +34,6 @@ from course_utils.bert.batches import MaskedTexts
 from course_utils.bert.masking import IGNORED, MASK, masked_loss
 from course_utils.bert.scores import Gaps, GapScore, gaps, in_rows, score, unpadded
 from course_utils.bert.texts import encode_all, fill_mask
-from course_utils.data.conversations import conversations
 from course_utils.data.evaluations import everyday_sentences
 from course_utils.data.reviews import reviews
 from course_utils.files import write_atomic
@@ -50,13 +49,14 @@ MINILM = BertConfig(d_model=384, n_layers=6, n_heads=12, d_ff=1536)
 
 @dataclass(frozen=True)
 class Recipe:
-    """Whether it starts from MiniLM's body, the share of tokens that are masked, tokens a batch, and the
-    stages in which it trains, by name. All read the film reviews; "again" also reads conversations."""
+    """Whether it starts from MiniLM's body, the share of tokens that are masked, tokens a batch, and how it
+    trains: at a steady rate, and then at a falling one."""
 
     minilm: bool
     rate: float
     tokens: int
-    stages: dict[str, TrainConfig]
+    steady: TrainConfig
+    falling: TrainConfig
 
 
 STEADY = TrainConfig(
@@ -69,8 +69,7 @@ STEADY = TrainConfig(
     precision="mixed",
 )
 FALLING = replace(STEADY, steps=6_500, warmup_steps=20, final_share=0.02)
-AGAIN = replace(FALLING, steps=3_000, learning_rate=4e-4, warmup_steps=100)
-RECORDED = Recipe(True, 0.2, 2048, {"steady": STEADY, "falling": FALLING, "again": AGAIN})
+RECORDED = Recipe(True, 0.2, 2048, STEADY, FALLING)
 RECIPES = {"recorded": RECORDED, "scratch": replace(RECORDED, minilm=False)}
 
 
@@ -137,13 +136,6 @@ def encoded(part: str) -> list[Int[np.ndarray, " tokens"]]:
     return encode_all((review.text for review in getattr(reviews(), part)), pretrained.bert_tokenizer())
 
 
-@functools.lru_cache(maxsize=1)
-def spoken() -> list[Int[np.ndarray, " tokens"]]:
-    """The conversations as ids."""
-    texts = ("\n".join(message.text for message in conversation) for conversation in conversations())
-    return encode_all(texts, pretrained.bert_tokenizer())
-
-
 @functools.lru_cache(maxsize=3)
 def held_out(part: str, rows: int | None = None) -> Gaps:
     """The gaps of "validation" or "test" that every model here is asked; all rows if None."""
@@ -202,10 +194,10 @@ def start_with_counts(model: BertForMaskedLM, texts: list[Int[np.ndarray, " toke
     model.head.bias.copy_(torch.from_numpy(np.log(counts / counts.sum())))
 
 
-def run(name: str, folder: Path, seed: int = 0) -> tuple[BertForMaskedLM, dict[str, Run]]:
+def run(name: str, folder: Path, seed: int = 0) -> tuple[BertForMaskedLM, list[Run]]:
     """Train a recipe's model; an evaluation is the mean nats of a gap in 512 rows of validation reviews."""
     recipe = RECIPES[name]
-    model, tokenizer, runs = build(recipe, seed), pretrained.bert_tokenizer(), {}
+    model, tokenizer, runs = build(recipe, seed), pretrained.bert_tokenizer(), []
     start_with_counts(model, encoded("train"))
 
     def validation_nats(model: BertForMaskedLM) -> float:
@@ -213,13 +205,12 @@ def run(name: str, folder: Path, seed: int = 0) -> tuple[BertForMaskedLM, dict[s
         print(f"validation: {found}, {sentences_right(model)} of 20 sentences", flush=True)
         return math.log(found.perplexity)
 
-    for i, (stage, config) in enumerate(recipe.stages.items()):
-        config = replace(config, seed=2 * seed + i)
-        texts = encoded("train") + (spoken() if stage == "again" else [])
-        batches = MaskedTexts(texts, tokenizer, recipe.tokens, rate=recipe.rate, seed=config.seed)
+    for stage, config in enumerate([recipe.steady, recipe.falling]):
+        config = replace(config, seed=2 * seed + stage)
+        batches = MaskedTexts(encoded("train"), tokenizer, recipe.tokens, rate=recipe.rate, seed=config.seed)
         kept = folder / f"bert_{name}_{stage}.safetensors"
         options = {"evaluate": validation_nats, "report": show, "checkpoint": kept}
-        runs[stage] = recording.finished(train(model, batches, config, loss=masked_loss, **options))
+        runs.append(recording.finished(train(model, batches, config, loss=masked_loss, **options)))
     return model, runs
 
 
@@ -233,13 +224,13 @@ def show(progress: StepReport) -> None:
         )
 
 
-def log(runs: dict[str, Run]) -> str:
-    """All stages as CSV, a row an evaluation: step, seconds, tokens read (about), nats a gap in training
+def log(runs: list[Run]) -> str:
+    """Both stages as CSV, a row an evaluation: step, seconds, tokens read (about), nats a gap in training
     (the mean since the row before) and in validation."""
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["stage", "step", "seconds", "tokens", "train_nats", "validation_nats"])
-    for stage, run in runs.items():
+    for stage, run in zip(("steady", "falling"), runs, strict=True):
         before = 0
         for step, seconds, nats in run.evaluations:
             train_nats = sum(run.losses[before:step]) / (step - before)
@@ -255,8 +246,8 @@ def record(name: str, folder: Path) -> dict:
     model, runs = run(name, folder)
     took = {
         "trained": sum(p.numel() for p in model.parameters() if p.requires_grad),
-        "tokens": sum(run.tokens for run in runs.values()),
-        "seconds": round(sum(run.seconds for run in runs.values()), 1),
+        "tokens": sum(run.tokens for run in runs),
+        "seconds": round(sum(run.seconds for run in runs), 1),
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, no GPU",
     }
     write_atomic(LOG if name == "recorded" else LOG.with_name(f"bert_{name}_log.csv"), log(runs))

@@ -149,18 +149,3 @@ def test_reviews_are_tidied_and_copies_go(tmp_path):
         "word1 word2 ",
     ]
     assert kept[2]["text"].endswith("new29")  # 9 of its 39 runs are of the first: no copy
-
-
-def test_of_a_conversation_only_who_and_what_are_kept(tmp_path):
-    def message(sender, text):
-        return {"sender": sender, "text": text, "timestamp": "2018-05-02T19:38:15Z"}
-
-    turns = [
-        [message("b7", "Hi\n there "), message("b7", " ")],
-        [message("a3", "Hello")],
-        [message("b7", "Ok")],
-    ]
-    dataset = {"one": {"prompt": "?", "messages": turns}, "two": {"messages": [[message("c", "")]]}}
-    path = tmp_path / "dataset.json"
-    path.write_text(json.dumps(dataset), encoding="utf-8")
-    assert json.loads(extracts.conversations(path)) == [[[0, "Hi there"], [1, "Hello"], [0, "Ok"]]]

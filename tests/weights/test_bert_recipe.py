@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from course_utils import pretrained
-from course_utils.training import Run
 from course_utils.weights import bert_recipe as recipe
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -39,20 +38,3 @@ def test_what_is_shipped_brings_the_model_back():
     del tensors["head.dense.weight"]
     with pytest.raises(ValueError, match=r"not the differences of this model: head\.dense\.weight"):
         recipe.add_differences(back, tensors)
-
-
-def test_only_the_last_stage_reads_conversations(monkeypatch, tmp_path):
-    read = {}
-
-    def train(model, batches, config, **options):
-        read[options["checkpoint"].stem] = len(batches.texts), config.seed
-        return Run()
-
-    monkeypatch.setattr(recipe, "train", train)
-    recipe.run("recorded", tmp_path)
-    reviews, conversations = 26_752, 7_168
-    assert read == {
-        "bert_recorded_steady": (reviews, 0),
-        "bert_recorded_falling": (reviews, 1),
-        "bert_recorded_again": (reviews + conversations, 2),
-    }
