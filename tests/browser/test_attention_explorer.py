@@ -4,7 +4,6 @@ import re
 
 import numpy as np
 import pytest
-from harness import notebook, write_notebook
 from matplotlib import colormaps
 from playwright.sync_api import expect
 
@@ -42,6 +41,7 @@ BROKEN = """\
 unnormalised = weights.copy()
 unnormalised[0, 0, 0] *= 2
 AttentionExplorer(tokens, unnormalised, mask=causal)"""
+CELLS = [SETUP, CELL, SEVERAL, HOSTILE, LARGE, BROKEN, CELL]  # the last explorer has the keys
 
 TOKENS = ["The", " cat", " sat", " on", " the", " mat"]
 CAUSAL = np.tri(6, dtype=bool)
@@ -52,15 +52,6 @@ WEIGHTS = (SCORES / SCORES.sum(-1, keepdims=True)).astype(np.float32)
 PIXEL = """(canvas, [x, y]) => [...canvas.getContext("2d").getImageData(
   Math.round(x * devicePixelRatio), Math.round(y * devicePixelRatio), 1, 1).data]"""
 PICTURE = "(canvas) => canvas.toDataURL()"
-
-
-@pytest.fixture(scope="module")
-def opened(browser, lab):
-    """Run once. Tests leave an explorer in any state, so each begins with its own; the last has the keys."""
-    write_notebook(lab.folder / "explorer.ipynb", SETUP, CELL, SEVERAL, HOSTILE, LARGE, BROKEN, CELL)
-    with notebook(browser, lab, "explorer.ipynb", has_touch=True) as opened:
-        opened.run_all()
-        yield opened
 
 
 def begin(opened):

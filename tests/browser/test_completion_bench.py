@@ -5,7 +5,6 @@ import os
 import re
 import time
 
-import pytest
 from hands import Learner
 from harness import notebook, write_notebook
 from playwright.sync_api import expect
@@ -37,16 +36,9 @@ writers = {"quick": words(0.001), "slow": words(0.05), "broken": words(0.01, 3)}
 benches.append(CompletionBench(writers, "To be"))
 benches[-1]"""
 COUNT = "runs = globals().get('runs', 0) + 1\nprint('run', runs)"
+# two benches on one page, a second view of the first, a cell that counts its runs, and one more
+CELLS = [CELL, CELL, "benches[0]", COUNT, "0"]
 LAST = 4
-
-
-@pytest.fixture(scope="module")
-def opened(browser, lab):
-    """Two benches on one page, a second view of the first, a cell that counts its runs, and one more."""
-    write_notebook(lab.folder / "writing.ipynb", CELL, CELL, "benches[0]", COUNT, "0")
-    with notebook(browser, lab, "writing.ipynb", has_touch=True) as opened:
-        opened.run_all()
-        yield opened
 
 
 def begin(opened, i=0, writer="quick", **fields):

@@ -4,7 +4,6 @@ import json
 import random
 
 import pytest
-from harness import notebook, write_notebook
 from playwright.sync_api import expect
 
 from course_utils.seq2seq import corruptions as ours
@@ -58,13 +57,9 @@ def test_javascript_makes_of_a_text_what_python_makes(browser):
 
 
 @pytest.fixture(scope="module")
-def opened(browser, lab):
-    """Run once. Tests leave the sentence in any state, so each begins with nothing hidden."""
-    write_notebook(lab.folder / "corruption.ipynb", CELL)
-    with notebook(browser, lab, "corruption.ipynb", has_touch=True) as opened:
-        opened.run_all()
-        expect(opened.widget().locator(".cw-sentence")).to_contain_text("3 of 11 tokens hidden in 2 spans")
-        yield opened
+def opened(opened):
+    expect(opened.widget().locator(".cw-sentence")).to_contain_text("3 of 11 tokens hidden in 2 spans")
+    return opened
 
 
 def begin(opened):

@@ -6,35 +6,25 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from harness import notebook, write_notebook
 from playwright.sync_api import expect
 
 from course_utils.recurrent import RecurrentLM, trace
 
-CELLS = {3: ("place in the line", 0.81), 11: ("vowel", -0.4), 0: ("a name </script>", 0.5)}
+NAMED = {3: ("place in the line", 0.81), 11: ("vowel", -0.4), 0: ("a name </script>", 0.5)}
 CELL = f"""\
 from functools import partial
 import torch
 from course_utils.recurrent import RecurrentLM, trace
 from course_utils.widgets.gate_scope import GateScope
 torch.manual_seed(0)
-GateScope(partial(trace, RecurrentLM(256, 8, 16)), {CELLS!r}, {{"a question": "to be", "a bird": "un 🦜"}})"""
+GateScope(partial(trace, RecurrentLM(256, 8, 16)), {NAMED!r}, {{"a question": "to be", "a bird": "un 🦜"}})"""
+HEIGHT = 1400
 
 
 @pytest.fixture(scope="module")
 def read():
     torch.manual_seed(0)
     return partial(trace, RecurrentLM(256, 8, 16))
-
-
-@pytest.fixture(scope="module")
-def opened(browser, lab):
-    """Run once. Tests leave the scope in any state, so each begins with its own."""
-    write_notebook(lab.folder / "scope.ipynb", CELL)
-    tall = {"width": 1280, "height": 1400}
-    with notebook(browser, lab, "scope.ipynb", viewport=tall, has_touch=True) as opened:
-        opened.run_all()
-        yield opened
 
 
 def begin(opened, text="to be", cell=3):
@@ -72,7 +62,7 @@ def pixels(widget):
 
 def test_strips_are_coloured_by_what_the_cells_hold(opened, read):
     widget = begin(opened)
-    values = read(list(b"\nto be")).cell_state[:, list(CELLS)].T  # (cells, T)
+    values = read(list(b"\nto be")).cell_state[:, list(NAMED)].T  # (cells, T)
     colours = pixels(widget)
     assert colours.shape == (3, 6, 3)
     lightness = colours @ [0.3, 0.6, 0.1]  # cividis grows lighter with the value

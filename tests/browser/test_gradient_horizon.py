@@ -1,8 +1,6 @@
 """The gradient horizon in a real browser: its arithmetic against Python, and what a learner does with it."""
 
 import numpy as np
-import pytest
-from harness import notebook, write_notebook
 from playwright.sync_api import expect
 
 from course_utils.widgets.gradient_horizon import BIASES, GradientHorizon, beside, sigmoid
@@ -28,15 +26,6 @@ def test_javascript_says_shares_and_products_as_python_does(browser):
     theirs = page.evaluate("(asked) => asked.map((each) => horizon.product(...each))", asked)
     np.testing.assert_allclose(theirs, [sigmoid(b) ** k for b, k in asked], rtol=1e-12)
     page.close()
-
-
-@pytest.fixture(scope="module")
-def opened(browser, lab):
-    """Run once. Tests leave the horizon in any state, so each begins with its own."""
-    write_notebook(lab.folder / "horizon.ipynb", CELL)
-    with notebook(browser, lab, "horizon.ipynb", has_touch=True) as opened:
-        opened.run_all()
-        yield opened
 
 
 def begin(opened, distance=10, bias=1.0):

@@ -2,8 +2,6 @@
 
 import re
 
-import pytest
-from harness import notebook, write_notebook
 from playwright.sync_api import expect
 
 # the model says the piece that stands there with 75 %, the counts "a" with 55 %
@@ -34,15 +32,6 @@ MaskingFigure(SimpleNamespace(tokens=tokens, special=np.arange(10) < 3, mask=2, 
     corrupt=corrupt, fill=fill, fill_from_left=fill_from_left),
     ["the film was a waste of time", "a film", "the film was a waste of time " * 9])"""
 TOPS = """(column) => [...column.children].map((cell) => Math.round(cell.getBoundingClientRect().top))"""
-
-
-@pytest.fixture(scope="module")
-def opened(browser, lab):
-    """Run once. Tests leave the figure in any state, so each begins with its own."""
-    write_notebook(lab.folder / "masking.ipynb", CELL)
-    with notebook(browser, lab, "masking.ipynb", has_touch=True) as opened:
-        opened.run_all()
-        yield opened
 
 
 def begin(opened, text="the film was a waste of time", draws=0):

@@ -1,8 +1,6 @@
 """The meaning map in a real JupyterLab: points are picked by press, key and touch."""
 
 import numpy as np
-import pytest
-from harness import notebook, write_notebook
 from playwright.sync_api import expect
 
 CELL = """\
@@ -12,15 +10,6 @@ flat = np.tile([0.0, 0, 1], (6, 1))
 heaps = np.array([[-3.0, 0, 9], [-3, 1, 9], [-3, -1, 9], [3, 0, 9], [3, 1.1, 9], [3, -1.2, 9]])
 sentences = [f"{i} by the bank we swam" for i in range(3)] + [f"{i} at the bank we paid" for i in range(3, 6)]
 MeaningMap([flat, heaps], [(sentence, 9, 13) for sentence in sentences], ["river"] * 3 + ["money"] * 3)"""
-
-
-@pytest.fixture(scope="module")
-def opened(browser, lab):
-    """Run once. Tests leave the map in any state, so each begins with its own."""
-    write_notebook(lab.folder / "map.ipynb", CELL)
-    with notebook(browser, lab, "map.ipynb", has_touch=True) as opened:
-        opened.run_all()
-        yield opened
 
 
 def begin(opened, layer=1, chosen=0):

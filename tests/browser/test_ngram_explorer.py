@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from harness import notebook, write_notebook
 from playwright.sync_api import expect
 
 TEXTS = """\
@@ -36,16 +35,8 @@ ngram_explorer.NGramExplorer(
     orders=[1, 2], order=2, context="<i>\\n",
 )
 """
+CELLS = [TEXTS, MODELS, FIRST, SECOND, HOSTILE]
 ROWS, BARS, RIBBON = (f'[role="listbox"].{name}' for name in ("ng-rows", "ng-bars", "ng-ribbon"))
-
-
-@pytest.fixture(scope="module")
-def opened(browser, lab):
-    """Three explorers on one page, run once. Tests leave each in any state, so each begins with its own."""
-    write_notebook(lab.folder / "explorer.ipynb", TEXTS, MODELS, FIRST, SECOND, HOSTILE)
-    with notebook(browser, lab, "explorer.ipynb", has_touch=True) as opened:
-        opened.run_all()
-        yield opened
 
 
 def sentence(widget):

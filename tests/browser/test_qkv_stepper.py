@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from harness import notebook, write_notebook
 from playwright.sync_api import expect
 
 from course_utils.widgets.qkv_stepper import MADE, QKVStepper, attention_steps, written
@@ -20,6 +19,8 @@ def mine(x, W_q, W_k, W_v, allowed):
 """
 PLAIN = CELL + 'QKVStepper(["the", "cat", "sat", "down"], x, W_q, W_k, W_v)'
 YOURS = CELL + 'QKVStepper(["</script>", "", "שלום", "🦜"], x, W_q, W_k, W_v, causal=False, yours=mine)'
+# a plain stepper, one with hostile tokens and a learner's function, and one for the keys
+CELLS, HEIGHT = [PLAIN, YOURS, PLAIN], 1400
 
 
 # ---- the arithmetic --------------------------------------------------------------------------------
@@ -100,16 +101,6 @@ def test_numbers_are_written_as_python_writes_them(call, number):
 
 
 # ---- the stepper -----------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def opened(browser, lab):
-    """A plain stepper, one with hostile tokens and a learner's function, and one for the keys."""
-    write_notebook(lab.folder / "qkv.ipynb", PLAIN, YOURS, PLAIN)
-    tall = {"width": 1280, "height": 1400}
-    with notebook(browser, lab, "qkv.ipynb", viewport=tall, has_touch=True) as opened:
-        opened.run_all()
-        yield opened
 
 
 def begin(opened, i=0, step=0):

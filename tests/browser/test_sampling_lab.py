@@ -6,7 +6,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from harness import notebook, write_notebook
 from playwright.sync_api import expect
 from test_sampling import CASES, EDGES
 
@@ -34,6 +33,7 @@ CELL = "SamplingLab(next_logits, tokens, prompts, encode=lambda prompt: [0, 0, 1
 LARGE = """\
 large = 3 * np.random.default_rng(0).standard_normal(49_152, dtype=np.float32)
 SamplingLab(lambda prompt: large, [f" t{i}" for i in range(49_152)], ["Any"], temperature=1.0)"""
+CELLS, HEIGHT = [SETUP, CELL, LARGE], 1600
 LOGITS = torch.linspace(4, -4, 50)
 
 
@@ -265,16 +265,6 @@ def test_draws_are_pythons(call):
 
 
 # ---- the lab ---------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def opened(browser, lab):
-    """Run once. Tests leave each lab in any state, so each begins with its own."""
-    write_notebook(lab.folder / "sampling.ipynb", SETUP, CELL, LARGE)
-    tall = {"width": 1280, "height": 1600}
-    with notebook(browser, lab, "sampling.ipynb", viewport=tall, has_touch=True) as opened:
-        opened.run_all()
-        yield opened
 
 
 def begin(opened, i=0, **settings):

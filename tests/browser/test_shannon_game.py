@@ -1,7 +1,5 @@
 """Shannon's game in a real JupyterLab, played by keyboard."""
 
-import pytest
-from harness import notebook, write_notebook
 from playwright.sync_api import expect
 
 GAME = """\
@@ -31,15 +29,7 @@ def game():
     texts["27 letters"] = text(letters, " etoahnsrildumywfcgpbvkxqjz")
     return ShannonGame(texts, ProgressFile(), seed=3)
 """
-
-
-@pytest.fixture(scope="module")
-def opened(browser, lab):
-    """Games on one page, run once; each test plays one of its own."""
-    write_notebook(lab.folder / "shannon.ipynb", GAME, *["game()"] * 5)
-    with notebook(browser, lab, "shannon.ipynb") as opened:
-        opened.run_all()
-        yield opened
+CELLS = [GAME, *["game()"] * 5]  # each test plays a game of its own
 
 
 def start(opened, i):

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from harness import notebook, write_notebook
 from playwright.sync_api import expect
 
 from course_utils.widgets.smoothing_lab import METHODS, STOPS, SmoothingLab, from_text
@@ -16,6 +15,7 @@ EXAMPLES = {"rare": "the pa", "common": "to b", "unheard-of": "lynx"}
 CELL = f"""\
 from course_utils.widgets import smoothing_lab
 smoothing_lab.from_text({TEXTS!r}, {HELD_OUT!r}, held_out_name="a riddle", examples={EXAMPLES!r})"""
+HEIGHT = 1500
 
 
 # ---- the arithmetic ------------------------------------------------------------------------------
@@ -62,16 +62,6 @@ def test_javascript_counts_what_is_moved_as_python_does(page):
 
 
 # ---- the lab ---------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def opened(browser, lab):
-    """Run once. Tests leave the lab in any state, so each begins with its own."""
-    write_notebook(lab.folder / "smoothing.ipynb", CELL)
-    tall = {"width": 1280, "height": 1500}
-    with notebook(browser, lab, "smoothing.ipynb", viewport=tall, has_touch=True) as opened:
-        opened.run_all()
-        yield opened
 
 
 def begin(opened, context="to b", methods=("add-k", "absolute discounting", "Kneser-Ney"), order="3"):

@@ -1,8 +1,6 @@
 """The surprise line in a real JupyterLab: what a learner types, walks through and sees."""
 
 import numpy as np
-import pytest
-from harness import notebook, write_notebook
 from playwright.sync_api import expect
 
 CELL = """\
@@ -14,15 +12,6 @@ def every(size):
         return [Piece(piece, 8.0 * size * (i % 2), b"</script>", 0.125) for i, piece in enumerate(pieces)]
     return read
 SurpriseLine({"bytes": every(1), "threes": every(3)}, {"a question": "to be?", "a bird": "un 🦜"})"""
-
-
-@pytest.fixture(scope="module")
-def opened(browser, lab):
-    """Run once. Tests leave the line in any state, so each begins with its own."""
-    write_notebook(lab.folder / "surprise.ipynb", CELL)
-    with notebook(browser, lab, "surprise.ipynb", has_touch=True) as opened:
-        opened.run_all()
-        yield opened
 
 
 def begin(opened, text="to be?"):

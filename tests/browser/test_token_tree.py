@@ -1,7 +1,5 @@
 """The token tree in a real JupyterLab: opened, searched and compared, by mouse, by touch and by keyboard."""
 
-import pytest
-from harness import notebook, write_notebook
 from playwright.sync_api import expect
 
 CELL = """\
@@ -28,16 +26,7 @@ STRANGE = [
     " " * 40,
 ]
 HOSTILE = CELL.format(tokens=ascii(STRANGE), prompt="", end_ids=[], longest=5)
-
-
-@pytest.fixture(scope="module")
-def opened(browser, lab):
-    """Run once. Tests leave a tree in any state, so each begins with its own; the third is for the keys."""
-    write_notebook(lab.folder / "tree.ipynb", LETTERS, HOSTILE, LETTERS)
-    tall = {"width": 1280, "height": 2600}
-    with notebook(browser, lab, "tree.ipynb", viewport=tall, has_touch=True) as opened:
-        opened.run_all()
-        yield opened
+CELLS, HEIGHT = [LETTERS, HOSTILE, LETTERS], 2600  # the third tree is for the keys
 
 
 def begin(opened, i=0, width=3):

@@ -1,7 +1,5 @@
 """The tokenizer bench in a real JupyterLab: what a learner types, drags, chooses and sees."""
 
-import pytest
-from harness import notebook, write_notebook
 from playwright.sync_api import expect
 
 TRAIN = "to be or not to be, that is the question\n" * 9 + "the rest is silence, or is the parrot here?"
@@ -14,15 +12,6 @@ verses = {{"English": ["to be", "the question"], "French": ["être", "la questio
           "Russian": ["быть", "вопрос"]}}
 others = {{"real BPE": byte_tokens(own.fast()), "WordPiece": word_piece_tokens(pieces)}}
 TokenizerBench(own.merges, others, verses, {{"line": "to be", "parrot": "un café 🦜"}})"""
-
-
-@pytest.fixture(scope="module")
-def opened(browser, lab):
-    """Run once. Tests leave the bench in any state, so each begins with its own."""
-    write_notebook(lab.folder / "bench.ipynb", CELL)
-    with notebook(browser, lab, "bench.ipynb", has_touch=True) as opened:
-        opened.run_all()
-        yield opened
 
 
 def begin(opened, text="to be", stop=25):

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from harness import notebook, write_notebook
 from playwright.sync_api import expect
 
 CELL = """\
@@ -29,15 +28,6 @@ tasks = {"modern: ": "old to modern", "old: ": "modern to old"}
 examples = {"a verse": ("modern: ", "thou art here"), "long": ("old: ", "w " * 45)}
 Translator(translate, examples, tasks, place=1)"""
 ARC = [43, 140, 196]
-
-
-@pytest.fixture(scope="module")
-def opened(browser, lab):
-    """Run once. Tests leave the text in any state, so each begins with its own."""
-    write_notebook(lab.folder / "translator.ipynb", CELL)
-    with notebook(browser, lab, "translator.ipynb", has_touch=True) as opened:
-        opened.run_all()
-        yield opened
 
 
 def begin(opened):

@@ -1,8 +1,6 @@
 """Unmasking in a real JupyterLab: written, taken back and scrubbed, by mouse, by keyboard and by touch."""
 
 import numpy as np
-import pytest
-from harness import notebook, write_notebook
 from playwright.sync_api import expect
 
 CELL = """\
@@ -21,15 +19,6 @@ masked = Masked(log_probs, 3, encode, ["a", "</script>", "c"], "".join, 40)
 Unmasking(masked, {"a beginning": ("to be", 6), "gaps": ("to [MASK] or n[MASK]t", 0)})"""
 
 HIGH = [254, 232, 56]  # the end of the colour scale
-
-
-@pytest.fixture(scope="module")
-def opened(browser, lab):
-    """Run once. Tests leave the text in any state, so each begins with its own."""
-    write_notebook(lab.folder / "unmasking.ipynb", CELL)
-    with notebook(browser, lab, "unmasking.ipynb", has_touch=True) as opened:
-        opened.run_all()
-        yield opened
 
 
 def begin(opened):
