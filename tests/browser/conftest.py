@@ -29,8 +29,8 @@ def opened(request, browser, lab):
     """
     module = request.module
     cells = getattr(module, "CELLS", None) or [module.CELL]
-    write_notebook(lab.folder / f"{module.__name__}.ipynb", *cells)
+    write_notebook(lab.folder / f"{request.path.stem}.ipynb", *cells)
     viewport = {"width": 1280, "height": getattr(module, "HEIGHT", 1000)}
-    with notebook(browser, lab, f"{module.__name__}.ipynb", viewport=viewport, has_touch=True) as opened:
+    with notebook(browser, lab, f"{request.path.stem}.ipynb", viewport=viewport, has_touch=True) as opened:
         opened.run_all()
         yield opened
