@@ -104,7 +104,7 @@ class Log:
 def read_log(path: str | Path) -> Log:
     """Read a log; one that isn't there is empty. A line that is cut off, or of a run that has one already, is
     left out and named."""
-    log, path = Log(), Path(path)
+    log, path, names = Log(), Path(path), set()
     for number, text in enumerate(path.read_bytes().split(b"\n") if path.exists() else [], 1):
         if not text.strip():
             continue
@@ -117,9 +117,10 @@ def read_log(path: str | Path) -> Log:
                 "made, and the next sweep makes it"
             )
             continue
-        if name in log.names:
+        if name in names:
             log.problems.append(f"{path.name}, line {number}: the run {name} again; its first line counts")
         else:
+            names.add(name)
             log.lines.append(line)
     return log
 
@@ -127,16 +128,13 @@ def read_log(path: str | Path) -> Log:
 def append(path: Path, line: dict) -> None:
     """Add a line and wait until the disk has it. What a crash left of another line ends before it."""
     content = json.dumps(line).encode() + b"\n"
-    with FileLock(f"{path}.lock"):
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            length = os.fstat(file).st_size
-            if length and os.pread(file, 1, length - 1) != b"\n":
-                content = b"\n" + content
-            os.write(file, content)
-            os.fsync(file)
-        finally:
-            os.close(file)
+    with FileLock(f"{path}.lock"), path.open("ab+") as file:  # O_APPEND: what is there can't be overwritten
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            content = content if file.read(1) == b"\n" else b"\n" + content
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def what_is_wrong(line: dict) -> str | None:
