@@ -2,8 +2,8 @@
 
     python -m course_utils.weights.chinchilla_recipe
 
-fetches the runs (23 KB, `data.chinchilla`) and writes chinchilla_fits.csv: the law of the 240 runs, that of
-all 245, the law at which an optimiser stops that starts at Hoffmann's and makes the mean small, and 200 refits to
+fetches the runs (23 KB, `data.chinchilla`) and writes chinchilla_fits.csv: the law of the 240 runs; that of
+all 245; where an optimiser stops that starts at Hoffmann's law and makes the mean small; and 200 refits to
 runs drawn with replacement.
 """
 

@@ -231,6 +231,28 @@ cells = followers(read(ids).cell_state, ids)""",
         hostile="made = GradientHorizon({text: [0.9**k for k in range(9)] for text in odd})",
         n_odd=4,
     ),
+    "isoflop_planner": Specimen(
+        "from course_utils.weights import chinchilla_recipe\n"
+        "from course_utils.widgets.isoflop_planner import IsoflopPlanner\n"
+        "named, resamples = chinchilla_recipe.laws()\n"
+        "laws = [[law.E, law.A, law.B, law.alpha, law.beta] for law in [named['240 runs'], *resamples]]\n"
+        "made = IsoflopPlanner(laws, budget=21.0 + i)",
+        """(root, i) => {
+          const slider = root.querySelector("[aria-label=parameters]");
+          slider.value = 100 + 20 * i;
+          slider.dispatchEvent(new Event("input"));
+        }""",
+        "(root, i) => fill(root.querySelector('[aria-label=budget]'), 10 + i)",
+        states=(
+            "(root) => fill(root.querySelector('[aria-label=\"tokens to be served\"]'), 5)",
+            "(root) => fill(root.querySelector('[aria-label=parameters]'), 300)",  # the use costs it all
+            "(root) => fill(root.querySelector('[aria-label=\"tokens to be served\"]'), 9)",  # refused
+        ),
+        texts=80,
+        narrow=(600, 420),
+        hostile="made = IsoflopPlanner(laws, currency=odd[0])",
+        n_odd=1,
+    ),
     "masking_figure": Specimen(
         "import torch\n"
         "from types import SimpleNamespace\n"

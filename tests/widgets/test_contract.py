@@ -41,6 +41,7 @@ from course_utils.widgets.completion_bench import CompletionBench
 from course_utils.widgets.corruption_builder import CorruptionBuilder
 from course_utils.widgets.gate_scope import GateScope
 from course_utils.widgets.gradient_horizon import GradientHorizon
+from course_utils.widgets.isoflop_planner import IsoflopPlanner
 from course_utils.widgets.masking_figure import MaskingFigure
 from course_utils.widgets.meaning_map import MeaningMap
 from course_utils.widgets.ngram_explorer import from_models
@@ -96,6 +97,11 @@ def gate_scope(odd=""):
 
 def gradient_horizon(odd=""):
     return GradientHorizon({f"RNN{odd}": [0.5**k for k in range(30)], "LSTM": [0.9**k for k in range(30)]})
+
+
+def isoflop_planner(odd=""):
+    laws = [[1.8, 480, 2100, 0.35, 0.37], [1.8, 400, 2000, 0.34, 0.38]]
+    return IsoflopPlanner(laws, currency=f"${odd}")
 
 
 def masking_figure(odd=""):
@@ -260,6 +266,10 @@ SPECIMENS: dict[str, tuple[Callable[..., Widget], list[dict]]] = {
     ),
     "gate_scope": (gate_scope, [{"text": "be", "cell": 11, "focus": 1, "cut": 0}, {"cell": 3, "focus": 2}]),
     "gradient_horizon": (gradient_horizon, [{"distance": 3, "curves": ["LSTM"], "bias": 0.5}]),
+    "isoflop_planner": (
+        isoflop_planner,
+        [{"budget": 22.5, "served": 12, "size": 120, "price": 2}, {"budget": 19.0, "served": 16}],
+    ),
     "masking_figure": (
         masking_figure,
         [{"text": "not to bes", "draw": 7, "own": [1, 3], "focus": 2, "cut": 0}, {"draw": 0}, {"focus": 3}],
