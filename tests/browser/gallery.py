@@ -253,6 +253,27 @@ cells = followers(read(ids).cell_state, ids)""",
         hostile="made = IsoflopPlanner(laws, currency=odd[0])",
         n_odd=1,
     ),
+    "law_fitter": Specimen(
+        "from course_utils.widgets.law_fitter import LawFitter\n"
+        "x = np.logspace(4, 6, 9)\n"
+        "loss = (1.8 + 22 / x**0.25) * np.exp(0.004 * np.random.default_rng(i).normal(size=9))\n"
+        "made = LawFitter(x, loss, 1e8, 'bytes read', truth=1.8 + 22 / 1e2)",
+        """(root, i) => {
+          const slider = root.querySelector("[type=range]");
+          slider.value = 500 + 20 * i;
+          slider.dispatchEvent(new Event("input"));
+        }""",
+        "(root, i) => root.querySelectorAll('[role=option]')[2 + i % 3].click()",
+        states=(
+            "(root) => root.querySelectorAll('[type=checkbox]')[0].click()",
+            "(root) => press(root, 'What came there?')",
+            "(root) => root.querySelectorAll('[type=checkbox]')[1].click()",
+        ),
+        texts=40,
+        narrow=(600, 420),
+        hostile="made = LawFitter(x, loss, 1e8, odd[0])",
+        n_odd=1,
+    ),
     "masking_figure": Specimen(
         "import torch\n"
         "from types import SimpleNamespace\n"

@@ -42,6 +42,7 @@ from course_utils.widgets.corruption_builder import CorruptionBuilder
 from course_utils.widgets.gate_scope import GateScope
 from course_utils.widgets.gradient_horizon import GradientHorizon
 from course_utils.widgets.isoflop_planner import IsoflopPlanner
+from course_utils.widgets.law_fitter import LawFitter
 from course_utils.widgets.masking_figure import MaskingFigure
 from course_utils.widgets.meaning_map import MeaningMap
 from course_utils.widgets.ngram_explorer import from_models
@@ -102,6 +103,11 @@ def gradient_horizon(odd=""):
 def isoflop_planner(odd=""):
     laws = [[1.8, 480, 2100, 0.35, 0.37], [1.8, 400, 2000, 0.34, 0.38]]
     return IsoflopPlanner(laws, currency=f"${odd}")
+
+
+def law_fitter(odd=""):
+    x = [1e3, 3e3, 1e4, 3e4, 1e5, 3e5]
+    return LawFitter(x, [2 + 20 / one**0.4 for one in x], 1e6, f"bytes{odd}", truth=2.1)
 
 
 def masking_figure(odd=""):
@@ -269,6 +275,10 @@ SPECIMENS: dict[str, tuple[Callable[..., Widget], list[dict]]] = {
     "isoflop_planner": (
         isoflop_planner,
         [{"budget": 22.5, "served": 12, "size": 120, "price": 2}, {"budget": 19.0, "served": 16}],
+    ),
+    "law_fitter": (
+        law_fitter,
+        [{"losses": [3.5, 3, 2.5, 2.4, 2.3, 2.2], "out": [1], "point": 2, "floor": True, "told": True}],
     ),
     "masking_figure": (
         masking_figure,
