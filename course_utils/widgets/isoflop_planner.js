@@ -131,8 +131,8 @@ function render(context) {
       element("div", { class: "ip-under" }, size,
         element("div", { class: "ip-ticks cw-axis", "aria-hidden": "true" }, ...decades.map((i) =>
           element("span", { style: `left: ${100 * i * perDecade / last}%` }, power(low + i)))),
-        quiet("Parameters. The solid curve is your budget; dotted, a tenth of it; dashed, ten times as much. The band is where " +
-          `the best size lies with a chance of ${Math.round(100 * level)} %; loss in nats a token.`))),
+        quiet("Parameters. The solid curve is your budget; dotted, a tenth of it; dashed, ten times as much. The band holds " +
+          `the best sizes of ${Math.round(100 * level)} % of the law’s refits; loss in nats a token.`))),
     grid] });
 }
 

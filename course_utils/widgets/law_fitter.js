@@ -41,7 +41,7 @@ function render(context) {
   const view = viewOf(context, "Law fitter"), { fixed, state } = view, { x, first, at, name, truth } = fixed;
   const draws = floatsOf(fixed.draws), { min, max } = { min: Math.min(...first) / 2, max: Math.max(...first) * 2 };
   const find = () => fitted({ ...fixed, ...state, draws });
-  const [low, high] = [Math.log(x[0]) - 0.3, Math.log(at) + 0.3], [bottom, top] = [0.72 * Math.min(...first), 1.12 * Math.max(...first)];
+  const [low, high] = [Math.log(x[0]) - 0.3, Math.log(at) + 0.3], [bottom, top] = [0.55 * Math.min(...first), 1.12 * Math.max(...first)];
   const across = (value) => (100 * (Math.log(value) - low)) / (high - low);
   const up = (loss) => (100 * Math.log(top / loss)) / Math.log(top / bottom);
   let held = false;
@@ -107,7 +107,7 @@ function render(context) {
     const known = truth !== null && state.told ? [element("span", { class: "cw-dot", style: `left: ${across(at)}%; top: ${up(truth)}%` }, "★")] : [];
     curve.replaceChildren(svg("svg", { viewBox: "0 0 100 100", preserveAspectRatio: "none" },
       ...range(5).map((i) => svg("line", { class: "lf-line", x1: 0, x2: 100, y1: 25 * i, y2: 25 * i })), ...line),
-    ...(found ? [element("span", { class: "cw-dot lf-there", style: `left: ${across(at)}%; top: ${up(found.there)}%` }, "◆")] : []), ...known);
+    ...(found ? [element("span", { class: "cw-dot lf-there", style: `left: ${across(at)}%; top: ${clamp(up(found.there), 0, 100)}%` }, "◆")] : []), ...known);
     dots.forEach((dot, i) => {
       dot.style.left = `${across(x[i])}%`;
       dot.style.top = `${clamp(up(state.losses[i]), 0, 100)}%`;
