@@ -8,6 +8,12 @@
     python3 course.py reset CHAPTER                   start a chapter again; your old file stays beside it
     python3 course.py refresh CHAPTER                 run a chapter of the source and store its outputs
     python3 course.py bench NAME                      run a benchmark beside a peer
+    python3 course.py check FILE                      say whether an assignment can be graded as it is
+
+For teachers (docs/teachers_guide.md says more):
+    python3 course.py overlay new                     make the private folder of a class
+    python3 course.py release NAME [--students CSV]   write an assignment's notebooks for students
+    python3 course.py grade NAME --submissions DIR    grade what was handed in
 
 On Windows: py course.py ...
 """
@@ -42,7 +48,9 @@ LOG = VENV / "course-setup.log"
 # once half as fast on a quiet one. So they spin for a moment. That cost training nothing on two busy cores;
 # where SmolLM2 writes, a token took 29 ms for 40 on quiet ones, but 67 ms for 39 beside one busy program.
 THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "2000"}
+CLASSROOM = ("check", "overlay", "release", "grade")
 EXTRAS = {"lab": "", "refresh": "", "test": "test", "bench": "test"}  # command -> what it needs installed
+EXTRAS.update(dict.fromkeys(CLASSROOM, ""))
 READ_ONLY = ("doctor", "where", "reset")  # these never install anything
 
 # uv reads none of pip's configuration; these are the settings that decide where packages come from.

@@ -10,6 +10,8 @@ import sys
 import warnings
 from pathlib import Path
 
+from course_utils.commands import classroom
+
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS, WORK, BENCHMARKS = ROOT / "notebooks", ROOT / "my_work", ROOT / "benchmarks"
 CLASSROOM = ROOT / "course_utils" / "classroom"
@@ -47,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     add(reset).add_argument("chapter")
     add(refresh).add_argument("chapter")
     add(bench).add_argument("name")
+    classroom.add_to(add)
     return parser
 
 

@@ -10,6 +10,8 @@ import json
 import os
 import re
 import stat
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,6 +98,12 @@ def read(content: bytes, asked: list[Asked]) -> Answers:
     sources = dict(sorted(sources.items(), key=lambda item: order.get(item[0], len(cells))))
     notices += _left_out(sources, asked, cells)
     return Answers(sources, tuple(dict.fromkeys(notices)))
+
+
+def tests(content: bytes) -> dict[str, str]:
+    """The sources of the cells that have a tag, by grade_id, for their author. Raises Ungradable."""
+    notices: list[str] = []
+    return {cell["id"]: cell["source"] for cell in _cells(_parse(_decode(content, notices)), notices)}
 
 
 def too_large(size: int) -> str:
@@ -266,6 +274,18 @@ def without_magics(source: str, notices: list[str]) -> str:
         "Lines that begin with % or ! are commands of Jupyter; they are left out when it is graded."
     )
     return plain
+
+
+def modules(sources: Iterable[str], there: tuple[str, ...] = ("numpy", "tqdm")) -> list[str]:
+    """The modules that answers import and that are not there when they are graded."""
+    names = set()
+    for tree in filter(None, map(_tree, sources)):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names.add(node.module.partition(".")[0])
+    return sorted(names - set(sys.stdlib_module_names) - set(there))
 
 
 def _tree(source: str) -> ast.Module | None:

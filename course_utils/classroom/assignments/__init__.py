@@ -1,0 +1,138 @@
+"""What the graded assignments ask: exercises of the chapters, and functions that the course does not contain.
+
+The notebook of an assignment, without any solution, is in `notebooks/assignments`. The references of its own
+functions are in a teacher's overlay (`course.py overlay new`), never here, where students could read them.
+"""
+
+import copy
+import hashlib
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, wraps
+from pathlib import Path
+
+import nbformat
+import numpy as np
+from nbformat import NotebookNode
+
+from course_utils.classroom.grading.cells import Asked
+from course_utils.learner.checks.engine import Check
+from course_utils.learner.checks.observing import observe
+from course_utils.learner.checks.slips import Mistake
+
+NOTEBOOKS = Path(__file__).parents[3] / "notebooks" / "assignments"
+NAMES = ("ngrams",)
+
+
+@dataclass(frozen=True)
+class Private:
+    """A function whose reference is in the overlay, under the same name.
+
+    The reference takes one argument more than the student's function, at the end: the student's own constant,
+    one of `choices`, which stands in the released cell as `constant`. Right outputs hash to `fingerprint`.
+    """
+
+    stub: Callable
+    title: str
+    inputs: Callable
+    constant: str
+    choices: tuple[int, ...]
+    fingerprint: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.stub.__name__
+
+    def check(self, reference: Callable, slips: str, own: int) -> Check:
+        """The check of a student's function; the constants of others are known mistakes."""
+
+        def bound(answer, own):
+            @wraps(reference)
+            def function(*arguments):
+                return answer(*arguments, own)
+
+            return function
+
+        whole = Check(self.name, self.title, reference, 2, 10, self.inputs)
+        if slips.strip():
+            whole.slips(slips)
+        mistakes = [Mistake(each.sentence, bound(each.answer, own)) for each in whole.mistakes]
+        for other in self.choices:
+            sentence = f"That is right for {self.constant} = {other}; yours is {own}, as your notebook says."
+            mistakes += [Mistake(sentence, bound(reference, other))] if other != own else []
+        return Check(self.name, self.title, bound(reference, own), 2, 10, self.inputs, mistakes=mistakes)
+
+    def hash_of(self, reference: Callable) -> str:
+        """The fingerprint of a reference: its outputs on seeded inputs, to nine digits."""
+        digest = hashlib.sha256()
+        for own in self.choices:
+            check = self.check(reference, "", own)
+            for case in check.cases():
+                digest.update(_canonical(observe(check.reference, case).value).encode())
+        return digest.hexdigest()
+
+
+def _canonical(value) -> str:
+    """A plain value as text, floats to nine digits, dicts in order."""
+    if isinstance(value, np.ndarray):
+        return f"{value.shape}{_canonical(value.ravel().tolist())}"
+    if isinstance(value, float):
+        return f"{value + 0.0:.9g}"
+    if isinstance(value, dict):
+        return repr(sorted((repr(key), _canonical(item)) for key, item in value.items()))
+    return repr([_canonical(item) for item in value]) if isinstance(value, list | tuple) else repr(value)
+
+
+def private(title: str, **options) -> Callable[[Callable], Private]:
+    """Make the stub below a `Private`; `options` are its fields."""
+    return lambda stub: Private(stub, title, **options)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """`asks` says by grade_id what checks an answer: the id of an exercise, or a Private."""
+
+    name: str
+    asks: dict[str, str | Private]
+    prelude: str = "import math\n\nimport numpy as np"
+
+    def notebook(self) -> NotebookNode:
+        """The notebook as it is in the repository, for nobody in particular."""
+        return copy.deepcopy(_read(self.name))
+
+    def asked(self) -> list[Asked]:
+        """The answers that are looked for in a submission."""
+        from course_utils.learner.checks import find
+
+        stubs, found = {cell.metadata.nbgrader.grade_id: cell.source for cell in tagged(self.notebook())}, []
+        for id, ask in self.asks.items():
+            name = ask.name if isinstance(ask, Private) else find(ask).reference.__name__
+            found.append(Asked(id, name, stubs[id]))
+        return found + [Asked(id, "", stubs[id]) for id in self.written()]
+
+    def points(self) -> dict[str, float]:
+        """What each answer is worth: an answer's tests and a written answer carry the points."""
+        graded = [cell.metadata.nbgrader for cell in tagged(self.notebook()) if cell.metadata.nbgrader.grade]
+        return {tag.grade_id.removesuffix("-tests"): tag.points for tag in graded}
+
+    def written(self) -> list[str]:
+        """The ids of the answers that a person reads."""
+        return [id for id in self.points() if id not in self.asks]
+
+
+@cache
+def _read(name: str) -> NotebookNode:
+    return nbformat.read(NOTEBOOKS / name / f"{name}.ipynb", as_version=4)
+
+
+def tagged(notebook: NotebookNode) -> list[NotebookNode]:
+    """The cells that have a tag of nbgrader's."""
+    return [cell for cell in notebook.cells if "nbgrader" in cell.metadata]
+
+
+def find_assignment(name: str) -> Assignment:
+    """The assignment of a name. Raises ValueError, naming those that exist, for another."""
+    if name not in NAMES:
+        raise ValueError(f"there is no assignment {name!r}; there are {', '.join(NAMES)}")
+    return importlib.import_module(f"{__name__}.{name}").ASSIGNMENT

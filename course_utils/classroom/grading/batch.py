@@ -1,0 +1,147 @@
+"""A batch of submissions, graded in parallel: each is one job and one transaction, and none stops another."""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+from course_utils.classroom.assignments import Assignment, find_assignment
+from course_utils.classroom.grading import caps, cells, verdicts
+from course_utils.classroom.grading.store import Store, Submission
+from course_utils.classroom.overlay import Overlay
+
+Result = tuple[str, str, dict]  # status, reason, details
+DIED = "the process that graded it died, perhaps for want of memory"
+context: dict = {}  # of a worker
+
+
+def collect(assignment: str, folder: Path, store: Store) -> int:
+    """Keep what was handed in: a file or a folder a student, the newest layouts of nbgrader among them.
+
+    FOLDER/STUDENT.ipynb, FOLDER/STUDENT/NAME.ipynb, FOLDER/STUDENT/NAME/NAME.ipynb. Links are noted as such
+    and never followed. Returns the number of students; raises ValueError if there is no such folder.
+    """
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise ValueError(
+            f"{folder} can't be read ({error.strerror}): it holds a folder or a file a student"
+        ) from None
+    entries = [entry for entry in entries if not entry.name.startswith(".")]
+    for entry in entries:
+        path = Path(entry.path)
+        if entry.is_dir(follow_symlinks=False):
+            store.keep(assignment, entry.name, _notebook_in(path, assignment))
+        else:
+            store.keep(assignment, path.stem, path)
+    return len(entries)
+
+
+def _notebook_in(folder: Path, assignment: str) -> Path:
+    """The notebook in a student's folder: the one of the assignment's name, or the only one."""
+    named = folder / f"{assignment}.ipynb"
+    inner = folder / assignment
+    if not os.path.lexists(named) and inner.is_dir() and not inner.is_symlink():
+        named, folder = inner / f"{assignment}.ipynb", inner
+    if not os.path.lexists(named):
+        try:
+            others = [entry.path for entry in os.scandir(folder) if entry.name.endswith(".ipynb")]
+        except OSError:
+            others = []
+        if len(others) == 1:
+            return Path(others[0])
+    return named
+
+
+def grade_one(
+    assignment: Assignment, overlay: Overlay, store: Store, submission: Submission, unsafe: bool = False
+) -> Result:
+    """Grade a submission; never raises. What is no fault of its author's is an infra_error."""
+    try:
+        answers = cells.read(store.content(submission), assignment.asked())
+        questions = overlay.questions(assignment, submission.student, submission.sha256)
+        marks = verdicts.grade(answers.sources, questions, prelude=assignment.prelude, unsafe=unsafe)
+    except cells.Ungradable as error:
+        return "ungradable", str(error), {}
+    except Exception as error:
+        return "infra_error", f"{type(error).__name__}: {error}"[:2000], {}
+    stopped = [f"{mark.title}: {mark.sentence}" for mark in marks if not mark.ran]
+    details = verdicts.summary(marks) | {
+        "notices": list(answers.notices),
+        "written": {id: answers.sources.get(id, "") for id in assignment.written()},
+        "caps": "unsafe" if unsafe else caps.kind(),
+    }
+    return ("partial" if stopped else "graded"), " ".join(stopped), details
+
+
+def grade_all(
+    assignment: Assignment,
+    overlay: Overlay,
+    store: Store,
+    *,
+    workers: int | None = None,
+    unsafe: bool = False,
+    say: Callable[[str], None] = print,
+) -> dict[str, int]:
+    """Grade what is pending, and note each result as it comes; return how many have which status."""
+    pending, counts, start = store.pending(assignment.name), {}, time.monotonic()
+    if pending:
+        say(f"{len(pending)} to grade, with {workers or os.cpu_count()} at a time.")
+    results = _results(
+        pending, workers or os.cpu_count() or 1, (str(overlay.folder), assignment.name, unsafe)
+    )
+    for number, (submission, result) in enumerate(results, start=1):
+        store.record(submission, *result)
+        counts[result[0]] = counts.get(result[0], 0) + 1
+        left = (time.monotonic() - start) / number * (len(pending) - number)
+        told = f": {result[1]}" if result[0] in ("ungradable", "infra_error") else ""
+        say(f"{number} of {len(pending)}, {_minutes(left)} left. {submission.student}: {result[0]}{told}")
+    return counts
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds // 60:.0f}:{seconds % 60:02.0f}"
+
+
+def _results(pending: list[Submission], workers: int, settings: tuple) -> Iterator[tuple[Submission, Result]]:
+    """Results as they come. If a worker dies, all that is left goes one at a time: then it is known whose
+    submission killed it."""
+    todo = list(pending)
+    while todo:
+        spawn = multiprocessing.get_context("spawn")  # a fork would copy the database's connection
+        pool = ProcessPoolExecutor(min(workers, len(todo)), spawn, initializer=_begin, initargs=settings)
+        try:
+            jobs = {pool.submit(_work, submission): submission for submission in todo}
+            for job in as_completed(jobs):
+                result = job.result()
+                todo.remove(jobs[job])
+                yield jobs[job], result
+        except BrokenProcessPool:
+            if workers == 1:
+                yield todo.pop(0), ("infra_error", DIED, {})
+            workers = 1
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _begin(folder: str, assignment: str, unsafe: bool) -> None:
+    """Set a worker up; it dies with its parent, and so does the sandbox that it runs."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
+    overlay = Overlay(Path(folder))
+    context.update(
+        assignment=find_assignment(assignment), overlay=overlay, store=overlay.store(), unsafe=unsafe
+    )
+
+
+def _work(submission: Submission) -> Result:
+    return grade_one(
+        context["assignment"], context["overlay"], context["store"], submission, context["unsafe"]
+    )

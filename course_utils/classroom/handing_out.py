@@ -1,0 +1,117 @@
+"""The notebooks that students get: no solution, no hidden input; seed, constants, examples of their own."""
+
+import copy
+import csv
+import re
+from pathlib import Path
+
+import nbformat
+import numpy as np
+from nbformat import NotebookNode
+
+from course_utils.classroom.assignments import Assignment, Private, tagged
+from course_utils.classroom.grading.verdicts import Question
+from course_utils.classroom.overlay import EVERYONE, Overlay
+from course_utils.files import write_atomic
+
+NAME = re.compile(r"[\w.@+-]+")
+COMPARE = """import copy
+
+import numpy as np
+
+
+def same(got, expected):
+    if isinstance(expected, dict):
+        keys = isinstance(got, dict) and got.keys() == expected.keys()
+        return keys and all(same(got[key], expected[key]) for key in expected)
+    if isinstance(expected, (list, tuple)):
+        return type(got) is type(expected) and len(got) == len(expected) and all(map(same, got, expected))
+    return np.shape(got) == np.shape(expected) and np.allclose(got, expected, rtol=1e-9, atol=1e-12)
+
+
+"""
+
+
+def read_roster(file: Path) -> list[str]:
+    """The students in a CSV file: the column `student`, or `id`, or the first. Raises ValueError for names
+    that are no names of folders, and for two of the same."""
+    try:
+        rows = list(csv.reader(file.read_text("utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"the roster {file} can't be read ({error}): it is a CSV file in UTF-8") from None
+    head = [name.strip().lower() for name in rows[0]] if rows else []
+    column = next((head.index(name) for name in ("student", "id") if name in head), None)
+    students = [row[column or 0].strip() for row in rows[column is not None :] if any(row)]
+    for student in students:
+        if not NAME.fullmatch(student) or student.startswith(".") or student == EVERYONE:
+            raise ValueError(
+                f"{student!r} in {file} can't name a folder: a name has letters, digits and . @ + - _ only"
+            )
+        if students.count(student) > 1:
+            raise ValueError(
+                f"{student} stands more than once in {file}: each student has a name of their own"
+            )
+    if not students:
+        raise ValueError(f"there are no students in {file}: it has one a line, below a line `student`")
+    return students
+
+
+def release(assignment: Assignment, overlay: Overlay, students: list[str]) -> list[Path]:
+    """Write the notebook of each student; one that is there stays as it was given out.
+
+    Raises ValueError if a reference is missing, for the examples come from it.
+    """
+    written = []
+    for student in students:
+        path = overlay.released(assignment.name, student)
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, nbformat.writes(notebook_for(assignment, overlay, student)) + "\n")
+            written.append(path)
+    return written
+
+
+def notebook_for(assignment: Assignment, overlay: Overlay, student: str) -> NotebookNode:
+    """The assignment as one student gets it; `released` says for whom that is."""
+    notebook = assignment.notebook()
+    seed = overlay.shown_seed(assignment.name, student)
+    questions = {question.id: question for question in overlay.questions(assignment, student)}
+    notebook.metadata.course = {"assignment": assignment.name, "seed": seed}
+    for cell in tagged(notebook):
+        id = cell.metadata.nbgrader.grade_id
+        if id == "seed":
+            cell.source = re.sub(r"^SEED = \d+", f"SEED = {seed}", cell.source)
+        if isinstance(ask := assignment.asks.get(id), Private):
+            own = overlay.own(assignment.name, student, ask)
+            cell.source = re.sub(
+                rf"^{ask.constant} = \d+", f"{ask.constant} = {own}", cell.source, flags=re.M
+            )
+        if question := questions.get(id.removesuffix("-tests") if id.endswith("-tests") else ""):
+            cell.source = _examples(question)
+    return notebook
+
+
+def _examples(question: Question) -> str:
+    """Tests of a function on its author's own examples, which nbgrader and anybody can run."""
+    check, name = question.examples, question.check.reference.__name__
+    pairs = [(case, check.reference(*copy.deepcopy(case))) for case in check.cases(question.shown_seed)]
+    examples = "".join(f"    ({_literal(case)}, {_literal(result)}),\n" for case, result in pairs)
+    return (
+        f"# {question.points:g} points. Examples of yours; other inputs are graded.\n{COMPARE}"
+        f"EXAMPLES = [\n{examples}]\nfor arguments, expected in EXAMPLES:\n"
+        f"    got = {name}(*copy.deepcopy(arguments))\n"
+        f'    assert same(got, expected), f"{name}{{arguments}}: expected {{expected}}, got {{got}}"'
+    )
+
+
+def _literal(value) -> str:
+    """A value as Python writes it in a cell that has imported np."""
+    if isinstance(value, np.ndarray):
+        return f"np.array({_literal(value.tolist())}, dtype={value.dtype.name!r})"
+    if isinstance(value, float):
+        return repr(value) if np.isfinite(value) else f"float({str(value)!r})"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key!r}: {_literal(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_literal, value))}{',' * (len(value) == 1)})"
+    return f"[{', '.join(map(_literal, value))}]" if isinstance(value, list) else repr(value)

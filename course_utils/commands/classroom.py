@@ -1,0 +1,93 @@
+"""The commands of a class: overlay, release, check, grade."""
+
+from pathlib import Path
+
+
+def add_to(add) -> None:
+    """Add the parsers of these commands; `add(function)` makes one."""
+
+    def with_overlay(parser):
+        parser.add_argument("--overlay", help="the folder of the class, if it is not beside the course")
+        return parser
+
+    parser = with_overlay(add(overlay))
+    parser.add_argument("what", choices=["new", "check"])
+    parser = with_overlay(add(release))
+    parser.add_argument("name")
+    parser.add_argument("--students", type=Path, metavar="ROSTER.csv", help="a notebook for each")
+    parser = add(check)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--unsafe", action="store_true", help="run your own file without a sandbox")
+    parser = with_overlay(add(grade))
+    parser.add_argument("name")
+    parser.add_argument("--submissions", type=Path, metavar="DIR", help="what was handed in since")
+    parser.add_argument("--workers", type=int, help="how many at a time")
+    parser.add_argument("--again", action="store_true", help="grade all again, in a new round")
+    parser.add_argument(
+        "--unsafe", action="store_true", help="without a sandbox: only files that you have read"
+    )
+
+
+def overlay(options) -> None:
+    """make the private folder of a class (new), or check its references (check)"""
+    from course_utils.classroom import overlay
+
+    folder = overlay.place(options.overlay)
+    print(overlay.new(folder) if options.what == "new" else "\n".join(overlay.Overlay(folder).check()))
+
+
+def release(options) -> None:
+    """write an assignment's notebooks for students"""
+    from course_utils.classroom import handing_out, overlay
+    from course_utils.classroom.assignments import find_assignment
+
+    assignment, teacher = find_assignment(options.name), overlay.Overlay(overlay.place(options.overlay))
+    students = handing_out.read_roster(options.students) if options.students else [overlay.EVERYONE]
+    written = handing_out.release(assignment, teacher, students)
+    folder = teacher.folder / "release" / assignment.name
+    print(f"Wrote {len(written)} of {len(students)} notebooks into {folder}; those that were there stay.")
+
+
+def check(options) -> int:
+    """say whether a file can be graded, and what its examples say"""
+    from course_utils.classroom import checking
+    from course_utils.classroom.grading import cells, sandbox
+
+    try:
+        assignment, answers = checking.look(options.file)
+    except cells.Ungradable as error:
+        print(f"This file can't be graded. {error}")
+        return 1
+    print(f"This file can be graded, as an answer to {assignment.name}.")
+    for notice in answers.notices:
+        print(f"  But: {notice}")
+    for module in cells.modules(answers.sources.values()):
+        print(f"  But: the module {module} is not there when it is graded; Python's own and numpy are.")
+    if (problem := sandbox.problem()) and not options.unsafe:
+        print(f"Its examples were not run. {problem}")
+        return 0
+    for id, said in checking.run_examples(options.file, options.unsafe).items():
+        print(f"  {id}: {said}")
+    return 0
+
+
+def grade(options) -> None:
+    """grade what was handed in"""
+    from course_utils.classroom import overlay
+    from course_utils.classroom.assignments import find_assignment
+    from course_utils.classroom.grading import batch, caps, sandbox
+
+    assignment, teacher = find_assignment(options.name), overlay.Overlay(overlay.place(options.overlay))
+    if not options.unsafe and (problem := sandbox.problem()):
+        raise ValueError(problem)
+    teacher.questions(assignment, overlay.EVERYONE)  # is every reference there?
+    store = teacher.store()
+    if options.submissions:
+        students = batch.collect(assignment.name, options.submissions, store)
+        print(f"Kept what {students} students handed in, with its sha256, in {store.folder}.")
+    store.round(assignment.name, new=options.again)
+    print("No sandbox!" if options.unsafe else f"Sandboxed, capped by {caps.kind()}.")
+    counts = batch.grade_all(assignment, teacher, store, workers=options.workers, unsafe=options.unsafe)
+    print(
+        "; ".join(f"{number} {status}" for status, number in sorted(counts.items())) or "Nothing is pending."
+    )

@@ -1,0 +1,211 @@
+"""Assignments before they are handed in: what is public, what is private, and what each student gets."""
+
+import json
+import re
+
+import nbformat
+import numpy as np
+import pytest
+
+from course_utils.classroom import checking, handing_out, overlay
+from course_utils.classroom.assignments import NAMES, NOTEBOOKS, Private, find_assignment
+from course_utils.classroom.grading import sandbox
+from course_utils.commands import cli
+from course_utils.learner.checks import CHECKS
+from course_utils.learner.checks.observing import observe
+
+ASSIGNMENTS = [find_assignment(name) for name in NAMES]
+PRIVATE = [ask for each in ASSIGNMENTS for ask in each.asks.values() if isinstance(ask, Private)]
+each_one = pytest.mark.parametrize("assignment", ASSIGNMENTS, ids=NAMES)
+needs_sandbox = pytest.mark.skipif(bool(sandbox.problem()), reason=sandbox.problem())
+
+
+@each_one
+def test_the_notebook_asks_what_the_assignment_says(assignment):
+    notebook = assignment.notebook()
+    nbformat.validate(notebook)
+    tags = {cell.metadata.nbgrader.grade_id: cell for cell in notebook.cells if "nbgrader" in cell.metadata}
+    for asked in assignment.asked():
+        cell, tag = tags[asked.id], tags[asked.id].metadata.nbgrader
+        assert tag.solution and not tag.locked and tag.schema_version == 3 and not tag.task
+        if asked.name:
+            assert f"def {asked.name}(" in cell.source and "raise NotImplementedError" in cell.source
+            tests = tags[f"{asked.id}-tests"].metadata.nbgrader
+            assert tests.grade and tests.locked and tests.points > 0
+        else:
+            assert tag.grade and cell.cell_type == "markdown"
+    assert len(assignment.written()) == 1 and sum(assignment.points().values()) == 20
+    assert all(cell.cell_type != "code" or not cell.outputs for cell in notebook.cells)
+    assert "SOLUTION" not in nbformat.writes(notebook)
+
+
+@each_one
+def test_the_rubric_has_four_levels_with_two_anchors_each(assignment):
+    rubric = (NOTEBOOKS / assignment.name / "rubric.md").read_text(encoding="utf-8")
+    levels = [part.count("\n> ") and part.count("**Anchor") for part in rubric.split("\n## ")[1:]]
+    assert levels == [2, 2, 2, 2]
+
+
+@pytest.mark.parametrize("ask", PRIVATE, ids=lambda ask: ask.name)
+def test_no_public_function_is_the_variant(ask):
+    """Pasting any solution of the course earns nothing: none gives what the variant gives."""
+    assert observe(ask.stub, (*ask.inputs(np.random.default_rng(0), 0), 2)).blank, "the public stub solves it"
+    arity = len(ask.inputs(np.random.default_rng(0), 0))
+    for check in CHECKS.values():
+        for number in (arity, arity + 1):
+
+            def pasted(*arguments, check=check, number=number):
+                return check.reference(*arguments[:number])
+
+            pasted.__doc__ = "A reference."
+            assert ask.hash_of(pasted) != ask.fingerprint, f"{check.id} is public"
+
+
+def test_a_class_has_a_private_folder(room):
+    assert (room.folder.stat().st_mode & 0o777, (room.folder / "secret.txt").stat().st_mode & 0o777) == (
+        0o700,
+        0o600,
+    )
+    with pytest.raises(ValueError, match="never replaced"):
+        overlay.new(room.folder)
+    with pytest.raises(ValueError, match="which students see"):
+        overlay.new(overlay.ROOT / "class")
+    with pytest.raises(ValueError, match="overlay new"):
+        overlay.Overlay(room.folder / "nothing")
+
+
+def test_references_are_checked_against_the_fingerprints(room):
+    assert any("gives other results" in line for line in room.overlay.check())
+    (room.folder / "ngrams.py").unlink()
+    (room.folder / "secret.txt").unlink()
+    overlay.new(room.folder)
+    assert all("not written yet" in line for line in room.overlay.check())
+    (room.folder / "ngrams.py").write_text("def witten_bell(:")
+    assert "SyntaxError" in room.overlay.check()[0]
+
+
+def test_an_assignment_whose_reference_is_missing_is_not_released(room):
+    (room.folder / "ngrams.py").write_text("SLIPS = {}\n")
+    with pytest.raises(ValueError, match=r"ngrams\.py can't be read"):
+        room.release("ada")
+
+
+def test_each_student_has_a_seed_a_constant_and_examples_of_their_own(room):
+    students = [f"student{i}" for i in range(12)]
+    room.release(*students)
+    texts = [room.overlay.released("ngrams", student).read_text() for student in students]
+    assert len({re.search(r"SEED = (\d+)", text)[1] for text in texts}) == 12
+    assert len({re.search(r"\"K = (\d+)", text)[1] for text in texts}) > 2
+    assert len(set(texts)) == 12
+
+
+def test_what_is_released_holds_no_solution_and_nothing_secret(room):
+    room.release("ada")
+    text = room.overlay.released("ngrams", "ada").read_text()
+    secret = (room.folder / "secret.txt").read_text().strip()
+    assert secret not in text and "counts.get(word, 0) + own" not in text
+    for question in room.overlay.questions(room.assignment, "ada", "hash of a file"):
+        assert str(question.hidden_seed) not in text
+        assert f"{question.cases()[-1]}" not in text
+
+
+def test_hidden_inputs_hang_on_the_secret_the_student_and_the_file(room, tmp_path):
+    overlay.new(tmp_path / "other")
+    seeds = {
+        overlay.Overlay(folder).seed("hidden", "ngrams", student, file)
+        for folder in (room.folder, tmp_path / "other")
+        for student in ("ada", "alan")
+        for file in ("1", "2")
+    }
+    assert len(seeds) == 8
+
+
+def test_what_was_given_out_is_never_written_again(room):
+    room.release("ada")
+    path = room.overlay.released("ngrams", "ada")
+    path.write_text("as it was")
+    assert room.release("ada", "alan") == [room.overlay.released("ngrams", "alan")]
+    assert path.read_text() == "as it was"
+
+
+def test_without_a_roster_all_have_the_notebook_of_everyone(room):
+    room.release(overlay.EVERYONE)
+    seeds = {q.shown_seed for s in ("ada", "alan") for q in room.overlay.questions(room.assignment, s)}
+    assert len(seeds) == 1
+
+
+def run_cells(notebook):
+    names = {}
+    exec(find_assignment("ngrams").prelude, names)
+    for cell in notebook.cells:
+        if cell.metadata.get("nbgrader", {}).get("grade_id", "seed") not in ("seed", "answer"):
+            exec(cell.source, names)
+
+
+def test_the_examples_pass_with_right_answers_and_fail_with_wrong_ones(room):
+    run_cells(room.notebook("ada"))
+    with pytest.raises(AssertionError, match=r"witten_bell.*expected"):
+        run_cells(room.notebook("ada", witten_bell="def witten_bell(counts, lower):\n    return lower"))
+
+
+ROSTERS = {
+    "student,name\nada,Ada\nalan,Alan\n": ["ada", "alan"],
+    "name,ID\nAda,a.1\n": ["a.1"],
+    "ada\nalan\n\n": ["ada", "alan"],
+    "\ufeffstudent\nada\n": ["ada"],
+}
+
+
+@pytest.mark.parametrize("text, students", ROSTERS.items())
+def test_a_roster_is_read(tmp_path, text, students):
+    (tmp_path / "roster.csv").write_text(text, encoding="utf-8")
+    assert handing_out.read_roster(tmp_path / "roster.csv") == students
+
+
+@pytest.mark.parametrize(
+    "text", ["", "student\n", "student\n../ada", "student\nada\nada", "student\n.x", "student\na/b"]
+)
+def test_a_roster_that_could_do_harm_is_refused(tmp_path, text):
+    (tmp_path / "roster.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=re.escape(str(tmp_path))):
+        handing_out.read_roster(tmp_path / "roster.csv")
+
+
+def test_the_commands_of_a_teacher(room, tmp_path, capsys):
+    folder = str(tmp_path / "made")
+    cli.main(["overlay", "new", "--overlay", folder])
+    cli.main(["overlay", "check", "--overlay", folder])
+    assert "not written yet" in capsys.readouterr().out
+    (tmp_path / "roster.csv").write_text("student\nada\nalan\n")
+    roster = str(tmp_path / "roster.csv")
+    cli.main(["release", "ngrams", "--students", roster, "--overlay", str(room.folder)])
+    assert "Wrote 2 of 2 notebooks" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="there are ngrams"):
+        cli.main(["release", "nothing", "--overlay", str(room.folder)])
+
+
+@needs_sandbox
+def test_a_student_hears_before_the_deadline(room, tmp_path, capsys):
+    file = tmp_path / "ngrams.ipynb"
+    changes = {"perplexity": "import pandas\ndef perplexity(text, model): return 1.0", "page_bits": "1 / 0"}
+    nbformat.write(room.notebook("ada", **changes), file)
+    assert cli.main(["check", str(file)]) == 0
+    out = capsys.readouterr().out
+    assert "can be graded, as an answer to ngrams" in out and "the module pandas is not there" in out
+    assert "count: your examples come out right" in out and "witten_bell: your examples come out right" in out
+    assert "perplexity: ModuleNotFoundError" not in out and "perplexity: NameError" in out
+    file.write_bytes(file.read_bytes()[:-100])
+    assert cli.main(["check", str(file)]) == 1
+    assert "can't be graded. The file is cut off at byte" in capsys.readouterr().out
+
+
+@needs_sandbox
+def test_an_endless_answer_is_named_before_the_deadline(room, tmp_path, monkeypatch):
+    monkeypatch.setattr(checking, "Limits", lambda: sandbox.Limits(seconds=1))
+    nbformat.write(room.notebook("ada", witten_bell="while True: pass"), tmp_path / "a.ipynb")
+    assert "ran longer than 1 s" in checking.run_examples(tmp_path / "a.ipynb")["witten_bell"]
+
+
+def test_a_file_that_names_no_assignment_is_taken_for_the_first():
+    for content in (b"", b"[]", b'{"metadata": 3}', json.dumps({"metadata": {"course": 1}}).encode()):
+        assert checking.assignment_of(content).name == NAMES[0]
