@@ -1,6 +1,7 @@
 """The learner's own language model: what their answers have put into `my_work/my_llm`.
 
-    tokenizer.json    chapter 3: the merges that their `train` learnt
+    tokenizer.py      chapter 3: their `train` and `encode`, with `pair_counts` and `merge`
+    tokenizer.json    the merges that their `train` learnt
     block.py          chapter 5: their `block`
     gpt.py            chapter 8: their `gpt`; in gpt.safetensors stand the weights that it runs on
     sampler.py        chapter 9: their `with_temperature`, `top_p` and `write`
@@ -9,6 +10,7 @@
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +18,16 @@ import numpy as np
 from course_utils.files import write_atomic
 from course_utils.learner.checks import find
 from course_utils.learner.checks.slips import source_of
+from course_utils.tokenizers import BPETokenizer
 
-ANSWERS = {"block.py": ["5.1"], "gpt.py": ["8.4"], "sampler.py": ["9.1", "9.2", "9.6"]}
+ANSWERS = {
+    "tokenizer.py": ["3.2", "3.3", "3.4", "3.5"],
+    "block.py": ["5.1"],
+    "gpt.py": ["8.4"],
+    "sampler.py": ["9.1", "9.2", "9.6"],
+}
+# The pieces of GPT-2 as `re` can say them: what it calls a word character is a letter, a digit or _.
+PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?[^\W\d_]+| ?\d+| ?(?:[^\s\w]|_)+|\s+(?!\S)|\s+"
 
 
 def save(folder: Path, file: str, *answers: Callable) -> None:
@@ -93,7 +103,8 @@ def assembled(model, gpt: Callable, block: Callable) -> Callable:
 
 
 class MyLLM:
-    """The model in `my_llm`: it writes with nothing that the learner has not written, but for the layers.
+    """The model in `my_llm`: it writes with nothing that the learner has not written, but for the layers and
+    the decoding of tokens.
 
     Raises ValueError, naming it, for a part that is missing or that does not pass its check.
     """
@@ -104,6 +115,10 @@ class MyLLM:
         (block,), (gpt,) = load(folder, "block.py"), load(folder, "gpt.py")
         self._heat, self._cut, self._write = load(folder, "sampler.py")
         model, self.tokenizer = load_own(folder)
+        self._encode = self.tokenizer.encode
+        if isinstance(self.tokenizer, BPETokenizer):  # or the GPT was trained on bytes
+            *_, encode = load(folder, "tokenizer.py")
+            self._encode = partial(encode, merges=self.tokenizer.merges, pattern=PATTERN)
         self.context, self._logits = model.context, assembled(model, gpt, block)
 
     def next_logits(self, ids: list[int]) -> np.ndarray:
@@ -117,7 +132,7 @@ class MyLLM:
         """What the model writes after a prompt: tokens drawn at the temperature T from the top-p set."""
         ids = self._write(
             self.next_logits,
-            list(map(int, self.tokenizer.encode(prompt))),
+            list(map(int, self._encode(prompt))),
             np.random.default_rng(seed).random(length),
             lambda logits: self._cut(self._heat(logits, T), p),
             self.context,

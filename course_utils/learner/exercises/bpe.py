@@ -27,7 +27,7 @@ def train_inputs(generator, case):
     return words, 256 + n_special + case % 7, n_special
 
 
-@exercise("3.4", "train", dots=2, minutes=15, inputs=train_inputs)
+@exercise("3.4", "train", dots=2, minutes=12, inputs=train_inputs)
 def train(words: dict[tuple[int, ...], int], vocab_size: int, n_special: int) -> list[tuple[int, int]]:
     """Learn the merges of byte-pair encoding; of pairs that are equally frequent, the smallest comes first.
 
@@ -166,7 +166,7 @@ def encode_inputs(generator, case):
     return text, merges, PATTERN
 
 
-@exercise("3.5", "encode", dots=2, minutes=12, inputs=encode_inputs)
+@exercise("3.5", "encode", dots=2, minutes=9, inputs=encode_inputs)
 def encode(text: str, merges: list[tuple[int, int]], pattern: str) -> list[int]:
     """Cut the text into pieces by the pattern, and encode each: merge k, as learnt, makes the id 256 + k."""
     ids = []

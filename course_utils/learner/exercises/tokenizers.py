@@ -105,7 +105,7 @@ def words_inputs(generator, case):
     return (some_words(generator, case),)
 
 
-@exercise("3.2", "pair counts", dots=1, minutes=6, inputs=words_inputs)
+@exercise("3.2", "pair counts", dots=1, minutes=5, inputs=words_inputs)
 def pair_counts(words: dict[tuple[int, ...], int]) -> dict[tuple[int, int], int]:
     """Count each pair of neighbouring ids. `words` holds pre-tokens, tuples of ids, and their counts."""
     counts = {}
@@ -186,7 +186,7 @@ def merge_inputs(generator, case):
     return ids, [(97, 98), (97, 97), (98, 97)][case % 3], 256 + case
 
 
-@exercise("3.3", "merge a pair", dots=1, minutes=6, inputs=merge_inputs)
+@exercise("3.3", "merge a pair", dots=1, minutes=5, inputs=merge_inputs)
 def merge(ids: list[int], pair: tuple[int, int], new_id: int) -> list[int]:
     """Return a new list in which `new_id` stands for each occurrence of `pair`, found from the left."""
     merged = []
