@@ -125,6 +125,18 @@ made = SamplingLab(lambda prompt: logits, tokens, odd[:1], encode=lambda prompt:
 
 
 SPECIMENS = {
+    "adapter_lab": Specimen(
+        "from course_utils.widgets.adapter_lab import AdapterLab\n"
+        "draws = np.random.default_rng(i)\n"
+        "before, inputs = draws.normal(size=(2, 96, 96))\n"
+        "change = draws.normal(size=(96, 96)) * np.geomspace(1, 1e-3, 96)\n"
+        "made = AdapterLab('the queries of block 3', before, before + change, inputs)",
+        HOLD,
+        "(root, i) => fill(root.querySelector('[type=range]'), 20 + i)",
+        texts=30,
+        hostile="before = np.eye(4)\nmade = AdapterLab(odd[0], before, 2 * before, before)",
+        n_odd=1,
+    ),
     "attention_explorer": Specimen(
         "from course_utils.widgets.attention_explorer import AttentionExplorer\n"
         "raw = np.tril(np.random.default_rng(i).exponential(size=(12, 12, 32, 32))).astype(np.float32)\n"
@@ -273,6 +285,28 @@ cells = followers(read(ids).cell_state, ids)""",
         narrow=(600, 420),
         hostile="made = LawFitter(x, loss, 1e8, odd[0])",
         n_odd=1,
+    ),
+    "mask_viewer": Specimen(
+        "from course_utils.widgets.mask_viewer import MaskViewer\n"
+        "def lay_out(question, answer):\n"
+        "    template = [(word, 'template') for word in ('<|im_start|>', 'user', '\\n')]\n"
+        "    asked = [(c, 'question') for c in question]\n"
+        "    return [*template, *asked, *template, *((c, 'answer') for c in answer), ('<|im_end|>', 'end')]\n"
+        "made = MaskViewer(lay_out, 'Where does the sun set?', 'In the west.')",
+        """(root, i) => {
+          const wrong = ["all labels are −100", "the end has no label"];
+          fill(root.querySelector("select"), wrong[i % 2]);
+        }""",
+        TYPE,
+        states=("(root) => fill(root.querySelector('select'), 'the prompt has labels too')", MIXED),
+        hostile="made = MaskViewer(lambda question, answer: [(text, 'answer') for text in odd], *odd[:2])",
+        typed={
+            "": "19 tokens, of which",
+            LONG: "139 tokens, of which",
+            SCRIPT: "61 tokens, of which",
+            FAMILY: "24 tokens, of which",
+            HEBREW: "23 tokens, of which",
+        },
     ),
     "masking_figure": Specimen(
         "import torch\n"

@@ -35,6 +35,7 @@ from course_utils.seq2seq.objectives import put_together
 from course_utils.tokenizers import BPETokenizer, WordPieceTokenizer
 from course_utils.training import StepReport
 from course_utils.widgets import smoothing_lab
+from course_utils.widgets.adapter_lab import AdapterLab
 from course_utils.widgets.attention_explorer import AttentionExplorer
 from course_utils.widgets.base import Widget
 from course_utils.widgets.completion_bench import CompletionBench
@@ -43,6 +44,7 @@ from course_utils.widgets.gate_scope import GateScope
 from course_utils.widgets.gradient_horizon import GradientHorizon
 from course_utils.widgets.isoflop_planner import IsoflopPlanner
 from course_utils.widgets.law_fitter import LawFitter
+from course_utils.widgets.mask_viewer import MaskViewer
 from course_utils.widgets.masking_figure import MaskingFigure
 from course_utils.widgets.meaning_map import MeaningMap
 from course_utils.widgets.ngram_explorer import from_models
@@ -63,6 +65,11 @@ TEXTS = {"First": "to be or not to be, that is the question\n" * 5, "Second": "t
 
 def byte_ids(text: str) -> list[int]:
     return list(text.encode())
+
+
+def adapter_lab(odd=""):
+    before, change, inputs = np.random.default_rng(0).normal(size=(3, 6, 6))
+    return AdapterLab(f"queries{odd}", before, before + change / 10, inputs, rank=2)
 
 
 def attention_explorer(odd=""):
@@ -108,6 +115,14 @@ def isoflop_planner(odd=""):
 def law_fitter(odd=""):
     x = [1e3, 3e3, 1e4, 3e4, 1e5, 3e5]
     return LawFitter(x, [2 + 20 / one**0.4 for one in x], 1e6, f"bytes{odd}", truth=2.1)
+
+
+def mask_viewer(odd=""):
+    def lay_out(question, answer):
+        words = [("<s>", "template"), *((word, "question") for word in question.split())]
+        return [*words, *((f"{word}{odd}", "answer") for word in answer.split()), ("</s>", "end")]
+
+    return MaskViewer(lay_out, f"where is it{odd}", "here")
 
 
 def masking_figure(odd=""):
@@ -249,6 +264,7 @@ SEARCH = {"width": 2, "length_penalty": 0.5}
 
 # what makes each widget, cheaply; and requests that it grants, of which the random ones are made
 SPECIMENS: dict[str, tuple[Callable[..., Widget], list[dict]]] = {
+    "adapter_lab": (adapter_lab, [{"rank": 3, "alpha": 8.0}]),
     "attention_explorer": (
         attention_explorer,
         [
@@ -279,6 +295,10 @@ SPECIMENS: dict[str, tuple[Callable[..., Widget], list[dict]]] = {
     "law_fitter": (
         law_fitter,
         [{"losses": [3.5, 3, 2.5, 2.4, 2.3, 2.2], "out": [1], "point": 2, "floor": True, "told": True}],
+    ),
+    "mask_viewer": (
+        mask_viewer,
+        [{"question": "who", "answer": "I am", "labels": "the end has no label", "cut": 0}, {"answer": ""}],
     ),
     "masking_figure": (
         masking_figure,
