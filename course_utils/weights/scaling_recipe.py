@@ -7,6 +7,12 @@ run reads bytes of the training reviews, none of them twice, in batches of 8 win
 falls to a fiftieth of its peak at its own last step. It is judged by nats a byte on 1,024 windows of the
 validation reviews, which all runs share.
 
+The predictions in seals/ were made from that log, each with a seed of its own for the run to come:
+
+    python -m course_utils.scaling seal PLAN seals/a.json 48x2 737280 --up-to 4e10 --seed 100
+
+and after a commit `settle` made their runs. Git's history shows which came first.
+
 The peak is one for all sizes: Muon makes every update of a matrix equally large, whatever its width, which is
 what muP asks for (Yang et al. 2022; Bernstein & Newhouse 2024). It was chosen beforehand at the widths 16 and
 48, on a seed of its own: `TRIED` has what was tried.
@@ -31,7 +37,7 @@ from course_utils.training import TrainConfig, train
 from course_utils.training.batches import Epochs
 
 FOLDER = Path(__file__).parent
-PLAN, LOG = FOLDER / "scaling_plan.toml", FOLDER / "scaling_runs.jsonl"
+PLAN, LOG, SEALS = (FOLDER / name for name in ("scaling_plan.toml", "scaling_runs.jsonl", "seals"))
 ROWS, CONTEXT = 8, 64
 A_STEP = ROWS * CONTEXT  # bytes
 SCORED = 1024  # windows of the validation reviews

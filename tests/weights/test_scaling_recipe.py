@@ -1,12 +1,15 @@
 """The runs of chapter 11: what they read, and what is recorded of them."""
 
+import hashlib
 import math
+import subprocess
 
 import numpy as np
 import pytest
 import torch
 
 from course_utils.gpt import GPT
+from course_utils.scaling import seals
 from course_utils.scaling.counting import parameters
 from course_utils.scaling.plans import read_log, read_plan
 from course_utils.training.batches import Epochs
@@ -81,3 +84,29 @@ def test_a_text_is_read_once_by_its_windows():
     batches = Epochs(np.arange(6_401) % 256, 256, recipe.ROWS, recipe.CONTEXT)
     reads = torch.cat([batches.next()[0] for _ in range(batches.n_windows // recipe.ROWS)])
     assert reads.numel() == (6_400 // 64 // 8) * 512
+
+
+def git(*arguments):
+    return subprocess.run(["git", *arguments], cwd=recipe.SEALS, capture_output=True)
+
+
+def test_each_seal_was_in_a_commit_before_its_run():
+    if git("rev-parse", "--is-shallow-repository").stdout != b"false\n":
+        pytest.skip("there is no history of git to look at")
+    for line in read_log(recipe.SEALS / seals.RESULTS).lines:
+        commit, name = line["seal_commit"], f"{line['seal']}.json"
+        assert git("merge-base", "--is-ancestor", commit, "HEAD").returncode == 0
+        sealed = git("show", f"{commit}:./{name}").stdout
+        assert hashlib.sha256(sealed).hexdigest() == line["seal_sha256"]
+        assert f'"seal": "{line["seal"]}"'.encode() not in git("show", f"{commit}:./{seals.RESULTS}").stdout
+
+
+def test_a_seal_was_made_from_runs_of_the_log_at_a_tenth_of_its_budget_or_less():
+    lines = {line["run"]: line for line in read_log(recipe.LOG).lines}
+    for path in recipe.SEALS.glob("*.json"):
+        made, _ = seals.read_seal(path)
+        largest = max(6 * lines[name]["n"] * lines[name]["d"] for name in made.runs)
+        assert made.largest_budget == largest < 0.11 * made.budget
+        assert made.seed not in {line["seed"] for line in lines.values()}
+        assert made.plan_sha256 == PLAN.sha256 and made.tokens < 26_764_765
+    assert seals.settled(recipe.SEALS)  # none was changed
