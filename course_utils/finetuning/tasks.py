@@ -190,7 +190,31 @@ def addends(digits: tuple[int, int] = (3, 5)) -> Task:
     return Task("addends", make, verify, guess, (10 ** (digits[0] - 1)) ** 2)
 
 
-TASKS = {task.name: task for task in (addition(), sorting(), counting(), reversing(), addends())}
+def digit_sums(groups: int = 3, size: int = 3) -> Task:
+    """Groups of digits that add up to the totals: "14 09 21=" -> "167 333 966". Many answers are right."""
+
+    def drawn(draws: Draws) -> np.ndarray:
+        return draws.integers(10, size=(groups, size))
+
+    def written(digits: np.ndarray) -> str:
+        return " ".join("".join(map(str, group)) for group in digits)
+
+    def make(draws: Draws) -> Problem:
+        digits = drawn(draws)
+        return Problem(" ".join(f"{total:02}" for total in digits.sum(1)) + "=", written(digits))
+
+    def verify(prompt: str, answer: str) -> bool:
+        found = answer.split(" ")
+        if len(found) != groups or not all(len(g) == size and g.isascii() and g.isdecimal() for g in found):
+            return False
+        return [sum(map(int, group)) for group in found] == [*map(int, prompt.removesuffix("=").split(" "))]
+
+    return Task("digit sums", make, verify, lambda draws, _: written(drawn(draws)), 10 ** (groups * size))
+
+
+TASKS = {
+    task.name: task for task in (addition(), sorting(), counting(), reversing(), addends(), digit_sums())
+}
 
 
 class Share(NamedTuple):
