@@ -14,6 +14,9 @@ For teachers (docs/teachers_guide.md says more):
     python3 course.py overlay new                     make the private folder of a class
     python3 course.py release NAME [--students CSV]   write an assignment's notebooks for students
     python3 course.py grade NAME --submissions DIR    grade what was handed in
+    python3 course.py mark NAME CSV                   note the points of written answers
+    python3 course.py feedback NAME                   write a page for each student
+    python3 course.py export NAME [--format FORMAT]   csv, gradescope, nbgrader, moodle or canvas
 
 On Windows: py course.py ...
 """
@@ -48,7 +51,7 @@ LOG = VENV / "course-setup.log"
 # once half as fast on a quiet one. So they spin for a moment. That cost training nothing on two busy cores;
 # where SmolLM2 writes, a token took 29 ms for 40 on quiet ones, but 67 ms for 39 beside one busy program.
 THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "2000"}
-CLASSROOM = ("check", "overlay", "release", "grade")
+CLASSROOM = ("check", "overlay", "release", "grade", "mark", "feedback", "export")
 EXTRAS = {"lab": "", "refresh": "", "test": "test", "bench": "test"}  # command -> what it needs installed
 EXTRAS.update(dict.fromkeys(CLASSROOM, ""))
 READ_ONLY = ("doctor", "where", "reset")  # these never install anything

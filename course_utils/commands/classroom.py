@@ -1,4 +1,4 @@
-"""The commands of a class: overlay, release, check, grade."""
+"""The commands of a class: overlay, release, check, grade, mark, feedback, export."""
 
 from pathlib import Path
 
@@ -25,6 +25,15 @@ def add_to(add) -> None:
     parser.add_argument("--again", action="store_true", help="grade all again, in a new round")
     parser.add_argument(
         "--unsafe", action="store_true", help="without a sandbox: only files that you have read"
+    )
+    parser = with_overlay(add(mark))
+    parser.add_argument("name")
+    parser.add_argument("file", type=Path, metavar="FILLED.csv")
+    with_overlay(add(feedback)).add_argument("name")
+    parser = with_overlay(add(export))
+    parser.add_argument("name")
+    parser.add_argument(
+        "--format", choices=["csv", "gradescope", "nbgrader", "moodle", "canvas"], default="csv"
     )
 
 
@@ -75,7 +84,7 @@ def grade(options) -> None:
     """grade what was handed in"""
     from course_utils.classroom import overlay
     from course_utils.classroom.assignments import find_assignment
-    from course_utils.classroom.grading import batch, caps, sandbox
+    from course_utils.classroom.grading import batch, caps, gradebook, sandbox
 
     assignment, teacher = find_assignment(options.name), overlay.Overlay(overlay.place(options.overlay))
     if not options.unsafe and (problem := sandbox.problem()):
@@ -88,6 +97,37 @@ def grade(options) -> None:
     store.round(assignment.name, new=options.again)
     print("No sandbox!" if options.unsafe else f"Sandboxed, capped by {caps.kind()}.")
     counts = batch.grade_all(assignment, teacher, store, workers=options.workers, unsafe=options.unsafe)
-    print(
-        "; ".join(f"{number} {status}" for status, number in sorted(counts.items())) or "Nothing is pending."
-    )
+    told = "; ".join(f"{number} {status}" for status, number in sorted(counts.items()))
+    print(told or "Nothing is pending.")
+    print(f"Written answers to read: {gradebook.to_read(assignment, teacher, store)}")
+
+
+def _class(options):
+    """The assignment, the overlay and the store that options name."""
+    from course_utils.classroom import overlay
+    from course_utils.classroom.assignments import find_assignment
+
+    teacher = overlay.Overlay(overlay.place(options.overlay))
+    return find_assignment(options.name), teacher, teacher.store()
+
+
+def mark(options) -> None:
+    """note the points that a person gave for written answers"""
+    from course_utils.classroom.grading import gradebook
+
+    assignment, _, store = _class(options)
+    print(f"Noted {gradebook.read_marks(assignment, store, options.file)} marks.")
+
+
+def feedback(options) -> None:
+    """write a page for each student"""
+    from course_utils.classroom.grading import feedback
+
+    print(f"Wrote the pages into {feedback.feedback(*_class(options))}.")
+
+
+def export(options) -> None:
+    """write the grades for another system"""
+    from course_utils.classroom.grading import export
+
+    print(f"Wrote {export.export(options.format, *_class(options))}.")

@@ -22,7 +22,7 @@ from course_utils.learner.checks.observing import observe
 from course_utils.learner.checks.slips import Mistake
 
 NOTEBOOKS = Path(__file__).parents[3] / "notebooks" / "assignments"
-NAMES = ("ngrams",)
+NAMES = ("ngrams", "attention")
 
 
 @dataclass(frozen=True)

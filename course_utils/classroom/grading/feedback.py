@@ -1,0 +1,70 @@
+"""Feedback: a page for each student. What comes from outside is escaped, and no script may run."""
+
+from html import escape
+from pathlib import Path
+
+from course_utils.classroom.assignments import Assignment
+from course_utils.classroom.grading.gradebook import OPEN, Row, rows, shown
+from course_utils.classroom.grading.store import Store
+from course_utils.classroom.overlay import Overlay
+from course_utils.files import write_atomic
+
+LOOK = (
+    "body{font:16px/1.5 sans-serif;max-width:46em;margin:2em auto;padding:0 1em;color:#1a1a1a}"
+    "table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.4em .6em;"
+    "border-bottom:1px solid #767676}td:nth-child(2){white-space:nowrap}code{overflow-wrap:anywhere}"
+)
+POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+WORDS = {
+    "graded": "Graded",
+    "partial": "Graded in part: some answers could not be run to their end",
+    "ungradable": "This file could not be graded, which is no zero: hand in again, or talk to your teacher",
+    "infra_error": "Something of ours went wrong; it will be graded again",
+    "pending": "Not graded yet",
+}
+
+
+def feedback(assignment: Assignment, overlay: Overlay, store: Store) -> Path:
+    """Write a page for each student who has handed something in; return the folder."""
+    folder = overlay.folder / "feedback" / assignment.name
+    folder.mkdir(parents=True, exist_ok=True)
+    for row in rows(assignment, overlay, store):
+        if row.standing:
+            write_atomic(folder / f"{row.student}.html", _page(assignment, row))
+    return folder
+
+
+def _page(assignment: Assignment, row: Row) -> str:
+    """The page of one student. All that comes from outside is escaped, and no script may run."""
+    kept, standing = row.standing.submission, row.standing
+    known = [points for points in row.points.values() if points is not None]
+    score = f"{sum(known):g} of {sum(row.out_of.values()):g} points" if standing.details else ""
+    score += f", and what is {OPEN}" if standing.details and row.score is None else ""
+    lines = "".join(
+        f"<tr><th scope='row'>{escape(id)}</th><td>{shown(row.points[id])} of {row.out_of[id]:g}</td>"
+        f"<td>{escape(row.comments[id])}</td></tr>"
+        for id in row.out_of
+    )
+    notes = [*([standing.reason] if standing.reason and not standing.details else [])]
+    notes += [
+        *standing.details.get("notices", []),
+        *(f"A later file does not count. {n}" for n in standing.newer),
+    ]
+    listed = "".join(f"<li>{escape(note)}</li>" for note in notes)
+    name = f"{escape(assignment.name)}: {escape(row.student)}"
+    head = "".join(f"<th scope='col'>{word}</th>" for word in ("Answer", "Points", "Why"))
+    answers = (
+        f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>" if standing.details else ""
+    )
+    return (
+        "<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'>"
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        "<meta name='viewport' content='width=device-width'>"
+        f"<title>{name}</title><style>{LOOK}</style></head><body><h1>{name}</h1>"
+        f"<p><strong>{WORDS[standing.status]}.</strong> {score}</p>"
+        + (f"<ul>{listed}</ul>" if notes else "")
+        + answers
+        + f"<p>Handed in: {escape(kept.name)}, {kept.bytes:,} bytes, {escape(kept.received)}.<br>"
+        f"sha256 <code>{kept.sha256 or 'none'}</code><br>receipt <code>{kept.receipt}</code></p>"
+        "</body></html>\n"
+    )

@@ -1,0 +1,125 @@
+"""A class's grades: a row a student, and what a person gave for the written answers.
+
+A grade that is not known yet is empty and never 0: the status says why.
+"""
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from course_utils.classroom.assignments import Assignment
+from course_utils.classroom.grading.store import Standing, Store
+from course_utils.classroom.overlay import EVERYONE, Overlay
+from course_utils.files import write_atomic
+
+OPEN = "not read yet"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A student's grade. `standing` is None for one who has handed nothing in."""
+
+    student: str
+    standing: Standing | None
+    points: dict[str, float | None]  # by question; None: not known yet
+    comments: dict[str, str]  # by question
+    out_of: dict[str, float]
+
+    @property
+    def status(self) -> str:
+        return self.standing.status if self.standing else "missing"
+
+    @property
+    def reason(self) -> str:
+        return self.standing.reason if self.standing else "nothing was handed in"
+
+    @property
+    def score(self) -> float | None:
+        """The sum, once it is known: of a submission that was graded and whose written answers were read."""
+        known = [points for points in self.points.values() if points is not None]
+        return sum(known) if len(known) == len(self.points) else None
+
+
+def rows(assignment: Assignment, overlay: Overlay, store: Store) -> Iterator[Row]:
+    """A row for each student who was given a notebook or has handed one in, by name."""
+    standings, marks, out_of = (
+        store.standings(assignment.name),
+        store.marks(assignment.name),
+        assignment.points(),
+    )
+    given = overlay.released(assignment.name, EVERYONE).parent.glob(f"*/{assignment.name}.ipynb")
+    for student in sorted({*standings, *(path.parent.name for path in given)}):
+        standing = standings.get(student)
+        got = {mark["id"]: mark for mark in standing.details.get("marks", [])} if standing else {}
+        points = {id: got[id]["points"] if id in got else None for id in out_of}
+        comments = {id: got[id]["sentence"] if id in got else "" for id in out_of}
+        for id in assignment.written():
+            points[id], comments[id] = marks.get((student, id), (None, OPEN))
+        yield Row(student, standing, points, comments, out_of)
+
+
+def told(row: Row) -> str:
+    """A student's grade in a few lines of text."""
+    lines = [f"{id}: {shown(row.points[id])} of {row.out_of[id]:g}. {row.comments[id]}" for id in row.out_of]
+    return "\n".join([row.reason, *lines] if row.reason else lines)
+
+
+def shown(points: float | None) -> str:
+    return OPEN if points is None else f"{points:g}"
+
+
+def to_read(assignment: Assignment, overlay: Overlay, store: Store) -> Path:
+    """Write the written answers into a CSV file in which a person fills in points and comments."""
+    lines = [["student", "question", "points", "comment", "answer"]]
+    marks = store.marks(assignment.name)
+    for student, standing in store.standings(assignment.name).items():
+        for id, answer in standing.details.get("written", {}).items():
+            lines.append([student, id, *marks.get((student, id), ("", "")), answer])
+    path = overlay.folder / f"{assignment.name}-to-read.csv"
+    write_atomic(path, as_csv(lines))
+    return path
+
+
+def read_marks(assignment: Assignment, store: Store, file: Path) -> int:
+    """Note the points that a person has filled in; the number of them. Raises ValueError, and notes
+    nothing, for points beyond what there are and for unknown students or questions."""
+    try:
+        lines = list(csv.DictReader(file.read_text("utf-8-sig").splitlines(keepends=True)))
+        found = [(e["student"], e["question"], e["points"].strip(), e["comment"]) for e in lines]
+    except (OSError, UnicodeDecodeError, KeyError, AttributeError, csv.Error) as error:
+        raise ValueError(
+            f"{file} can't be read as the file that `grade` wrote to be filled in ({error!r})"
+        ) from None
+    students, points = store.standings(assignment.name), assignment.points()
+    marks = []
+    for student, question, given, comment in found:
+        student = student.removeprefix("'")
+        if not given:
+            continue
+        number = float(given) if given.replace(".", "", 1).isdigit() else -1.0
+        known = student in students and question in assignment.written()
+        if not known or not 0 <= number <= points[question]:
+            raise ValueError(
+                f"{given!r} points for {question!r} of {student!r} can't be: points go from 0 to "
+                f"{points.get(question, 0):g}, students and questions are those that `grade` wrote"
+            )
+        if store.marks(assignment.name).get((student, question)) != (number, comment):
+            marks.append((student, question, number, comment))
+    for mark in marks:
+        store.mark(assignment.name, *mark)
+    return len(marks)
+
+
+def as_csv(lines: list[list]) -> str:
+    """Lines as CSV. A text that a spreadsheet would run as a formula gets an apostrophe before it."""
+
+    def cell(value):
+        if isinstance(value, str):
+            return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+        return "" if value is None else f"{value:g}"
+
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows([cell(value) for value in line] for line in lines)
+    return out.getvalue()

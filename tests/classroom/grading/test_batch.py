@@ -1,0 +1,293 @@
+"""A class hands in: some of it broken or hostile. Each gets a status, and nobody loses by another's file."""
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from course_utils.classroom import overlay
+from course_utils.classroom.grading import batch, sandbox
+from course_utils.classroom.grading.visible import ROOT
+from course_utils.commands import cli
+from course_utils.learner.checks import CHECKS
+
+pytestmark = pytest.mark.skipif(bool(sandbox.problem()), reason=sandbox.problem())
+FULL = bool(os.environ.get("COURSE_FULL"))
+
+
+@pytest.fixture
+def grade(room):
+    """Collect and grade in this process; standings by student."""
+
+    def grade(again=False):
+        store = room.overlay.store()
+        batch.collect("ngrams", room.submissions, store)
+        store.round("ngrams", new=again)
+        for submission in store.pending("ngrams"):
+            store.record(submission, *batch.grade_one(room.assignment, room.overlay, store, submission))
+        return store.standings("ngrams")
+
+    return grade
+
+
+def command(room, *options):
+    run = [
+        sys.executable,
+        "-m",
+        "course_utils.commands.cli",
+        "grade",
+        "ngrams",
+        "--overlay",
+        str(room.folder),
+    ]
+    return [*run, "--submissions", str(room.submissions), "--workers", "2", *options]
+
+
+def test_a_right_submission_gets_all_points_that_a_machine_gives(room, grade):
+    room.hand_in("ada")
+    ada = grade()["ada"]
+    assert (ada.status, ada.details["score"], ada.details["out_of"]) == ("graded", 14, 14)
+    assert ada.details["written"] == {"answer": "Hamlet."} and ada.details["notices"] == []
+    assert [mark["points"] for mark in ada.details["marks"]] == [2, 2, 6, 4]
+
+
+def test_another_students_work_is_right_for_another_constant(room, grade):
+    names = [f"s{i}" for i in range(9)]
+    thief = next(name for name in names if room.own(name) != room.own("ada"))
+    room.hand_in("ada")
+    room.release(thief)
+    room.hand_in(thief, (room.submissions / "ada" / "ngrams.ipynb").read_bytes())
+    marks = {mark["id"]: mark for mark in grade()[thief].details["marks"]}
+    own = room.own(thief)
+    assert marks["witten_bell"]["points"] == 0 and marks["page_bits"]["points"] == 0
+    said = f"That is right for K = {room.own('ada')}; yours is {own}, as your notebook says."
+    assert said in marks["witten_bell"]["sentence"]
+
+
+def test_pasting_the_courses_solutions_earns_nothing(room, grade):
+    for i, id in enumerate(("1.5", "1.5 again", "1.6")):
+        source = CHECKS[id].solution.replace(f"def {CHECKS[id].reference.__name__}(", "def witten_bell(")
+        source = source.replace(
+            "lower: dict[str, float], D: float", "lower: dict[str, float], D: float = 0.75"
+        )
+        room.hand_in(f"s{i}", witten_bell=source)
+    for standing in grade().values():
+        assert {m["id"]: m["points"] for m in standing.details["marks"]}["witten_bell"] == 0
+
+
+def test_a_stopped_answer_makes_a_partial_grade(room, grade):
+    room.hand_in("ada", count="import os; os._exit(5)")
+    ada = grade()["ada"]
+    assert (ada.status, ada.details["score"]) == ("partial", 12)
+    assert "exit status 5" in ada.reason
+
+
+def test_layouts_of_folders_are_found_and_links_are_not_followed(room, grade, tmp_path):
+    content = nbformat.writes(room.notebook("ada")).encode()
+    (room.submissions / "flat.ipynb").write_bytes(content)
+    for path in ("nbgrader/ngrams/ngrams.ipynb", "renamed/my work.ipynb", "two/a.ipynb", "two/b.ipynb"):
+        (room.submissions / path).parent.mkdir(parents=True, exist_ok=True)
+        (room.submissions / path).write_bytes(content)
+    (room.submissions / "empty").mkdir()
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "ngrams.ipynb").write_bytes(content)
+    (room.submissions / "linked").symlink_to(secret)
+    (room.submissions / "link").mkdir()
+    (room.submissions / "link" / "ngrams.ipynb").symlink_to(secret / "ngrams.ipynb")
+    (room.submissions / "inner").mkdir()
+    (room.submissions / "inner" / "ngrams").symlink_to(secret)
+    found = {student: (s.status, s.reason) for student, s in grade().items()}
+    for student in ("flat", "nbgrader", "renamed"):
+        assert found[student][0] == "graded", found
+    assert "link to another file" in found["linked"][1] and "link to another file" in found["link"][1]
+    for student in ("empty", "two", "inner"):
+        assert found[student][0] == "ungradable" and "No such file" in found[student][1]
+
+
+def test_a_missing_folder_is_one_sentence(room):
+    with pytest.raises(ValueError, match="can't be read"):
+        batch.collect("ngrams", room.folder / "nowhere", room.overlay.store())
+
+
+def test_what_is_our_fault_is_tried_again(room, grade):
+    room.hand_in("ada")
+    store = room.overlay.store()
+    batch.collect("ngrams", room.submissions, store)
+    shutil.rmtree(room.submissions / "ada")  # else it is kept anew, and whole
+    [submission] = store.pending("ngrams")
+    kept = store.folder / "submissions" / f"{submission.sha256}.ipynb"
+    content = kept.read_bytes()
+    kept.write_bytes(b"{}")  # a disk that lies
+    assert grade()["ada"].status == "infra_error"
+    kept.write_bytes(content)
+    assert grade()["ada"].status == "graded"
+
+
+BROKEN = {
+    "cut": lambda room: b'{"cells": [{"cell_type": "co',
+    "empty": lambda room: b"",
+    "binary": lambda room: bytes(range(1, 256)),
+    "loop": lambda room: {"count": "while True: pass"},
+    "killed": lambda room: {"witten_bell": "import os; os.kill(os.getpid(), 9)"},
+}
+SIZE = 300 if FULL else 30
+
+
+def test_a_batch_with_broken_submissions_is_graded_right_around_them(room):
+    """One in twenty is broken; the command grades in parallel, in processes of its own."""
+    expected = {}
+    for i in range(SIZE):
+        student, kind = f"s{i:03}", None
+        if i % 20 == 7:
+            kind = list(BROKEN)[(i // 20) % len(BROKEN)]
+            made = BROKEN[kind](room)
+            room.hand_in(student, **(made if isinstance(made, dict) else {"content": made}))
+        elif i % 3 == 0:
+            room.hand_in(student, perplexity="def perplexity(text, model):\n    return 1.0")
+        else:
+            room.hand_in(student)
+        expected[student] = kind or (12 if i % 3 == 0 else 14)
+    done = subprocess.run(command(room), capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0 and f"{SIZE} of {SIZE}, 0:00 left" in done.stdout, done.stderr
+    for student, standing in room.overlay.store().standings("ngrams").items():
+        kind = expected[student]
+        if isinstance(kind, int):
+            assert (standing.status, standing.details["score"]) == ("graded", kind), student
+        else:
+            assert standing.status == ("partial" if kind in ("loop", "killed") else "ungradable")
+            assert standing.reason
+
+
+def processes_of(room):
+    """Processes of this machine whose command or environment has the class's folder in it, or a sandbox."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (folder / "cmdline").read_bytes()
+        except OSError:
+            continue
+        if str(room.folder).encode() in line and folder.name != str(os.getpid()):
+            found.append(line)
+    return found
+
+
+def test_a_grader_that_is_killed_goes_on_where_it_was(room):
+    students = [f"s{i:02}" for i in range(6)]
+    for student in students:
+        room.hand_in(student)
+    chance = random.Random(0)
+    for _ in range(20 if FULL else 2):
+        with subprocess.Popen(command(room), stdout=subprocess.PIPE, cwd=ROOT) as process:
+            process.stdout.readline()  # it has collected
+            time.sleep(chance.uniform(0, 3))
+            process.send_signal(signal.SIGKILL)
+        time.sleep(1)
+        assert processes_of(room) == []
+    subprocess.run(command(room), check=True, capture_output=True, cwd=ROOT)
+    standings = room.overlay.store().standings("ngrams")
+    assert {student: s.details.get("score") for student, s in standings.items()} == dict.fromkeys(
+        students, 14
+    )
+    with sqlite3.connect(room.folder / "store" / "grades.sqlite") as database:
+        assert database.execute("SELECT count(*), count(DISTINCT submission) FROM results").fetchone() == (
+            6,
+            6,
+        )
+        assert database.execute("SELECT count(*) FROM submissions").fetchone() == (6,)
+
+
+def test_two_graders_at_once_grade_each_once(room):
+    for i in range(4):
+        room.hand_in(f"s{i}")
+    both = [subprocess.Popen(command(room), stdout=subprocess.DEVNULL, cwd=ROOT) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    with sqlite3.connect(room.folder / "store" / "grades.sqlite") as database:
+        assert database.execute("SELECT count(*), count(DISTINCT submission) FROM results").fetchone() == (
+            4,
+            4,
+        )
+
+
+def test_a_worker_that_dies_costs_one_submission_only(room, monkeypatch):
+    """Something kills the process that grades one submission: the others are graded, it is tried again."""
+    for student in ("ada", "alan", "grace"):
+        room.hand_in(student)
+    monkeypatch.setattr(batch, "_work", dies_for_alan)
+    store = room.overlay.store()
+    batch.collect("ngrams", room.submissions, store)
+    counts = batch.grade_all(room.assignment, room.overlay, store, workers=2, say=lambda line: None)
+    assert counts == {"graded": 2, "infra_error": 1}
+    assert store.standings("ngrams")["alan"].status == "infra_error"
+
+
+def dies_for_alan(submission):
+    if submission.student == "alan":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "graded", "", {}
+
+
+SPY = """
+import os, sys
+
+CANARY = []
+for folder, _, files in os.walk("/"):
+    if not folder.startswith(("/proc", "/sys", "/usr", "/lib")):
+        for name in files:
+            try:
+                CANARY.append(open(os.path.join(folder, name), errors="replace").read(100_000))
+            except (OSError, ValueError):
+                pass
+CANARY += [repr(dict(os.environ)), open("/proc/self/environ").read(), repr(sys.modules)]
+
+
+def witten_bell(counts, lower):
+    raise ValueError("".join(CANARY))
+"""
+
+
+def test_no_canary_is_inside_and_the_store_stays_as_it_is(room, grade, monkeypatch):
+    monkeypatch.setenv("CANARY_TOKEN", "canary-environment")
+    references = room.folder / "ngrams.py"
+    references.write_text(references.read_text() + "\n# canary-reference\n")
+    room.hand_in("ada", answer="canary-of-ada")
+    room.hand_in("spy", witten_bell=SPY)
+    standings = grade()
+    secret = (room.folder / "secret.txt").read_text().strip()
+    spied = json.dumps(standings["spy"].details)
+    assert not any(canary in spied for canary in ("canary-", secret, standings["ada"].submission.sha256))
+    kept = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in (room.folder / "store").rglob("*.ipynb")
+    }
+    assert all(name == f"{digest}.ipynb" for name, digest in kept.items())
+
+
+def test_without_a_sandbox_it_refuses(room, monkeypatch):
+    monkeypatch.setattr(sandbox, "problem", lambda: "There is no sandbox here.")
+    with pytest.raises(SystemExit, match="no sandbox here"):
+        cli.main(["grade", "ngrams", "--overlay", str(room.folder)])
+
+
+def test_again_is_a_new_round(room, grade, capsys):
+    room.hand_in("ada")
+    grade()
+    cli.main(["grade", "ngrams", "--overlay", str(room.folder), "--workers", "1"])
+    assert "Nothing is pending" in capsys.readouterr().out
+    cli.main(["grade", "ngrams", "--overlay", str(room.folder), "--workers", "1", "--again"])
+    assert "1 graded" in capsys.readouterr().out
+
+
+def test_the_overlay_is_found_by_its_variable(room, monkeypatch):
+    monkeypatch.setenv("COURSE_OVERLAY", str(room.folder))
+    assert overlay.place() == room.folder.resolve()
