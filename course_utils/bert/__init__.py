@@ -267,7 +267,9 @@ def from_hf(weights: dict[str, Tensor], n_heads: int, kind: type[nn.Module] = Be
             len(ours[f"bert.{part}.weight"]) for part in ("encoder.blocks.0.feed_forward.up", "segment")
         )
     except (KeyError, ValueError):
-        raise ValueError(f"these are not the weights of a BERT: {sorted(weights)[:3]} came first") from None
+        raise ValueError(
+            f"expected the weights of a BERT; got tensors such as {sorted(weights)[:3]}"
+        ) from None
     config = BertConfig(vocab_size, d_model, n_layers, n_heads, d_ff, positions, n_segments)
     if kind is Bert:
         model = Bert(config)

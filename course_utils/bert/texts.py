@@ -65,7 +65,7 @@ def batch(texts: Iterable[str], tokenizer: WordPieceTokenizer, longest: int = 51
     """
     texts = [texts] if isinstance(texts, str) else list(texts)
     if not texts:
-        raise ValueError("a batch has one text at least; none came")
+        raise ValueError("a batch needs at least one text; got none")
     rows, origins, room = [], [], longest - 2
     for origin, text in enumerate(texts):
         ids = encode(text, tokenizer)

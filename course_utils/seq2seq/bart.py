@@ -121,7 +121,9 @@ def from_hf(weights: dict[str, Tensor], n_heads: int, marks: Marks = MARKS) -> B
         d_ff = len(ours["encoder.blocks.0.feed_forward.up.weight"])
         rows = len(ours["source_positions.table.weight"])
     except KeyError:
-        raise ValueError(f"these are not the weights of a BART: {sorted(weights)[:3]} came first") from None
+        raise ValueError(
+            f"expected the weights of a BART; got tensors such as {sorted(weights)[:3]}"
+        ) from None
     if "final_logits_bias" in ours and ours["final_logits_bias"].any():
         raise ValueError("these weights add a bias to the logits: our BART has none")
     model = BART(

@@ -133,7 +133,7 @@ def from_hf(weights: dict[str, Tensor], marks: Marks = MARKS) -> T5:
         widths = len(ours["encoder.blocks.0.attention.query.weight"])
         d_ff = len(ours["encoder.blocks.0.feed_forward.up.weight"])
     except (KeyError, ValueError):
-        raise ValueError(f"these are not the weights of a T5: {sorted(weights)[:3]} came first") from None
+        raise ValueError(f"expected the weights of a T5; got tensors such as {sorted(weights)[:3]}") from None
     head = ours.get("lm_head.weight")
     if head is not None and not head.equal(ours["embedding.weight"]):
         raise ValueError("these weights have an output layer of their own: our T5 has its embedding for that")

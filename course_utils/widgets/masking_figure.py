@@ -84,7 +84,7 @@ class MaskingFigure(Widget):
 
     def __init__(self, reader, sentences: list[str], draw: int = 0):
         if not sentences:
-            raise ValueError("a batch has one sentence at least; none came")
+            raise ValueError("a batch needs at least one sentence; got none")
         self._reader = reader
         self._sentences = [sentences] if isinstance(sentences, str) else list(sentences)
         self._read = lru_cache(maxsize=8)(self._read_anew)

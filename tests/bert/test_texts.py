@@ -50,7 +50,7 @@ def test_a_long_text_is_read_in_windows_and_says_so():
 
 
 def test_no_text_is_refused():
-    with pytest.raises(ValueError, match="one text at least"):
+    with pytest.raises(ValueError, match="at least one text; got none"):
         batch([], TOKENIZER)
 
 

@@ -186,7 +186,7 @@ def test_a_request_that_can_not_be_met_is_refused_and_nothing_changes(figure, re
 
 
 def test_an_empty_batch_and_a_draw_that_is_not_there_are_refused(reader):
-    with pytest.raises(ValueError, match="a batch has one sentence at least; none came"):
+    with pytest.raises(ValueError, match="a batch needs at least one sentence; got none"):
         MaskingFigure(reader, [])
     with pytest.raises(ValueError, match="draw is a whole number from 0 to 999; got -1"):
         MaskingFigure(reader, SENTENCES, draw=-1)
