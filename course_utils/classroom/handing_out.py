@@ -97,7 +97,7 @@ def _examples(question: Question) -> str:
     pairs = [(case, check.reference(*copy.deepcopy(case))) for case in check.cases(question.shown_seed)]
     examples = "".join(f"    ({_literal(case)}, {_literal(result)}),\n" for case, result in pairs)
     return (
-        f"# {question.points:g} points. Examples of yours; other inputs are graded.\n{COMPARE}"
+        f"# Examples of yours ({question.points:g} points); other inputs are graded.\n{COMPARE}"
         f"EXAMPLES = [\n{examples}]\nfor arguments, expected in EXAMPLES:\n"
         f"    got = {name}(*copy.deepcopy(arguments))\n"
         f'    assert same(got, expected), f"{name}{{arguments}}: expected {{expected}}, got {{got}}"'

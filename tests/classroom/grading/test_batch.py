@@ -58,7 +58,7 @@ def test_a_right_submission_gets_all_points_that_a_machine_gives(room, grade):
     ada = grade()["ada"]
     assert (ada.status, ada.details["score"], ada.details["out_of"]) == ("graded", 14, 14)
     assert ada.details["written"] == {"answer": "Hamlet."} and ada.details["notices"] == []
-    assert [mark["points"] for mark in ada.details["marks"]] == [2, 2, 6, 4]
+    assert [mark["points"] for mark in ada.details["marks"]] == [0, 0, 8, 6]
 
 
 def test_another_students_work_is_right_for_another_constant(room, grade):
@@ -86,9 +86,9 @@ def test_pasting_the_courses_solutions_earns_nothing(room, grade):
 
 
 def test_a_stopped_answer_makes_a_partial_grade(room, grade):
-    room.hand_in("ada", count="import os; os._exit(5)")
+    room.hand_in("ada", witten_bell="import os; os._exit(5)")
     ada = grade()["ada"]
-    assert (ada.status, ada.details["score"]) == ("partial", 12)
+    assert (ada.status, ada.details["score"]) == ("partial", 6)
     assert "exit status 5" in ada.reason
 
 
@@ -154,10 +154,10 @@ def test_a_batch_with_broken_submissions_is_graded_right_around_them(room):
             made = BROKEN[kind](room)
             room.hand_in(student, **(made if isinstance(made, dict) else {"content": made}))
         elif i % 3 == 0:
-            room.hand_in(student, perplexity="def perplexity(text, model):\n    return 1.0")
+            room.hand_in(student, page_bits="def page_bits(page, counts, lower):\n    return 1.0")
         else:
             room.hand_in(student)
-        expected[student] = kind or (12 if i % 3 == 0 else 14)
+        expected[student] = kind or (8 if i % 3 == 0 else 14)
     done = subprocess.run(command(room), capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0 and f"{SIZE} of {SIZE}, 0:00 left" in done.stdout, done.stderr
     for student, standing in room.overlay.store().standings("ngrams").items():

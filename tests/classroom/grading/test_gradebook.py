@@ -31,9 +31,9 @@ def graded(room, tmp_path):
             details = summary(marks) | {"notices": [f"odd {EVIL}"], "written": {"answer": written}}
         store.record(submission, status, reason, details)
 
-    result("ada", "graded", {"count": 2, "perplexity": 2, "witten_bell": 6, "page_bits": 4})
+    result("ada", "graded", {"count": 0, "perplexity": 0, "witten_bell": 8, "page_bits": 6})
     result(
-        "alan", "partial", {"count": 0, "perplexity": 2, "witten_bell": 0, "page_bits": 4}, "count: stopped"
+        "alan", "partial", {"count": 0, "perplexity": 0, "witten_bell": 0, "page_bits": 6}, "count: stopped"
     )
     result("grace", "ungradable", reason=f"is cut off {EVIL}")
     result("=cmd", "infra_error", reason="the disk is full")
@@ -79,7 +79,7 @@ def test_a_grade_that_is_not_known_is_empty(room, graded):
         "kurt": ("missing", ""),
     }
     assert (
-        found["ada"]["witten_bell"] == "6" and found["ada"]["answer"] == "" and found["grace"]["count"] == ""
+        found["ada"]["witten_bell"] == "8" and found["ada"]["answer"] == "" and found["grace"]["count"] == ""
     )
     assert len(found["ada"]["sha256"]) == 64 and len(found["ada"]["receipt"]) == 20
     assert found["kurt"]["receipt"] == "" and found["kurt"]["reason"] == "nothing was handed in"
@@ -114,7 +114,7 @@ def test_moodle_gets_a_user_a_grade_and_a_feedback(room, graded):
         "'=cmd": "",
         "kurt": "",
     }
-    assert "witten_bell: 6 of 6. Right." in next(line[2] for line in lines if line[0] == "ada")
+    assert "witten_bell: 8 of 8. Right." in next(line[2] for line in lines if line[0] == "ada")
 
 
 def test_canvas_gets_its_columns_and_the_points_that_are_possible(room, graded):
@@ -131,10 +131,10 @@ def test_gradescope_gets_a_file_a_student(room, graded):
     folder = room.folder / "export" / "gradescope" / "ngrams"
     ada = json.loads((folder / "ada" / "results.json").read_text())
     assert {test["name"]: (test["score"], test["max_score"]) for test in ada["tests"]} == {
-        "count": (2, 2),
-        "perplexity": (2, 2),
-        "witten_bell": (6, 6),
-        "page_bits": (4, 4),
+        "count": (0, 0),
+        "perplexity": (0, 0),
+        "witten_bell": (8, 8),
+        "page_bits": (6, 6),
     }
     assert "score" not in ada and all(test["visibility"] == "visible" for test in ada["tests"])
     grace = json.loads((folder / "grace" / "results.json").read_text())
