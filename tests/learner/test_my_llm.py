@@ -155,6 +155,15 @@ def test_a_gpt_runs_on_a_learners_functions_with_all_that_it_has():
     assert torch.allclose(mine(ids), model(ids), atol=1e-4)
 
 
+@pytest.mark.parametrize("exercise", [id for ids in my_llm.ANSWERS.values() for id in ids])
+def test_a_saved_answer_has_the_imports_that_its_cell_begins_with(exercise):
+    [chapter] = NOTEBOOKS.glob(f"0{exercise[0]}_*.ipynb")
+    signature = f"def {find(exercise).reference.__name__}("
+    [cell] = [cell for cell in code_cells(chapter.stem) if signature in cell and "BEGIN SOLUTION" in cell]
+    nodes = [node for node in ast.parse(cell).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert {ast.unparse(node) for node in nodes} <= {*find(exercise).imports.splitlines()}
+
+
 OUTSIDE = 3
 
 
