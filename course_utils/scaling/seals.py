@@ -15,7 +15,7 @@ from pathlib import Path
 from course_utils.files import write_atomic
 from course_utils.scaling.laws import Law, bootstrap, fit_law, prediction_interval, rivals
 from course_utils.scaling.plans import Plan, Run, append, read_log
-from course_utils.scaling.sweep import line_of, make
+from course_utils.scaling.sweep import checkpoint_of, line_of, make
 
 RESULTS = "results.jsonl"  # beside the seals
 
@@ -129,6 +129,7 @@ def settle(path: Path, plan: Plan) -> dict:
         raise ValueError(f"{path.name} was changed while its run was under way: the result does not count")
     line = line_of(run, done) | {"seal": path.stem, "seal_sha256": sha256, "seal_commit": commit}
     append(results, line)
+    checkpoint_of(plan, run).unlink(missing_ok=True)
     return line
 
 

@@ -11,7 +11,7 @@ import pytest
 from course_utils.scaling import Law, seals
 from course_utils.scaling import __main__ as command
 from course_utils.scaling.plans import Run, read_plan, read_runs
-from course_utils.scaling.sweep import sweep
+from course_utils.scaling.sweep import checkpoint_of, sweep
 
 HERE = Path(__file__).parent
 PLAN = """
@@ -82,7 +82,11 @@ def test_nothing_runs_before_the_seal_is_committed(sealed):
 def test_a_committed_seal_is_put_to_the_test_once(sealed):
     plan, path, made = sealed
     commit(path)
+    checkpoint = checkpoint_of(plan, NEW)
+    checkpoint.parent.mkdir(exist_ok=True)
+    checkpoint.touch()
     line = seals.settle(path, plan)
+    assert not checkpoint.exists()
     assert line["loss"] == pytest.approx(1 + 10 / 100**0.5 + 10 / 6_000**0.5)
     head = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=path.parent, text=True).strip()
     assert line["seal_commit"] == head and line["seal_sha256"] == seals.read_seal(path)[1]

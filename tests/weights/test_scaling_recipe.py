@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from course_utils.gpt import GPT
-from course_utils.scaling import seals
+from course_utils.scaling import fit_law, isoflop_minima, power, seals
 from course_utils.scaling.counting import parameters
 from course_utils.scaling.plans import read_log, read_plan
 from course_utils.training.batches import Epochs
@@ -110,3 +110,13 @@ def test_a_seal_was_made_from_runs_of_the_log_at_a_tenth_of_its_budget_or_less()
         assert made.seed not in {line["seed"] for line in lines.values()}
         assert made.plan_sha256 == PLAN.sha256 and made.tokens < 26_764_765
     assert seals.settled(recipe.SEALS)  # none was changed
+
+
+def test_two_approaches_find_nearly_one_exponent_in_what_is_recorded():
+    """About 0.55 of all parameters; counted without embeddings it is far more (Pearce & Song 2024)."""
+    runs = [line for line in read_log(recipe.LOG).lines if 6 * line["n"] * line["d"] > 5e9]
+    n, body, d, loss = (np.array([line[key] for line in runs], float) for key in ("n", "body", "d", "loss"))
+    law = fit_law(n, d, loss, starts=5)
+    budgets, best, *_ = isoflop_minima(n, d, loss)
+    assert law.exponent == pytest.approx(power(budgets, best)[0], abs=0.1)
+    assert fit_law(body, d, loss, starts=5).exponent > law.exponent + 0.05
