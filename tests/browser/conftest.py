@@ -21,16 +21,30 @@ def browser():
         browser.close()
 
 
-@pytest.fixture(scope="module")
-def opened(request, browser, lab):
-    """The notebook of the module's CELL or CELLS, on a page HEIGHT px high, run once.
+@pytest.fixture(scope="session")
+def desk(browser, lab):
+    """A page on which the notebooks of many modules are opened in turn, all with its kernel: a page and a
+    kernel of their own would take each of them eight times as long."""
+    write_notebook(lab.folder / "desk.ipynb", "")
+    with notebook(browser, lab, "desk.ipynb", has_touch=True) as desk:
+        yield desk
 
-    Tests leave its widgets in any state, so each begins by giving its widget the state that it needs.
-    """
-    module = request.module
-    cells = getattr(module, "CELLS", None) or [module.CELL]
-    write_notebook(lab.folder / f"{request.path.stem}.ipynb", *cells)
-    viewport = {"width": 1280, "height": getattr(module, "HEIGHT", 1000)}
-    with notebook(browser, lab, f"{request.path.stem}.ipynb", viewport=viewport, has_touch=True) as opened:
-        opened.run_all()
-        yield opened
+
+@pytest.fixture(scope="module")
+def laid(request, lab, desk):
+    """The notebook of the module's CELL or CELLS, on a page HEIGHT px high."""
+    module, name = request.module, f"{request.path.stem}.ipynb"
+    write_notebook(lab.folder / name, *(getattr(module, "CELLS", None) or [module.CELL]))
+    lab.share(lab.kernel("desk.ipynb"), name)
+    desk.page.set_viewport_size({"width": 1280, "height": getattr(module, "HEIGHT", 1000)})
+    desk.switch(name)
+    yield desk
+    assert not desk.refused, f"another machine was asked for {desk.refused}"
+
+
+@pytest.fixture(scope="module")
+def opened(laid):
+    """The same, run once. Tests leave its widgets in any state, so each begins by giving its own the state
+    that it needs."""
+    laid.run_all()
+    return laid

@@ -59,6 +59,14 @@ class Lab:
         """A kernel in this folder, for notebooks that share one. Returns its id."""
         return self.api("POST", "kernels", {"name": "python3", "path": folder})["id"]
 
+    def kernel(self, name: str) -> str:
+        """The id of a notebook's kernel, which is started if there is none."""
+        for session in self.api("GET", "sessions"):
+            if session["path"] == name:
+                return session["kernel"]["id"]
+        self.share(kernel := self.start_kernel(), name)
+        return kernel
+
     def share(self, kernel: str, name: str) -> None:
         """The notebook gets this kernel when it is opened."""
         session = {"path": name, "name": name, "type": "notebook", "kernel": {"id": kernel}}
@@ -104,6 +112,7 @@ def running_lab(folder: Path, **variables: str) -> Iterator[Lab]:
     command += [
         f"--LabApp.app_settings_dir={CLASSROOM / 'lab_settings'}",
         "--LabApp.extension_manager=readonly",
+        "--LabApp.expose_app_in_browser=True",  # as `jupyterapp`, for Notebook.switch
     ]
     command += ["--ServerApp.jpserver_extensions={'jupyterlab_jupytext': False}"]
     log = (folder / "server.log").open("wb")
@@ -176,6 +185,15 @@ CONTRASTS = """(root) => {
   });
 }"""
 
+CLEAR = """() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({
+  code: "import ipywidgets; ipywidgets.Widget.close_all(); get_ipython().reset()" }).done.then(() => null)"""
+SWITCH = """async (path) => {
+  const old = jupyterapp.shell.currentWidget;
+  const opened = await jupyterapp.commands.execute("docmanager:open", { path, factory: "Notebook" });
+  old.dispose(); // asks nothing about what is not saved
+  await opened.sessionContext.ready;
+}"""
+
 
 @dataclass
 class Notebook:
@@ -207,6 +225,15 @@ class Notebook:
         self.page.goto(f"{self.lab.url}/{self.view}/tree/{self.name}?reset&token={self.lab.token}")
         self.page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=PATIENCE)
         self.page.get_by_text("| Idle").wait_for(timeout=PATIENCE)  # in the status bar
+
+    def switch(self, name: str) -> None:
+        """Another notebook in the place of this one, on the same page. Its kernel, which both may share, is
+        left without names and widgets, or the page would ask it for all that were ever made."""
+        if any(session["path"] == self.name for session in self.lab.api("GET", "sessions")):
+            self.page.evaluate(CLEAR)
+        self.name = name
+        self.page.evaluate(SWITCH, name)
+        self.page.get_by_text("| Idle").wait_for(timeout=PATIENCE)
 
     def run_all(self) -> None:
         self.page.evaluate(

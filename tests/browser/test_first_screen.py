@@ -11,7 +11,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from playwright.sync_api import expect
 
 CHAPTERS = sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
-FOLDER = "first/my_work"
+FOLDER, SMALL = "first/my_work", "small.ipynb"
 FOLDED = {"jupyter": {"source_hidden": True}}
 FOLD, OUTPUT = ".jp-InputPlaceholder", ".jp-OutputArea-output"
 # px from the notebook's top to the widget: title, promise, the call, and some 37 for each folded cell
@@ -56,37 +56,44 @@ def take_pictures(opened, name):
         opened.theme("Light")
 
 
+@pytest.fixture(scope="module")
+def screen(browser, lab, kernel):
+    """JupyterLab with its list of files, in which one notebook after the other is opened."""
+    folded = [new_code_cell(source, metadata=FOLDED) for source in ("# Set-up: more\n1 / 0", "x = 1")]
+    cells = [new_markdown_cell("# Title"), *folded, new_code_cell("x"), new_markdown_cell("The end")]
+    spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": spec}), lab.folder / SMALL)
+    lab.share(kernel, SMALL)
+    with notebook(browser, lab, SMALL, view="lab") as opened:
+        yield opened
+
+
 @pytest.mark.parametrize("name", CHAPTERS)
-def test_a_chapter_opens_with_its_widget(browser, lab, kernel, name):
+def test_a_chapter_opens_with_its_widget(lab, kernel, screen, name):
     path = f"{FOLDER}/{name}"
     cells = nbformat.read(lab.folder / path, as_version=4).cells
     play = next(i for i, cell in enumerate(cells) if i and "set-up" not in cell.metadata.get("tags", ()))
     lab.share(kernel, path)
-    with notebook(browser, lab, path, view="lab") as opened:
-        learner = Learner(opened)
-        assert_first(learner, play, learner.cell(play).locator(OUTPUT))  # as it is stored
-        take_pictures(opened, f"first-{name[:2]}-stored")
-        learner.cell(0).click()
-        learner.press("Escape", *["Shift+Enter"] * (play + 1))
-        widget = learner.cell(play).locator(".course-widget")
-        opened.settled(widget)
-        assert_first(learner, play, widget)
-        take_pictures(opened, f"first-{name[:2]}-live")
-        learner.cell(0).click()
-        # from the title to the first folded cell, and into it
-        learner.press("Escape", "Shift+Enter", "Enter")
-        expect(learner.cell(1).locator(".cm-content")).to_be_focused()
+    screen.switch(path)
+    learner = Learner(screen)
+    assert_first(learner, play, learner.cell(play).locator(OUTPUT))  # as it is stored
+    take_pictures(screen, f"first-{name[:2]}-stored")
+    learner.cell(0).click()
+    learner.press("Escape", *["Shift+Enter"] * (play + 1))
+    widget = learner.cell(play).locator(".course-widget")
+    screen.settled(widget)
+    assert_first(learner, play, widget)
+    take_pictures(screen, f"first-{name[:2]}-live")
+    learner.cell(0).click()
+    # from the title to the first folded cell, and into it
+    learner.press("Escape", "Shift+Enter", "Enter")
+    expect(learner.cell(1).locator(".cm-content")).to_be_focused()
 
 
 @pytest.fixture(scope="module")
-def small(browser, lab, kernel):
-    folded = [new_code_cell(source, metadata=FOLDED) for source in ("# Set-up: more\n1 / 0", "x = 1")]
-    cells = [new_markdown_cell("# Title"), *folded, new_code_cell("x"), new_markdown_cell("The end")]
-    spec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": spec}), lab.folder / "small.ipynb")
-    lab.share(kernel, "small.ipynb")
-    with notebook(browser, lab, "small.ipynb", view="lab") as opened:
-        yield Learner(opened)
+def small(screen):
+    screen.switch(SMALL)
+    return Learner(screen)
 
 
 def test_an_error_in_a_folded_cell_is_seen(small):

@@ -2,7 +2,6 @@
 
 import pytest
 from hands import Learner
-from harness import notebook, write_notebook
 from playwright.sync_api import expect
 
 VIEW = """\
@@ -17,6 +16,13 @@ from course_utils.training import TrainConfig, recurrent_loss, train
 tokens = np.random.default_rng(0).integers(0, 20, size=2000)
 run = train(RecurrentLM(20, 4, 8), Streams(tokens, 20, 4, 8), TrainConfig({steps}, 1e-2, evaluate_every=10),
             loss=recurrent_loss, evaluate=lambda model: 4 + np.random.uniform(), report=view)"""
+FIRST, SECOND = (
+    VIEW.format(steps=40, title="An LSTM </script> שלום 🦜"),
+    VIEW.format(steps=7, title="another"),
+)
+LONG = VIEW.format(steps=1_000_000, title="A long run"), TRAIN.format(steps=1_000_000)
+# two views on one page; a run reports to the first. A long run follows, which isn't begun
+CELLS = [FIRST, TRAIN.format(steps=40), SECOND, *LONG]
 
 
 def sentence(widget):
@@ -28,16 +34,10 @@ def stat(widget, name):
 
 
 @pytest.fixture(scope="module")
-def opened(browser, lab):
-    """Two views on one page; a run reports to the first. A long run follows, which isn't begun."""
-    title, steps = "An LSTM </script> שלום 🦜", 1_000_000
-    first, second = VIEW.format(steps=40, title=title), VIEW.format(steps=7, title="another")
-    long = VIEW.format(steps=steps, title="A long run"), TRAIN.format(steps=steps)
-    write_notebook(lab.folder / "view.ipynb", first, TRAIN.format(steps=40), second, *long)
-    with notebook(browser, lab, "view.ipynb") as opened:
-        for i in range(3):
-            Learner(opened).run(i)
-        yield opened
+def opened(laid):
+    for i in range(3):
+        Learner(laid).run(i)
+    return laid
 
 
 def test_a_run_is_drawn_to_its_end_and_the_other_view_waits(opened):
