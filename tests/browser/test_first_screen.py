@@ -80,7 +80,7 @@ def test_a_chapter_opens_with_its_widget(lab, kernel, screen, name):
     take_pictures(screen, f"first-{name[:2]}-stored")
     learner.cell(0).click()
     learner.press("Escape", *["Shift+Enter"] * (play + 1))
-    widget = learner.cell(play).locator(".course-widget")
+    widget = learner.ran(play).locator(".course-widget")
     screen.settled(widget)
     assert_first(learner, play, widget)
     take_pictures(screen, f"first-{name[:2]}-live")
