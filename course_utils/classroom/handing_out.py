@@ -9,7 +9,7 @@ import nbformat
 import numpy as np
 from nbformat import NotebookNode
 
-from course_utils.classroom.assignments import Assignment, Private, tagged
+from course_utils.classroom.assignments import Assignment, Private
 from course_utils.classroom.grading.verdicts import Question
 from course_utils.classroom.overlay import EVERYONE, Overlay
 from course_utils.files import write_atomic
@@ -73,11 +73,13 @@ def release(assignment: Assignment, overlay: Overlay, students: list[str]) -> li
 
 def notebook_for(assignment: Assignment, overlay: Overlay, student: str) -> NotebookNode:
     """The assignment as one student gets it; `released` says for whom that is."""
-    notebook = assignment.notebook()
+    notebook = nbformat.read(assignment.path, as_version=4)
     seed = overlay.shown_seed(assignment.name, student)
     questions = {question.id: question for question in overlay.questions(assignment, student)}
     notebook.metadata.course = {"assignment": assignment.name, "seed": seed}
-    for cell in tagged(notebook):
+    for cell in notebook.cells:
+        if "nbgrader" not in cell.metadata:
+            continue
         id = cell.metadata.nbgrader.grade_id
         if id == "seed":
             cell.source = re.sub(r"^SEED = \d+", f"SEED = {seed}", cell.source)

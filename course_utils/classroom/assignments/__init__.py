@@ -4,17 +4,15 @@ The notebook of an assignment, without any solution, is in `notebooks/assignment
 functions are in a teacher's overlay (`course.py overlay new`), never here, where students could read them.
 """
 
-import copy
 import hashlib
 import importlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, wraps
 from pathlib import Path
 
-import nbformat
 import numpy as np
-from nbformat import NotebookNode
 
 from course_utils.classroom.grading.cells import Asked
 from course_utils.learner.checks.engine import Check
@@ -97,15 +95,20 @@ class Assignment:
     asks: dict[str, str | Private]
     prelude: str = "import math\n\nimport numpy as np"
 
-    def notebook(self) -> NotebookNode:
+    @property
+    def path(self) -> Path:
         """The notebook as it is in the repository, for nobody in particular."""
-        return copy.deepcopy(_read(self.name))
+        return NOTEBOOKS / self.name / f"{self.name}.ipynb"
+
+    def tagged(self) -> dict[str, tuple[dict, str]]:
+        """The tag of nbgrader's and the source of each cell that has one, by grade_id."""
+        return _tagged(self.path)
 
     def asked(self) -> list[Asked]:
         """The answers that are looked for in a submission."""
         from course_utils.learner.checks import find
 
-        stubs, found = {cell.metadata.nbgrader.grade_id: cell.source for cell in tagged(self.notebook())}, []
+        stubs, found = {id: source for id, (_, source) in self.tagged().items()}, []
         for id, ask in self.asks.items():
             name = ask.name if isinstance(ask, Private) else find(ask).reference.__name__
             found.append(Asked(id, name, stubs[id]))
@@ -113,8 +116,8 @@ class Assignment:
 
     def points(self) -> dict[str, float]:
         """What each answer is worth: an answer's tests and a written answer carry the points."""
-        graded = [cell.metadata.nbgrader for cell in tagged(self.notebook()) if cell.metadata.nbgrader.grade]
-        return {tag.grade_id.removesuffix("-tests"): tag.points for tag in graded}
+        tags = {id: tag for id, (tag, _) in self.tagged().items()}
+        return {id.removesuffix("-tests"): tag["points"] for id, tag in tags.items() if tag["grade"]}
 
     def written(self) -> list[str]:
         """The ids of the answers that a person reads."""
@@ -122,13 +125,15 @@ class Assignment:
 
 
 @cache
-def _read(name: str) -> NotebookNode:
-    return nbformat.read(NOTEBOOKS / name / f"{name}.ipynb", as_version=4)
-
-
-def tagged(notebook: NotebookNode) -> list[NotebookNode]:
-    """The cells that have a tag of nbgrader's."""
-    return [cell for cell in notebook.cells if "nbgrader" in cell.metadata]
+def _tagged(path: Path) -> dict[str, tuple[dict, str]]:
+    """Read as JSON: nbformat takes seconds to import, and every process that grades would wait for it."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    tagged = [
+        (cell["metadata"]["nbgrader"], "".join(cell["source"]))
+        for cell in cells
+        if "nbgrader" in cell["metadata"]
+    ]
+    return {tag["grade_id"]: (tag, source) for tag, source in tagged}
 
 
 def find_assignment(name: str) -> Assignment:
