@@ -18,7 +18,8 @@ rlvr.csv, and of the policy gradient's three seeds the reward, dead groups, entr
 rlvr_log.csv. A command that is broken off leaves whole trainings in build/; started again, it goes on.
 
 The budget is small: some minutes of one core for all arms. It shows what these methods do first, not where
-they end.
+they end. Where the base stops decides what can be seen, and the task is learnt all at once: in trials with
+800 steps 27 % of 60 validation problems had a right answer among 64, and with 900 all of them.
 """
 
 import copy
@@ -44,7 +45,7 @@ CONFIG = GPTConfig(vocab_size=128, context=24, n_layers=3, n_heads=4, d_model=64
 END = ord("\n")
 MAX_NEW = 12  # tokens: nine digits, two blanks, the end
 BATCH = 64  # solutions
-BASE_STEPS, BASE_RATE = 1200, 4e-3
+BASE_STEPS, BASE_RATE = 830, 4e-3
 PROMPTS = 4000
 RL_STEPS, GROUPS, SIZE = 100, 8, 16
 ROUNDS = 6
