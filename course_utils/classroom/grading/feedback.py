@@ -41,7 +41,7 @@ def _page(assignment: Assignment, row: Row) -> str:
     score = f"{sum(known):g} of {sum(row.out_of.values()):g} points" if standing.details else ""
     score += f", and what is {OPEN}" if standing.details and row.score is None else ""
     lines = "".join(
-        f"<tr><th scope='row'>{escape(id)}</th><td>{shown(row.points[id])} of {row.out_of[id]:g}</td>"
+        f"<tr><th scope='row'>{escape(id)}</th><td>{shown(row, id)}</td>"
         f"<td>{escape(row.comments[id])}</td></tr>"
         for id in row.out_of
     )

@@ -62,12 +62,16 @@ def rows(assignment: Assignment, overlay: Overlay, store: Store) -> Iterator[Row
 
 def told(row: Row) -> str:
     """A student's grade in a few lines of text."""
-    lines = [f"{id}: {shown(row.points[id])} of {row.out_of[id]:g}. {row.comments[id]}" for id in row.out_of]
+    lines = [f"{id}: {shown(row, id)}. {row.comments[id]}" for id in row.out_of]
     return "\n".join([row.reason, *lines] if row.reason else lines)
 
 
-def shown(points: float | None) -> str:
-    return OPEN if points is None else f"{points:g}"
+def shown(row: Row, id: str) -> str:
+    """The points of a question, in words."""
+    if not row.out_of[id]:
+        return "no points"
+    given = "?" if row.points[id] is None else f"{row.points[id]:g}"
+    return f"{given} of {row.out_of[id]:g}"
 
 
 def to_read(assignment: Assignment, overlay: Overlay, store: Store) -> Path:
