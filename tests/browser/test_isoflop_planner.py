@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from harness import notebook, write_notebook
 from playwright.sync_api import expect
 
 from course_utils.widgets.isoflop_planner import IsoflopPlanner, count
@@ -38,14 +37,6 @@ def test_javascript_plans_as_python_does(browser):
         np.quantile(values, 0.05)
     )
     page.close()
-
-
-@pytest.fixture(scope="module")
-def opened(browser, lab):
-    write_notebook(lab.folder / "planner.ipynb", CELL)
-    with notebook(browser, lab, "planner.ipynb", has_touch=True) as opened:
-        opened.run_all()
-        yield opened
 
 
 def test_a_drag_on_the_picture_chooses_a_size_and_says_what_it_wastes(opened):

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from harness import notebook, write_notebook
 from playwright.sync_api import expect
 
 from course_utils.widgets.law_fitter import LawFitter
@@ -30,14 +29,6 @@ def test_javascript_fits_as_python_does(browser):
         for name in ("law", "there", "floor", "exponent", "range"):
             np.testing.assert_allclose(theirs[name], fitter.found[name], rtol=1e-9, err_msg=name)
     page.close()
-
-
-@pytest.fixture(scope="module")
-def opened(browser, lab):
-    write_notebook(lab.folder / "fitter.ipynb", CELL)
-    with notebook(browser, lab, "fitter.ipynb", has_touch=True) as opened:
-        opened.run_all()
-        yield opened
 
 
 def test_a_point_is_dragged_put_back_and_left_out(opened):

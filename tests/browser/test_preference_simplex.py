@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from harness import notebook, write_notebook
 from playwright.sync_api import expect
 
 from course_utils.finetuning import simplex
@@ -70,15 +69,6 @@ def test_a_point_of_the_triangle_is_a_policy_and_back(arithmetic):
         np.testing.assert_allclose(simplex.softmax(rewards), policy, atol=0.03)
     assert min(arithmetic("policyAt", -1, 2)) >= 0
     assert max(arithmetic("rewardsAt", [1, 0, 0], 3)) == 3
-
-
-@pytest.fixture(scope="module")
-def opened(browser, lab):
-    """Run once. Tests leave the triangle in any state, so each begins with its own."""
-    write_notebook(lab.folder / "simplex.ipynb", CELL)
-    with notebook(browser, lab, "simplex.ipynb", has_touch=True) as opened:
-        opened.run_all()
-        yield opened
 
 
 def begin(opened, rewards=(1, 0, -1)):
