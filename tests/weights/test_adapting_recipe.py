@@ -1,0 +1,56 @@
+"""One task, four ways: the sentences are split, and what is asked and learnt is one word."""
+
+from course_utils import pretrained
+from course_utils.tokenizers.chat import IGNORED
+from course_utils.weights import adapting_recipe as recipe
+from course_utils.weights import recording
+
+
+def test_no_sentence_is_trained_on_and_judged_and_seeds_draw_others():
+    judged = {review.text for part in recipe.JUDGED for review in recipe.judged_of(part)}
+    drawn = [{review.text for review in recipe.drawn(seed)} for seed in (*recipe.SEEDS, recipe.SWEEP_SEED)]
+    assert len(judged) == sum(recipe.JUDGED.values())
+    for i, texts in enumerate(drawn):
+        assert len(texts) == recipe.STEPS * recipe.ROWS and not texts & judged
+        assert all(len(texts & other) < 20 for other in drawn[:i])
+
+
+def test_both_kinds_are_judged_about_as_often():
+    for part, n in recipe.JUDGED.items():
+        assert 0.4 * n < sum(review.positive for review in recipe.judged_of(part)) < 0.6 * n
+
+
+def test_one_word_is_learnt_where_the_prompt_ends():
+    tokenizer = pretrained.smollm2_tokenizer()
+    for (ids, labels), review in zip(recipe.examples(0), recipe.drawn(0), strict=True):
+        assert [label for label in labels if label != IGNORED] == ids[-1:]
+        assert tokenizer.decode(ids[-1:]) == recipe.ANSWERS[review.positive]
+        assert ids[:-1] == recipe.prompted(recipe.PROMPTS[1], review, 0)
+
+
+def test_the_prompts_end_alike_and_one_shows_examples_of_both_kinds():
+    decode, review = pretrained.smollm2_tokenizer().decode, recipe.judged_of("test")[0]
+    shown = [decode(recipe.prompted(kind, review, 0)) for kind in recipe.PROMPTS]
+    assert all(text.endswith(recipe.ASKED.strip()) and review.text in text for text in shown)
+    assert [shown[2].count(word + ".") for word in recipe.ANSWERS] == [2, 2]
+
+
+def test_each_way_ran_with_its_seeds_at_the_choice_that_was_best_on_validation():
+    rows = recording.read_table(recipe.TABLE)
+    for way, (_, choices) in recipe.WAYS.items():
+        swept = {row["learning_rate"]: row for row in rows if row["way"] == way and not row["test_right"]}
+        final = [row for row in rows if row["way"] == way and row["seed"] != str(recipe.SWEEP_SEED)]
+        assert [row["seed"] for row in final] == [*map(str, recipe.SEEDS)]
+        if len(choices) > 1:
+            assert [*swept] == [*map(str, choices)]
+            best = max(swept, key=lambda choice: float(swept[choice]["validation_right"]))
+            assert {row["learning_rate"] for row in final} == {best}
+
+
+def test_what_does_not_train_forgets_nothing():
+    bits = {}
+    for row in recording.read_table(recipe.TABLE):
+        if row["bits_after"]:
+            bits.setdefault(row["way"], []).append(float(row["bits_after"]))
+    untouched = bits["prompt only"] + bits["frozen + linear"]
+    assert len(set(untouched)) == 1 and min(bits["LoRA"]) > untouched[0]
