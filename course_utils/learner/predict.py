@@ -92,6 +92,8 @@ def predict(id: str, question: str, options: list[str]) -> "Predict":
 class Predict(Widget):
     """The chips of one prediction: open, then placed and locked, then settled. See `predict`."""
 
+    scripts = ("../learner/chips",)
+
     def __init__(self, id: str, question: str, options: list[str]):
         if not 2 <= len(set(options)) == len(options) <= CHIPS:
             raise ValueError(

@@ -458,6 +458,25 @@ made = Quiz(odd[0], {"odd": Question("0.odd", odd[1], odd[2], choices)}, made._s
         "repetition_penalty=1.2, frequency_penalty=0.5, temperature=0.8, top_k=49_000, top_p=0.9999,\n"
         "                   min_p=1e-7, typical=0.99, epsilon=1e-9, eta=1e-9"
     ),
+    "sealed_prediction": Specimen(
+        "from course_utils.learner.sealed_prediction import SealedPrediction\n"
+        'made = SealedPrediction(f"sealed.{i}", "What will it lose?", [2.0, 2.1, 2.2], lambda: 2.15)',
+        "(root) => fill(root.querySelector('input'), 10)",
+        """(root) => {
+          press(root, "Spread the rest evenly");
+          root.querySelector(".pr-place").click();
+        }""",
+        states=(
+            """(root) => {
+              press(root, "Spread the rest evenly");
+              root.querySelector(".pr-place").click();
+            }""",
+            "(root) => root.querySelector('.sp-run').click()",
+        ),
+        texts=30,
+        hostile='made = SealedPrediction("sealed.odd", odd[0], [2.0, 2.1], lambda: 2.05)',
+        n_odd=1,
+    ),
     "shannon_game": Specimen(
         "from course_utils.learner.passages import GameText, Passage\n"
         "from course_utils.learner.progress import ProgressFile\n"

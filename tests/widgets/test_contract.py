@@ -26,6 +26,7 @@ from course_utils.learner.passages import GameText, Passage
 from course_utils.learner.predict import predict
 from course_utils.learner.progress import ProgressFile
 from course_utils.learner.quiz import Quiz, quiz
+from course_utils.learner.sealed_prediction import SealedPrediction
 from course_utils.learner.shannon_game import ShannonGame
 from course_utils.ngrams import NGramModel
 from course_utils.ngrams.bidirectional import BidirectionalNGram
@@ -328,6 +329,10 @@ SPECIMENS: dict[str, tuple[Callable[..., Widget], list[dict]]] = {
     "sampling_lab": (
         sampling_lab,
         [{"prompt": "The cat", "cut": 0, "n": 10, "seed": 3, "names": [1, 5], "steps": STEPS}],
+    ),
+    "sealed_prediction": (
+        lambda odd="": SealedPrediction("fuzz.2", f"What comes?{odd}", [2.0, 2.1], lambda: 2.05),
+        [{"chips": [20, 30, 50]}, {"chips": [100, 0, 0]}, {"run": True}],
     ),
     "shannon_game": (
         shannon_game,

@@ -1,0 +1,23 @@
+function render(context) {
+  const view = viewOf(context, "Sealed prediction"), board = chipBoard(view);
+  const seal = element("p", { class: "sp-seal" });
+  const run = button("Run it", () => { if (ready()) view.send({ run: true }); else view.say(why()); }, { class: "sp-run cw-main" });
+  const done = () => view.shown.result >= 0;
+  const ready = () => view.shown.placed && !done();
+  const why = () => (done() ? "It was run, and the bet is settled." : "Place the bet first: a prediction comes before its run.");
+
+  function draw(how) {
+    board.draw(how);
+    const { placed, came } = view.shown;
+    setIdle(run, !ready());
+    run.textContent = done() ? "Run and settled" : "Run it";
+    seal.replaceChildren(...(placed ? ["Sealed as ", mono(view.shown.seal), ". ", came === null ? "" : `The run came to ${came.toFixed(3)}.`]
+      : ["Once placed, the bet is sealed: its sha256 stands here, and only then can the run start."]));
+  }
+
+  const tables = () => [...board.tables(), { caption: "The seal", head: ["sealed as", "came"],
+    rows: [[view.shown.seal || "not yet", view.shown.came === null ? "not yet" : view.shown.came.toFixed(3)]] }];
+  return view.start({ body: [...board.body, seal, line(run)], draw, tables });
+}
+
+export default { render };
