@@ -159,6 +159,7 @@ def test_no_chapter_that_can_be_read(content, tmp_path):
         ("7", ["7.1", "7.4", "7.5"]),
         ("8", ["8.1", "8.4"]),
         ("9", ["9.1", "9.2", "9.6"]),
+        ("11", ["11.4", "11.2", "11.6"]),
     ],
 )
 def test_the_chapters_mark_their_core_path(number, exercises, monkeypatch):

@@ -219,7 +219,7 @@ def draws_inputs(generator, case):
     return np.round(budgets), sizes, draws, [0.9, 0.8, 0.95][case % 3]
 
 
-@exercise("11.5", "how sure is an exponent?", dots=2, minutes=10, inputs=draws_inputs)
+@exercise("11.5", "how sure an exponent is", dots=2, minutes=10, inputs=draws_inputs)
 def exponent_interval(
     budgets: np.ndarray, sizes: np.ndarray, draws: np.ndarray, level: float
 ) -> tuple[float, float]:
