@@ -73,6 +73,21 @@ def line_chart(
     return Chart(figure, f"{ylabel} against {xlabel}; the lowest of each curve: {'; '.join(lowest)}.")
 
 
+def dot_chart(rows: dict[str, list[float]], xlabel: str) -> Chart:
+    """Runs {name: values} as a dot each, a line for a name. What is no number, such as the loss of a run that
+    diverged, has no dot."""
+    figure = Figure(figsize=(7, 0.9 + 0.4 * len(rows)), layout="constrained")
+    axes = figure.add_subplot(xlabel=xlabel, ylim=(len(rows) - 0.5, -0.5))
+    axes.set_yticks(range(len(rows)), rows)
+    axes.grid(color="0.9")
+    axes.spines[["top", "right"]].set_visible(False)
+    for y, values in enumerate(rows.values()):
+        shown = list(filter(math.isfinite, values))
+        axes.scatter(shown, [y] * len(shown), color="#0072B2", s=28, zorder=3)
+    means = "; ".join(f"{name} {sum(values) / len(values):.2f}" for name, values in rows.items())
+    return Chart(figure, f"{xlabel}, the mean of each: {means}.")
+
+
 def narrowing_chart(distribution: dict[str, float], text: str) -> Chart:
     """The line from 0 to 1, cut among the letters, and for each letter of a text its piece, drawn larger and
     cut again. `distribution` gives every letter's probability, whatever stands before it."""

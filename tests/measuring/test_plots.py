@@ -1,12 +1,13 @@
 """A chart carries its sentence wherever it goes."""
 
+import math
 from io import BytesIO
 from itertools import combinations
 
 import pytest
 from matplotlib.image import imread
 
-from course_utils.measuring.plots import line_chart, narrowing_chart, png
+from course_utils.measuring.plots import dot_chart, line_chart, narrowing_chart, png
 
 
 def test_a_chart_says_what_it_shows_and_shows_a_picture():
@@ -62,3 +63,12 @@ def test_a_narrowed_line_says_where_its_last_piece_lies():
     assert written[3:7] == ["0", "1/2", "3/4", "1"] and written[-4:] == ["19/32", "39/64", "79/128", "5/8"]
     chosen = [bar for bar in axes.patches if bar.get_facecolor()[:3] != (1, 1, 1)]
     assert [(bar.get_x(), bar.get_width()) for bar in chosen] == [(0.5, 0.25), (0, 0.5), (0.75, 0.25)]
+
+
+def test_dots_are_the_runs_and_one_that_diverged_has_none():
+    chart = dot_chart({"whole": [2.25, 2.75], "none": [3.0, math.inf]}, "nats")
+    (axes,) = chart.figure.axes
+    dots = [tuple(map(float, place)) for mark in axes.collections for place in mark.get_offsets()]
+    assert dots == [(2.25, 0), (2.75, 0), (3.0, 1)]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["whole", "none"]
+    assert repr(chart) == "nats, the mean of each: whole 2.50; none inf."
