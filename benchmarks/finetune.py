@@ -123,6 +123,9 @@ def peak(who, kind):
 def main():
     transformers.logging.set_verbosity_error()
     print(f"{platform.machine()}, {torch.get_num_threads()} threads, {DEVICE}, torch {torch.__version__}")
+    for who in WHO:  # before there are models here: a child's peak begins at what its parent held
+        for kind in kinds():
+            print(f"peak memory, {who}, {kind}: {peak(who, kind):,.0f} MB", flush=True)
     steps = {(who, kind): make(kind) for who, make in WHO.items() for kind in kinds()}
     (mine, n), (other, m) = (steps[who, "float32"]() for who in WHO)
     print(f"the first loss, in float32: ours {mine.item():.5f}, theirs {other.item():.5f}; {n} tokens")
@@ -134,8 +137,6 @@ def main():
         return tokens
 
     compare("LoRA", {key: lambda step=step: timed(step) for key, step in steps.items()})
-    for who, kind in steps:
-        print(f"peak memory, {who}, {kind}: {peak(who, kind):,.0f} MB", flush=True)
 
 
 if __name__ == "__main__":
