@@ -161,7 +161,9 @@ class Gallery:
 
 
 def sentence(widget):
-    return widget.locator(".cw-sentence").inner_text()
+    said = widget.locator(".cw-sentence")
+    expect(said).to_have_text(re.compile(r"\S"), timeout=PATIENCE)  # the first widget of a page is slow
+    return said.inner_text()
 
 
 def seen(text):
