@@ -136,6 +136,11 @@ def test_the_table_holds_each_arm_at_all_rates_and_three_seeds_at_the_best():
             assert int(row["tokens"]) == recipe.STEPS * recipe.BATCH * recipe.CONTEXT
 
 
+def test_six_blocks_of_attention_have_the_weights_of_two_whole_ones():
+    whole, alone = (recipe.ARMS[name].build() for name in ("whole, 2 blocks", "no feed-forward, 6 blocks"))
+    assert recording.n_parameters(alone) == pytest.approx(recording.n_parameters(whole), rel=0.01)
+
+
 def test_a_training_ends_where_the_table_says():
     name = "no attention, 2 blocks"
     rate, losses = recipe.recorded()[name]
@@ -155,5 +160,6 @@ def test_the_table_shows_what_the_chapter_says_of_it():
     assert max(losses["whole"]) < min(losses["no feed-forward"])
     assert 0.5 * lost["no attention"] < lost["no positions"] < lost["no residual"]
     assert 0 < lost["no feed-forward"] < 0.3 * lost["no attention"]
+    assert means["no feed-forward, 6 blocks"] > means["no feed-forward"]
     rates = {name: rate for name, (rate, _) in recipe.recorded().items()}
     assert rates.pop("no norm, 2 blocks") > max(rates.values())
