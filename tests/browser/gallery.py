@@ -71,8 +71,13 @@ def setup(plays: int, specimens: dict[str, Specimen]) -> str:
     return SETUP.format(plays=plays) + "".join(makers)
 
 
-# `fill` sets a field as a person does: the widget hears an input event, then a change.
+# `fill` sets a field as a person does: the widget hears an input event, then a change. `hold` moves a slider
+# and doesn't let go.
 HANDS = """\
+window.hold = (slider, value) => {
+  slider.value = value;
+  slider.dispatchEvent(new Event("input"));
+};
 window.fill = (field, value) => {
   field.value = value;
   for (const type of ["input", "change"]) field.dispatchEvent(new Event(type, { bubbles: true }));
@@ -83,11 +88,7 @@ window.press = (root, text) =>
 WORDS = '["puzzl", "rhym", "awkw", "drea", "swor"][i % 5]'
 TYPE = f"(root, i) => fill(root.querySelector('textarea'), {WORDS})"
 # an input event only: the slider is still held
-HOLD = """(root, i) => {
-  const slider = root.querySelector("[type=range]");
-  slider.value = 30 + i;
-  slider.dispatchEvent(new Event("input"));
-}"""
+HOLD = "(root, i) => hold(root.querySelector('[type=range]'), 30 + i)"
 # a press and a move, which the kernel is not told before the release
 DRAG = """(root, i) => {
   const { left, top } = root.querySelector("canvas").getBoundingClientRect();
@@ -106,11 +107,7 @@ def sampling_lab(settings: str) -> Specimen:
         "made = SamplingLab(next_logits, [f' token{t}' for t in range(size)], ['To be, or not to be'],\n"
         f"                   encode=lambda prompt: prompt.encode(), {settings})",
         # an input event only: the slider is still held
-        """(root, i) => {
-          const slider = root.querySelector("[aria-label=temperature]");
-          slider.value = 60 + i;
-          slider.dispatchEvent(new Event("input"));
-        }""",
+        "(root, i) => hold(root.querySelector('[aria-label=temperature]'), 60 + i)",
         TYPE,
         states=(
             "(root) => fill(root.querySelectorAll('[type=text]')[0], '-1')",  # refused in words
@@ -249,11 +246,7 @@ cells = followers(read(ids).cell_state, ids)""",
         "named, resamples = chinchilla_recipe.laws()\n"
         "laws = [[law.E, law.A, law.B, law.alpha, law.beta] for law in [named['240 runs'], *resamples]]\n"
         "made = IsoflopPlanner(laws, budget=21.0 + i)",
-        """(root, i) => {
-          const slider = root.querySelector("[aria-label=parameters]");
-          slider.value = 100 + 20 * i;
-          slider.dispatchEvent(new Event("input"));
-        }""",
+        "(root, i) => hold(root.querySelector('[aria-label=parameters]'), 100 + 20 * i)",
         "(root, i) => fill(root.querySelector('[aria-label=budget]'), 10 + i)",
         states=(
             "(root) => fill(root.querySelector('[aria-label=\"tokens to be served\"]'), 5)",
@@ -270,11 +263,7 @@ cells = followers(read(ids).cell_state, ids)""",
         "x = np.logspace(4, 6, 9)\n"
         "loss = (1.8 + 22 / x**0.25) * np.exp(0.004 * np.random.default_rng(i).normal(size=9))\n"
         "made = LawFitter(x, loss, 1e8, 'bytes read', truth=1.8 + 22 / 1e2)",
-        """(root, i) => {
-          const slider = root.querySelector("[type=range]");
-          slider.value = 500 + 20 * i;
-          slider.dispatchEvent(new Event("input"));
-        }""",
+        "(root, i) => hold(root.querySelector('[type=range]'), 500 + 20 * i)",
         "(root, i) => root.querySelectorAll('[role=option]')[2 + i % 3].click()",
         states=(
             "(root) => root.querySelectorAll('[type=checkbox]')[0].click()",
