@@ -118,7 +118,7 @@ send({'environment': environment, 'files': everything, 'processes': len(processe
         "/etc/passwd",
         "/bin/sh",
         "/usr/bin/env",
-        "/root/.bashrc",
+        str(Path.home() / ".bashrc"),
     ]
     _, [found] = run(script, {"paths": paths})
     assert "canary" not in found["environment"] and found["seen"] == []
