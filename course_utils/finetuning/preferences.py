@@ -19,6 +19,7 @@ et al. 2023, section 4 (DPO).
 
 import hashlib
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import torch
 from jaxtyping import Float, Int
@@ -68,7 +69,7 @@ def check_beta(beta: float) -> None:
 class RewardModel(GPT):
     """A GPT whose head gives one number where it gave logits: the reward of the text so far.
 
-    `base`, if given, lends it its weights. The head starts at zero, so all rewards do.
+    `base` lends it its shape and its weights. The head starts at zero, so all rewards do.
     """
 
     def __init__(self, base: GPT):
@@ -114,17 +115,23 @@ class Preferences:
         ids, answer = self._ids[rows], self._answer[rows]
         return (ids, answer) if self._before is None else (ids, self._before[rows], answer)
 
+    @cached_property
+    def _digest(self) -> Int[Tensor, "32"]:
+        content = b"".join(
+            [self.batch_size.to_bytes(8), self._ids.numpy().tobytes(), self._answer.numpy().tobytes()]
+        )
+        return torch.tensor([*hashlib.sha256(content).digest()], dtype=torch.uint8)
+
     def state(self) -> dict[str, Tensor]:
-        digest = hashlib.sha256(self._ids.numpy().tobytes() + self._answer.numpy().tobytes()).digest()
-        return {
-            "generator": self._generator.get_state(),
-            "sha256": torch.tensor([*digest], dtype=torch.uint8),
-        }
+        return {"generator": self._generator.get_state(), "sha256": self._digest}
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Continue from where `state()` was taken. Raises ValueError if it is of other pairs."""
-        if not state["sha256"].equal(self.state()["sha256"]):
-            raise ValueError("expected a run to resume with these pairs; got others: give it its own pairs")
+        """Continue from where `state()` was taken. Raises ValueError if it is of other pairs or batches."""
+        if not state["sha256"].equal(self._digest):
+            raise ValueError(
+                f"expected a run to resume with these pairs in batches of {self.batch_size}; got others: "
+                "give it its own pairs and batch_size"
+            )
         self._generator.set_state(state["generator"])
 
 

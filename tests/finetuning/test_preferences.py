@@ -122,8 +122,9 @@ def test_a_run_is_resumed_with_its_own_pairs_only():
     state, expected = batches.state(), batches.next()
     batches.restore(state)
     assert all(map(torch.equal, batches.next(), expected))
-    with pytest.raises(ValueError, match="got others"):
-        Preferences(pairs(20, seed=1), 4).restore(state)
+    for other in (Preferences(pairs(20, seed=1), 4), Preferences(pairs(20), 5)):
+        with pytest.raises(ValueError, match="got others"):
+            other.restore(state)
 
 
 @pytest.mark.parametrize(
