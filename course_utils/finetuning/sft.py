@@ -13,6 +13,7 @@ cross-contamination).
 
 import hashlib
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from course_utils.tokenizers.chat import IGNORED, Labelled
+from course_utils.training.batches import epoch_order
 
 
 def document_mask(documents: Int[Tensor, "batch time"]) -> Bool[Tensor, "batch 1 time time"]:
@@ -68,11 +70,13 @@ class Examples:
 
     def next(self) -> tuple[Int[Tensor, "batch time"], ...]:
         """Ids, labels and, if packed, the number of the text that each position belongs to, -1 at padding."""
-        drawn = range(self._drawn, self._drawn + self.batch_size)
-        self._drawn = drawn.stop
-        epochs = {n // len(self.rows) for n in drawn}
-        orders = {e: np.random.default_rng([self._seed, e]).permutation(len(self.rows)) for e in epochs}
-        return self.batch([self.rows[orders[n // len(self.rows)][n % len(self.rows)]] for n in drawn])
+        numbers = range(self._drawn, self._drawn + self.batch_size)
+        self._drawn = numbers.stop
+        return self.batch([self._row(number) for number in numbers])
+
+    def _row(self, number: int) -> list[int]:
+        epoch, place = divmod(number, len(self.rows))
+        return self.rows[epoch_order(self._seed, epoch, len(self.rows))[place]]
 
     def batch(self, rows: Sequence[Sequence[int]]) -> tuple[Int[Tensor, "batch time"], ...]:
         """The batch whose rows hold the texts with these numbers."""
@@ -89,16 +93,19 @@ class Examples:
         tensors = [torch.from_numpy(x) for x in (ids, labels, documents)]
         return tuple(tensors if self._packed else tensors[:2])
 
-    def state(self) -> dict[str, Tensor]:
+    @cached_property
+    def _digest(self) -> Int[Tensor, "32"]:
         content = repr(
             (self._packed, self._seed, self.batch_size, self.context, [*map(tuple, self.examples)])
         )
-        digest = hashlib.sha256(content.encode()).digest()
-        return {"drawn": torch.tensor(self._drawn), "sha256": torch.tensor([*digest], dtype=torch.uint8)}
+        return torch.tensor([*hashlib.sha256(content.encode()).digest()], dtype=torch.uint8)
+
+    def state(self) -> dict[str, Tensor]:
+        return {"drawn": torch.tensor(self._drawn), "sha256": self._digest}
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Go to where `state()` was taken. Raises ValueError if that was with other examples or settings."""
-        if "sha256" not in state or not state["sha256"].equal(self.state()["sha256"]):
+        if "sha256" not in state or not state["sha256"].equal(self._digest):
             raise ValueError(
                 "the run to resume had other examples, rows or another seed: give it those that it began "
                 "with, or name another checkpoint"

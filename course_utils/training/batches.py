@@ -7,7 +7,7 @@ mmap_mode="r")`.
 """
 
 import hashlib
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
@@ -17,6 +17,14 @@ from torch import Tensor
 PIECE = 2**20  # tokens that are hashed at a time: a text on disk may be larger than the memory
 
 Batch = tuple[Int[Tensor, "batch time"], Int[Tensor, "batch time"]]
+
+
+@lru_cache(maxsize=8)  # a batch may stand in two epochs
+def epoch_order(seed: int, epoch: int, n: int) -> Int[np.ndarray, " n"]:
+    """In which order an epoch reads n things: the numbers from 0 to n - 1, shuffled, not to be written to."""
+    order = np.random.default_rng([seed, epoch]).permutation(n)
+    order.setflags(write=False)
+    return order
 
 
 class _Text:
@@ -153,7 +161,6 @@ class Epochs(_Text):
         super().__init__(tokens, vocab_size, batch_size, context)
         self.n_windows = (len(tokens) - 1) // context  # the last one's last target must exist
         self._seed, self._position = seed, 0
-        self._drawn = None, None  # an epoch and its order
 
     def next(self) -> Batch:
         numbers = range(self._position, self._position + self.batch_size)
@@ -162,13 +169,7 @@ class Epochs(_Text):
 
     def _window(self, number: int) -> int:
         epoch, place = divmod(number, self.n_windows)
-        return self._order(epoch)[place]
-
-    def _order(self, epoch: int) -> Int[np.ndarray, " windows"]:
-        if self._drawn[0] != epoch:
-            generator = np.random.default_rng([self._seed, epoch])
-            self._drawn = epoch, generator.permutation(self.n_windows)
-        return self._drawn[1]
+        return epoch_order(self._seed, epoch, self.n_windows)[place]
 
     def state(self) -> dict[str, Tensor]:
         return self._source() | {"position": torch.tensor(self._position), "seed": torch.tensor(self._seed)}

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from course_utils import training
-from course_utils.training.batches import Epochs, Streams, Windows
+from course_utils.training.batches import Epochs, Streams, Windows, epoch_order
 
 TEXT = np.arange(100) % 50
 
@@ -53,6 +53,19 @@ def test_a_restored_place_gives_the_same_batches(kind):
     other = kind(TEXT, 50, batch_size=3, context=7)
     other.restore(place)
     assert all(torch.equal(other.next()[0], inputs) for inputs in expected)
+
+
+def test_a_restored_place_brings_its_seed_also_into_an_epoch_that_was_drawn_with_another():
+    place, other = Epochs(TEXT, 50, 3, 7, seed=1), Epochs(TEXT, 50, 3, 7, seed=2)
+    assert not torch.equal(place.next()[0], other.next()[0])
+    other.restore(place.state())
+    assert torch.equal(place.next()[0], other.next()[0])
+
+
+def test_the_orders_are_those_that_recorded_runs_read():
+    assert epoch_order(3, 1, 9).tolist() == [5, 1, 2, 4, 0, 7, 8, 6, 3]
+    with pytest.raises(ValueError, match="read-only"):
+        epoch_order(3, 1, 9)[0] = 0  # another batcher of that seed reads it too
 
 
 @pytest.mark.parametrize("kind", [Streams, Windows, Epochs])
