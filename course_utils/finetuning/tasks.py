@@ -12,6 +12,7 @@ Source of pass@k: Chen et al. 2021, "Evaluating large language models trained on
 """
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -120,7 +121,7 @@ def sorting(length: int = 8) -> Task:
     def guess(draws: Draws, prompt: str) -> str:
         return "".join(draws.permutation([*prompt[5:-1]]))
 
-    return Task("sorting", make, verify, guess, int(np.prod(range(1, length + 1))))
+    return Task("sorting", make, verify, guess, math.factorial(length))
 
 
 def reversing(length: int = 6) -> Task:
@@ -153,10 +154,7 @@ def counting(length: int = 20, letters: str = "abcde") -> Task:
         bars = np.sort(draws.choice(places, len(letters) - 1, replace=False))
         return ",".join(map(str, np.diff([-1, *bars, places]) - 1))
 
-    answers = 1
-    for i in range(1, len(letters)):  # places choose letters - 1
-        answers = answers * (places - len(letters) + 1 + i) // i
-    return Task("counting", make, verify, guess, answers)
+    return Task("counting", make, verify, guess, math.comb(places, len(letters) - 1))
 
 
 def addends(digits: tuple[int, int] = (3, 5)) -> Task:
