@@ -91,7 +91,8 @@ def mean_over_tokens(
 
     "answer": the mean of each answer's mean, in which a token of a long answer counts less, so a long wrong
     one is punished less a token (GRPO). "batch": the mean over all answers' tokens. "window": the sum over
-    batch times the longest row, the same for all (Dr. GRPO). In trl: "grpo", "bnpo", "dr_grpo".
+    the batch times its longest row. (Dr. GRPO has a fixed length there, so that a token weighs the same in
+    every batch.) In trl: "grpo", "bnpo" and, where that length is the longest row's, "dr_grpo".
     """
     kept = torch.where(answer, values, 0.0)
     if over == "answer":
@@ -124,7 +125,7 @@ def policy_gradient(
                 f"the model that trains and the one that sampled differ by {off:.3g} nats on a token: sample "
                 "from the model that trains, after its latest step and without dropout"
             )
-        objective = (log_p - sampled).exp() * advantages[:, None]
+        objective = clipped_objective(log_p, sampled, advantages)
         if beta:
             objective = objective - beta * kl_estimate(log_p, before)
         return -mean_over_tokens(objective, answer, over), None
