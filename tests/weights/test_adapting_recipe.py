@@ -1,6 +1,9 @@
 """One task, four ways: the sentences are split, and what is asked and learnt is one word."""
 
+import torch
+
 from course_utils import pretrained
+from course_utils.gpt import GPT, GPTConfig
 from course_utils.tokenizers.chat import IGNORED
 from course_utils.weights import adapting_recipe as recipe
 from course_utils.weights import recording
@@ -41,10 +44,22 @@ def test_each_way_ran_with_its_seeds_at_the_choice_that_was_best_on_validation()
         swept = {row["learning_rate"]: row for row in rows if row["way"] == way and not row["test_right"]}
         final = [row for row in rows if row["way"] == way and row["seed"] != str(recipe.SWEEP_SEED)]
         assert [row["seed"] for row in final] == [*map(str, recipe.SEEDS)]
+        assert len(swept) == len(choices) and all(row["test_right"] for row in final)
+        assert not any(row["bits_after"] for row in swept.values())
         if len(choices) > 1:
             assert [*swept] == [*map(str, choices)]
             best = max(swept, key=lambda choice: float(swept[choice]["validation_right"]))
             assert {row["learning_rate"] for row in final} == {best}
+
+
+def test_the_linear_layer_s_sweep_is_not_scored_on_the_test(monkeypatch):
+    torch.manual_seed(0)
+    monkeypatch.setattr(recipe.pretrained, "load", lambda name: GPT(GPTConfig(9, 8, 1, 2, 8)))
+    monkeypatch.setattr(recipe, "last_vectors", lambda model, texts: torch.randn(len(texts), 8))
+    monkeypatch.setattr(recipe, "bits", lambda model: 1.5)
+    swept, final = (recipe.linear("", 0, final) for final in (False, True))
+    assert swept["validation_right"] and (swept["test_right"], swept["bits_after"]) == ("", "")
+    assert final["test_right"] and final["bits_after"] == "1.5000"
 
 
 def test_what_does_not_train_forgets_nothing():
