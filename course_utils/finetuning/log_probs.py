@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from course_utils.gpt import GPT
 from course_utils.seq2seq.pairs import padded
 
 Ids = Sequence[int]
@@ -48,3 +49,16 @@ def answer_log_probs(
 ) -> Float[Tensor, " batch"]:
     """log p in nats of each row's answer, the sum over its tokens; for the two see `with_answers`."""
     return (token_log_probs(model, ids) * answer[:, 1:]).sum(-1)
+
+
+@torch.no_grad()
+def log_probs_of(model: GPT, ids: Tensor, answer: Tensor, rows: int = 256) -> Float[Tensor, " batch"]:
+    """`answer_log_probs` without gradients or dropout, `rows` at a time, on the CPU."""
+    training, device = model.training, model.embedding.weight.device
+    model.eval()
+    parts = [
+        answer_log_probs(model, some.to(device), of.to(device)).cpu()
+        for some, of in zip(ids.split(rows), answer.split(rows), strict=True)
+    ]
+    model.train(training)
+    return torch.cat(parts)

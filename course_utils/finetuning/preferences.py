@@ -26,7 +26,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from course_utils.finetuning.log_probs import Ids, answer_log_probs, with_answers
+from course_utils.finetuning.log_probs import Ids, answer_log_probs, log_probs_of, with_answers
 from course_utils.gpt import GPT
 
 Pair = tuple[Ids, Ids, Ids]  # a prompt, the answer that was chosen, and the one that was rejected
@@ -144,19 +144,6 @@ def check_pairs(pairs: Sequence[Pair]) -> None:
                 f"the chosen and the rejected answer of pair {i} are the same, so there is nothing to "
                 "prefer: leave it out"
             )
-
-
-@torch.no_grad()
-def log_probs_of(model: GPT, ids: Tensor, answer: Tensor, rows: int = 256) -> Float[Tensor, " batch"]:
-    """`answer_log_probs` without gradients or dropout, `rows` at a time, on the CPU."""
-    training, device = model.training, model.embedding.weight.device
-    model.eval()
-    parts = [
-        answer_log_probs(model, some.to(device), of.to(device)).cpu()
-        for some, of in zip(ids.split(rows), answer.split(rows), strict=True)
-    ]
-    model.train(training)
-    return torch.cat(parts)
 
 
 def reward_loss(model: RewardModel, batch: tuple[Tensor, ...], state: None) -> tuple[Tensor, None]:

@@ -2,9 +2,9 @@
 
     OMP_NUM_THREADS=1 python -m course_utils.weights.rlvr_recipe
 
-trains a small GPT on the task "digit sums" and stops early, while it seldom gives a right answer but gives
-one to most problems in 64 tries: rlvr_base.safetensors. From there three arms go on, with one budget of FLOPs
-for what each samples and learns:
+trains a small GPT on the task "digit sums" and stops early, while it seldom gives a right answer but is to
+give one to most problems in 64 tries: rlvr_base.safetensors. From there three arms go on, with one budget of
+FLOPs for what each samples and learns:
 
 - policy gradient: groups of 16 answers, advantages divided by the deviation (GRPO without its KL);
 - rejection sampling: six rounds, each of which spends half of its compute on answers of the weights as they
@@ -29,8 +29,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from course_utils.finetuning.log_probs import with_answers
-from course_utils.finetuning.policy_gradient import Rollouts, frozen_log_probs, policy_gradient, sample
+from course_utils.finetuning.log_probs import log_probs_of, with_answers
+from course_utils.finetuning.policy_gradient import Rollouts, policy_gradient, sample
 from course_utils.finetuning.sft import IGNORED, Examples, Labelled, sft_loss
 from course_utils.finetuning.tasks import TASKS, Problem, mean_pass_at_k
 from course_utils.gpt import GPT, GPTConfig
@@ -195,10 +195,15 @@ def scores(answered: list[list[str]], asked: list[Problem]) -> dict:
 
 
 def distances(model: GPT, asked: list[Problem], answered: list[list[str]]) -> dict:
-    """Entropy of an answer and its KL to the base in nats, from the first answer to each problem."""
-    rows = [[*encode(row[0]), END] for row in answered]
-    ids, of = with_answers([encode(p.prompt) for p in asked], rows)
-    log_p, before = ((frozen_log_probs(m, ids) * of[:, 1:]).sum(1) for m in (model, base()))
+    """Entropy of an answer and its KL to the base in nats, from the first answer to each problem, without
+    those that are unfinished or empty; nan if none is left."""
+    rows = [
+        (encode(p.prompt), [*encode(row[0]), END]) for p, row in zip(asked, answered, strict=True) if row[0]
+    ]
+    if not rows:
+        return {"entropy": "nan", "kl": "nan"}
+    ids, of = with_answers(*zip(*rows, strict=True))
+    log_p, before = (log_probs_of(m, ids, of) for m in (model, base()))
     return {"entropy": f"{-log_p.mean():.3f}", "kl": f"{(log_p - before).mean():.3f}"}
 
 

@@ -8,14 +8,13 @@ import pytest
 import torch
 from test_gpt import SMALL, built
 
-from course_utils.finetuning.log_probs import answer_log_probs, with_answers
+from course_utils.finetuning.log_probs import answer_log_probs, log_probs_of, with_answers
 from course_utils.finetuning.preferences import (
     Preferences,
     RewardModel,
     bradley_terry_loss,
     dpo,
     dpo_loss,
-    log_probs_of,
     reward_loss,
 )
 from course_utils.training import TrainConfig, train

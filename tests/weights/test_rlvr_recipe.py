@@ -112,6 +112,14 @@ def test_the_base_is_at_no_distance_from_itself():
     assert float(row["kl"]) == 0 and float(row["entropy"]) > 0
 
 
+def test_unfinished_answers_count_in_no_distance():
+    rlvr_recipe.make_base()
+    asked, model = rlvr_recipe.problems("test", 6), GPT(rlvr_recipe.CONFIG)
+    row = rlvr_recipe.distances(model, asked, [["111 222 333"]] * 3 + [["", "111 222 333"]] * 3)
+    assert row == rlvr_recipe.distances(model, asked[:3], [["111 222 333"]] * 3)
+    assert rlvr_recipe.distances(model, asked, [[""]] * 6) == {"entropy": "nan", "kl": "nan"}
+
+
 def test_a_recording_that_was_broken_off_goes_on(monkeypatch):
     made = []
 
