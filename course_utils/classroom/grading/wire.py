@@ -17,6 +17,7 @@ from course_utils.learner.checks.values import MAX_DEPTH, MAX_ITEMS, Foreign
 SEQUENCES = {"tuple": tuple, "set": set, "frozenset": frozenset}
 NUMBERS = re.compile(r"[<>|=]?[biuf][1248]")
 MAX_BITS = 100_000
+MAX_CHARACTERS = 1_000_000  # of an array of strings, which gives each the room of the longest
 COLLISIONS = 100  # keys of one hash: more are made on purpose, to keep us busy
 BROKEN = Foreign("a value that can't be read")
 
@@ -74,7 +75,10 @@ def decode(value):
             return _array(*content)
         if kind == "strings":
             left -= len(content[1])
-            return np.array([str(text) for text in content[1]], dtype=str).reshape(content[0])
+            texts = [str(text) for text in content[1]]
+            if len(texts) * max(map(len, texts), default=0) > MAX_CHARACTERS:
+                raise ValueError
+            return np.array(texts, dtype=str).reshape(content[0])
         return _scalar(kind, content)
 
     try:

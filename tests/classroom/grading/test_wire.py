@@ -52,6 +52,7 @@ HOSTILE = {
     "keys of one hash": {"dict": [[{"int": hex(i * (2**61 - 1))}, 0] for i in range(50_000)]},
     "members of one hash": {"set": [{"tuple": [-1 - (i >> b & 1) for b in range(12)]} for i in range(4096)]},
     "strings that don't fit": {"strings": [[3], ["a"]]},
+    "strings that would fill the memory": {"strings": [[1001], [""] * 1000 + ["x" * 1000]]},
     "deeply nested": json.loads("[" * 500 + "]" * 500),
 }
 
