@@ -106,6 +106,11 @@ def tests(content: bytes) -> dict[str, str]:
     return {cell["id"]: cell["source"] for cell in _cells(_parse(_decode(content, notices)), notices)}
 
 
+def storable(text: str) -> str:
+    """A text that any database and file takes: half a character (JSON's "\\ud83d") becomes visible."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def too_large(size: int) -> str:
     """The sentence for a file of so many bytes."""
     return (
@@ -198,7 +203,7 @@ def _cells(notebook: dict, notices: list[str]) -> list[dict]:
     if not isinstance(cells, list) or not cells:
         raise Ungradable(f"The file is JSON, but there are no cells in it. {AGAIN}")
     if version != 4 or isinstance(version, bool):
-        said = "has no nbformat" if version is None else f"has another nbformat than 4 ({str(version)[:20]})"
+        said = "has no nbformat" if version is None else f"has another nbformat than 4 ({version!a:.20})"
         notices.append(f"The notebook {said}; its cells could be read.")
     found = []
     for number, cell in enumerate(cells, start=1):
@@ -214,9 +219,9 @@ def _cells(notebook: dict, notices: list[str]) -> list[dict]:
         kind = cell.get("cell_type")
         found.append(
             {
-                "id": id if isinstance(id, str) else "",
+                "id": storable(id) if isinstance(id, str) else "",
                 "kind": kind if isinstance(kind, str) else "",
-                "source": source,
+                "source": storable(source),
             }
         )
     return found

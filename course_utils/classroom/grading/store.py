@@ -101,7 +101,7 @@ class Store:
     def keep(self, assignment: str, student: str, path: Path) -> Submission:
         """Keep a file byte for byte. What the student handed in last is not kept twice."""
         sha256, size, refused = self._copy(path)
-        student, name, received = _text(student), _text(path.name), _now()
+        student, name, received = cells.storable(student), cells.storable(path.name), _now()
         with self._transaction():
             last = self._submissions(
                 "assignment = ? AND student = ? ORDER BY id DESC LIMIT 1", assignment, student
@@ -187,7 +187,7 @@ class Store:
             submission.id,
             self.round(submission.assignment),
             status,
-            _text(reason),
+            cells.storable(reason),
             json.dumps(details or {}),
         )
         with self._transaction():
@@ -244,8 +244,3 @@ class Store:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def _text(text: str) -> str:
-    """A text that any database and file takes: half a character becomes visible."""
-    return text.encode("utf-8", "backslashreplace").decode()

@@ -196,4 +196,12 @@ DEEP += ["lambda:" * 14_000 + "1", "[" * 99_000, "a if b else " * 8_000 + "c", "
 @pytest.mark.parametrize("source", DEEP, ids=lambda source: f"{source[:8]!a}...")
 def test_no_program_breaks_the_reader(source):
     book = notebook(cell(source, "double"), cell(source), ESSAY)
-    assert read(book, ASKED).sources["double"] == source
+    expected = "\\ud800" if source == "\ud800" else source
+    assert read(book, ASKED).sources["double"] == expected
+
+
+def test_half_a_character_becomes_visible():
+    answers = read(notebook(cell(RIGHT, "double"), cell("\ud83d", "essay"), nbformat="\ud83d"), ASKED)
+    assert answers.sources["essay"] == r"\ud83d" and r"\ud83d" in answers.notices[0]
+    with pytest.raises(Ungradable, match=r"tagged cells are \\ud83d:"):
+        read(notebook(cell("x = 1", "\ud83d")), ASKED)
