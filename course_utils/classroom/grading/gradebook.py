@@ -90,7 +90,8 @@ def read_marks(assignment: Assignment, store: Store, file: Path) -> int:
     """Note the points that a person has filled in; the number of them. Raises ValueError, and notes
     nothing, for points beyond what there are and for unknown students or questions."""
     try:
-        lines = list(csv.DictReader(file.read_text("utf-8-sig").splitlines(keepends=True)))
+        text = file.read_bytes().decode("utf-8-sig")  # as it is: a comment may hold any line end
+        lines = list(csv.DictReader(io.StringIO(text, newline="")))
         found = [(e["student"], e["question"], e["points"].strip(), e["comment"]) for e in lines]
     except (OSError, UnicodeDecodeError, KeyError, AttributeError, csv.Error) as error:
         raise ValueError(
@@ -125,5 +126,6 @@ def as_csv(lines: list[list]) -> str:
         return "" if value is None else f"{value:g}"
 
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows([cell(value) for value in line] for line in lines)
+    writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)  # else "\r" would end a line
+    writer.writerows([cell(value) for value in line] for line in lines)
     return out.getvalue()

@@ -7,6 +7,7 @@ import types
 
 import pytest
 
+from course_utils.classroom.grading import batch, feedback, gradebook, verdicts
 from course_utils.classroom.grading.verdicts import Mark, summary
 from course_utils.commands import cli
 
@@ -52,8 +53,6 @@ def table(room, form="csv"):
 
 def fill_in(room, points):
     """Fill in points as a person does in the file that `grade` wrote."""
-    from course_utils.classroom.grading import gradebook
-
     path = gradebook.to_read(room.assignment, room.overlay, room.overlay.store())
     with path.open(newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
@@ -100,6 +99,19 @@ def test_points_that_can_not_be_are_refused_and_nothing_is_noted(room, graded, p
     with pytest.raises(SystemExit, match=f"'{points}' points"):
         graded("mark", "ngrams", fill_in(room, {"ada": "4", "alan": points}))
     assert room.overlay.store().marks("ngrams") == {}
+
+
+@pytest.mark.parametrize("text", ["a\u2028b", "a\rb", "a\r\nb", "a\x85b"])
+def test_any_line_end_of_a_comment_or_an_answer_comes_back(room, tmp_path, text):
+    store = room.overlay.store()
+    (tmp_path / "ada.ipynb").write_text("{}")
+    kept = store.keep("ngrams", "ada", tmp_path / "ada.ipynb")
+    store.record(kept, "graded", details={"written": {"answer": text}})
+    store.mark("ngrams", "ada", "answer", 4, text)
+    file = gradebook.to_read(room.assignment, room.overlay, store)
+    assert gradebook.read_marks(room.assignment, store, file) == 0, "the comment has changed"
+    with file.open(newline="", encoding="utf-8") as lines:
+        assert list(csv.reader(lines))[1:] == [["ada", "answer", "4", text, text]]
 
 
 def test_moodle_gets_a_user_a_grade_and_a_feedback(room, graded):
@@ -173,6 +185,17 @@ def test_feedback_is_a_page_without_scripts_and_secrets(room, graded):
     assert "could not be graded, which is no zero" in pages["grace"] and "of 20" not in pages["grace"]
     assert "it will be graded again" in pages["=cmd"]
     assert room.overlay.store().standings("ngrams")["ada"].submission.receipt in pages["ada"]
+
+
+def test_half_a_character_stops_no_file_of_the_class(room, tmp_path, monkeypatch):
+    monkeypatch.setattr(verdicts, "grade", lambda *arguments, **options: [])
+    store, path = room.overlay.store(), tmp_path / "ngrams.ipynb"
+    path.write_text(json.dumps(room.notebook("ada", answer="half \ud83d") | {"nbformat": "\ud83d"}))
+    kept = store.keep("ngrams", "ada", path)
+    store.record(kept, *batch.grade_one(room.assignment, room.overlay, store, kept))
+    assert r"half \ud83d" in gradebook.to_read(room.assignment, room.overlay, store).read_text()
+    pages = feedback.feedback(room.assignment, room.overlay, store)
+    assert r"\ud83d" in (pages / "ada.html").read_text()
 
 
 def test_no_file_for_others_says_what_only_the_teacher_may_read(room, graded):
