@@ -5,8 +5,8 @@
 A stack of pre-norm blocks predicts the next byte of Shakespeare's plays, and so does each stack that lacks
 one part: the residual, all norms, the feed-forward layers, the attention, the positions. All read the same
 tokens in the same order and begin from the same weights, as far as they have them. Without feed-forward
-layers a stack has half of them: one more has them back, in six blocks of attention alone. (What knows one
-byte and its place has no use for more.) Another number in DEPTHS adds deeper stacks to the record.
+layers a stack has half of them: one more has them back, in six blocks of attention alone. (The stack
+without attention was not tried with more weights.) Another number in DEPTHS adds deeper stacks to the record.
 
 An arm's learning rate is the best of five by its loss on the first half of Twelfth Night, with a seed for
 that alone; then three seeds run and are scored on the second half. Writes blocks.csv; what is done is kept in
@@ -70,9 +70,11 @@ class Arm:
 
 
 DEPTHS, PARTS = (2,), ("residual", "norm", "feed-forward", "attention", "positions")
-ARMS = {}
-for n in DEPTHS:
-    ARMS |= {f"whole, {n} blocks": Arm(n)} | {f"no {part}, {n} blocks": Arm(n, part) for part in PARTS}
+ARMS = {
+    f"no {part}, {n} blocks" if part else f"whole, {n} blocks": Arm(n, part)
+    for n in DEPTHS
+    for part in ("", *PARTS)
+}
 ARMS["no feed-forward, 6 blocks"] = Arm(6, "feed-forward")  # the weights of two whole blocks
 
 
