@@ -47,8 +47,7 @@ def prepared(tmp_path_factory):
 
 
 @pytest.fixture
-def sealed(prepared, tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(HERE))
+def sealed(prepared, tmp_path):
     shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
     path = tmp_path / "seals" / "one.json"
     return read_plan(tmp_path / "plan.toml"), path, seals.read_seal(path)[0]

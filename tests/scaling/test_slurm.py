@@ -2,7 +2,6 @@
 
 import re
 import stat
-from pathlib import Path
 
 import pytest
 
@@ -11,7 +10,6 @@ from course_utils.scaling import slurm
 from course_utils.scaling.plans import read_log, read_plan, read_runs
 from course_utils.scaling.sweep import sweep
 
-HERE = Path(__file__).parent
 PLAN = """
 runner = "toy_runner:run"
 log = "runs.jsonl"
@@ -24,8 +22,7 @@ SBATCH = '#!/bin/sh\ncp "$1" "{}"\necho Submitted batch job 77\n'
 
 
 @pytest.fixture
-def plan(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(HERE))
+def plan(tmp_path):
     (tmp_path / "plan.toml").write_text(PLAN)
     return read_plan(tmp_path / "plan.toml")
 

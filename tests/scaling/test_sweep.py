@@ -28,11 +28,6 @@ tokens = { 10 = 1_000, 20 = 500, 40 = 4_000 }
 """
 
 
-@pytest.fixture(autouse=True)
-def toy(monkeypatch):
-    monkeypatch.syspath_prepend(str(HERE))
-
-
 def planned(folder, text=PLAN):
     (folder / "plan.toml").write_text(text)
     return read_plan(folder / "plan.toml")
@@ -158,8 +153,9 @@ def test_a_log_without_runs_is_said(tmp_path):
 KILLS = 20 if os.environ.get("COURSE_FULL") else 3
 
 
-def killed_and_resumed(folder, processes, kills=KILLS):
-    """Sweep in another process, kill it with all it started without a warning, and so on; then to the end."""
+def killed_and_resumed(folder, processes):
+    """The plan of a sweep that ran in another process, was killed KILLS times without a warning, and begun
+    again each time; at last it ran to its end."""
     count = folder / "starts"
     count.mkdir()
     more = f'pause = 0.05\ncount = "{count}"\n'
@@ -168,7 +164,7 @@ def killed_and_resumed(folder, processes, kills=KILLS):
     run += ["--processes", str(processes)]
     paths = [str(HERE), str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
-    for _ in range(kills):
+    for _ in range(KILLS):
         started, before = len(list(count.iterdir())), time.monotonic()
         sweeping = subprocess.Popen(run, env=environment, stdout=subprocess.DEVNULL)
         while sweeping.poll() is None and len(list(count.iterdir())) == started:
@@ -178,12 +174,12 @@ def killed_and_resumed(folder, processes, kills=KILLS):
         sweeping.send_signal(signal.SIGKILL)
         sweeping.wait()
     subprocess.run(run, env=environment, check=True, stdout=subprocess.DEVNULL)
-    return plan, count
+    return plan
 
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_no_kill_loses_a_run_or_counts_one_twice(tmp_path, processes):
-    plan, _ = killed_and_resumed(tmp_path, processes)
+    plan = killed_and_resumed(tmp_path, processes)
     names = [json.loads(line)["run"] for line in plan.log.read_text().splitlines()]
     assert sorted(names) == sorted(run.name for run in plan.runs)
     sums = sorted((run["size"], run["tokens"], run["seed"], run["loss"]) for run in read_runs(plan.log))
