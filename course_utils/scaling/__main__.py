@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from course_utils.scaling import plans, seals, slurm, sweep
+from course_utils.scaling.laws import six_nd
 
 say = partial(print, flush=True)
 
@@ -70,7 +71,7 @@ def _seal(plan: plans.Plan, options) -> None:
     sizes = {run["size"]: run["n"] for run in runs}
     if options.size not in sizes:
         raise ValueError(f"the log knows no size {options.size!r}: it has {', '.join(sizes)}")
-    runs = [run for run in runs if 6 * run["n"] * run["d"] <= options.up_to]
+    runs = [run for run in runs if six_nd(run["n"], run["d"]) <= options.up_to]
     run = plans.Run(options.size, options.tokens, options.seed)
     made = seals.seal(options.seal, plan, runs, run, sizes[options.size])
     say(f"{made.loss} nats, from {made.low} to {made.high}; rivals: {made.rivals}")

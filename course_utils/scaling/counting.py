@@ -1,4 +1,4 @@
-"""What a model has and what it costs: parameters and FLOPs, counted and by the rule of 6ND.
+"""What a model has and what it costs: parameters and FLOPs, counted; and the rule of 6ND (`laws.six_nd`).
 
 The rule says that training costs 6 FLOPs a parameter and token: a forward pass multiplies and adds once for
 each, and the backward pass has two products for each of the forward pass. It is wrong in two places. An
@@ -66,11 +66,6 @@ def flops(model: nn.Module, *inputs) -> Flops:
         model(*inputs)
     model.train(training)
     return Flops(**counter.counted)
-
-
-def six_nd(n: float, d: float) -> float:
-    """FLOPs of training n parameters on d tokens, by the rule."""
-    return 6.0 * n * d
 
 
 def _of_the_vocabulary(model: nn.Module) -> tuple[set[int], set[int]]:

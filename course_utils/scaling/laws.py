@@ -56,6 +56,11 @@ HOFFMANN_PRINTED = Law(A=406.4, B=410.7, E=1.69, alpha=0.34, beta=0.28)
 HOFFMANN = Law(*np.exp([6.0073404, 6.0179186, 0.5267228]), alpha=0.33917084, beta=0.2849083)
 
 
+def six_nd(n, d):
+    """FLOPs of training n parameters on d tokens, numbers or arrays, by the rule that `counting` explains."""
+    return 6.0 * n * d
+
+
 def _terms(point, n: Values, d: Values) -> Float[np.ndarray, "3 runs"]:
     """The logarithms of the law's three terms."""
     log_a, log_b, log_e, alpha, beta = point
@@ -145,7 +150,7 @@ def _checked(n, d, loss) -> tuple[Values, Values, Values]:
             )
     if len({round(np.log(budget), 6) for budget in n * d}) == 1:
         raise ValueError(
-            f"all runs have one budget, 6ND = {6 * n[0] * d[0]:.3g}: a law over budgets needs several"
+            f"all runs have one budget, 6ND = {six_nd(n[0], d[0]):.3g}: a law over budgets needs several"
         )
     return n, d, loss
 
@@ -194,9 +199,9 @@ def rivals(n: Values, d: Values, loss: Values, new_n: float, new_d: float) -> di
     """Two simple guesses of a new run's loss: the least so far; and a power law of the budget without a
     floor, through the least loss of each budget."""
     n, d, loss = _checked(n, d, loss)
-    minima = _least(6 * n * d, loss)
+    minima = _least(six_nd(n, d), loss)
     slope, height = np.polyfit(np.log(list(minima)), np.log([loss[i] for i in minima.values()]), 1)
-    power = np.exp(height + slope * np.log(6 * new_n * new_d))
+    power = np.exp(height + slope * np.log(six_nd(new_n, new_d)))
     return {"the least loss so far": float(loss.min()), "power law without a floor": float(power)}
 
 
@@ -218,7 +223,7 @@ def isoflop_minima(n: Values, d: Values, loss: Values, flops: Values | None = No
     lowest point.
     """
     n, d, loss = _checked(n, d, loss)
-    flops = 6 * n * d if flops is None else np.asarray(flops, dtype=float)
+    flops = six_nd(n, d) if flops is None else np.asarray(flops, dtype=float)
     found = []
     for budget in _least(flops, loss):
         chosen = np.abs(np.log(flops / budget)) < 0.1

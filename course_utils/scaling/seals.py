@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from course_utils.files import write_atomic
-from course_utils.scaling.laws import Law, bootstrap, fit_law, prediction_interval, rivals
-from course_utils.scaling.plans import Plan, Run, append, read_log
-from course_utils.scaling.sweep import checkpoint_of, line_of, make
+from course_utils.scaling.laws import Law, bootstrap, fit_law, prediction_interval, rivals, six_nd
+from course_utils.scaling.plans import Plan, Run, read_log
+from course_utils.scaling.sweep import keep, make
 
 RESULTS = "results.jsonl"  # beside the seals
 
@@ -59,8 +59,8 @@ def seal(path: Path, plan: Plan, runs: list[dict], run: Run, n: int, level: floa
     """
     if path.exists():
         raise ValueError(f"{path.name} is sealed already: a seal is never written again; take another name")
-    largest = max((6.0 * line["n"] * line["d"] for line in runs), default=0.0)
-    budget = 6.0 * n * run.tokens
+    largest = max((six_nd(line["n"], line["d"]) for line in runs), default=0.0)
+    budget = six_nd(n, run.tokens)
     if budget <= largest:
         raise ValueError(
             f"a run of 6ND = {budget:.3g} is no larger than the largest that was made, {largest:.3g}: there "
@@ -127,10 +127,7 @@ def settle(path: Path, plan: Plan) -> dict:
     done = make(plan, run)
     if read_seal(path)[1] != sha256:
         raise ValueError(f"{path.name} was changed while its run was under way: the result does not count")
-    line = line_of(run, done) | {"seal": path.stem, "seal_sha256": sha256, "seal_commit": commit}
-    append(results, line)
-    checkpoint_of(plan, run).unlink(missing_ok=True)
-    return line
+    return keep(plan, run, done, results, seal=path.stem, seal_sha256=sha256, seal_commit=commit)
 
 
 def settled(folder: Path) -> list[dict]:

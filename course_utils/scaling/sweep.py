@@ -38,9 +38,7 @@ def sweep(plan: Plan, processes: int = 1, say: Callable[[str], None] = print) ->
     with _alone(plan.log):
         waiting, made = to_do(plan, say), 0
         for run, result in _results(plan, waiting, processes):
-            line = line_of(run, result)
-            append(plan.log, line)
-            checkpoint_of(plan, run).unlink(missing_ok=True)
+            line = keep(plan, run, result)
             made += 1
             told = what_is_wrong(line) or f"{run.name}, loss {line['loss']:.4f}"
             say(f"{made} of {len(waiting)}: {told}")
@@ -55,13 +53,14 @@ def to_do(plan: Plan, say: Callable[[str], None] = print) -> list[Run]:
     return [run for run in plan.runs if run.name not in log.names]
 
 
-def line_of(run: Run, result: dict) -> dict:
-    """What the log keeps of a run."""
-    return (
-        {"run": run.name, "size": run.size, "tokens": run.tokens, "seed": run.seed}
-        | dict(run.options)
-        | result
-    )
+def keep(plan: Plan, run: Run, result: dict, log: Path | None = None, **more) -> dict:
+    """Write a run's line, which ends with `more`, to the plan's log or another, and drop the run's
+    checkpoint; returns the line."""
+    line = {"run": run.name, "size": run.size, "tokens": run.tokens, "seed": run.seed}
+    line |= dict(run.options) | result | more
+    append(log or plan.log, line)
+    checkpoint_of(plan, run).unlink(missing_ok=True)
+    return line
 
 
 def checkpoint_of(plan: Plan, run: Run) -> Path:
@@ -93,10 +92,7 @@ def make(plan: Plan, run: Run) -> dict:
 
 def make_and_log(plan: Plan, run: Run) -> dict:
     """One run and its line in the log: a job of Slurm."""
-    line = line_of(run, make(plan, run))
-    append(plan.log, line)
-    checkpoint_of(plan, run).unlink(missing_ok=True)
-    return line
+    return keep(plan, run, make(plan, run))
 
 
 def _results(plan: Plan, runs: list[Run], processes: int) -> Iterator[tuple[Run, dict]]:

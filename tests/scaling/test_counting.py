@@ -8,7 +8,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from course_utils.bert import BertConfig, BertForMaskedLM
 from course_utils.gpt import GPT, GPTConfig
 from course_utils.recurrent import FeedForwardLM, RecurrentLM
-from course_utils.scaling.counting import Flops, Parameters, flops, parameters, six_nd
+from course_utils.scaling.counting import Flops, Parameters, flops, parameters
+from course_utils.scaling.laws import six_nd
 from course_utils.seq2seq import T5, T5Config, encoder_decoder_flops
 
 IDS = torch.arange(24).view(2, 12) % 20

@@ -59,6 +59,12 @@ def test_one_wild_run_hardly_moves_the_fit():
     assert exponents[0] == pytest.approx(exponents[1], abs=0.02)
 
 
+def test_a_rival_reads_whole_numbers_of_any_size():
+    loss = HOFFMANN.loss(N, D)
+    large = 70_000_000_000, 1_400_000_000_000  # 6ND is more than 64 bits hold
+    assert rivals(N, D, loss, *large) == rivals(N, D, loss, *map(float, large))
+
+
 def test_a_prediction_beats_its_rivals_ten_budgets_further():
     loss = noisy(1)
     new = TRUE.optimum(1e14)
