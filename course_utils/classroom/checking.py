@@ -1,6 +1,5 @@
 """What a student hears before the deadline: can the file be graded, do its examples come out right?"""
 
-import json
 from pathlib import Path
 
 from course_utils.classroom.assignments import NAMES, Assignment, find_assignment
@@ -8,28 +7,32 @@ from course_utils.classroom.grading import cells, sandbox, verdicts, wire
 from course_utils.classroom.grading.caps import Limits
 
 
-def assignment_of(content: bytes) -> Assignment:
-    """Which assignment a file is: the one that its metadata names, or the first. Never raises."""
+def assignment_of(notebook: dict) -> Assignment:
+    """Which assignment a notebook is: the one that its metadata names, or the first. Never raises."""
     try:
-        name = json.loads(content)["metadata"]["course"]["assignment"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        name = notebook["metadata"]["course"]["assignment"]
+    except (KeyError, TypeError):
         name = None
     return find_assignment(name if name in NAMES else NAMES[0])
 
 
-def look(file: Path) -> tuple[Assignment, cells.Answers]:
-    """Read a file without running it. Raises Ungradable, as the grader would."""
-    content = cells.load(file)
-    cells.read(content, [])  # is it a notebook at all?
-    assignment = assignment_of(content)
-    return assignment, cells.read(content, assignment.asked())
+def look(file: Path) -> tuple[Assignment, cells.Answers, dict[str, str]]:
+    """Read a file without running it: what it answers, the answers, and the tests that stand in it by
+    grade_id. Raises Ungradable, as the grader would."""
+    notebook, notices = cells.parse(cells.load(file))
+    assignment = assignment_of(notebook)
+    answers = cells.answers(notebook, notices, assignment.asked())
+    return assignment, answers, cells.tests(notebook)
 
 
-def run_examples(file: Path, unsafe: bool = False) -> dict[str, str]:
-    """Run the answers and the examples of a file in the sandbox; what came out, in words, by grade_id."""
-    assignment, answers = look(file)
+def run_examples(
+    assignment: Assignment, answers: cells.Answers, tests: dict[str, str], unsafe: bool = False
+) -> dict[str, str]:
+    """Run the answers and the examples of a file in the sandbox; what came out, in words, by grade_id.
+
+    Raises SandboxError if the sandbox could not start.
+    """
     ids = [id for id in assignment.asks if id in answers.sources]
-    tests = cells.tests(cells.load(file))
     code = [(id, answers.sources[id]) for id in answers.sources if id in ids]
     code += [(f"{id}-tests", tests.get(f"{id}-tests", "")) for id in ids]
     outcomes: dict[str, str] = {}

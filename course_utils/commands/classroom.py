@@ -62,21 +62,29 @@ def check(options) -> int:
     from course_utils.classroom import checking
     from course_utils.classroom.grading import cells, sandbox
 
+    def say(line):
+        print(cells.printable(line))  # what stands in the file would reach the terminal
+
     try:
-        assignment, answers = checking.look(options.file)
+        assignment, answers, tests = checking.look(options.file)
     except cells.Ungradable as error:
-        print(f"This file can't be graded. {error}")
+        say(f"This file can't be graded. {error}")
         return 1
     print(f"This file can be graded, as an answer to {assignment.name}.")
     for notice in answers.notices:
-        print(f"  But: {notice}")
+        say(f"  But: {notice}")
     for module in cells.modules(answers.sources.values()):
-        print(f"  But: the module {module} is not there when it is graded; Python's own and numpy are.")
+        say(f"  But: the module {module} is not there when it is graded; Python's own, numpy and tqdm are.")
     if (problem := sandbox.problem()) and not options.unsafe:
-        print(f"Its examples were not run. {problem}")
+        say(f"Its examples were not run. {problem}")
         return 0
-    for id, said in checking.run_examples(options.file, options.unsafe).items():
-        print(f"  {id}: {said}")
+    try:
+        found = checking.run_examples(assignment, answers, tests, options.unsafe)
+    except sandbox.SandboxError as error:
+        say(f"Its examples were not run. {error}")
+        return 0
+    for id, said in found.items():
+        say(f"  {id}: {said}")
     return 0
 
 

@@ -207,9 +207,48 @@ def test_a_student_hears_before_the_deadline(room, tmp_path, capsys):
 def test_an_endless_answer_is_named_before_the_deadline(room, tmp_path, monkeypatch):
     monkeypatch.setattr(checking, "Limits", lambda: sandbox.Limits(seconds=1))
     nbformat.write(room.notebook("ada", witten_bell="while True: pass"), tmp_path / "a.ipynb")
-    assert "ran longer than 1 s" in checking.run_examples(tmp_path / "a.ipynb")["witten_bell"]
+    assert "ran longer than 1 s" in checking.run_examples(*checking.look(tmp_path / "a.ipynb"))["witten_bell"]
 
 
 def test_a_file_that_names_no_assignment_is_taken_for_the_first():
-    for content in (b"", b"[]", b'{"metadata": 3}', json.dumps({"metadata": {"course": 1}}).encode()):
-        assert checking.assignment_of(content).name == NAMES[0]
+    for metadata in ({}, {"metadata": 3}, {"metadata": {"course": 1}}, {"metadata": {"course": {}}}):
+        assert checking.assignment_of(metadata).name == NAMES[0]
+    assert checking.assignment_of({"metadata": {"course": {"assignment": NAMES[1]}}}).name == NAMES[1]
+
+
+@pytest.fixture
+def check(room, tmp_path, monkeypatch, capsys):
+    """Check a file whose examples "run" as `run` does; what is printed."""
+
+    def check(run, **changes):
+        monkeypatch.setattr(sandbox, "problem", lambda: "")
+        monkeypatch.setattr(sandbox, "run", run)
+        (tmp_path / "ngrams.ipynb").write_text(json.dumps(room.notebook("ada", **changes)))
+        assert cli.main(["check", str(tmp_path / "ngrams.ipynb")]) == 0
+        return capsys.readouterr().out
+
+    return check
+
+
+def test_a_sandbox_that_does_not_start_is_one_sentence(check):
+    def run(*arguments, **options):
+        raise sandbox.SandboxError("The sandbox did not start. \x1b[2J")
+
+    assert r"Its examples were not run. The sandbox did not start. \x1b[2J" in check(run)
+
+
+def test_no_terminal_obeys_what_a_file_says(check):
+    def run(script, job, accept, **options):
+        for id, _ in job["cells"]:
+            accept({"id": id, "cell": {"error": "ValueError: \x1b[2J\x9b\ud83d\n"}})
+        return ""
+
+    out = check(run, count="def count(text): pass")
+    assert r"count: ValueError: \x1b[2J\x9b\ud83d\n" in out and "\x1b" not in out
+
+
+def test_a_file_is_parsed_once(check, monkeypatch):
+    parsed, loads = [], json.loads
+    monkeypatch.setattr(json, "loads", lambda text, **options: parsed.append(text) or loads(text, **options))
+    check(lambda *arguments, **options: "", answer="this one")
+    assert sum("this one" in str(text) for text in parsed) == 1

@@ -101,7 +101,8 @@ def grade_all(
         counts[result[0]] = counts.get(result[0], 0) + 1
         left = (time.monotonic() - start) / number * (len(pending) - number)
         told = f": {result[1]}" if result[0] in ("ungradable", "infra_error") else ""
-        say(f"{number} of {len(pending)}, {_minutes(left)} left. {submission.student}: {result[0]}{told}")
+        line = f"{number} of {len(pending)}, {_minutes(left)} left. {submission.student}: {result[0]}{told}"
+        say(cells.printable(line))
     return counts
 
 

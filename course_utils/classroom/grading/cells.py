@@ -84,8 +84,18 @@ def load(path: Path) -> bytes:
 
 def read(content: bytes, asked: list[Asked]) -> Answers:
     """Take the answers out of a notebook. Raises Ungradable, and nothing else, for what is none."""
+    return answers(*parse(content), asked)
+
+
+def parse(content: bytes) -> tuple[dict, list[str]]:
+    """A file as JSON has it, and what was odd. Raises Ungradable for what is none."""
     notices: list[str] = []
-    notebook = _parse(_decode(content, notices))
+    return _parse(_decode(content, notices)), notices
+
+
+def answers(notebook: dict, notices: list[str], asked: list[Asked]) -> Answers:
+    """The answers in what `parse` gives. Raises Ungradable if there are none."""
+    notices = list(notices)
     cells = _cells(notebook, notices)
     sources = {}
     for answer in asked:
@@ -100,15 +110,20 @@ def read(content: bytes, asked: list[Asked]) -> Answers:
     return Answers(sources, tuple(dict.fromkeys(notices)))
 
 
-def tests(content: bytes) -> dict[str, str]:
-    """The sources of the cells that have a tag, by grade_id, for their author. Raises Ungradable."""
-    notices: list[str] = []
-    return {cell["id"]: cell["source"] for cell in _cells(_parse(_decode(content, notices)), notices)}
+def tests(notebook: dict) -> dict[str, str]:
+    """The source of each tagged cell, its answers too, by grade_id: `check` runs the tests among them, for
+    their author; no grade comes from them. Raises Ungradable."""
+    return {cell["id"]: cell["source"] for cell in _cells(notebook, []) if cell["id"]}
 
 
 def storable(text: str) -> str:
     """A text that any database and file takes: half a character (JSON's "\\ud83d") becomes visible."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def printable(text: str) -> str:
+    """A text that no terminal obeys: a control character becomes visible, as repr shows it."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def too_large(size: int) -> str:

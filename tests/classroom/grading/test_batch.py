@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import nbformat
@@ -229,6 +230,16 @@ def test_a_worker_that_dies_costs_one_submission_only(room, monkeypatch):
     counts = batch.grade_all(room.assignment, room.overlay, store, workers=2, say=lambda line: None)
     assert counts == {"graded": 2, "infra_error": 1}
     assert store.standings("ngrams")["alan"].status == "infra_error"
+
+
+def test_no_terminal_obeys_what_a_submission_says(room, monkeypatch):
+    results = [(types.SimpleNamespace(student="a\x1b[2Jda"), ("infra_error", "no\x1b]0;", {}))]
+    monkeypatch.setattr(batch, "_results", lambda *arguments: results)
+    monkeypatch.setattr(batch.Store, "pending", lambda *arguments: [results[0][0]])
+    monkeypatch.setattr(batch.Store, "record", lambda *arguments: True)
+    said = []
+    batch.grade_all(room.assignment, room.overlay, room.overlay.store(), say=said.append)
+    assert said[-1].endswith(r"a\x1b[2Jda: infra_error: no\x1b]0;")
 
 
 def dies_for_alan(submission):

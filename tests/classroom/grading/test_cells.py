@@ -205,3 +205,8 @@ def test_half_a_character_becomes_visible():
     assert answers.sources["essay"] == r"\ud83d" and r"\ud83d" in answers.notices[0]
     with pytest.raises(Ungradable, match=r"tagged cells are \\ud83d:"):
         read(notebook(cell("x = 1", "\ud83d")), ASKED)
+
+
+def test_what_is_printed_holds_nothing_that_a_terminal_obeys():
+    assert cells.printable("é “x” 文") == "é “x” 文"
+    assert cells.printable("\x1b[2J\r\n\x9b\u202e\ud83d") == r"\x1b[2J\r\n\x9b\u202e\ud83d"
