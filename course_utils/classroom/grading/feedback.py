@@ -5,7 +5,7 @@ from pathlib import Path
 
 from course_utils.classroom.assignments import Assignment
 from course_utils.classroom.grading.gradebook import OPEN, Row, rows, shown
-from course_utils.classroom.grading.store import Store
+from course_utils.classroom.grading.store import FAULT, Store
 from course_utils.classroom.overlay import Overlay
 from course_utils.files import write_atomic
 
@@ -19,7 +19,7 @@ WORDS = {
     "graded": "Graded",
     "partial": "Graded in part: some answers could not be run to their end",
     "ungradable": "This file could not be graded, which is no zero: hand in again, or talk to your teacher",
-    "infra_error": "Something of ours went wrong; it will be graded again",
+    "infra_error": FAULT,
     "pending": "Not graded yet",
 }
 
@@ -45,7 +45,8 @@ def _page(assignment: Assignment, row: Row) -> str:
         f"<td>{escape(row.comments[id])}</td></tr>"
         for id in row.out_of
     )
-    notes = [*([standing.reason] if standing.reason and not standing.details else [])]
+    explained = standing.details or standing.status == "infra_error"  # whose reason is for the teacher
+    notes = [standing.reason] if standing.reason and not explained else []
     notes += [
         *standing.details.get("notices", []),
         *(f"A later file does not count. {n}" for n in standing.newer),

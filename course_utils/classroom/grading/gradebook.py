@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from course_utils.classroom.assignments import Assignment
-from course_utils.classroom.grading.store import Standing, Store
+from course_utils.classroom.grading.store import FAULT, Standing, Store
 from course_utils.classroom.overlay import EVERYONE, Overlay
 from course_utils.files import write_atomic
 
 OPEN = "not read yet"
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a text begins that a spreadsheet would run
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ def rows(assignment: Assignment, overlay: Overlay, store: Store) -> Iterator[Row
 def told(row: Row) -> str:
     """A student's grade in a few lines of text."""
     lines = [f"{id}: {shown(row, id)}. {row.comments[id]}" for id in row.out_of]
-    return "\n".join([row.reason, *lines] if row.reason else lines)
+    reason = FAULT if row.status == "infra_error" else row.reason
+    return "\n".join([reason, *lines] if reason else lines)
 
 
 def shown(row: Row, id: str) -> str:
@@ -98,19 +100,19 @@ def read_marks(assignment: Assignment, store: Store, file: Path) -> int:
             f"{file} can't be read as the file that `grade` wrote to be filled in ({error!r})"
         ) from None
     students, points = store.standings(assignment.name), assignment.points()
-    marks = []
+    noted, marks = store.marks(assignment.name), []
     for student, question, given, comment in found:
-        student = student.removeprefix("'")
+        student, comment = _as_it_was(student), _as_it_was(comment)
         if not given:
             continue
-        number = float(given) if given.replace(".", "", 1).isdigit() else -1.0
+        number = float(given) if given.replace(".", "", 1).isdecimal() else -1.0
         known = student in students and question in assignment.written()
         if not known or not 0 <= number <= points[question]:
             raise ValueError(
                 f"{given!r} points for {question!r} of {student!r} can't be: points go from 0 to "
                 f"{points.get(question, 0):g}, students and questions are those that `grade` wrote"
             )
-        if store.marks(assignment.name).get((student, question)) != (number, comment):
+        if noted.get((student, question)) != (number, comment):
             marks.append((student, question, number, comment))
     for mark in marks:
         store.mark(assignment.name, *mark)
@@ -122,10 +124,15 @@ def as_csv(lines: list[list]) -> str:
 
     def cell(value):
         if isinstance(value, str):
-            return f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
+            return f"'{value}" if value.startswith(FORMULA) else value
         return "" if value is None else f"{value:g}"
 
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)  # else "\r" would end a line
     writer.writerows([cell(value) for value in line] for line in lines)
     return out.getvalue()
+
+
+def _as_it_was(text: str) -> str:
+    """A text of `as_csv` without the apostrophe that kept it from being run."""
+    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA) else text

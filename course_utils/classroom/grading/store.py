@@ -19,6 +19,7 @@ from pathlib import Path
 from course_utils.classroom.grading import cells
 
 STATUSES = ("graded", "partial", "ungradable", "infra_error")  # the last is tried again by the next run
+FAULT = "Something of ours went wrong; it will be graded again"  # a student reads this, and never the error
 KEEP_MB = 200  # what is larger is no notebook: its name and size are noted
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS submissions (
@@ -228,7 +229,8 @@ class Store:
             status, reason, details = last.get(submission.id, ("pending", "not graded yet", "{}"))
             before = standings.get(submission.student)
             if before and before.status in ("graded", "partial") and status not in ("graded", "partial"):
-                newer = (*before.newer, f"{submission.name} of {submission.received}: {reason}")
+                said = FAULT if status == "infra_error" else reason
+                newer = (*before.newer, f"{submission.name} of {submission.received}: {said}")
                 standings[submission.student] = Standing(
                     before.submission, before.status, before.reason, before.details, newer
                 )

@@ -94,7 +94,7 @@ def test_marks_of_a_person_make_the_grade_whole(room, graded, capsys):
     assert "Noted 0 marks" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("points", ["7", "-1", "nan", "four"])
+@pytest.mark.parametrize("points", ["7", "-1", "nan", "four", "²"])
 def test_points_that_can_not_be_are_refused_and_nothing_is_noted(room, graded, points):
     with pytest.raises(SystemExit, match=f"'{points}' points"):
         graded("mark", "ngrams", fill_in(room, {"ada": "4", "alan": points}))
@@ -183,8 +183,28 @@ def test_feedback_is_a_page_without_scripts_and_secrets(room, graded):
         "14 of 20 points, and what is not read yet" in pages["ada"] and "odd &lt;script&gt;" in pages["ada"]
     )
     assert "could not be graded, which is no zero" in pages["grace"] and "of 20" not in pages["grace"]
-    assert "it will be graded again" in pages["=cmd"]
+    assert "it will be graded again" in pages["=cmd"] and "the disk is full" not in pages["=cmd"]
     assert room.overlay.store().standings("ngrams")["ada"].submission.receipt in pages["ada"]
+
+
+def test_what_went_wrong_of_ours_is_for_the_teacher_alone(room, graded, tmp_path):
+    store = room.overlay.store()
+    (tmp_path / "later.ipynb").write_text("later")
+    store.record(store.keep("ngrams", "ada", tmp_path / "later.ipynb"), "infra_error", "the disk is full")
+    for form in ("csv", "moodle", "gradescope"):
+        graded("export", "ngrams", "--format", form)
+    graded("feedback", "ngrams")
+    files = {path for path in room.folder.rglob("*") if path.suffix in (".csv", ".json", ".html")}
+    assert [path.name for path in files if "the disk is full" in path.read_text()] == ["ngrams-csv.csv"]
+    assert "later.ipynb" in (room.folder / "feedback" / "ngrams" / "ada.html").read_text()
+
+
+@pytest.mark.parametrize("comment", ["=1+1", "-1 for style", "'tis right", "'"])
+def test_a_comment_comes_back_without_the_apostrophe_that_a_spreadsheet_needs(room, graded, comment):
+    store = room.overlay.store()
+    store.mark("ngrams", "ada", "answer", 4, comment)
+    file = gradebook.to_read(room.assignment, room.overlay, store)
+    assert gradebook.read_marks(room.assignment, store, file) == 0
 
 
 def test_half_a_character_stops_no_file_of_the_class(room, tmp_path, monkeypatch):
