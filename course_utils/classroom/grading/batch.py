@@ -90,14 +90,15 @@ def grade_all(
     say: Callable[[str], None] = print,
 ) -> dict[str, int]:
     """Grade what is pending, and note each result as it comes; return how many have which status."""
-    pending, counts, start = store.pending(assignment.name), {}, time.monotonic()
+    round = store.round(assignment.name)
+    pending, counts, start = store.pending(assignment.name, round), {}, time.monotonic()
     if pending:
         say(f"{len(pending)} to grade, with {workers or os.cpu_count()} at a time.")
     results = _results(
         pending, workers or os.cpu_count() or 1, (str(overlay.folder), assignment.name, unsafe)
     )
     for number, (submission, result) in enumerate(results, start=1):
-        store.record(submission, *result)
+        store.record(submission, round, *result)
         counts[result[0]] = counts.get(result[0], 0) + 1
         left = (time.monotonic() - start) / number * (len(pending) - number)
         told = f": {result[1]}" if result[0] in ("ungradable", "infra_error") else ""

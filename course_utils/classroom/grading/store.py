@@ -157,28 +157,32 @@ class Store:
 
     def round(self, assignment: str, new: bool = False) -> int:
         """The number of the round of grading that is on, or that begins now."""
-        with self._transaction():
-            [(number,)] = self._database.execute(
-                "SELECT coalesce(max(id), 0) FROM rounds WHERE assignment = ?", (assignment,)
+        if new or not self._last_round(assignment):
+            self._database.execute(  # one statement: of two graders that begin at once, one begins the round
+                "INSERT INTO rounds (assignment, begun) SELECT ?, ? "
+                "WHERE ? OR NOT EXISTS (SELECT 1 FROM rounds WHERE assignment = ?)",
+                (assignment, _now(), new, assignment),
             )
-            if number and not new:
-                return number
-            insert = "INSERT INTO rounds (assignment, begun) VALUES (?, ?)"
-            return self._database.execute(insert, (assignment, _now())).lastrowid
+        return self._last_round(assignment)
 
-    def pending(self, assignment: str) -> list[Submission]:
-        """What has no result in this round yet, or only an infra_error, in the order in which it came."""
+    def _last_round(self, assignment: str) -> int | None:
+        [(number,)] = self._database.execute("SELECT max(id) FROM rounds WHERE assignment = ?", (assignment,))
+        return number
+
+    def pending(self, assignment: str, round: int) -> list[Submission]:
+        """What has no result in a round yet, or only an infra_error, in the order in which it came."""
         return self._submissions(
             "assignment = ? AND NOT EXISTS (SELECT 1 FROM results WHERE submission = submissions.id "
             "AND round = ? AND status != 'infra_error') ORDER BY id",
             assignment,
-            self.round(assignment),
+            round,
         )
 
     def record(
-        self, submission: Submission, status: str, reason: str = "", details: dict | None = None
+        self, submission: Submission, round: int, status: str, reason: str = "", details: dict | None = None
     ) -> bool:
-        """Note a result, in one transaction. False if there is one already: another grader was faster.
+        """Note a result in the round in which it was pending, in one transaction. False if there is one
+        already: another grader was faster.
 
         Raises ValueError for an unknown status.
         """
@@ -186,7 +190,7 @@ class Store:
             raise ValueError(f"a status is one of {', '.join(STATUSES)}; got {status!r}")
         row = (
             submission.id,
-            self.round(submission.assignment),
+            round,
             status,
             cells.storable(reason),
             json.dumps(details or {}),
@@ -220,7 +224,7 @@ class Store:
         """What counts for each student who has handed something in, by name."""
         results = self._database.execute(
             "SELECT submission, status, reason, details FROM results "
-            "JOIN submissions ON submission = submissions.id WHERE assignment = ? ORDER BY results.id",
+            "JOIN submissions ON submission = submissions.id WHERE assignment = ? ORDER BY round, results.id",
             (assignment,),
         )
         last = {submission: result for submission, *result in results}

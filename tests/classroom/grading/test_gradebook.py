@@ -30,7 +30,7 @@ def graded(room, tmp_path):
                 Mark(id, id, n, points[id], "passed", "Right.", "a hidden input") for id, n in scores.items()
             ]
             details = summary(marks) | {"notices": [f"odd {EVIL}"], "written": {"answer": written}}
-        store.record(submission, status, reason, details)
+        store.record(submission, 1, status, reason, details)
 
     result("ada", "graded", {"count": 0, "perplexity": 0, "witten_bell": 8, "page_bits": 6})
     result(
@@ -106,7 +106,7 @@ def test_any_line_end_of_a_comment_or_an_answer_comes_back(room, tmp_path, text)
     store = room.overlay.store()
     (tmp_path / "ada.ipynb").write_text("{}")
     kept = store.keep("ngrams", "ada", tmp_path / "ada.ipynb")
-    store.record(kept, "graded", details={"written": {"answer": text}})
+    store.record(kept, 1, "graded", details={"written": {"answer": text}})
     store.mark("ngrams", "ada", "answer", 4, text)
     file = gradebook.to_read(room.assignment, room.overlay, store)
     assert gradebook.read_marks(room.assignment, store, file) == 0, "the comment has changed"
@@ -190,7 +190,7 @@ def test_feedback_is_a_page_without_scripts_and_secrets(room, graded):
 def test_what_went_wrong_of_ours_is_for_the_teacher_alone(room, graded, tmp_path):
     store = room.overlay.store()
     (tmp_path / "later.ipynb").write_text("later")
-    store.record(store.keep("ngrams", "ada", tmp_path / "later.ipynb"), "infra_error", "the disk is full")
+    store.record(store.keep("ngrams", "ada", tmp_path / "later.ipynb"), 1, "infra_error", "the disk is full")
     for form in ("csv", "moodle", "gradescope"):
         graded("export", "ngrams", "--format", form)
     graded("feedback", "ngrams")
@@ -212,7 +212,7 @@ def test_half_a_character_stops_no_file_of_the_class(room, tmp_path, monkeypatch
     store, path = room.overlay.store(), tmp_path / "ngrams.ipynb"
     path.write_text(json.dumps(room.notebook("ada", answer="half \ud83d") | {"nbformat": "\ud83d"}))
     kept = store.keep("ngrams", "ada", path)
-    store.record(kept, *batch.grade_one(room.assignment, room.overlay, store, kept))
+    store.record(kept, 1, *batch.grade_one(room.assignment, room.overlay, store, kept))
     assert r"half \ud83d" in gradebook.to_read(room.assignment, room.overlay, store).read_text()
     pages = feedback.feedback(room.assignment, room.overlay, store)
     assert r"\ud83d" in (pages / "ada.html").read_text()

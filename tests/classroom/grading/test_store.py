@@ -49,7 +49,7 @@ def test_each_submission_has_a_receipt_that_only_the_key_makes(store, hand_in, t
 
 def test_what_was_handed_in_last_is_not_kept_twice(store, hand_in):
     first, same, other = hand_in(content=b"1"), hand_in(content=b"1"), hand_in(content=b"2")
-    assert same == first and [s.id for s in store.pending("ngrams")] == [first.id, other.id]
+    assert same == first and [s.id for s in store.pending("ngrams", 1)] == [first.id, other.id]
     assert hand_in(content=b"1").id not in (
         first.id,
         other.id,
@@ -76,7 +76,7 @@ def test_a_kept_file_that_has_changed_is_found(store, hand_in):
 
 
 def test_nothing_can_be_changed_or_removed(store, hand_in):
-    store.record(hand_in(), "graded")
+    store.record(hand_in(), 1, "graded")
     store.mark("ngrams", "ada", "essay", 2, "")
     with sqlite3.connect(store.folder / "grades.sqlite") as database:
         for statement in (
@@ -90,33 +90,50 @@ def test_nothing_can_be_changed_or_removed(store, hand_in):
 
 def test_a_result_is_noted_once_a_round(store, hand_in):
     work = hand_in()
-    assert store.record(work, "graded") and not store.record(work, "partial")
-    assert store.pending("ngrams") == []
-    store.round("ngrams", new=True)
-    assert store.pending("ngrams") == [work] and store.record(work, "partial")
+    assert store.record(work, 1, "graded") and not store.record(work, 1, "partial")
+    assert store.pending("ngrams", 1) == []
+    assert (store.round("ngrams"), store.round("ngrams"), store.round("ngrams", new=True)) == (1, 1, 2)
+    assert store.pending("ngrams", 2) == [work] and store.record(work, 2, "partial")
     assert store.standings("ngrams")["ada"].status == "partial"
+
+
+def test_a_result_of_an_older_round_leaves_the_new_one_to_be_graded(store, hand_in):
+    work, old = hand_in(), store.round("ngrams")
+    new = store.round("ngrams", new=True)  # another grader begins again, while this one is at work
+    assert store.record(work, old, "graded") and store.pending("ngrams", new) == [work]
+    late = hand_in("alan")
+    assert store.record(late, new, "partial") and store.record(late, old, "graded")
+    assert store.standings("ngrams")["alan"].status == "partial"
+
+
+def test_reading_the_round_waits_for_no_writer(store):
+    number, other = store.round("ngrams"), sqlite3.connect(store.folder / "grades.sqlite")
+    store._database.execute("PRAGMA busy_timeout = 0")
+    other.execute("BEGIN IMMEDIATE")
+    assert store.round("ngrams") == number
+    other.close()
 
 
 def test_a_fault_of_ours_is_tried_again(store, hand_in):
     work = hand_in()
-    store.record(work, "infra_error", "the disk is full")
-    assert store.pending("ngrams") == [work] and store.standings("ngrams")["ada"].status == "infra_error"
-    assert store.record(work, "graded") and store.pending("ngrams") == []
+    store.record(work, 1, "infra_error", "the disk is full")
+    assert store.pending("ngrams", 1) == [work] and store.standings("ngrams")["ada"].status == "infra_error"
+    assert store.record(work, 1, "graded") and store.pending("ngrams", 1) == []
 
 
 def test_an_unknown_status_is_refused(store, hand_in):
     with pytest.raises(ValueError, match=STATUSES[0]):
-        store.record(hand_in(), "zero")
+        store.record(hand_in(), 1, "zero")
 
 
 def test_an_earlier_valid_submission_still_counts(store, hand_in):
     good = hand_in(content=b"good")
-    store.record(good, "graded", details={"score": 7})
-    store.record(hand_in(content=b"cut"), "ungradable", "is cut off")
+    store.record(good, 1, "graded", details={"score": 7})
+    store.record(hand_in(content=b"cut"), 1, "ungradable", "is cut off")
     standing = store.standings("ngrams")["ada"]
     assert standing.submission == good and standing.details == {"score": 7}
     assert "is cut off" in standing.newer[0]
-    store.record(later := hand_in(content=b"later"), "partial")
+    store.record(later := hand_in(content=b"later"), 1, "partial")
     assert store.standings("ngrams")["ada"].submission == later
 
 
@@ -128,7 +145,7 @@ def test_marks_of_a_person_are_kept_and_the_last_counts(store):
 
 def test_any_name_can_be_stored(store, hand_in):
     for student in ("Ø; DROP TABLE results", "half \udc80 a sign", "=1+1", "a" * 255):
-        store.record(hand_in(student), "ungradable", f"for {student}")
+        store.record(hand_in(student), 1, "ungradable", f"for {student}")
     assert len(store.standings("ngrams")) == 4
 
 
@@ -150,7 +167,7 @@ def test_a_burst_at_the_deadline_is_kept_whole(tmp_path):
         list(pool.map(hand_in, range(8)))
     store = Store(tmp_path / "store", b"")
     assert len(store.standings("ngrams")) == BURST
-    assert all(store.content(s) == s.student.split()[1].encode() for s in store.pending("ngrams"))
+    assert all(store.content(s) == s.student.split()[1].encode() for s in store.pending("ngrams", 1))
 
 
 WRITER = """
@@ -161,8 +178,8 @@ store = Store(Path(sys.argv[1]) / "store", b"")
 print("ready", flush=True)
 for path in sorted(Path(sys.argv[1]).glob("*.ipynb")):
     store.keep("ngrams", path.stem, path)
-for submission in store.pending("ngrams"):
-    store.record(submission, "graded", details={"score": submission.id})
+for submission in store.pending("ngrams", 1):
+    store.record(submission, 1, "graded", details={"score": submission.id})
 """
 
 
