@@ -42,7 +42,7 @@ def gradescope(assignment: Assignment, row: Row) -> str:
     tests = [
         {
             "name": id,
-            "score": row.points[id] or 0,
+            "score": row.points[id],
             "max_score": row.out_of[id],
             "output": row.comments[id],
             "visibility": "visible",
@@ -78,7 +78,7 @@ def nbgrader(assignment: Assignment, all_rows: list[Row], database: Path) -> Non
                     (None, points) if id in assignment.written() else (points, None)
                 )
                 grade.needs_manual_grade = points is None
-                book.db.commit()
+            book.db.commit()
 
 
 def export(form: str, assignment: Assignment, overlay: Overlay, store: Store) -> Path:

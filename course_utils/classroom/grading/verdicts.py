@@ -78,8 +78,8 @@ def grade(
 ) -> list[Mark]:
     """Give each question its mark. Raises SandboxError if the sandbox could not start: that is our fault."""
     todo = [question for question in questions if question.id in sources]
-    code = [(question.id, sources[question.id]) for question in todo]
-    code.sort(key=lambda cell: list(sources).index(cell[0]))
+    ids = {question.id for question in todo}
+    code = [(id, source) for id, source in sources.items() if id in ids]  # in the order of the notebook
     run = _Run(code, todo)
 
     def once() -> str:
