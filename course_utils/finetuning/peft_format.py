@@ -21,7 +21,11 @@ from course_utils.training import checkpoints
 
 TENSORS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 LLAMA = {  # ours -> transformers'
+    "embedding.": "model.embed_tokens.",
+    "decoder.norm.": "model.norm.",
     "decoder.blocks.": "model.layers.",
+    "attention_norm.": "input_layernorm.",
+    "feed_forward_norm.": "post_attention_layernorm.",
     "attention.query": "self_attn.q_proj",
     "attention.key": "self_attn.k_proj",
     "attention.value": "self_attn.v_proj",
@@ -42,9 +46,13 @@ PLAIN = {"bias": ["none"], "init_lora_weights": [True, False, "gaussian", "ortho
 
 def peft_name(model: nn.Module, name: str) -> str:
     """What peft calls a layer."""
-    if isinstance(model, GPT):
-        for ours, theirs in LLAMA.items():
-            name = name.replace(ours, theirs)
+    return llama_name(name) if isinstance(model, GPT) else name
+
+
+def llama_name(name: str) -> str:
+    """What transformers' Llama calls a layer or parameter of a GPT."""
+    for ours, theirs in LLAMA.items():
+        name = name.replace(ours, theirs)
     return name
 
 

@@ -11,6 +11,7 @@ Sources: Touvron et al. 2023 (Llama); Radford et al. 2019, section 2.2 (byte-lev
 """
 
 import hashlib
+import json
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from course_utils.training import checkpoints
 
 WEIGHTS, TOKENIZER = "model.safetensors", "tokenizer.json"
 END_OF_TEXT, START, END = SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
 LLAMA = {"norm": "rms", "qk_norm": False, "token_shift": False, "ngrams": 1}
 
 
@@ -103,7 +105,15 @@ def load_notes(folder: str | Path) -> dict:
 
 
 def check_tokenizer(tokenizer: Tokenizer, vocab_size: int) -> None:
-    """Raises ValueError unless it has vocab_size tokens, the special ones among them."""
+    """Raises ValueError unless it is a byte-level BPE behind GPT-2's pre-tokenizer, of vocab_size tokens with
+    the special ones among them: other programs are told so."""
+    stored = json.loads(tokenizer.to_str())
+    before = stored["pre_tokenizer"] or {}
+    if stored["model"]["type"] != "BPE" or stored["normalizer"] or before | BYTE_LEVEL != before:
+        raise ValueError(
+            "the tokenizer must be BPE behind pre_tokenizers.ByteLevel(add_prefix_space=False), without a "
+            f"normalizer; got {stored['model']['type']} behind {before or 'nothing'}"
+        )
     if tokenizer.get_vocab_size() != vocab_size:
         raise ValueError(
             f"the model has {vocab_size} tokens and the tokenizer {tokenizer.get_vocab_size()}: take the one "

@@ -65,6 +65,22 @@ def test_only_its_own_tokenizer_goes_with_a_model(folder, tmp_path, model, token
         models.load(folder)
 
 
+def test_a_tokenizer_that_other_programs_would_take_for_another_is_refused(tmp_path, model, tokenizer):
+    from tokenizers import Tokenizer, normalizers, pre_tokenizers
+
+    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    for change in (
+        {"pre_tokenizer": pre_tokenizers.Sequence([pre_tokenizers.Digits(), byte_level])},
+        {"pre_tokenizer": pre_tokenizers.ByteLevel(add_prefix_space=True)},
+        {"normalizer": normalizers.Lowercase()},
+    ):
+        other = Tokenizer.from_str(tokenizer.to_str())
+        for name, value in change.items():
+            setattr(other, name, value)
+        with pytest.raises(ValueError, match="must be BPE behind"):
+            models.save(tmp_path / "other", model, other)
+
+
 def test_a_folder_that_is_no_model_is_refused(folder, tmp_path):
     with pytest.raises(ValueError, match=r"model\.safetensors is not in"):
         models.load(tmp_path)

@@ -1,0 +1,1 @@
+"""A finished model in other programs' formats: `hugging_face` for transformers, `gguf` for llama.cpp."""
