@@ -123,6 +123,8 @@ def test(options) -> int:
     _fetch_assets()
     environment = dict(os.environ, COURSE_FULL="1") if options.full else dict(os.environ)
     environment |= browsers.find_or_install()
+    # Many processes start from here. Where none may keep what it compiles, each begins with seconds of it.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     if not shutil.which("bwrap"):  # where there is still none, the tests that need it say so and are skipped
         debian.install("bubblewrap", "Installing bubblewrap for the tests of grading (1 MB).")
     run = [sys.executable, "-m"]
