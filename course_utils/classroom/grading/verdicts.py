@@ -107,10 +107,12 @@ class _Run:
         self.cell_outcomes: dict[str, Outcome] = {}
         self.outcomes: dict[str, list[Outcome]] = {question.id: [] for question in questions}
         self.stopped: dict[str, str] = {}  # why, by id
+        self._left_out: set[str] = set()  # the cells that no longer run
 
     def job(self, prelude: str) -> dict:
         """The job of the next run; what it must send is expected in this order."""
-        cells, questions = [cell for cell in self._cells if cell[0] not in self.stopped], self._open()
+        cells = [cell for cell in self._cells if cell[0] not in self._left_out]
+        questions = self._open()
         self._expected = [(id, None) for id, _ in cells]
         for question in questions:
             self.outcomes[question.id] = []
@@ -150,9 +152,13 @@ class _Run:
             if not self._expected:
                 return
             id, number = self._expected[0]
-            if number is None or id == before[0].id:
-                self.stopped[id] = reason
-            # else it may have died of what an earlier question left behind: it gets a process of its own
+            if number is not None and id != before[0].id:
+                continue  # it may have died of what an earlier question left behind: it gets its own process
+            if suspects := self.stopped.keys() - self._left_out:
+                self._left_out |= suspects  # what stopped defines what others use, unless it stops them too
+                continue
+            self.stopped[id] = reason
+            self._left_out |= {id} if number is None else set()
 
 
 def _mark(question: Question, run: _Run, there: bool) -> Mark:
