@@ -22,3 +22,9 @@ def write_atomic(path: str | Path, content: bytes | str) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)  # still there only if something above failed
+
+
+def delimiter_of(text: str) -> str:
+    """What parts the columns of a CSV file: a semicolon where spreadsheets write numbers with a comma."""
+    head = text.partition("\n")[0]
+    return ";" if head.count(";") > head.count(",") else ","

@@ -1,5 +1,6 @@
 """What a student hears before the deadline: can the file be graded, do its examples come out right?"""
 
+import re
 from pathlib import Path
 
 from course_utils.classroom.assignments import NAMES, Assignment, find_assignment
@@ -14,6 +15,13 @@ def assignment_of(notebook: dict) -> Assignment:
     except (KeyError, TypeError):
         name = None
     return find_assignment(name if name in NAMES else NAMES[0])
+
+
+def unwritten(assignment: Assignment, answers: cells.Answers) -> list[str]:
+    """The answers for a person in which nothing is written."""
+    stubs = assignment.tagged()
+    texts = {id: answers.sources.get(id, "").strip() for id in assignment.written()}
+    return [id for id, text in texts.items() if text in ("", stubs[id][1].strip())]
 
 
 def look(file: Path) -> tuple[Assignment, cells.Answers, dict[str, str]]:
@@ -60,5 +68,14 @@ def run_examples(
         elif not tests.get(f"{id}-tests"):
             found[id] = "its examples are missing in this file"
         else:
-            found[id] = outcomes[f"{id}-tests"] or "your examples come out right"
+            failed = outcomes[f"{id}-tests"]
+            found[id] = _in_words(failed and (outcomes[id] or failed))
     return found
+
+
+def _in_words(error: str) -> str:
+    """What came of an answer's cell, or of the examples below it."""
+    if error.startswith("NotImplementedError"):
+        return "nothing is written here yet"
+    failed = re.match(r"AssertionError: (.*) line \d+: assert", error)  # the message says all
+    return failed[1] if failed else error or "your examples come out right"

@@ -12,9 +12,10 @@ from nbformat import NotebookNode
 from course_utils.classroom.assignments import Assignment, Private
 from course_utils.classroom.grading.verdicts import Question
 from course_utils.classroom.overlay import EVERYONE, Overlay
-from course_utils.files import write_atomic
+from course_utils.files import delimiter_of, write_atomic
 
 NAME = re.compile(r"[\w.@+-]+")
+COLUMNS = ("student", "id", "username", "login")
 COMPARE = """import copy
 
 import numpy as np
@@ -33,15 +34,19 @@ def same(got, expected):
 
 
 def read_roster(file: Path) -> list[str]:
-    """The students in a CSV file: the column `student`, or `id`, or the first. Raises ValueError for names
-    that are no names of folders, and for two of the same."""
+    """The students in a CSV file: one of `COLUMNS`, or the only one. Raises ValueError for a file without,
+    for names that are no names of folders, and for two of the same."""
     try:
-        rows = list(csv.reader(file.read_text("utf-8-sig").splitlines()))
+        text = file.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"the roster {file} can't be read ({error}): it is a CSV file in UTF-8") from None
+    rows = list(csv.reader(text.splitlines(), delimiter=delimiter_of(text)))
     head = [name.strip().lower() for name in rows[0]] if rows else []
-    column = next((head.index(name) for name in ("student", "id") if name in head), None)
-    students = [row[column or 0].strip() for row in rows[column is not None :] if any(row)]
+    column = next((head.index(name) for name in COLUMNS if name in head), None)
+    if column is None and len(head) > 1:
+        raise ValueError(f"{file} has no column `student`; its first line is {', '.join(rows[0])}")
+    rows = [row for row in rows[column is not None :] if any(row)]
+    students = ["".join(row[column or 0 :][:1]).strip() for row in rows]
     for student in students:
         if not NAME.fullmatch(student) or student.startswith(".") or student == EVERYONE:
             raise ValueError(

@@ -96,6 +96,12 @@ class Overlay:
         folder = self.folder / "release" / assignment
         return (folder if student == EVERYONE else folder / student) / f"{assignment}.ipynb"
 
+    def roster(self, assignment: str) -> set[str]:
+        """The students for whom a notebook of their own was made."""
+        return {
+            path.parent.name for path in (self.folder / "release" / assignment).glob(f"*/{assignment}.ipynb")
+        }
+
     def given_to(self, assignment: str, student: str) -> str:
         """For whom the notebook was made that this student has."""
         own = self.released(assignment, student).exists()

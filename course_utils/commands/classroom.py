@@ -1,5 +1,6 @@
 """The commands of a class: overlay, release, check, grade, mark, feedback, export."""
 
+from functools import partial
 from pathlib import Path
 
 
@@ -73,8 +74,8 @@ def check(options) -> int:
     print(f"This file can be graded, as an answer to {assignment.name}.")
     for notice in answers.notices:
         say(f"  But: {notice}")
-    for module in cells.modules(answers.sources.values()):
-        say(f"  But: the module {module} is not there when it is graded; Python's own, numpy and tqdm are.")
+    for id in checking.unwritten(assignment, answers):
+        say(f"  But: nothing is written in the cell {id} yet.")
     if (problem := sandbox.problem()) and not options.unsafe:
         say(f"Its examples were not run. {problem}")
         return 0
@@ -92,7 +93,7 @@ def grade(options) -> None:
     """grade what was handed in"""
     from course_utils.classroom import overlay
     from course_utils.classroom.assignments import find_assignment
-    from course_utils.classroom.grading import batch, caps, gradebook, sandbox
+    from course_utils.classroom.grading import batch, caps, cells, gradebook, sandbox
 
     assignment, teacher = find_assignment(options.name), overlay.Overlay(overlay.place(options.overlay))
     if not options.unsafe and (problem := sandbox.problem()):
@@ -100,11 +101,18 @@ def grade(options) -> None:
     teacher.questions(assignment, overlay.EVERYONE)  # is every reference there?
     store = teacher.store()
     if options.submissions:
-        students = batch.collect(assignment.name, options.submissions, store)
-        print(f"Kept what {students} students handed in, with its sha256, in {store.folder}.")
+        students, remarks = batch.collect(assignment.name, options.submissions, store)
+        print(f"Kept what {len(students)} students handed in, with its sha256, in {store.folder}.")
+        if (roster := teacher.roster(assignment.name)) and (strangers := sorted({*students} - roster)):
+            remarks.append(f"Not in the roster, and graded by names of their own: {', '.join(strangers)}.")
+        for remark in remarks:
+            print(f"  But: {cells.printable(remark)}")
     store.round(assignment.name, new=options.again)
     print("No sandbox!" if options.unsafe else f"Sandboxed, capped by {caps.kind()}.")
-    counts = batch.grade_all(assignment, teacher, store, workers=options.workers, unsafe=options.unsafe)
+    at_once = partial(print, flush=True)  # into a file too
+    counts = batch.grade_all(
+        assignment, teacher, store, workers=options.workers, unsafe=options.unsafe, say=at_once
+    )
     told = "; ".join(f"{number} {status}" for status, number in sorted(counts.items()))
     print(told or "Nothing is pending.")
     print(f"Written answers to read: {gradebook.to_read(assignment, teacher, store)}")

@@ -156,6 +156,8 @@ ROSTERS = {
     "student,name\nada,Ada\nalan,Alan\n": ["ada", "alan"],
     "name,ID\nAda,a.1\n": ["a.1"],
     "ada\nalan\n\n": ["ada", "alan"],
+    "Name;Student\r\nAda, A.;ada\r\n": ["ada"],
+    "login\nada\n": ["ada"],
     "\ufeffstudent\nada\n": ["ada"],
 }
 
@@ -167,7 +169,17 @@ def test_a_roster_is_read(tmp_path, text, students):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "student\n", "student\n../ada", "student\nada\nada", "student\n.x", "student\na/b"]
+    "text",
+    [
+        "",
+        "student\n",
+        "student\n../ada",
+        "student\nada\nada",
+        "student\n.x",
+        "student\na/b",
+        "ada,Ada\nalan,Alan",
+        "name,student\nAda",
+    ],
 )
 def test_a_roster_that_could_do_harm_is_refused(tmp_path, text):
     (tmp_path / "roster.csv").write_text(text, encoding="utf-8")
@@ -191,16 +203,30 @@ def test_the_commands_of_a_teacher(room, tmp_path, capsys):
 @needs_sandbox
 def test_a_student_hears_before_the_deadline(room, tmp_path, capsys):
     file = tmp_path / "ngrams.ipynb"
-    changes = {"perplexity": "import pandas\ndef perplexity(text, model): return 1.0", "page_bits": "1 / 0"}
+    stub = "def ngram_counts(texts, n):\n    raise NotImplementedError"
+    changes = {"perplexity": "import pandas\ndef perplexity(text, model): return 1.0", "count": stub}
+    changes |= {"page_bits": "def page_bits(page, counts, lower)\n    return 1.0", "answer": " "}
     nbformat.write(room.notebook("ada", **changes), file)
     assert cli.main(["check", str(file)]) == 0
     out = capsys.readouterr().out
-    assert "can be graded, as an answer to ngrams" in out and "the module pandas is not there" in out
-    assert "count: your examples come out right" in out and "witten_bell: your examples come out right" in out
-    assert "perplexity: ModuleNotFoundError" not in out and "perplexity: NameError" in out
+    assert "can be graded, as an answer to ngrams" in out and "The module pandas is not there" in out
+    assert "witten_bell: your examples come out right" in out and "count: nothing is written here yet" in out
+    assert "perplexity: ModuleNotFoundError" in out and "page_bits: SyntaxError: expected ':' line 1" in out
+    assert "nothing is written in the cell answer yet" in out
     file.write_bytes(file.read_bytes()[:-100])
     assert cli.main(["check", str(file)]) == 1
     assert "can't be graded. The file is cut off at byte" in capsys.readouterr().out
+
+
+@needs_sandbox
+def test_a_wrong_answer_hears_on_which_example_and_what_follows_a_right_one_may_fail(room, tmp_path):
+    notebook = room.notebook("ada", witten_bell="def witten_bell(counts, lower):\n    return lower")
+    for cell in notebook.cells:
+        cell.source += "\nprint(my_page)" * cell.source.startswith(f"K = {room.own('ada')}\n")
+    nbformat.write(notebook, tmp_path / "a.ipynb")
+    said = checking.run_examples(*checking.look(tmp_path / "a.ipynb"))
+    assert re.fullmatch(r"witten_bell\(.*\): expected \{.*\}, got \{.*\}", said["witten_bell"])
+    assert said["page_bits"] == "your examples come out right"
 
 
 @needs_sandbox

@@ -17,15 +17,17 @@ from course_utils.classroom.grading.store import Store, Submission
 from course_utils.classroom.overlay import Overlay
 
 Result = tuple[str, str, dict]  # status, reason, details
+MAX_NAME = 200  # bytes: a page or a folder of that name, with an ending, is still to be made
 DIED = "the process that graded it died, perhaps for want of memory"
 context: dict = {}  # of a worker
 
 
-def collect(assignment: str, folder: Path, store: Store) -> int:
+def collect(assignment: str, folder: Path, store: Store) -> tuple[list[str], list[str]]:
     """Keep what was handed in: a file or a folder a student, the newest layouts of nbgrader among them.
 
     FOLDER/STUDENT.ipynb, FOLDER/STUDENT/NAME.ipynb, FOLDER/STUDENT/NAME/NAME.ipynb. Links are noted as such
-    and never followed. Returns the number of students; raises ValueError if there is no such folder.
+    and never followed; of several files the one that was changed last counts. Returns the students, and what
+    a teacher should know; raises ValueError if there is no such folder.
     """
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
@@ -33,30 +35,52 @@ def collect(assignment: str, folder: Path, store: Store) -> int:
         raise ValueError(
             f"{folder} can't be read ({error.strerror}): it holds a folder or a file a student"
         ) from None
-    entries = [entry for entry in entries if not entry.name.startswith(".")]
+    found: dict[str, list[Path]] = {}
     for entry in entries:
         path = Path(entry.path)
+        if entry.name.startswith(".") or entry.name == "__MACOSX":
+            continue
         if entry.is_dir(follow_symlinks=False):
-            store.keep(assignment, entry.name, _notebook_in(path, assignment))
+            found.setdefault(cells.storable(entry.name), []).extend(_notebooks_in(path, assignment))
         else:
-            store.keep(assignment, path.stem, path)
-    return len(entries)
+            found.setdefault(cells.storable(path.stem), []).append(path)
+    remarks = []
+    for student, paths in list(found.items()):
+        if len(student.encode()) > MAX_NAME:
+            remarks.append(f"{student[:40]}... is too long a name, and was left out: rename it.")
+            del found[student]
+            continue
+        *others, last = sorted(paths, key=lambda path: (_changed(path), path))
+        if others:
+            names = ", ".join(str(path.relative_to(folder)) for path in others)
+            remarks.append(
+                f"{student} has handed in {last.relative_to(folder)} last; {names} does not count."
+            )
+        store.keep(assignment, student, last)
+    return list(found), remarks
 
 
-def _notebook_in(folder: Path, assignment: str) -> Path:
-    """The notebook in a student's folder: the one of the assignment's name, or the only one."""
+def _notebooks_in(folder: Path, assignment: str) -> list[Path]:
+    """The notebook in a student's folder: the one of the assignment's name, or else all."""
     named = folder / f"{assignment}.ipynb"
     inner = folder / assignment
     if not os.path.lexists(named) and inner.is_dir() and not inner.is_symlink():
         named, folder = inner / f"{assignment}.ipynb", inner
-    if not os.path.lexists(named):
-        try:
-            others = [entry.path for entry in os.scandir(folder) if entry.name.endswith(".ipynb")]
-        except OSError:
-            others = []
-        if len(others) == 1:
-            return Path(others[0])
-    return named
+    if os.path.lexists(named):
+        return [named]
+    try:
+        others = sorted(Path(folder, name) for name in os.listdir(folder) if not name.startswith("."))
+    except OSError:
+        others = []
+    return [path for path in others if path.suffix == ".ipynb"] or others[:1] or [named]
+
+
+def _changed(path: Path) -> float:
+    """When a file, or a link itself, was changed; 0 if there is none."""
+    try:
+        return path.lstat().st_mtime
+    except OSError:
+        return 0
 
 
 def grade_one(

@@ -21,6 +21,7 @@ MAX_MB = 20  # a notebook with its pictures has 1 or 2
 MAX_DEPTH = 100  # a notebook nests 6 deep
 MAX_VALUES = 500_000
 MAX_ANSWER = 100_000  # characters
+MAX_NOTICES, MAX_NOTICE = 20, 300  # how many, of how many characters each: a person reads them
 AGAIN = "Hand in the notebook again."
 FORMATS = {  # how files begin that are handed in by mistake
     b"PK\x03\x04": "a zip archive: hand in the notebook itself",
@@ -97,17 +98,26 @@ def answers(notebook: dict, notices: list[str], asked: list[Asked]) -> Answers:
     """The answers in what `parse` gives. Raises Ungradable if there are none."""
     notices = list(notices)
     cells = _cells(notebook, notices)
+    lost = not any(cell["id"] for cell in cells)
     sources = {}
     for answer in asked:
-        found = _find(answer, cells, notices)
+        found = _find(answer, cells, notices, lost and bool(sources))
         if found is not None:
             sources[answer.id] = found
-    if asked and not sources:
+    others = {cell["id"].removesuffix("-tests") for cell in cells if cell["kind"] == "code" and cell["id"]}
+    functions = {answer.id for answer in asked if answer.name}
+    if asked and not (sources.keys() & functions if others - functions else sources):
         raise Ungradable(_nothing_found(cells, asked))
     order = {cell["id"]: i for i, cell in reversed(list(enumerate(cells)))}
     sources = dict(sorted(sources.items(), key=lambda item: order.get(item[0], len(cells))))
     notices += _left_out(sources, asked, cells)
-    return Answers(sources, tuple(dict.fromkeys(notices)))
+    notices += [
+        f"The module {module} is not there when it is graded; Python's own, numpy and tqdm are."
+        for module in _modules(sources[id] for id in sources.keys() & functions)
+    ]
+    notices = [notice[:MAX_NOTICE] for notice in dict.fromkeys(notices)]
+    more = len(notices) - MAX_NOTICES
+    return Answers(sources, (*notices[:MAX_NOTICES], *([f"{more:,} more like these."] if more > 0 else [])))
 
 
 def tests(notebook: dict) -> dict[str, str]:
@@ -150,7 +160,7 @@ def _decode(content: bytes, notices: list[str]) -> str:
     except UnicodeDecodeError as error:
         raise Ungradable(
             f"The file is no text in UTF-8 (at byte {error.start:,}), so it is no notebook as Jupyter saves "
-            "it. Open it in JupyterLab, save, and hand in again."
+            "it. Copy your answers into a fresh copy of the assignment and hand that in."
         ) from None
     if encoding != "utf-8":
         notices.append(
@@ -242,7 +252,8 @@ def _cells(notebook: dict, notices: list[str]) -> list[dict]:
     return found
 
 
-def _find(answer: Asked, cells: list[dict], notices: list[str]) -> str | None:
+def _find(answer: Asked, cells: list[dict], notices: list[str], lost: bool) -> str | None:
+    """The source of an answer; `lost` says that no cell has a tag any more, and functions were found."""
     own = [cell for cell in cells if cell["id"] == answer.id]
     if not own and answer.name:  # its metadata is lost or changed: the function has a name
         own = [cell for cell in cells if cell["kind"] == "code" and _defines(cell["source"], answer.name)][
@@ -251,6 +262,12 @@ def _find(answer: Asked, cells: list[dict], notices: list[str]) -> str | None:
         if own:
             notices.append(
                 f"The cell of {answer.name} has lost its tag {answer.id}; it was found by its name."
+            )
+    if not own and not answer.name and lost:
+        own = [cell for cell in cells if cell["kind"] == answer.kind and cell["source"].strip()][-1:]
+        if own:
+            notices.append(
+                f"The cell of {answer.id} has lost its tag; the last text of the notebook is taken for it."
             )
     if not own:
         notices.append(f"The answer cell {answer.id} is missing.")
@@ -296,7 +313,7 @@ def without_magics(source: str, notices: list[str]) -> str:
     return plain
 
 
-def modules(sources: Iterable[str], there: tuple[str, ...] = ("numpy", "tqdm")) -> list[str]:
+def _modules(sources: Iterable[str]) -> list[str]:
     """The modules that answers import and that are not there when they are graded."""
     names = set()
     for tree in filter(None, map(_tree, sources)):
@@ -305,7 +322,7 @@ def modules(sources: Iterable[str], there: tuple[str, ...] = ("numpy", "tqdm")) 
                 names |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
                 names.add(node.module.partition(".")[0])
-    return sorted(names - set(sys.stdlib_module_names) - set(there))
+    return sorted(names - set(sys.stdlib_module_names) - {"numpy", "tqdm"})
 
 
 def _tree(source: str) -> ast.Module | None:

@@ -10,9 +10,11 @@ from course_utils.classroom.overlay import Overlay
 from course_utils.files import write_atomic
 
 LOOK = (
-    "body{font:16px/1.5 sans-serif;max-width:46em;margin:2em auto;padding:0 1em;color:#1a1a1a}"
+    ":root{color-scheme:light dark}"
+    "body{font:16px/1.5 sans-serif;max-width:46em;margin:2em auto;padding:0 1em}"
     "table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.4em .6em;"
-    "border-bottom:1px solid #767676}td:nth-child(2){white-space:nowrap}code{overflow-wrap:anywhere}"
+    "border-bottom:1px solid #767676}td:nth-child(2){white-space:nowrap}"
+    "td:last-child,li,code{overflow-wrap:anywhere}"
 )
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 WORDS = {

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from course_utils.classroom.assignments import Assignment
 from course_utils.classroom.grading.store import FAULT, Standing, Store
-from course_utils.classroom.overlay import EVERYONE, Overlay
-from course_utils.files import write_atomic
+from course_utils.classroom.overlay import Overlay
+from course_utils.files import delimiter_of, write_atomic
 
 OPEN = "not read yet"
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a text begins that a spreadsheet would run
@@ -50,14 +50,14 @@ def rows(assignment: Assignment, overlay: Overlay, store: Store) -> Iterator[Row
         store.marks(assignment.name),
         assignment.points(),
     )
-    given = overlay.released(assignment.name, EVERYONE).parent.glob(f"*/{assignment.name}.ipynb")
-    for student in sorted({*standings, *(path.parent.name for path in given)}):
+    for student in sorted({*standings, *overlay.roster(assignment.name)}):
         standing = standings.get(student)
         got = {mark["id"]: mark for mark in standing.details.get("marks", [])} if standing else {}
         points = {id: got[id]["points"] if id in got else None for id in out_of}
         comments = {id: got[id]["sentence"] if id in got else "" for id in out_of}
         for id in assignment.written():
-            points[id], comments[id] = marks.get((student, id), (None, OPEN))
+            unread = OPEN if standing and standing.details else ""
+            points[id], comments[id] = marks.get((student, id), (None, unread))
         yield Row(student, standing, points, comments, out_of)
 
 
@@ -93,11 +93,13 @@ def read_marks(assignment: Assignment, store: Store, file: Path) -> int:
     nothing, for points beyond what there are and for unknown students or questions."""
     try:
         text = file.read_bytes().decode("utf-8-sig")  # as it is: a comment may hold any line end
-        lines = list(csv.DictReader(io.StringIO(text, newline="")))
+        lines = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter_of(text)))
         found = [(e["student"], e["question"], e["points"].strip(), e["comment"]) for e in lines]
-    except (OSError, UnicodeDecodeError, KeyError, AttributeError, csv.Error) as error:
+    except KeyError as error:
+        raise ValueError(f"{file} has no column {error}: fill in the file that `grade` wrote") from None
+    except (OSError, UnicodeDecodeError, AttributeError, csv.Error) as error:
         raise ValueError(
-            f"{file} can't be read as the file that `grade` wrote to be filled in ({error!r})"
+            f"{file} can't be read ({error}): save the file that `grade` wrote as CSV in UTF-8"
         ) from None
     students, points = store.standings(assignment.name), assignment.points()
     noted, marks = store.marks(assignment.name), []
@@ -105,6 +107,7 @@ def read_marks(assignment: Assignment, store: Store, file: Path) -> int:
         student, comment = _as_it_was(student), _as_it_was(comment)
         if not given:
             continue
+        given = given.replace(",", ".")  # as many countries write it
         number = float(given) if given.replace(".", "", 1).isdecimal() else -1.0
         known = student in students and question in assignment.written()
         if not known or not 0 <= number <= points[question]:

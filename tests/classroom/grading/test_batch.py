@@ -113,9 +113,28 @@ def test_layouts_of_folders_are_found_and_links_are_not_followed(room, grade, tm
     found = {student: (s.status, s.reason) for student, s in grade().items()}
     for student in ("flat", "nbgrader", "renamed"):
         assert found[student][0] == "graded", found
-    assert "link to another file" in found["linked"][1] and "link to another file" in found["link"][1]
-    for student in ("empty", "two", "inner"):
-        assert found[student][0] == "ungradable" and "No such file" in found[student][1]
+    assert all("link to another file" in found[student][1] for student in ("linked", "link", "inner"))
+    assert found["empty"][0] == "ungradable" and "No such file" in found["empty"][1]
+
+
+def test_of_several_files_the_last_counts_and_none_is_kept_twice(room, tmp_path):
+    store = room.overlay.store()
+    paths = ("ada.ipynb", "ada/ngrams.ipynb", "two/a.ipynb", "two/b.ipynb", "zip/work.zip", ".x", "__MACOSX")
+    for i, path in enumerate(paths):
+        (room.submissions / path).parent.mkdir(exist_ok=True)
+        (room.submissions / path).write_text(path)
+        os.utime(room.submissions / path, (1e9 - i, 1e9 - i))
+    (room.submissions / ("é" * 101 + ".ipynb")).write_text("")
+    for _ in range(2):
+        students, remarks = batch.collect("ngrams", room.submissions, store)
+        assert students == ["ada", "two", "zip"]
+        assert remarks == [
+            "ada has handed in ada.ipynb last; ada/ngrams.ipynb does not count.",
+            "two has handed in two/a.ipynb last; two/b.ipynb does not count.",
+            f"{'é' * 40}... is too long a name, and was left out: rename it.",
+        ]
+    kept = [store.content(submission).decode() for submission in store.pending("ngrams", 1)]
+    assert kept == ["ada.ipynb", "two/a.ipynb", "zip/work.zip"]
 
 
 def test_a_missing_folder_is_one_sentence(room):

@@ -59,6 +59,10 @@ REFUSED = {
     "an empty list of cells": (notebook(), "no cells in it"),
     "the format of 2013": (b'{"nbformat": 3, "worksheets": [{"cells": []}]}', "nbformat 3"),
     "another assignment": (notebook(cell("x = 1", "other")), "is it another assignment's?"),
+    "another assignment with a text of that name": (
+        notebook(cell("x = 1", "other"), cell("assert x", "other-tests"), ESSAY),
+        "Its tagged cells are essay, other, other-tests: is it another assignment's?",
+    ),
     "no tags at all": (notebook(cell("x = 1")), "No cell has a tag"),
     "bytes at random": (bytes(range(1, 256)) * 9, "no text in UTF-8 (at byte 127)"),
     "Latin-1": ('{"cells": "é"}'.encode("latin-1"), "no text in UTF-8"),
@@ -145,6 +149,22 @@ def test_what_is_odd_is_read_and_told(content, notice):
     assert answers.sources["double"] == RIGHT and notice in " ".join(answers.notices)
 
 
+def test_a_text_is_found_when_all_tags_are_lost():
+    book = notebook(cell("# a title", kind="markdown"), cell(RIGHT), cell("Because.", kind="markdown"))
+    answers = read(book, ASKED)
+    assert answers.sources == {"double": RIGHT, "essay": "Because."} and "lost its tag" in answers.notices[1]
+    with pytest.raises(Ungradable, match="No cell has a tag"):
+        read(notebook(cell("My homework", kind="markdown")), ASKED)
+
+
+def test_notices_are_few_and_short():
+    name = "x" * 5000
+    use = cell(f"def double(x):\n    return {name}", "double")
+    notices = read(notebook(*[None] * 10_000, cell(f"{name} = 2"), use, ESSAY), ASKED).notices
+    assert len(notices) == 21 and notices[-1] == "9,981 more like these."
+    assert max(map(len, read(notebook(cell(f"{name} = 2"), use, ESSAY), ASKED).notices)) == 300
+
+
 def test_deleted_tests_wrong_kernels_and_more_cells_change_nothing():
     odd = notebook(cell("1 / 0"), cell(RIGHT, "double"), ESSAY, metadata={"kernelspec": {"name": "r"}})
     assert read(odd, ASKED) == read(GOOD, ASKED)
@@ -174,6 +194,12 @@ def test_commands_of_jupyter_do_nothing():
 def test_a_line_of_a_text_that_begins_with_percent_stays():
     source = 'def double(x):\n    """\n    % of x\n    """\n    return 2 * x'
     assert read(notebook(cell(source, "double"), ESSAY), ASKED).sources["double"] == source
+
+
+def test_a_module_that_is_not_there_is_told():
+    uses = "import math, torch.nn\nfrom numpy import pi\nimport matplotlib.pyplot as plt\n"
+    notices = read(notebook(cell(uses + RIGHT, "double"), ESSAY), ASKED).notices
+    assert [notice.split(" is ")[0] for notice in notices] == ["The module matplotlib", "The module torch"]
 
 
 def test_a_helper_in_another_cell_is_told():
