@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
-from course_utils.bert.masking import IGNORED, MASK, mask_tokens
-from course_utils.bert.texts import check_fit, encode, padded
+from course_utils.bert.masking import IGNORED, mask_tokens
+from course_utils.bert.texts import padded
 from course_utils.tokenizers import WordPieceTokenizer
 
 Gaps = list[tuple[Int[Tensor, "batch time"], Int[Tensor, " batch"], Int[Tensor, "batch time"]]]
@@ -82,32 +82,3 @@ def score(answer: Callable[[Tensor, Tensor, Tensor], Float[Tensor, "gaps vocab"]
         found += (logits.topk(5, dim=-1).indices == targets[:, None]).sum(0)
         total += len(targets)
     return GapScore(found[0].item() / total, found.sum().item() / total, math.exp(nats / total), total)
-
-
-@torch.no_grad()
-def pseudo_log_likelihood(
-    model: nn.Module, tokenizer: WordPieceTokenizer, text: str, rows: int = 32
-) -> Float[Tensor, " tokens"]:
-    """For each token of a text the log-probability, in nats, that the model gives it when it alone is masked.
-
-    Their sum ranks sentences (Salazar et al. 2020, section 2) and is no logarithm of a probability: each
-    token was judged by all others, and over all texts the exponentials need not sum to 1. Raises ValueError
-    for an empty text, one that the model can't read at once, and one with a [MASK].
-    """
-    check_fit(model, tokenizer)
-    ids, mask = encode(text, tokenizer), tokenizer.ids[MASK]
-    room = model.bert.config.max_positions - 2
-    if not 1 <= len(ids) <= room or mask in ids:
-        raise ValueError(
-            f"the text has 1 to {room} tokens, none of them {MASK}; got {len(ids)}: {text[:60]!r}"
-        )
-    whole, lengths = padded([ids], tokenizer)
-    places, found = torch.arange(1, len(ids) + 1), []
-    for part in places.split(rows):
-        read = whole.repeat(len(part), 1)
-        read[torch.arange(len(part)), part] = mask
-        chosen = torch.zeros(read.shape, dtype=torch.bool)
-        chosen[torch.arange(len(part)), part] = True
-        log_p = model(read, lengths.expand(len(part)), chosen=chosen).float().log_softmax(-1)
-        found.append(log_p.gather(1, whole[0, part][:, None])[:, 0])
-    return torch.cat(found)

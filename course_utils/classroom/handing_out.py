@@ -10,7 +10,7 @@ import numpy as np
 from nbformat import NotebookNode
 
 from course_utils.classroom.assignments import Assignment, Private
-from course_utils.classroom.grading.verdicts import Question
+from course_utils.classroom.grading.verdicts import GradedFunction
 from course_utils.classroom.overlay import EVERYONE, Overlay
 from course_utils.files import delimiter_of, write_atomic
 
@@ -98,7 +98,7 @@ def notebook_for(assignment: Assignment, overlay: Overlay, student: str) -> Note
     return notebook
 
 
-def _examples(question: Question) -> str:
+def _examples(question: GradedFunction) -> str:
     """Tests of a function on its author's own examples, which nbgrader and anybody can run."""
     check, name = question.examples, question.check.reference.__name__
     pairs = [(case, check.reference(*copy.deepcopy(case))) for case in check.cases(question.shown_seed)]

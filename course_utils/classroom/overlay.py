@@ -15,7 +15,7 @@ from pathlib import Path
 
 from course_utils.classroom.assignments import NAMES, Assignment, Private, find_assignment
 from course_utils.classroom.grading.store import Store
-from course_utils.classroom.grading.verdicts import Question
+from course_utils.classroom.grading.verdicts import GradedFunction
 from course_utils.files import write_atomic
 from course_utils.learner.checks import find
 from course_utils.learner.checks.slips import source_of
@@ -135,7 +135,7 @@ class Overlay:
             raise ValueError(TO_FILL.format(name=name, file=file))
         return function, getattr(module, "SLIPS", {}).get(name, "")
 
-    def questions(self, assignment: Assignment, student: str, sha256: str = "") -> list[Question]:
+    def questions(self, assignment: Assignment, student: str, sha256: str = "") -> list[GradedFunction]:
         """The questions of one student; the hash of the file stirs the hidden inputs, so that they are new
         for each file that is handed in. Raises ValueError if a reference is missing."""
         name, whose, points = assignment.name, self.given_to(assignment.name, student), assignment.points()
@@ -146,7 +146,7 @@ class Overlay:
             else:
                 check = find(ask)
             hidden = self.seed("hidden", name, student, sha256, id)
-            made.append(Question(id, check, points[id], shown, hidden))
+            made.append(GradedFunction(id, check, points[id], shown, hidden))
         return made
 
     def check(self) -> list[str]:

@@ -79,6 +79,6 @@ def scenes(play: str) -> list[str]:
 
 
 @lru_cache(maxsize=1)
-def verses() -> dict[str, list[str]]:
+def verses_by_language() -> dict[str, list[str]]:
     """The same 298 verses (Luke 5 to 10) by language, from the asset `verses`, fetched on first use."""
     return json.loads(read_utf8(assets.path("verses")))

@@ -45,7 +45,7 @@ class Sense:
 
 
 @dataclass(frozen=True)
-class Passage:
+class Speeches:
     """Some speeches of a scene, with their first and last line in the play, counted from 1."""
 
     play: str
@@ -83,14 +83,14 @@ def word_senses(word: str) -> list[Sense]:
 
 
 @lru_cache(maxsize=1)
-def passages() -> list[Passage]:
+def passages() -> list[Speeches]:
     """The 38 plays in passages: whole speeches of one scene, joined until they have 100 words."""
     plays = corpora.shakespeare()
     texts = plays.train | {corpora.VALIDATION: plays.validation, corpora.TEST: plays.test}
     return [passage for title, play in texts.items() for passage in _cut(title, play)]
 
 
-def _cut(title: str, play: str) -> list[Passage]:
+def _cut(title: str, play: str) -> list[Speeches]:
     found, line = [], 1
     for scene in corpora.scenes(play):
         gathered = ""
@@ -101,7 +101,7 @@ def _cut(title: str, play: str) -> list[Passage]:
                 empty = len(gathered) - len(gathered.lstrip("\n"))
                 text = gathered.strip("\n")
                 if text:
-                    found.append(Passage(title, (line + empty, line + empty + text.count("\n")), text))
+                    found.append(Speeches(title, (line + empty, line + empty + text.count("\n")), text))
                 line += gathered.count("\n")
                 gathered = ""
     return found

@@ -46,11 +46,6 @@ class Verses:
     validation: list[Verse]
     test: list[Verse]
 
-    @property
-    def books(self) -> dict[str, list[str]]:
-        """The names of the books of each part, in their order."""
-        return {part: [*dict.fromkeys(verse.book for verse in getattr(self, part))] for part in PARTS}
-
 
 PARTS = ("train", "validation", "test")
 

@@ -21,7 +21,7 @@ from course_utils.measuring.entropy import (
 from course_utils.measuring.labels import label
 from course_utils.ngrams import NGramModel
 from course_utils.widgets.base import Widget
-from course_utils.widgets.state import Choice, Flag, List, Text, Whole, complete
+from course_utils.widgets.state import Flag, List, OneOf, Text, Whole, complete
 from course_utils.widgets.words import plural, visible
 
 ENOUGH = 100  # guessed characters; with fewer, chance alone puts bounds below the truth
@@ -119,13 +119,13 @@ class ShannonGame(Widget):
     def handle(self, request: dict) -> None:
         """text, passage: what is played; ranks, wrong, shown, known: how far; go: "next" or a text, or ""."""
         specs = {
-            "text": Choice(self._texts),
+            "text": OneOf(self._texts),
             "passage": Text(1000),
             "ranks": List(Whole(0, 1000), 1000),
             "wrong": Text(1000),
             "shown": Whole(0, 1000),
             "known": Flag(),
-            "go": Choice(["", "next", *self._texts]),
+            "go": OneOf(["", "next", *self._texts]),
         }
         played, _ = complete(specs, request)
         before = self.text, self.passage, self._result

@@ -30,47 +30,30 @@ def chrf(written: Sequence[str], references: Sequence[str], samples: int = 1000)
     """
     from sacrebleu.metrics import CHRF  # here: who scores nothing need not load it
 
-    return _bootstrapped(CHRF(), [written], references, samples)
+    return _bootstrapped(CHRF(), written, references, samples)
 
 
 def bleu(written: Sequence[str], references: Sequence[str], samples: int = 1000) -> Score:
     """BLEU of texts, one reference each. Raises ValueError as `chrf` does."""
     from sacrebleu.metrics import BLEU
 
-    return _bootstrapped(BLEU(), [written], references, samples)
+    return _bootstrapped(BLEU(), written, references, samples)
 
 
-def chrf_gain(
-    written: Sequence[str], others: Sequence[str], references: Sequence[str], samples: int = 1000
-) -> Score:
-    """By how much the chrF of some texts is above that of others, with the same places resampled for both.
-
-    A verse that is hard is hard for both, so the interval is narrower than theirs. Raises ValueError as
-    `chrf` does.
-    """
-    from sacrebleu.metrics import CHRF
-
-    return _bootstrapped(CHRF(), [written, others], references, samples)
-
-
-def _bootstrapped(metric, systems: list[Sequence[str]], references: Sequence[str], samples: int) -> Score:
-    """The metric of the one system, or of the first less that of the second; and the same where the texts are
-    drawn anew, with replacement, `samples` times; with 0 there is no interval, but NaN."""
-    for written in systems:
-        if not written or len(written) != len(references):
-            raise ValueError(
-                "expected at least one text, and a reference for each; got "
-                f"{len(written)} texts and {len(references)} references"
-            )
-    # What each text counts for itself. It is what sacrebleu sums up in its own bootstrap, which gives no
-    # difference of two systems; no public name leads there.
-    counts = [np.array(metric._extract_corpus_statistics([*written], [[*references]])) for written in systems]
+def _bootstrapped(metric, written: Sequence[str], references: Sequence[str], samples: int) -> Score:
+    """The metric of the texts; and the same where they are drawn anew, with replacement, `samples` times;
+    with 0 there is no interval, but NaN."""
+    if not written or len(written) != len(references):
+        raise ValueError(
+            "expected at least one text, and a reference for each; got "
+            f"{len(written)} texts and {len(references)} references"
+        )
+    # What each text counts for itself. It is what sacrebleu sums up in its own bootstrap, which gives half a
+    # width for the interval's two ends; no public name leads there.
+    counts = np.array(metric._extract_corpus_statistics([*written], [[*references]]))
 
     def score(rows) -> float:
-        first, *second = (
-            metric._compute_score_from_stats(c[rows].sum(axis=0).tolist()).score for c in counts
-        )
-        return first - sum(second)
+        return metric._compute_score_from_stats(counts[rows].sum(axis=0).tolist()).score
 
     generator, n = np.random.default_rng(0), len(references)
     drawn = [score(generator.integers(n, size=n)) for _ in range(samples)]

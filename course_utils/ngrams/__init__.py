@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from course_utils.ngrams.counting import Table, count_ngrams, ending_ids, look_up
+from course_utils.ngrams.counting import NGramTable, count_ngrams, ending_ids, look_up
 
 MAX_ORDER = 8
 UNIFORM = "uniform"
@@ -72,7 +72,7 @@ class NGramModel:
         self._check_settings()
         self.discounts: list[Discounts] = []  # by order, from 1, once a discounting model is fitted
         self.weights: list[float] = []  # by order, from 1, once an interpolated model is fitted
-        self._tables: list[Table] = []
+        self._tables: list[NGramTable] = []
         self._levels: list[Level] = []
 
     def _check_settings(self) -> None:
@@ -117,7 +117,7 @@ class NGramModel:
         return self.fit_tables(count_ngrams(texts, self.order, self.vocab_size), held_out)
 
     def fit_tables(
-        self, tables: list[Table], held_out: Int[np.ndarray, " tokens"] | None = None
+        self, tables: list[NGramTable], held_out: Int[np.ndarray, " tokens"] | None = None
     ) -> "NGramModel":
         """Estimate the smoothing from counts that are there: `tables` of `count_ngrams`, this order or more.
 
@@ -153,7 +153,7 @@ class NGramModel:
             )
         return tokens.astype(np.int64)
 
-    def _level(self, table: Table, n: int) -> Level:
+    def _level(self, table: NGramTable, n: int) -> Level:
         counts = table.counts
         if "kneser_ney" in self.smoothing and n < self.order:
             # continuation counts: how many different tokens has this n-gram followed?

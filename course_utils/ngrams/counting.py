@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 
 
 @dataclass
-class Table:
+class NGramTable:
     """All distinct n-grams of one n, by id. `contexts` and `suffixes` are ids in the table below."""
 
     vocab_size: int
@@ -40,7 +40,7 @@ class Table:
         return self.keys[low:high] - first, slice(low, high)
 
 
-def count_ngrams(texts: list[Int[np.ndarray, " tokens"]], order: int, vocab_size: int) -> list[Table]:
+def count_ngrams(texts: list[Int[np.ndarray, " tokens"]], order: int, vocab_size: int) -> list[NGramTable]:
     """The tables of the 1-grams to the n-grams of `order`. No n-gram joins two texts."""
     tokens = np.concatenate([*texts, np.zeros(order + 1, dtype=np.int64)])  # room to look ahead
     tokens = tokens.astype(np.min_scalar_type(vocab_size - 1))
@@ -59,7 +59,7 @@ def count_ngrams(texts: list[Int[np.ndarray, " tokens"]], order: int, vocab_size
         counts = np.diff(firsts, append=len(starts))
         contexts, suffixes = ids[firsts], id_at[starts[firsts] + 1]
         keys = contexts * np.int64(vocab_size) + last[firsts]
-        tables.append(Table(vocab_size, keys, counts, contexts, suffixes, n_contexts))
+        tables.append(NGramTable(vocab_size, keys, counts, contexts, suffixes, n_contexts))
         ids = np.cumsum(is_new, dtype=np.int32) - 1
         id_at[starts] = ids
         n_contexts = len(keys)
@@ -84,7 +84,7 @@ def _sorted_starts(tokens: np.ndarray, n_starts: int, order: int) -> np.ndarray:
 
 
 def look_up(
-    tables: list[Table], tokens: Int[np.ndarray, " tokens"]
+    tables: list[NGramTable], tokens: Int[np.ndarray, " tokens"]
 ) -> Iterator[tuple[Int[np.ndarray, " tokens"], Int[np.ndarray, " tokens"]]]:
     """From order 1 up, for each token: the id of its context and of the n-gram that ends with it.
 
@@ -99,7 +99,7 @@ def look_up(
         yield contexts, grams
 
 
-def ending_ids(tables: list[Table], tokens: Int[np.ndarray, " tokens"]) -> list[int]:
+def ending_ids(tables: list[NGramTable], tokens: Int[np.ndarray, " tokens"]) -> list[int]:
     """The ids of the last 0, 1, 2, ... of some tokens; -1 for what was never counted."""
     ids = [0]
     for token in tokens.tolist():

@@ -72,7 +72,7 @@ def _seal(plan: plans.Plan, options) -> None:
     if options.size not in sizes:
         raise ValueError(f"the log knows no size {options.size!r}: it has {', '.join(sizes)}")
     runs = [run for run in runs if six_nd(run["n"], run["d"]) <= options.up_to]
-    run = plans.Run(options.size, options.tokens, options.seed)
+    run = plans.PlannedRun(options.size, options.tokens, options.seed)
     made = seals.seal(options.seal, plan, runs, run, sizes[options.size])
     say(f"{made.loss} nats, from {made.low} to {made.high}; rivals: {made.rivals}")
     say(f"commit {options.seal.name}, then settle it")

@@ -27,7 +27,7 @@ from filelock import FileLock
 
 
 @dataclass(frozen=True)
-class Run:
+class PlannedRun:
     """A size by its name, the tokens to read, a seed, and options as (name, value)."""
 
     size: str
@@ -48,7 +48,7 @@ class Plan:
 
     runner: str
     log: Path
-    runs: tuple[Run, ...]
+    runs: tuple[PlannedRun, ...]
 
     @property
     def sha256(self) -> str:
@@ -77,7 +77,7 @@ def read_plan(path: str | Path) -> Plan:
     return Plan(plan["runner"], path.parent / plan["log"], tuple(runs))
 
 
-def _runs(table: dict, file: str) -> list[Run]:
+def _runs(table: dict, file: str) -> list[PlannedRun]:
     seeds, tokens = table.get("seeds"), table.get("tokens")
     options = tuple(sorted((key, value) for key, value in table.items() if key not in ("seeds", "tokens")))
     whole = isinstance(seeds, list) and isinstance(tokens, dict) and [*seeds, *tokens.values()]
@@ -86,7 +86,7 @@ def _runs(table: dict, file: str) -> list[Run]:
             f"a table [[runs]] of {file} needs seeds, such as [0, 1], and tokens by size, such as "
             f"{{ 16x2 = 61_440 }}, whole numbers above 0; got seeds = {seeds!r} and tokens = {tokens!r}"
         )
-    return [Run(size, d, seed, options) for size, d in tokens.items() for seed in seeds]
+    return [PlannedRun(size, d, seed, options) for size, d in tokens.items() for seed in seeds]
 
 
 @dataclass

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from course_utils.files import write_atomic
 from course_utils.scaling.laws import Law, bootstrap, fit_law, prediction_interval, rivals, six_nd
-from course_utils.scaling.plans import Plan, Run, read_log
+from course_utils.scaling.plans import Plan, PlannedRun, read_log
 from course_utils.scaling.sweep import keep, make
 
 RESULTS = "results.jsonl"  # beside the seals
@@ -51,7 +51,7 @@ def predict(runs: list[dict], n: int, d: int, level: float = 0.9, resamples: int
     return {"loss": law.loss(n, d), "low": low, "high": high, "rivals": said, "law": asdict(law)}
 
 
-def seal(path: Path, plan: Plan, runs: list[dict], run: Run, n: int, level: float = 0.9) -> Seal:
+def seal(path: Path, plan: Plan, runs: list[dict], run: PlannedRun, n: int, level: float = 0.9) -> Seal:
     """Predict a run of n parameters out of `runs`, lines of the plan's log, and write that to `path`.
 
     Raises ValueError if there is a seal of this name, if the run is no larger than one of those that it is
@@ -123,7 +123,7 @@ def settle(path: Path, plan: Plan) -> dict:
     commit, results = commit_of(path), path.with_name(RESULTS)
     if path.stem in {line["seal"] for line in read_log(results).lines}:
         raise ValueError(f"{path.name} has its result already: a prediction is put to the test once")
-    run = Run(made.size, made.tokens, made.seed)
+    run = PlannedRun(made.size, made.tokens, made.seed)
     done = make(plan, run)
     if read_seal(path)[1] != sha256:
         raise ValueError(f"{path.name} was changed while its run was under way: the result does not count")

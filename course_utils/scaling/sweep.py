@@ -23,7 +23,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from course_utils.scaling.plans import Plan, Run, append, read_log, what_is_wrong
+from course_utils.scaling.plans import Plan, PlannedRun, append, read_log, what_is_wrong
 
 
 def sweep(plan: Plan, processes: int = 1, say: Callable[[str], None] = print) -> int:
@@ -45,7 +45,7 @@ def sweep(plan: Plan, processes: int = 1, say: Callable[[str], None] = print) ->
     return made
 
 
-def to_do(plan: Plan, say: Callable[[str], None] = print) -> list[Run]:
+def to_do(plan: Plan, say: Callable[[str], None] = print) -> list[PlannedRun]:
     """The runs that have no line in the log yet; what is wrong with the log is said."""
     log = read_log(plan.log)
     for problem in log.problems:
@@ -53,7 +53,7 @@ def to_do(plan: Plan, say: Callable[[str], None] = print) -> list[Run]:
     return [run for run in plan.runs if run.name not in log.names]
 
 
-def keep(plan: Plan, run: Run, result: dict, log: Path | None = None, **more) -> dict:
+def keep(plan: Plan, run: PlannedRun, result: dict, log: Path | None = None, **more) -> dict:
     """Write a run's line, which ends with `more`, to the plan's log or another, and drop the run's
     checkpoint; returns the line."""
     line = {"run": run.name, "size": run.size, "tokens": run.tokens, "seed": run.seed}
@@ -63,7 +63,7 @@ def keep(plan: Plan, run: Run, result: dict, log: Path | None = None, **more) ->
     return line
 
 
-def checkpoint_of(plan: Plan, run: Run) -> Path:
+def checkpoint_of(plan: Plan, run: PlannedRun) -> Path:
     """Where a run's runner may keep what it has so far."""
     return plan.log.with_name(f"{plan.log.stem}_under_way") / f"{run.name}.safetensors"
 
@@ -80,7 +80,7 @@ def runner_of(plan: Plan) -> Callable[..., dict]:
         ) from None
 
 
-def make(plan: Plan, run: Run) -> dict:
+def make(plan: Plan, run: PlannedRun) -> dict:
     """One run, here and now."""
     checkpoint = checkpoint_of(plan, run)
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
@@ -90,12 +90,12 @@ def make(plan: Plan, run: Run) -> dict:
         return {"loss": None, "d": 0, "error": str(error)}
 
 
-def make_and_log(plan: Plan, run: Run) -> dict:
+def make_and_log(plan: Plan, run: PlannedRun) -> dict:
     """One run and its line in the log: a job of Slurm."""
     return keep(plan, run, make(plan, run))
 
 
-def _results(plan: Plan, runs: list[Run], processes: int) -> Iterator[tuple[Run, dict]]:
+def _results(plan: Plan, runs: list[PlannedRun], processes: int) -> Iterator[tuple[PlannedRun, dict]]:
     if processes == 1:
         yield from ((run, make(plan, run)) for run in runs)
         return

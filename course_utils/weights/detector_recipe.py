@@ -91,7 +91,7 @@ def record() -> list[dict]:
     people = passages(plays.validation, encode)
     texts = {
         "Twelfth Night": people,
-        "Luke, 1769": passages(" ".join(corpora.verses()["English, 1769"]), encode),
+        "Luke, 1769": passages(" ".join(corpora.verses_by_language()["English, 1769"]), encode),
     }
     for name, (sampler, seed) in WAYS.items():
         generator = torch.Generator().manual_seed(seed)

@@ -27,7 +27,7 @@ from course_utils.bert import Bert, BertForSequenceClassification, with_new_head
 from course_utils.bert.search import BM25, contrastive_loss, embed_rows, mean_pooled, reciprocal_rank
 from course_utils.bert.texts import encode_all, padded, padded_pairs
 from course_utils.data import corpora
-from course_utils.data.evaluations import Passage, passages, search_queries
+from course_utils.data.evaluations import Speeches, passages, search_queries
 from course_utils.tokenizers import WordPieceTokenizer, wordpiece
 from course_utils.training import Run, TrainConfig, train
 from course_utils.weights import bert_recipe, recording
@@ -50,7 +50,7 @@ Ids = Int[np.ndarray, " tokens"]
 Scores = Float[np.ndarray, "questions texts"]
 
 
-class Pairs:
+class LinePairs:
     """Questions and the passages that they were taken from: two lines, and what stands round them.
 
     In a tenth of the pairs the passage keeps the two lines, so that shared words count for something.
@@ -76,7 +76,7 @@ class Pairs:
 class BiBatches:
     """Batches (question ids, lengths, passage ids, lengths) for `bi_loss`."""
 
-    def __init__(self, pairs: Pairs, tokenizer: WordPieceTokenizer, rows: int = 32):
+    def __init__(self, pairs: LinePairs, tokenizer: WordPieceTokenizer, rows: int = 32):
         self.pairs, self.tokenizer, self.rows = pairs, tokenizer, rows
 
     def next(self) -> tuple[Tensor, ...]:
@@ -96,7 +96,7 @@ class CrossBatches:
     """Batches (ids, lengths, segments) for `cross_loss`: each question with its own passage, and then with
     the others that BM25 takes to be nearest to it."""
 
-    def __init__(self, pairs: Pairs, tokenizer: WordPieceTokenizer, rows: int = 8):
+    def __init__(self, pairs: LinePairs, tokenizer: WordPieceTokenizer, rows: int = 8):
         self.pairs, self.tokenizer, self.rows = pairs, tokenizer, rows
         self.starts = [np.concatenate(lines)[:LEARNS] for lines in pairs.passages]
         self.counts = BM25([text.tolist() for text in self.starts])
@@ -124,7 +124,7 @@ def encoded(texts: Sequence[str]) -> list[Ids]:
     return encode_all(texts, pretrained.bert_tokenizer())
 
 
-def lines_of(found: Sequence[Passage]) -> list[list[Ids]]:
+def lines_of(found: Sequence[Speeches]) -> list[list[Ids]]:
     """The lines of each passage that have at least three tokens, as ids."""
     return [[ids for ids in encoded(p.text.split("\n")) if len(ids) > 2] for p in found]
 
@@ -189,7 +189,7 @@ class Way:
     questions, texts, and which of them BM25 thinks worth a closer look."""
 
     build: Callable[[Bert], nn.Module]
-    batches: Callable[[Pairs, WordPieceTokenizer], object]
+    batches: Callable[[LinePairs, WordPieceTokenizer], object]
     loss: Callable
     scores: Callable[..., Scores]
 
@@ -214,7 +214,7 @@ def trained(way: Way, rate: float, seed: int) -> tuple[nn.Module, Run]:
     """A way's model, trained on the lines of the training plays."""
     torch.manual_seed(seed)
     model = way.build(bert_recipe.load().bert)
-    batches = way.batches(Pairs(training_lines(), seed), pretrained.bert_tokenizer())
+    batches = way.batches(LinePairs(training_lines(), seed), pretrained.bert_tokenizer())
     config = replace(CONFIG, learning_rate=rate, seed=seed)
     run = recording.finished(train(model, batches, config, loss=way.loss))
     return model.eval(), run
@@ -223,7 +223,7 @@ def trained(way: Way, rate: float, seed: int) -> tuple[nn.Module, Run]:
 def watched_rank(way: Way, model: nn.Module) -> float:
     """The mean reciprocal rank for lines of Twelfth Night, of the passages that they were taken from."""
     play = [passage for passage in passages() if passage.play == corpora.VALIDATION]
-    pairs = Pairs(lines_of(play))
+    pairs = LinePairs(lines_of(play))
     _, questions, texts = pairs.draw(WATCHED)
     counts = BM25([text.tolist() for text in texts])
     candidates = best(np.array([counts.scores(q.tolist()) for q in questions]), WATCHED_CANDIDATES)

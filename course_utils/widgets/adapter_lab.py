@@ -7,7 +7,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from course_utils.widgets.base import Widget
-from course_utils.widgets.state import Choice, Whole
+from course_utils.widgets.state import OneOf, Whole
 from course_utils.widgets.words import percent, phrase, signs
 
 ALPHAS = 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0
@@ -60,7 +60,7 @@ class AdapterLab(Widget):
         self._left, self._spectrum, self._right = np.linalg.svd(after - before, full_matrices=False)
         self._kept = np.cumsum(self._spectrum**2) / np.sum(self._spectrum**2)
         most = len(self._spectrum)
-        super().__init__(rank=Whole(1, most, start=min(rank, most)), alpha=Choice(ALPHAS, start=alpha))
+        super().__init__(rank=Whole(1, most, start=min(rank, most)), alpha=OneOf(ALPHAS, start=alpha))
 
     def compute(self, state: dict) -> Compared:
         rank, scale = state["rank"], np.float32(state["alpha"] / state["rank"])

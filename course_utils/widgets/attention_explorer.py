@@ -21,7 +21,7 @@ from course_utils.widgets.attention_arrays import (
 )
 from course_utils.widgets.attention_pictures import draw_map
 from course_utils.widgets.base import Widget
-from course_utils.widgets.state import After, Choice, Flag, List, Record, Some, Spec, Whole
+from course_utils.widgets.state import After, Flag, List, OneOf, Record, Some, Spec, Whole
 from course_utils.widgets.words import percent, quoted, shortened, signs, visible
 
 WHOLE = 256  # up to so many tokens every layer crosses at the start; above, the layer in view
@@ -52,7 +52,7 @@ class Edit(Spec):
         if not isinstance(value, dict):
             self.refuse(name, value)
         first = next(iter(self.attentions))
-        whose = Choice(self.attentions)
+        whose = OneOf(self.attentions)
         attention = self.attentions[whose.read(f"{name}.attention", value.get("attention", first))]
         n_layers, n_heads, *_ = attention.weights.shape
         head = Whole(0, n_heads - 1)
@@ -60,7 +60,7 @@ class Edit(Spec):
             "attention": whose,
             "layer": Whole(0, n_layers - 1),
             "head": head,
-            "how": Choice(HOWS),
+            "how": OneOf(HOWS),
             "with": head,
         }
         optional = {"attention"} if value.get("how") == "swap" else {"attention", "with"}
@@ -116,12 +116,12 @@ class AttentionExplorer(Widget):
 
         super().__init__(
             {"layer": layer, "head": head, "chosen": [head]} | ({} if query is None else {"query": query}),
-            attention=Choice(self._attentions),
+            attention=OneOf(self._attentions),
             layer=of_attention(lambda name: Whole(0, self._shape(name)[0] - 1)),
             head=of_attention(lambda name: Whole(0, self._shape(name)[1] - 1)),
             query=of_attention(lambda name: Whole(0, self._shape(name)[2] - 1, start=self._middle(name))),
             chosen=of_attention(lambda name: Some(range(self._shape(name)[1]), start=[0])),
-            combine=Choice(COMBINED),
+            combine=OneOf(COMBINED),
             hide=of_attention(lambda name: Some(self._attentions[name].sinks, start=[])),
             renormalise=Flag(),
             edits=List(Edit(self._attentions), int(heads)),

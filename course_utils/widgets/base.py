@@ -62,7 +62,7 @@ class Widget(anywidget.AnyWidget):
 
     The constructor checks what it is given, keeps it in attributes, and declares the state in its last line:
 
-        super().__init__(order=Choice([2, 3, 4]), text=Text(200, start="To be"))
+        super().__init__(order=OneOf([2, 3, 4]), text=Text(200, start="To be"))
 
     `self.state` has the values now, `self.found` what `compute` found for them. The `.js` file ends in
     `export default { render }`; the files of `kit/` are in its scope. A `.css` file beside it is optional,

@@ -23,7 +23,7 @@ from course_utils.generation.writing import (
     Writing,
 )
 from course_utils.widgets.base import Widget
-from course_utils.widgets.state import Choice, Flag, Number, Text, Whole, complete
+from course_utils.widgets.state import Flag, Number, OneOf, Text, Whole, complete
 from course_utils.widgets.words import SIGNS, error_in_words, plural, shortened, visible
 
 PAUSE = 0.1  # seconds between two pictures of a text that grows
@@ -62,7 +62,7 @@ class CompletionBench(Widget):
     def handle(self, request: dict) -> None:
         """do: "write", with the arguments of `write` and how many characters of the prompt were `cut`;
         "stop"; or "new" for a new conversation."""
-        specs = {"do": Choice(["write", "stop", "new"])}
+        specs = {"do": OneOf(["write", "stop", "new"])}
         if isinstance(request, dict) and request.get("do") == "write":
             specs |= self._arguments()
         values, notices = complete(specs, request)
@@ -83,7 +83,7 @@ class CompletionBench(Widget):
         """What a request to write names."""
         text = Text(MAX_CHARACTERS)
         return {
-            "writer": Choice(self._writers),
+            "writer": OneOf(self._writers),
             "chat": Flag(),
             "prompt": text,
             "system": text,

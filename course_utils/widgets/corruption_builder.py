@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from matplotlib.figure import Figure
 
 from course_utils.widgets.base import Widget
-from course_utils.widgets.state import After, Choice, Flag, Some, Whole
+from course_utils.widgets.state import After, Flag, OneOf, Some, Whole
 from course_utils.widgets.words import percent, phrase, plural, shortened, signs
 
 MAX_TOKENS = 32  # of a sentence: more can't be taken in
@@ -72,7 +72,7 @@ class CorruptionBuilder(Widget):
         super().__init__(
             begin,
             draw=Whole(0, DRAWS - 1),
-            rate=Choice(RATES, start=0.15),
+            rate=OneOf(RATES, start=0.15),
             mean=Whole(1, LONGEST_MEAN, start=3),
             hidden=After(*drawn, lambda *how: Some(range(n), start=places(*how)[0])),
             masks=After(

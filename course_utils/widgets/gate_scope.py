@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
-from course_utils.widgets.state import Choice
+from course_utils.widgets.state import OneOf
 from course_utils.widgets.strips import PICTURED, TextStrips, label_bytes, pieces
 from course_utils.widgets.words import BYTES, percent, quoted, signed, signs
 
@@ -62,7 +62,7 @@ class GateScope(TextStrips):
         self._read, self._cells = read, cells
         # in focus: how many bytes of the text have been read there, from 0 for the line break before it
         super().__init__(
-            examples, MAX_BYTES, lambda text: 1 + len(text.encode()), at_end=True, cell=Choice(cells)
+            examples, MAX_BYTES, lambda text: 1 + len(text.encode()), at_end=True, cell=OneOf(cells)
         )
 
     def compute(self, state: dict) -> Watched:

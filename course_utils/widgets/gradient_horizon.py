@@ -5,7 +5,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from course_utils.widgets.base import Widget
-from course_utils.widgets.state import Choice, Some, Whole
+from course_utils.widgets.state import OneOf, Some, Whole
 from course_utils.widgets.words import plural
 
 # a colour, a mark and the same mark in matplotlib for each curve: told apart without the colour too
@@ -54,7 +54,7 @@ class GradientHorizon(Widget):
         super().__init__(
             distance=Whole(0, furthest, start=min(distance, furthest)),
             curves=Some(curves),
-            bias=Choice(BIASES, start=bias),
+            bias=OneOf(BIASES, start=bias),
         )
 
     def constants(self) -> dict:

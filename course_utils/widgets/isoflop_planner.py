@@ -5,7 +5,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from course_utils.widgets.base import Widget
-from course_utils.widgets.state import Choice, Number, Whole
+from course_utils.widgets.state import Number, OneOf, Whole
 
 PER_DECADE = 50  # sizes between 1 and 10 times as many parameters
 LEVEL = 0.9  # of the interval of the best size
@@ -49,8 +49,8 @@ class IsoflopPlanner(Widget):
         last = PER_DECADE * (sizes[1] - sizes[0])
         self._sizes = 10.0 ** (sizes[0] + np.arange(last + 1) / PER_DECADE)
         super().__init__(
-            budget=Choice(stops, start=budget),
-            served=Choice([0, *range(8, 17)]),
+            budget=OneOf(stops, start=budget),
+            served=OneOf([0, *range(8, 17)]),
             size=Whole(0, last, start=self._best(laws[0], budget, 0)),
             price=Number(0.001, 1000, start=price),
         )

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from matplotlib.figure import Figure
 
 from course_utils.widgets.base import Widget
-from course_utils.widgets.state import Choice, Text
+from course_utils.widgets.state import OneOf, Text
 from course_utils.widgets.words import phrase, plural, signs
 
 MAX_CHARACTERS = 120  # of a question, and of an answer
@@ -49,7 +49,7 @@ class MaskViewer(Widget):
         super().__init__(
             question=Text(MAX_CHARACTERS, start=question),
             answer=Text(MAX_CHARACTERS, start=answer),
-            labels=Choice(LABELLINGS),
+            labels=OneOf(LABELLINGS),
         )
 
     def compute(self, state: dict) -> list[tuple[str, str]]:

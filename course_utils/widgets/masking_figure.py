@@ -58,7 +58,7 @@ class Sentence:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Corruption:
     """One corruption of a sentence, and the answers at chosen places, from both sides and from the left."""
 
     key: tuple
@@ -132,7 +132,7 @@ class MaskingFigure(Widget):
             inputs[place], labels[place] = (ids[place], IGNORED) if was else (self._reader.mask, ids[place])
         return inputs, labels
 
-    def compute(self, state: dict) -> Asked:
+    def compute(self, state: dict) -> Corruption:
         key = state["text"], state["draw"], tuple(state["own"])
         if self.found and self.found.key == key:
             return self.found
@@ -142,7 +142,7 @@ class MaskingFigure(Widget):
             self._answers(fill, inputs, labels, places)
             for fill in (self._reader.fill, self._reader.fill_from_left)
         )
-        return Asked(key, self._read(state["text"]), inputs, labels, both, left)
+        return Corruption(key, self._read(state["text"]), inputs, labels, both, left)
 
     def _answers(self, fill: Callable, inputs: Ids, labels: Ids, places: Places) -> dict[int, Answer]:
         answers = {}

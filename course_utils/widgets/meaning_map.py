@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from course_utils.measuring.neighbours import cosines, others, together
 from course_utils.widgets.base import Widget
 from course_utils.widgets.gradient_horizon import LOOKS
-from course_utils.widgets.state import Choice, Whole
+from course_utils.widgets.state import OneOf, Whole
 from course_utils.widgets.words import percent, phrase, quoted, shortened, signs
 
 MAX_OCCURRENCES = 120  # points that can be told apart, each with a line of the list
@@ -74,7 +74,7 @@ class MeaningMap(Widget):
         super().__init__(
             layer=Whole(0, last, start=Whole(0, last).read("layer", last if layer is None else layer)),
             chosen=Whole(0, n - 1),
-            scale=Choice(SCALES),
+            scale=OneOf(SCALES),
         )
 
     # ---- what is seen ------------------------------------------------------------------------------

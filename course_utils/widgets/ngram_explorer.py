@@ -12,7 +12,7 @@ from course_utils.ngrams import NGramModel
 from course_utils.tokenizers import ByteTokenizer
 from course_utils.widgets.base import Widget
 from course_utils.widgets.provenance import CopiedRun, fewest_runs, longest_at, tracer
-from course_utils.widgets.state import Choice, Text, Whole
+from course_utils.widgets.state import OneOf, Text, Whole
 from course_utils.widgets.words import BYTES, percent, plural, quoted, signs, visible
 
 TOP = 8  # next tokens that get a bar of their own; all others share one, with their number and sum
@@ -68,8 +68,8 @@ class NGramExplorer(Widget):
         self._orders = sorted(orders, reverse=True)
         super().__init__(
             context=Text(MAX_CONTEXT, start=context, why=", and no order looks at more"),
-            order=Choice(self._orders, start=order),
-            model=Choice(self._next_tokens),
+            order=OneOf(self._orders, start=order),
+            model=OneOf(self._next_tokens),
             n=Whole(1, MAX_SAMPLE, start=n),
             seed=Whole(0, 2**32 - 1, start=seed),
         )

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from course_utils.finetuning import simplex
 from course_utils.widgets.base import Widget
-from course_utils.widgets.state import Choice, Number, Some, Whole
+from course_utils.widgets.state import Number, OneOf, Some, Whole
 from course_utils.widgets.words import percent, plural, quoted, signs
 
 STEPS, SIZE = 400, 8  # of a path, and answers of a group
@@ -66,8 +66,8 @@ class PreferenceSimplex(Widget):
         super().__init__(
             step=Whole(0, STEPS, start=STEPS),
             **dict(zip(REWARDS, each, strict=True)),
-            beta=Choice(BETAS, start=beta),
-            pairs=Choice(PAIRS, start="endless"),
+            beta=OneOf(BETAS, start=beta),
+            pairs=OneOf(PAIRS, start="endless"),
             methods=Some(LOOKS),
         )
 

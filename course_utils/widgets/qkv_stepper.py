@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from matplotlib.figure import Figure
 
 from course_utils.widgets.base import Widget
-from course_utils.widgets.state import Choice, List, Number, Row, Whole
+from course_utils.widgets.state import List, Number, OneOf, Row, Whole
 from course_utils.widgets.words import quoted, visible
 
 # each step, and the matrices that it makes
@@ -104,7 +104,7 @@ class QKVStepper(Widget):
             x=List(rows, T, start=self._start.tolist(), exactly=True),
             step=Whole(0, len(STEPS) - 1),
             # the last token, since a causal mask leaves the first nothing to mix
-            cell=Row(Choice(names), Whole(0, 5), Whole(0, 5), start=["x", T - 1, 0]),
+            cell=Row(OneOf(names), Whole(0, 5), Whole(0, 5), start=["x", T - 1, 0]),
         )
 
     def _check_shapes(self, shapes: dict[str, tuple]) -> None:

@@ -8,10 +8,10 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
 from course_utils.ngrams import NGramModel
-from course_utils.ngrams.counting import Table, count_ngrams, ending_ids
+from course_utils.ngrams.counting import NGramTable, count_ngrams, ending_ids
 from course_utils.tokenizers import ByteTokenizer
 from course_utils.widgets.base import Widget
-from course_utils.widgets.state import Choice, Some, Text
+from course_utils.widgets.state import OneOf, Some, Text
 from course_utils.widgets.words import BYTES, plural, quoted
 
 # the methods beside each other: what each is called, and the setting that a slider moves
@@ -83,10 +83,10 @@ class SmoothingLab(Widget):
         start = next(iter(examples.values()))
         super().__init__(
             context=Text(MAX_CONTEXT, start=start, why=", and no order looks at more"),
-            order=Choice(held_out, start=order),
+            order=OneOf(held_out, start=order),
             methods=Some(METHODS, start=methods),
-            k=Choice(STOPS["k"], start=k),
-            discount=Choice(STOPS["discount"], start=discount),
+            k=OneOf(STOPS["k"], start=k),
+            discount=OneOf(STOPS["discount"], start=discount),
         )
 
     def compute(self, state: dict) -> list[tuple[Counts, Counts]]:
@@ -274,7 +274,7 @@ def from_text(texts: dict[str, str], held_out: str, **settings) -> SmoothingLab:
 
 
 def from_tables(
-    tables: list[Table], held_out: str, held_out_name: str = "held-out text", **settings
+    tables: list[NGramTable], held_out: str, held_out_name: str = "held-out text", **settings
 ) -> SmoothingLab:
     """The lab on what `counting.count_ngrams` counted of bytes, orders 2 to 5 or as many as there are tables.
 

@@ -1,6 +1,6 @@
 """What a widget's state may be. Each entry declares what it allows; a request is read by that, or refused.
 
-    specs = {"text": Text(240), "order": Choice([2, 3], start=3), "bias": Number(-3, 6)}
+    specs = {"text": Text(240), "order": OneOf([2, 3], start=3), "bias": Number(-3, 6)}
     state, notices = merged(specs, {}, {"text": "to be"})
 
 A refusal is a ValueError of one sentence, "bias is a number from -3 to 6; got nan", and changes nothing.
@@ -45,7 +45,7 @@ def option_of(options: list, value):
     return [one for one in same if value in (one, all_visible(one))][:1]
 
 
-class Choice(Spec):
+class OneOf(Spec):
     """One of some options, the first at the start."""
 
     def __init__(self, options: Iterable, start=None):

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from course_utils.generation.beams import Beam, BeamStep, beam_steps, top_indices
 from course_utils.widgets.base import Widget
-from course_utils.widgets.state import Choice, List, Number, Row, Whole
+from course_utils.widgets.state import List, Number, OneOf, Row, Whole
 from course_utils.widgets.words import (
     error_in_words,
     percent,
@@ -250,7 +250,7 @@ class TokenTree(Widget):
             wanted=List(Row(path, Whole(0, MAX_SHOWN)), MAX_WANTED),
             # the learner's path; and whether on its last node, or on what stands below that
             chosen=path,
-            at=Choice(["node", "rest", "problem"]),
+            at=OneOf(["node", "rest", "problem"]),
             width=Whole(1, MAX_WIDTH, start=3),
             length_penalty=Number(0, MAX_PENALTY, start=1.0),
             steps=Whole(0, LONGEST),

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from course_utils.tokenizers import BPETokenizer, bpe
 from course_utils.widgets.base import Widget
-from course_utils.widgets.state import Choice, Text
+from course_utils.widgets.state import OneOf, Text
 from course_utils.widgets.words import plural, quoted, shortened, signs, text_of
 
 Token = tuple[int, bytes]  # an id, and the bytes that it stands for
@@ -47,7 +47,7 @@ class TokenizerBench(Widget):
         stops = [stop for stop in STOPS if stop < len(merges)] + [len(merges)]
         super().__init__(
             text=Text(MAX_CHARACTERS, kept="first", start=next(iter(examples.values()))),
-            merges=Choice(stops, start=stops[-1]),
+            merges=OneOf(stops, start=stops[-1]),
         )
 
     def compute(self, state: dict) -> dict[str, list[Token]]:

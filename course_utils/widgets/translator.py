@@ -11,7 +11,7 @@ from course_utils.generation.translating import Translate, Translation
 from course_utils.widgets.attention_arrays import Attention, packed, strongest_in_words
 from course_utils.widgets.attention_pictures import draw_map
 from course_utils.widgets.base import Widget
-from course_utils.widgets.state import After, Choice, List, Text, Whole
+from course_utils.widgets.state import After, List, OneOf, Text, Whole
 from course_utils.widgets.words import percent, phrase, plural, quoted, shortened
 
 MAX_CHARACTERS = 1000
@@ -91,13 +91,13 @@ class Translator(Widget):
         self._shape = n_layers, n_heads = self._first.attention.weights.shape[:2]
         super().__init__(
             {"place": min(place, len(self._first.written.ids) - 1)},
-            task=Choice(tasks, start=task),
+            task=OneOf(tasks, start=task),
             text=verse,
             forced=After("task", "text", lambda *_: forced),  # the ids with which the target begins
             step=After("task", "text", "forced", lambda *_: Whole(0, MAX_TARGET, start=MAX_TARGET)),
             place=Whole(0, MAX_TARGET - 1),
-            layer=Choice(range(n_layers), start=n_layers - 1),
-            head=Choice([MEAN, *range(n_heads)]),
+            layer=OneOf(range(n_layers), start=n_layers - 1),
+            head=OneOf([MEAN, *range(n_heads)]),
         )
 
     def compute(self, state: dict) -> Draft:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from course_utils.generation.unmasking import MASK, ORDERS, Masked, Step, expected, fill
 from course_utils.widgets.base import Widget
-from course_utils.widgets.state import After, Choice, Number, Text, Whole
+from course_utils.widgets.state import After, Number, OneOf, Text, Whole
 from course_utils.widgets.words import percent, phrase, plural, quoted, shortened, signs
 
 MAX_PLACES = 128  # of a text: each is a box on the page
@@ -64,7 +64,7 @@ class Unmasking(Widget):
         settings = {
             "text": Text(MAX_CHARACTERS, start=text),
             "more": Whole(0, self._most, start=more),
-            "order": Choice(ORDERS),
+            "order": OneOf(ORDERS),
             "temperature": Number(0, 2, start=1),
             "at_once": Whole(1, 16),
             "seed": Whole(0, 9999),

@@ -10,7 +10,7 @@ import torch
 from course_utils.bert import BertConfig, BertForMaskedLM
 from course_utils.bert.batches import LabelledTexts, MaskedTexts
 from course_utils.bert.masking import IGNORED
-from course_utils.bert.scores import gaps, pseudo_log_likelihood, score
+from course_utils.bert.scores import gaps, score
 from course_utils.bert.texts import batch, encode, fill_mask, padded_pairs
 from course_utils.tokenizers import WordPieceTokenizer
 
@@ -171,23 +171,6 @@ def test_scores_of_known_answers():
     assert found.tokens == len(every)
     assert math.isclose(score(even, asked).perplexity, 17, rel_tol=1e-5)
     assert len(gaps(TEXTS, TOKENIZER, rows=5)[0][0]) == 5
-
-
-def test_each_token_is_judged_by_all_others():
-    net, row = model(), ids("[CLS] a b c a . [SEP]")
-    expected = []
-    for place in range(1, 6):
-        read = torch.tensor([row])
-        read[0, place] = TOKENIZER.ids["[MASK]"]
-        expected.append(net(read)[0, place].log_softmax(-1)[row[place]].item())
-    for rows in (2, 32):
-        assert np.allclose(pseudo_log_likelihood(net, TOKENIZER, "a b c a.", rows), expected, atol=1e-5)
-
-
-@pytest.mark.parametrize("text", ["", "a [MASK]", "a b c d e f g h a b c"])
-def test_texts_that_are_not_judged(text):
-    with pytest.raises(ValueError, match=r"1 to 10 tokens, none of them \[MASK\]; got"):
-        pseudo_log_likelihood(model(), TOKENIZER, text)
 
 
 def test_two_texts_in_a_row():

@@ -8,8 +8,8 @@ import pytest
 from course_utils import pretrained
 from course_utils.data import corpora
 from course_utils.data.evaluations import (
-    Passage,
     Query,
+    Speeches,
     everyday_sentences,
     passages,
     search_queries,
@@ -87,5 +87,5 @@ def test_passages_are_the_plays_in_order():
 )
 def test_a_passage_answers_if_it_shares_half(lines, answers):
     query = Query("?", "Hamlet", "I", "I", (10, 19))
-    assert Passage("Hamlet", lines, "").answers(query) == answers
-    assert not Passage("Macbeth", lines, "").answers(query)
+    assert Speeches("Hamlet", lines, "").answers(query) == answers
+    assert not Speeches("Macbeth", lines, "").answers(query)

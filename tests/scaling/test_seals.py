@@ -10,7 +10,7 @@ import pytest
 
 from course_utils.scaling import Law, seals
 from course_utils.scaling import __main__ as command
-from course_utils.scaling.plans import Run, read_plan, read_runs
+from course_utils.scaling.plans import PlannedRun, read_plan, read_runs
 from course_utils.scaling.sweep import checkpoint_of, sweep
 
 HERE = Path(__file__).parent
@@ -24,7 +24,7 @@ tokens = { 10 = 6_000, 20 = 3_000, 40 = 1_500, 80 = 750 }
 seeds = [1]
 tokens = { 10 = 600, 20 = 300, 40 = 150, 80 = 75 }
 """
-NEW = Run("100", 6_000, 0)
+NEW = PlannedRun("100", 6_000, 0)
 
 
 def git(folder, *arguments):
@@ -151,7 +151,7 @@ def test_what_can_not_be_sealed(sealed):
     with pytest.raises(ValueError, match="sealed already"):
         seals.seal(path, plan, runs, NEW, n=100)
     with pytest.raises(ValueError, match="no larger than the largest"):
-        seals.seal(path.with_name("two.json"), plan, runs, Run("10", 6_000, 1), n=10)
+        seals.seal(path.with_name("two.json"), plan, runs, PlannedRun("10", 6_000, 1), n=10)
     path.with_name("two.json").write_text("{}")
     with pytest.raises(ValueError, match=r"two\.json is no seal"):
         seals.read_seal(path.with_name("two.json"))

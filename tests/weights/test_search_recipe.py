@@ -11,7 +11,7 @@ from course_utils.bert import Bert, BertConfig, BertForMaskedLM, BertForSequence
 from course_utils.bert.search import contrastive_loss, embed_rows
 from course_utils.bert.texts import padded_pairs
 from course_utils.data import corpora
-from course_utils.data.evaluations import Passage
+from course_utils.data.evaluations import Speeches
 from course_utils.weights import bert_recipe, recording
 from course_utils.weights import search_recipe as recipe
 
@@ -31,7 +31,7 @@ def model(kind=Bert, **options):
 
 
 def test_a_question_is_two_lines_that_its_passage_lacks_nine_times_of_ten():
-    pairs, kept = recipe.Pairs(PLAY, seed=1), 0
+    pairs, kept = recipe.LinePairs(PLAY, seed=1), 0
     for _ in range(10):
         for i, question, rest in zip(*pairs.draw(40), strict=True):
             lines = PLAY[i]
@@ -40,7 +40,7 @@ def test_a_question_is_two_lines_that_its_passage_lacks_nine_times_of_ten():
             kept += whole
             assert whole or np.array_equal(rest, np.concatenate(lines[:at] + lines[at + 2 :]))
     assert 40 - 4 * 6 < kept < 40 + 4 * 6  # 400 pairs, standard deviation 6
-    one, again, other = (recipe.Pairs(PLAY, seed).draw(40)[0] for seed in (1, 1, 2))
+    one, again, other = (recipe.LinePairs(PLAY, seed).draw(40)[0] for seed in (1, 1, 2))
     assert one == again != other and len(set(one)) == 40
 
 
@@ -52,16 +52,16 @@ def test_the_test_play_is_not_read_in_training(monkeypatch):
 
 def test_the_bi_encoder_learns_to_tell_each_questions_passage():
     tokenizer, body = pretrained.bert_tokenizer(), model()
-    loss, _ = recipe.bi_loss(body, recipe.BiBatches(recipe.Pairs(PLAY, 3), tokenizer, 6).next(), None)
-    _, questions, rests = recipe.Pairs(PLAY, 3).draw(6)
+    loss, _ = recipe.bi_loss(body, recipe.BiBatches(recipe.LinePairs(PLAY, 3), tokenizer, 6).next(), None)
+    _, questions, rests = recipe.LinePairs(PLAY, 3).draw(6)
     vectors = (embed_rows(body, tokenizer, rows) for rows in (questions, rests))
     assert loss.item() == pytest.approx(contrastive_loss(*vectors).item(), rel=1e-3)
 
 
 def test_the_cross_encoder_learns_to_choose_the_own_passage_among_near_ones():
     tokenizer = pretrained.bert_tokenizer()
-    ids, _, segments = batch = recipe.CrossBatches(recipe.Pairs(PLAY, 3), tokenizer, 5).next()
-    own, questions, rests = recipe.Pairs(PLAY, 3).draw(5)
+    ids, _, segments = batch = recipe.CrossBatches(recipe.LinePairs(PLAY, 3), tokenizer, 5).next()
+    own, questions, rests = recipe.LinePairs(PLAY, 3).draw(5)
     assert len(ids) == 5 * (1 + recipe.RIVALS)
     for i in range(5):
         group = slice(i * 4, i * 4 + 4)
@@ -113,7 +113,7 @@ def small(monkeypatch, tmp_path):
     for play in ("Hamlet", corpora.VALIDATION, corpora.TEST):
         for i in range(70):
             lines = [" ".join(draws.choice(words, size=5)) for _ in range(5)]
-            found.append(Passage(play, (10 * i + 1, 10 * i + 5), "\n".join(lines)))
+            found.append(Speeches(play, (10 * i + 1, 10 * i + 5), "\n".join(lines)))
     queries = [SimpleNamespace(query=q, play="Hamlet", lines=(1, 5)) for q in ("king queen", "storm ship")]
     monkeypatch.setattr(recipe, "passages", lambda: found)
     monkeypatch.setattr(recipe, "search_queries", lambda: queries)

@@ -4,10 +4,10 @@ import pytest
 
 from course_utils.widgets.state import (
     After,
-    Choice,
     Flag,
     List,
     Number,
+    OneOf,
     Record,
     Row,
     Some,
@@ -31,11 +31,11 @@ NAN, INFINITY = float("nan"), float("inf")
         (Number(0, 10), None, "got None"),
         (Whole(1, 1000), 1e300, "x is a whole number from 1 to 1,000; got 1e+300"),
         (Whole(1, 1000), 2.0, "got 2.0"),
-        (Choice([2, 3]), 4, "x is one of 2, 3; got 4"),
-        (Choice(["a", "b"]), ["a"], "x is one of a, b; got ['a']"),
-        (Choice([0, 1]), True, "x is one of 0, 1; got True"),
-        (Choice([0.05, 1.0]), NAN, "x is one of 0.05, 1; got nan"),
-        (Choice(range(100)), 100, "22, 23 and 76 more; got 100"),
+        (OneOf([2, 3]), 4, "x is one of 2, 3; got 4"),
+        (OneOf(["a", "b"]), ["a"], "x is one of a, b; got ['a']"),
+        (OneOf([0, 1]), True, "x is one of 0, 1; got True"),
+        (OneOf([0.05, 1.0]), NAN, "x is one of 0.05, 1; got nan"),
+        (OneOf(range(100)), 100, "22, 23 and 76 more; got 100"),
         (Flag(), 1, "x is true or false; got 1"),
         (Text(5), b"abc", "x is a text; got b'abc'"),
         (Some(["a", "b"]), "a", "x is a list of some of a, b; got 'a'"),
@@ -43,11 +43,11 @@ NAN, INFINITY = float("nan"), float("inf")
         (List(Whole(0, 9), 2), [1, 2, 3], "at most 2, each a whole number from 0 to 9; got [1, 2, 3]"),
         (List(Whole(0, 9), 2), [1, NAN], "x[1] is a whole number from 0 to 9; got nan"),
         (List(Whole(0, 9), 2, exactly=True), [1], "x is a list of 2, each"),
-        (Row(Choice("ab"), Whole(0, 1)), ["a"], "x is [one of a, b, a whole number from 0 to 1]; got ['a']"),
-        (Row(Choice("ab"), Whole(0, 1)), ["a", 2], "x[1] is a whole number from 0 to 1; got 2"),
-        (Record({"how": Choice("ab")}), {}, "x is a record of how; got {}"),
-        (Record({"how": Choice("ab")}), {"how": "a", "where": 1}, "x is a record of how; got"),
-        (Record({"how": Choice("ab")}), {"how": "c"}, "x.how is one of a, b; got 'c'"),
+        (Row(OneOf("ab"), Whole(0, 1)), ["a"], "x is [one of a, b, a whole number from 0 to 1]; got ['a']"),
+        (Row(OneOf("ab"), Whole(0, 1)), ["a", 2], "x[1] is a whole number from 0 to 1; got 2"),
+        (Record({"how": OneOf("ab")}), {}, "x is a record of how; got {}"),
+        (Record({"how": OneOf("ab")}), {"how": "a", "where": 1}, "x is a record of how; got"),
+        (Record({"how": OneOf("ab")}), {"how": "c"}, "x.how is one of a, b; got 'c'"),
     ],
 )  # fmt: skip
 def test_what_is_not_allowed_is_refused_in_one_sentence(spec, value, says):
@@ -57,13 +57,13 @@ def test_what_is_not_allowed_is_refused_in_one_sentence(spec, value, says):
 
 
 def test_values_are_kept_as_they_were_declared():
-    specs = {"k": Choice([0.5, 1.0]), "some": Some(["a", "b", "c"]), "path": List(Whole(0, 9), 5)}
+    specs = {"k": OneOf([0.5, 1.0]), "some": Some(["a", "b", "c"]), "path": List(Whole(0, 9), 5)}
     state, _ = merged(specs, {}, {"k": 1, "some": ["c", "a", "c"], "path": (1, 2)})
     assert state == {"k": 1.0, "some": ["a", "c"], "path": [1, 2]} and isinstance(state["k"], float)
 
 
 def test_what_a_request_does_not_name_stays_and_what_is_not_declared_is_refused():
-    specs = {"order": Choice([1, 2, 3], start=2), "n": Whole(1, 9)}
+    specs = {"order": OneOf([1, 2, 3], start=2), "n": Whole(1, 9)}
     state, _ = merged(specs, {}, {})
     assert state == {"order": 2, "n": 1}
     assert merged(specs, state, {"n": 5})[0] == {"order": 2, "n": 5} and state["n"] == 1

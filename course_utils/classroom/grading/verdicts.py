@@ -31,7 +31,7 @@ EXAMPLES = 4  # as many as a student has seen
 
 
 @dataclass(frozen=True)
-class Question:
+class GradedFunction:
     """A function that is asked for, and what it is worth. The seeds say on which inputs it is called."""
 
     id: str
@@ -68,7 +68,7 @@ class Mark:
 
 def grade(
     sources: dict[str, str],
-    questions: list[Question],
+    questions: list[GradedFunction],
     *,
     prelude: str = "",
     packages: tuple[str, ...] = PACKAGES,
@@ -100,7 +100,7 @@ def grade(
 class _Run:
     """What is still to be run, and what came out: as often as something stops, the rest runs afresh."""
 
-    def __init__(self, cells: list[tuple[str, str]], questions: list[Question]):
+    def __init__(self, cells: list[tuple[str, str]], questions: list[GradedFunction]):
         self._cells, self._questions = cells, questions
         self._cases = {question.id: question.cases() for question in questions}
         self._expected: list[tuple[str, int | None]] = []  # id, and number of a case or None for a cell
@@ -123,7 +123,7 @@ class _Run:
         ]
         return {"prelude": prelude, "cells": cells, "questions": calls}
 
-    def _open(self) -> list[Question]:
+    def _open(self) -> list[GradedFunction]:
         return [
             question
             for question in self._questions
@@ -161,7 +161,7 @@ class _Run:
             self._left_out |= {id} if number is None else set()
 
 
-def _mark(question: Question, run: _Run, there: bool) -> Mark:
+def _mark(question: GradedFunction, run: _Run, there: bool) -> Mark:
     check = question.check
     if not there:
         return _failed(question, "missing", "The answer's cell is missing.")
@@ -184,7 +184,7 @@ def _mark(question: Question, run: _Run, there: bool) -> Mark:
     return Mark(question.id, check.title, points, question.points, verdict.status, sentence, detail)
 
 
-def _failed(question: Question, status: str, sentence: str) -> Mark:
+def _failed(question: GradedFunction, status: str, sentence: str) -> Mark:
     return Mark(question.id, question.check.title, 0, question.points, status, sentence)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from course_utils.classroom.grading import sandbox, verdicts
 from course_utils.classroom.grading.caps import Limits
-from course_utils.classroom.grading.verdicts import Question, grade
+from course_utils.classroom.grading.verdicts import GradedFunction, grade
 from course_utils.learner.checks import CHECKS
 
 PROBLEM = sandbox.problem()
@@ -18,9 +18,9 @@ COUNT, MLE, PERPLEXITY = CHECKS["1.1"], CHECKS["1.2"], CHECKS["1.3"]
 PRELUDE = "import math\nimport numpy as np"
 RIGHT = {"count": COUNT.solution, "mle": MLE.solution, "bits": PERPLEXITY.solution}
 QUESTIONS = [
-    Question("count", COUNT, 2, shown_seed=5, hidden_seed=1 << 100),
-    Question("mle", MLE, 3, shown_seed=5, hidden_seed=7),
-    Question("bits", PERPLEXITY, 5, shown_seed=5, hidden_seed=8),
+    GradedFunction("count", COUNT, 2, shown_seed=5, hidden_seed=1 << 100),
+    GradedFunction("mle", MLE, 3, shown_seed=5, hidden_seed=7),
+    GradedFunction("bits", PERPLEXITY, 5, shown_seed=5, hidden_seed=8),
 ]
 
 
@@ -230,6 +230,6 @@ ROUNDS = 200 if os.environ.get("COURSE_FULL") else 20
 def test_the_reference_never_loses_a_point():
     for seed in np.random.default_rng(0).integers(2**60, size=ROUNDS).tolist():
         questions = [
-            Question(q.id, q.check, q.points, seed % 1000, seed + i) for i, q in enumerate(QUESTIONS)
+            GradedFunction(q.id, q.check, q.points, seed % 1000, seed + i) for i, q in enumerate(QUESTIONS)
         ]
         assert all(mark.status == "passed" for mark in grade(RIGHT, questions, prelude=PRELUDE, limits=SMALL))
