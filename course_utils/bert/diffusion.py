@@ -76,7 +76,7 @@ def draw_masks(
     """Which places are masked: in each row k of those from `prefix` on, k even over 1 to length - prefix.
 
     The rows' numbers of masks are spread (row i draws from the i-th part of the range), which leaves each one
-    even and makes their mean vary less.
+    even and makes their mean vary less. Raises ValueError if no place is left to mask.
     """
     free = length - prefix
     if free < 1:

@@ -134,7 +134,10 @@ def _errors(said: dict[str, Phonemes], listing: Listing) -> dict[str, list[int]]
 
 
 def random_strings(count: int, seed: int) -> list[str]:
-    """Strings of 4 to 24 random letters, lengths equally likely: no letter says anything about the next."""
+    """Strings of 4 to 24 random letters, lengths equally likely: no letter says anything about the next.
+
+    Raises ValueError if count is below 1.
+    """
     if count < 1:
         raise ValueError(f"count must be at least 1; got {count}")
     generator = np.random.default_rng(seed)

@@ -83,7 +83,7 @@ def add_lora(model: nn.Module, rank: int, alpha: float, targets: Sequence[str] |
 
 
 def targeted(model: nn.Module, targets: Sequence[str] | None = None) -> dict[str, nn.Linear]:
-    """The linear layers that the targets name, by their full names; see `add_lora`."""
+    """The linear layers that the targets name, by their full names; raises as `add_lora` does."""
     if any(lora_layers(model)):
         raise ValueError("this model has LoRA adapters already: remove_lora(model) takes them out first")
     layers = {name: module for name, module in model.named_modules() if isinstance(module, nn.Linear)}

@@ -62,7 +62,7 @@ def kl_estimate(log_p: Tensor, log_reference: Tensor, kind: str = "k3") -> Tenso
 
     With d = log p - log reference: "k1" is d, right on average but often negative; "k2" is d² / 2, never
     negative, but biased; "k3" is e^-d - 1 + d, right on average and never negative. (As a part of a loss they
-    have other gradients than as a measurement: k3's isn't the KL's.)
+    have other gradients than as a measurement: k3's isn't the KL's.) Raises ValueError for another kind.
     """
     d = log_p - log_reference
     estimates = {"k1": lambda: d, "k2": lambda: d**2 / 2, "k3": lambda: torch.expm1(-d) + d}
@@ -93,6 +93,7 @@ def mean_over_tokens(
     one is punished less a token (GRPO). "batch": the mean over all answers' tokens. "window": the sum over
     the batch times its longest row. (Dr. GRPO has a fixed length there, so that a token weighs the same in
     every batch.) In trl: "grpo", "bnpo" and, where that length is the longest row's, "dr_grpo".
+    Raises ValueError for another `over`.
     """
     kept = torch.where(answer, values, 0.0)
     if over == "answer":

@@ -50,7 +50,7 @@ class Chart:
 def line_chart(
     curves: dict[str, dict[float, float]], xlabel: str, ylabel: str, ylim=None, log_x: bool = False
 ) -> Chart:
-    """Curves {name: {x: y}} on one pair of axes, told apart by colour and by mark."""
+    """Curves {name: {x: y}} on one pair of axes, told by colour and mark. Raises ValueError for six."""
     figure = Figure(figsize=(7, 3.8), layout="constrained")
     axes = figure.add_subplot(xlabel=xlabel, ylabel=ylabel)
     looks = [("#0072B2", "o"), ("#E69F00", "s"), ("#009E73", "^"), ("#CC79A7", "v"), ("#D55E00", "D")]

@@ -137,6 +137,7 @@ def chart(
     """Bits per byte of each point against one of its numbers: "context_bytes", "train_seconds",
     "train_bytes" or "parameters". Compressors are horizontal lines; filled marks have not read the test text.
     What is known within bounds only, as a person's entropy is, comes as `intervals` and is drawn as a band.
+    Raises ValueError for another `against`.
     """
     intervals = intervals or {}
     if against not in AGAINST:

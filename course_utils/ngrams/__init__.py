@@ -316,7 +316,10 @@ class NGramModel:
         return float(2 ** self.bits_per_byte(tokens))
 
     def bits_per_byte(self, tokens: Int[np.ndarray, " tokens"], n_bytes: int | None = None) -> float:
-        """Bits to write `tokens` down, over the bytes of the text they stand for (default: one each)."""
+        """Bits to write `tokens` down, over the bytes of the text they stand for (default: one each).
+
+        Raises ValueError if there is no token.
+        """
         if len(tokens) == 0:
             raise ValueError("there is no token to score: the text is empty")
         return float(-self.log2_probs(tokens).sum() / (len(tokens) if n_bytes is None else n_bytes))

@@ -263,7 +263,8 @@ class BPETokenizer(ByteTokenizer):
     def fast(self):
         """The same tokenizer as a `tokenizers.Tokenizer` with equal ids, for what expects one.
 
-        Its `encode_special_tokens` is set, so that special tokens in a text are bytes there too.
+        Its `encode_special_tokens` is set, so that special tokens in a text are bytes there too. Raises
+        ValueError if a special token is called as another token looks.
         """
         from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 

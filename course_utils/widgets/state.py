@@ -257,7 +257,10 @@ def merged(specs: dict[str, Spec | After], state: dict, request: dict) -> tuple[
 
 
 def complete(specs: dict[str, Spec], request: dict) -> tuple[dict, dict[str, list[str]]]:
-    """The values of a request that must name every entry, and notices about its texts, as `merged` gives."""
+    """The values of a request that must name every entry, and notices about its texts, as `merged` gives.
+
+    Raises ValueError if one is missing, and as `merged` does.
+    """
     if isinstance(request, dict) and (missing := [name for name in specs if name not in request]):
         raise ValueError(f"the request names {', '.join(specs)}; {missing[0]} is missing")
     return merged(specs, {}, request)

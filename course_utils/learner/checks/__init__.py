@@ -19,7 +19,10 @@ from course_utils.learner.progress import Snapshot
 
 
 def discover() -> dict[str, Check]:
-    """The checks of all modules in `exercises`: originals before variants, in the order of their numbers."""
+    """The checks of all modules in `exercises`: originals before variants, in the order of their numbers.
+
+    Raises ValueError if two have one id.
+    """
     found = {}
     for file in pkgutil.iter_modules(exercises.__path__, f"{exercises.__name__}."):
         for check in vars(importlib.import_module(file.name)).values():
