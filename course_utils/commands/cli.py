@@ -43,6 +43,12 @@ def _parser() -> argparse.ArgumentParser:
     lab_options = add(lab)
     lab_options.add_argument("--port", type=int, help="the port to serve on; a free one is found without it")
     lab_options.add_argument("--no-browser", action="store_true", help="print the address only")
+    chat_options = add(chat)
+    chat_options.add_argument(
+        "folder", nargs="?", type=Path, help="of a finished model; those at hand without it"
+    )
+    chat_options.add_argument("--port", type=int, help="the port to serve on; a free one is found without it")
+    chat_options.add_argument("--no-browser", action="store_true", help="print the address only")
     add(test).add_argument("--full", action="store_true", help="also what takes longer than CI has")
     add(doctor)
     add(where)
@@ -87,6 +93,13 @@ def lab(options) -> None:
             f"--ServerApp.open_browser={not options.no_browser}",
         ]
     )
+
+
+def chat(options) -> None:
+    """talk with a model on a page; programs ask it as they ask OpenAI's"""
+    from course_utils.commands import chatting
+
+    chatting.chat(options.folder, WORK, _free_port(options.port), not options.no_browser)
 
 
 def _free_port(wanted: int | None) -> int:
