@@ -28,19 +28,7 @@ FULL = bool(os.environ.get("COURSE_FULL"))
 
 @pytest.fixture
 def grade(room):
-    """Collect and grade in this process; standings by student."""
-
-    def grade(again=False):
-        store = room.overlay.store()
-        batch.collect("ngrams", room.submissions, store)
-        round = store.round("ngrams", new=again)
-        for submission in store.pending("ngrams", round):
-            store.record(
-                submission, round, *batch.grade_one(room.assignment, room.overlay, store, submission)
-            )
-        return store.standings("ngrams")
-
-    return grade
+    return room.grade
 
 
 def command(room, *options):
