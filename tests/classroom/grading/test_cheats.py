@@ -266,7 +266,7 @@ def everything():
     return "\\n".join(text[:2000] for text in found)[:50_000]
 
 
-FOUND = everything()
+FOUND = "canary-of-the-spy" + everything()
 
 
 """
@@ -275,6 +275,9 @@ TELLS = [
     "return {FOUND: 1.0}",
     "raise type(FOUND[:99], (Exception,), {})",
 ]
+
+
+CANARIES = ("environment", "references", "spy")
 
 
 def test_no_canary_comes_out_in_any_file_for_students(room, monkeypatch):
@@ -289,16 +292,10 @@ def test_no_canary_comes_out_in_any_file_for_students(room, monkeypatch):
         room.hand_in(spy, witten_bell=source, page_bits=source.replace("witten_bell(", "page_bits(page, "))
     standing = room.grade()[spies[0]]
     assert standing.status == "graded" and standing.details["score"] == 0
-    secrets = {
-        "canary-of-the-environment",
-        "canary-of-the-references",
-        room.overlay._secret.hex(),
-        "/course/main.py",
-    }
+    secrets = {room.overlay._secret.hex(), *(f"canary-of-the-{where}" for where in CANARIES)}
     for spy in spies:
         kept = room.overlay.store().standings("ngrams")[spy].submission
-        for question in room.overlay.questions(room.assignment, spy, kept.sha256):
-            secrets |= {str(question.hidden_seed), str(question.cases()[-1])[1:-1][:60]}
+        secrets |= {str(q.hidden_seed) for q in room.overlay.questions(room.assignment, spy, kept.sha256)}
     folder = ["--overlay", str(room.folder)]
     for form in ("csv", "moodle", "canvas", "gradescope"):
         cli.main(["export", "ngrams", "--format", form, *folder])
