@@ -1,6 +1,6 @@
 """What a model had better not read, and why: each filter looks at a document and keeps it, or gives a reason.
 
-    kept, tally = run(from_folder("my_texts"), standard())
+    kept, tally = run(from_folder("my_texts"), standard(held_out()))
     for document in kept:
         ...
     print(tally)
@@ -14,6 +14,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from course_utils.pretraining.documents import Document
+from course_utils.pretraining.filters.contamination import Contamination
+from course_utils.pretraining.filters.duplicates import ExactDuplicates, NearDuplicates
+from course_utils.pretraining.filters.language import Language
+from course_utils.pretraining.filters.personal import personal_data
+from course_utils.pretraining.filters.quality import quality
 
 Filter = Callable[[Document], str | None]
 
@@ -76,3 +81,16 @@ def _kept(documents: Iterable[Document], filters: Mapping[str, Filter], tally: T
             yield document
     if not tally.kept.documents:
         raise ValueError(f"no document is left to train on: {tally}; add texts, or leave a filter out")
+
+
+def standard(evaluation: Iterable[Document], language: str = "english") -> dict[str, Filter]:
+    """All six filters for one stream, those that compute least first; `evaluation` is what the model will be
+    scored on. Raises ValueError as `Contamination` and `Language` do."""
+    return {
+        "exact duplicates": ExactDuplicates(),
+        "language": Language(language),
+        "personal data": personal_data,
+        "quality": quality,
+        "contamination": Contamination(evaluation),
+        "near-duplicates": NearDuplicates(),
+    }
