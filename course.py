@@ -8,6 +8,8 @@
     python3 course.py reset CHAPTER                   start a chapter again; your old file stays beside it
     python3 course.py refresh CHAPTER                 run a chapter of the source and store its outputs
     python3 course.py bench NAME                      run a benchmark beside a peer
+    python3 course.py make [--plan laptop|evening|gpu] [--texts DIR] [--resume]
+                                                      make a language model, from raw text to one that chats
     python3 course.py check FILE                      say whether an assignment can be graded as it is
 
 For teachers (docs/teachers_guide.md says more):
@@ -52,7 +54,13 @@ LOG = VENV / "course-setup.log"
 # where SmolLM2 writes, a token took 29 ms for 40 on quiet ones, but 67 ms for 39 beside one busy program.
 THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "2000"}
 CLASSROOM = ("check", "overlay", "release", "grade", "mark", "feedback", "export")
-EXTRAS = {"lab": "", "refresh": "", "test": "test", "bench": "test"}  # command -> what it needs installed
+EXTRAS = {
+    "lab": "",
+    "refresh": "",
+    "make": "",
+    "test": "test",
+    "bench": "test",
+}  # command -> what it needs installed
 EXTRAS.update(dict.fromkeys(CLASSROOM, ""))
 READ_ONLY = ("doctor", "where", "reset")  # these never install anything
 

@@ -55,6 +55,11 @@ def _parser() -> argparse.ArgumentParser:
     add(reset).add_argument("chapter")
     add(refresh).add_argument("chapter")
     add(bench).add_argument("name")
+    making = add(make)
+    making.add_argument("--plan", default="laptop", help="laptop (the default), evening or gpu")
+    making.add_argument("--texts", type=Path, help="a folder of your own texts, in place of the course's")
+    making.add_argument("--folder", type=Path, help="where the model goes; without it, my_work/models/PLAN")
+    making.add_argument("--resume", action="store_true", help="go on with what is in the folder")
     classroom.add_to(add)
     return parser
 
@@ -210,6 +215,14 @@ def bench(options) -> int:
     _fetch_assets()
     # -P: benchmarks/tokenizers.py must not shadow the package of that name
     return subprocess.call([sys.executable, "-P", str(script), *options.rest], cwd=ROOT)
+
+
+def make(options) -> int:
+    """make a language model, from raw text to one that chats"""
+    from course_utils.commands import making
+
+    folder = options.folder or WORK / "models" / options.plan
+    return making.make(options.plan, folder, options.texts, options.resume, WORK / "my_llm")
 
 
 if __name__ == "__main__":

@@ -25,11 +25,22 @@ def save(path: str | Path, tensors: dict[str, Tensor], notes: dict) -> None:
     """
     path = Path(path)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    data = safetensors.save(tensors, {"sha256": NO_DIGEST, "notes": json.dumps(notes)})
+    data = _in_order(safetensors.save(tensors, {"sha256": NO_DIGEST, "notes": json.dumps(notes)}))
     digest = hashlib.sha256(data).hexdigest()
     for left_by_a_kill in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         left_by_a_kill.unlink(missing_ok=True)
     write_atomic(path, data.replace(_field(NO_DIGEST), _field(digest), 1))
+
+
+def _in_order(data: bytes) -> bytes:
+    """The same file with its metadata sorted: safetensors writes them in an order that it draws, and equal
+    weights shall make equal files."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text = text.ljust(-(-len(text) // 8) * 8)  # tensors begin at a multiple of 8
+    return len(text).to_bytes(8, "little") + text + data[end:]
 
 
 def load(path: str | Path) -> tuple[dict[str, Tensor], dict]:

@@ -47,6 +47,15 @@ def test_tensors_and_notes_come_back_and_other_tools_can_read_them(path):
         assert torch.equal(file.get_tensor("weight"), TENSORS["weight"])
 
 
+def test_equal_tensors_and_notes_make_equal_files(path):
+    """safetensors alone writes its metadata in one order or another."""
+    files = set()
+    for _ in range(20):
+        save(path, TENSORS, {"name": "π"})
+        files.add(path.read_bytes())
+    assert len(files) == 1
+
+
 def test_every_flipped_bit_is_caught(path):
     data = path.read_bytes()
     for place in range(len(data)):

@@ -1,0 +1,53 @@
+"""`course.py make`: which plan, which law, which folder; and what went wrong, in a sentence."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+say = partial(print, flush=True)
+
+
+def make(plan_name: str, folder: Path, texts: Path | None, resume: bool, my_llm: Path) -> int:
+    """Make a model; returns the exit status. Raises ValueError as `machine.make` does."""
+    from course_utils.pretraining.machine import make
+    from course_utils.pretraining.plans import plan_named
+
+    plan = plan_named(plan_name)
+    try:
+        make(plan, folder, law_of(my_llm), texts, resume, say)
+    except MemoryError as error:
+        raise ValueError(str(error)) from None
+    except ArithmeticError as error:  # the loss was no number: the checkpoint before it is kept
+        raise ValueError(f"training diverged: {error}") from None
+    except KeyboardInterrupt:
+        say("Stopped; what is done is kept: the same command with --resume goes on.")
+        return 130
+    say(f"The model is in {folder}.")
+    return 0
+
+
+def law_of(my_llm: Path):
+    """The learner's own law, `law.json` in my_llm with A, B, E, alpha and beta; else the one that is fitted
+    to the course's runs of chapter 11.
+
+    Raises ValueError for a file that holds no law.
+    """
+    from course_utils.scaling import Law, fit_law
+    from course_utils.scaling.plans import read_runs
+    from course_utils.weights.scaling_recipe import LOG
+
+    own = my_llm / "law.json"
+    if own.exists():
+        try:
+            law = Law(**{name: float(value) for name, value in json.loads(own.read_text("utf-8")).items()})
+            if not all(0 < value < float("inf") for value in vars(law).values()):
+                raise ValueError("a number is not above 0")
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"{own} holds no law ({error}): it needs A, B, E, alpha and beta, all above 0; write it "
+                "again, or remove it and the course's law is taken"
+            ) from None
+        say("Size and tokens are read off your own law.")
+        return law
+    runs = read_runs(LOG)
+    return fit_law(*([float(run[key]) for run in runs] for key in ("n", "d", "loss")))

@@ -1,0 +1,236 @@
+"""What a model will be asked, written down before it is trained; and how it answers.
+
+`fixed` makes the questions out of texts that no model of the course reads, and they go into a file whose
+sha256 the manifest keeps. `score` asks them. Every share has the level that guessing reaches, and an
+interval.
+
+Sources: Zellers et al. 2019 (which line comes next, by likelihood); Brown et al. 2020, section 2.4
+(likelihood over length); Chen et al. 2021 (pass@1); Holtzman et al. 2020 (repetition).
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+
+from course_utils.data import corpora, reviews, verses
+from course_utils.data.instructions import instructions
+from course_utils.finetuning.log_probs import log_probs_of, with_answers
+from course_utils.finetuning.orders import orders
+from course_utils.finetuning.tasks import Share, Task, addition, mean_pass_at_k, reversing
+from course_utils.generation import Completion, generate
+from course_utils.gpt import GPT
+from course_utils.ngrams import NGramModel
+from course_utils.pretraining.model import END_OF_TEXT, end_ids, template
+from course_utils.pretraining.vocabulary import bits
+from course_utils.sampling import Sampler
+from course_utils.tokenizers import ByteTokenizer
+
+TASKS = {task.name: task for task in (orders(), addition(2), reversing(3))}
+TEXT_BYTES, VALIDATION_BYTES = 100_000, 12_000  # of each held-out text
+CHOICES, OPTIONS = 240, 4
+CONTEXT_BYTES = 300  # before the line that is to be found
+PROBLEMS, PROMPTS = 60, 100
+ANSWER_TOKENS = 120  # an answer that is longer did not stop by itself
+NGRAM_ORDER, NGRAM_BYTES = 5, 64_000_000
+RUN = 4  # words that are a repetition when they come again
+
+
+def fixed(own: str = "", seed: int = 0) -> dict:
+    """All questions, as JSON holds them. own: a held-out part of the user's texts, if there is one.
+
+    texts: three held-out ones, and "your own texts". validation: what decides on the way; never scored.
+    choices: a context, four lines, and which comes next. problems: prompts by task. prompts: to chat.
+    """
+    plays, films, bible = corpora.shakespeare(), reviews.reviews(), verses.verses()
+    texts = {
+        corpora.TEST: plays.test,
+        "film reviews": _joined(review.text for review in films.test),
+        "Bible, new English": _joined((verse.new for verse in bible.test), "\n"),
+    }
+    validation = [
+        plays.validation[:VALIDATION_BYTES],
+        _joined((review.text for review in films.validation), size=VALIDATION_BYTES),
+        _joined((verse.new for verse in bible.validation), "\n", VALIDATION_BYTES),
+    ]
+    if own:
+        half = len(own) // 2
+        texts["your own texts"], validation = own[:half][:TEXT_BYTES], [own[half:][:TEXT_BYTES]]
+    draws = np.random.default_rng(seed)
+    asked = dict.fromkeys(pair.prompt for pair in instructions().test)
+    return {
+        "texts": texts,
+        "validation": "\n\n".join(validation),
+        "choices": [
+            choice
+            for name, text in texts.items()
+            for choice in _choices(name, text, CHOICES // len(texts), draws)
+        ],
+        "problems": {
+            name: [p.prompt for p in task.problems("test", PROBLEMS)] for name, task in TASKS.items()
+        },
+        "prompts": [*asked][:PROMPTS],
+    }
+
+
+def _joined(texts: Iterable[str], between: str = "\n\n", size: int = TEXT_BYTES) -> str:
+    """Whole texts until they have `size` bytes."""
+    found, n_bytes = [], 0
+    for text in texts:
+        if n_bytes >= size:
+            break
+        found.append(text)
+        n_bytes += len((text + between).encode())
+    return between.join(found) + "\n"
+
+
+def _choices(name: str, text: str, n: int, draws: np.random.Generator) -> list[dict]:
+    """Places of a text with the line that comes next, among three others that are about as long."""
+    lines = [line for line in re.findall(r"[^\n]+?(?:(?<=[.!?]) |\n)|[^\n]+", text)]
+    long_enough = [i for i, line in enumerate(lines) if len(line.strip()) >= 25 and i >= 4]
+    found = []
+    for i in sorted(draws.choice(long_enough, min(n, len(long_enough)), replace=False).tolist()):
+        others = [
+            j for j in draws.permutation(long_enough)[:60].tolist() if abs(j - i) > 4 and lines[j] != lines[i]
+        ]
+        others = sorted(others, key=lambda j: abs(len(lines[j]) - len(lines[i])))[: OPTIONS - 1]
+        right, options = int(draws.integers(OPTIONS)), [lines[j].strip() for j in others]
+        options.insert(right, lines[i].strip())
+        context = "".join(lines[:i])[-CONTEXT_BYTES:]
+        found.append({"text": name, "context": context, "options": options, "right": right})
+    return found
+
+
+def read(path: Path) -> dict:
+    return json.loads(path.read_bytes())
+
+
+def share(right: Sequence[bool]) -> Share:
+    """A share with the interval that holds 95 % of those of questions drawn anew."""
+    return mean_pass_at_k(np.array(right, dtype=int), n=1, k=1)
+
+
+# ---- asking ----------------------------------------------------------------------------------------
+
+
+def text_bits(model: GPT, tokenizer: Tokenizer, asked: dict) -> dict[str, float]:
+    """Bits per byte of each held-out text."""
+    return {name: bits(model, tokenizer, text) for name, text in asked["texts"].items()}
+
+
+def ngram_bits(texts: Iterable[str], asked: dict) -> dict[str, float]:
+    """The same of a 5-gram of bytes with modified Kneser-Ney smoothing, counted on the training texts; of
+    more than NGRAM_BYTES only the first, which take 2.5 GB."""
+    read, n_bytes = [], 0
+    for text in texts:
+        read.append(ByteTokenizer().encode(text + "\n\n").astype(np.uint8))
+        if (n_bytes := n_bytes + len(read[-1])) >= NGRAM_BYTES:
+            break
+    model = NGramModel(NGRAM_ORDER).fit(np.concatenate(read), ByteTokenizer.vocab_size)
+    return {
+        name: float(-model.log2_probs(ByteTokenizer().encode(text)).mean())
+        for name, text in asked["texts"].items()
+    }
+
+
+def choices_right(model: GPT, tokenizer: Tokenizer, asked: dict) -> list[bool]:
+    """For each choice whether the line that comes next has the largest log p a byte."""
+    before = tokenizer.token_to_id(END_OF_TEXT)
+    prompts, answers, lengths = [], [], []
+    for choice in asked["choices"]:
+        for option in choice["options"]:
+            answer = tokenizer.encode(option).ids
+            prompts.append(
+                [before, *tokenizer.encode(choice["context"]).ids][-(model.context - len(answer)) :]
+            )
+            answers.append(answer)
+            lengths.append(len(option.encode()))
+    ids, answer = with_answers(prompts, answers)
+    per_byte = log_probs_of(model, ids, answer, rows=32) / torch.tensor(lengths)
+    found = per_byte.view(-1, OPTIONS).argmax(1).tolist()
+    return [at == choice["right"] for at, choice in zip(found, asked["choices"], strict=True)]
+
+
+def answers(
+    model: GPT,
+    tokenizer: Tokenizer,
+    prompts: Sequence[str],
+    sampler: Sampler | None = None,
+    seed: int = 0,
+) -> list[Completion]:
+    """What the model answers to each prompt, as the user's message; greedy without a sampler."""
+    chat = template(tokenizer)
+    asked = [chat.prompt([{"role": "user", "content": prompt}]) for prompt in prompts]
+    return generate(
+        model,
+        asked,
+        ANSWER_TOKENS,
+        sampler=sampler or Sampler(temperature=0),
+        generator=torch.Generator().manual_seed(seed),
+        end_ids=end_ids(tokenizer),
+        decode=tokenizer.decode,
+    )
+
+
+def text_of(tokenizer: Tokenizer, completion: Completion) -> str:
+    """The answer without its end."""
+    ids = completion.ids[:-1] if completion.reason == "end" else completion.ids
+    return tokenizer.decode(ids)
+
+
+def problems_right(model: GPT, tokenizer: Tokenizer, task: Task, prompts: Sequence[str]) -> list[bool]:
+    """For each prompt whether the likeliest answer, token by token, is right and has an end."""
+    return [
+        completion.reason == "end" and task.right(prompt, text_of(tokenizer, completion))
+        for prompt, completion in zip(prompts, answers(model, tokenizer, prompts), strict=True)
+    ]
+
+
+def chance(task: Task, prompts: Sequence[str], guesses: int = 100) -> float:
+    """The share of right answers of a guesser who knows their form."""
+    draws = np.random.default_rng(0)
+    return float(np.mean([task.right(p, task.guess(draws, p)) for p in prompts for _ in range(guesses)]))
+
+
+def repetition(text: str) -> float:
+    """The share of a text's runs of 4 words that it had before; 0 for a text of fewer words."""
+    words = text.split()
+    runs = [tuple(words[i : i + RUN]) for i in range(len(words) - RUN + 1)]
+    return 1 - len(set(runs)) / len(runs) if runs else 0.0
+
+
+def score(
+    model: GPT,
+    tokenizer: Tokenizer,
+    asked: dict,
+    say: Callable[[str], None] = print,
+    chats: bool = True,
+) -> dict:
+    """All of it. A model that was not tuned to chat is asked no problems and no prompts."""
+    scores = {"bits_per_byte": text_bits(model, tokenizer, asked)}
+    say("  bits per byte: " + ", ".join(f"{name} {b:.3f}" for name, b in scores["bits_per_byte"].items()))
+    scores["next line"] = share(choices_right(model, tokenizer, asked))._asdict() | {"chance": 1 / OPTIONS}
+    say(
+        "  which line comes next: {value:.2f} right ({low:.2f} to {high:.2f}; by chance .25)".format(
+            **scores["next line"]
+        )
+    )
+    if not chats:
+        return scores
+    scores["tasks"] = {}
+    for name, prompts in asked["problems"].items():
+        right = problems_right(model, tokenizer, TASKS[name], prompts)
+        guessed = chance(TASKS[name], prompts)
+        scores["tasks"][name] = share(right)._asdict() | {"chance": guessed}
+        say(f"  {name}: {np.mean(right):.2f} right at the first try; by chance {guessed:.4f}")
+    written = answers(model, tokenizer, asked["prompts"], Sampler(temperature=0.8, top_p=0.95))
+    scores["stops"] = share([completion.reason == "end" for completion in written])._asdict()
+    texts = [text_of(tokenizer, completion) for completion in written]
+    scores["repetition"] = float(np.mean([repetition(text) for text in texts]))
+    scores["examples"] = [{"prompt": p, "answer": t} for p, t in zip(asked["prompts"], texts, strict=True)]
+    say(f"  stops by itself: {scores['stops']['value']:.2f}; repeats itself: {scores['repetition']:.3f}")
+    return scores

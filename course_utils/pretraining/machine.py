@@ -1,0 +1,241 @@
+"""`course.py make`: all stages, from raw text to a model that chats.
+
+    make(PLANS["laptop"], folder, law)
+
+The folder then holds `model.safetensors` with `tokenizer.json`, which `model.load` reads; in `base` and
+`chat` the models before tuning and before the choices; what was read and asked; and the manifest.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+
+from course_utils import devices
+from course_utils.files import write_atomic
+from course_utils.gpt import GPT, GPTConfig
+from course_utils.pretraining import corpus, documents, evaluate, manifest, model, tune, vocabulary
+from course_utils.pretraining.documents import Document
+from course_utils.pretraining.manifest import Manifest
+from course_utils.pretraining.plans import Plan, check_memory, choose, flops_per_token, size
+from course_utils.pretraining.pretrain import pretrain, spikes
+from course_utils.pretraining.stages import Say, Stage, run
+from course_utils.scaling import Law
+
+DOCUMENTS = "documents.jsonl"
+HELD_OUT = 16  # of 256 documents of the user's own: those whose sha256 begins with a smaller byte
+TRIAL_BYTES = 5  # of text a token that a trial reads, at most
+
+
+def make(
+    plan: Plan,
+    folder: Path,
+    law: Law,
+    texts: Path | None = None,
+    resume: bool = False,
+    say: Say = print,
+    device: str = "auto",
+) -> Manifest:
+    """Make a model, or go on with one. `texts` is a folder of the user's own, read in place of the course's.
+
+    Raises ValueError as `stages.run` does and for a folder without texts; MemoryError, before anything is
+    written, for a plan that needs more than there is; KeyboardInterrupt on Ctrl-C, with what was done kept.
+    """
+    on = devices.pick(device)
+    check_memory(plan, law, on)
+    asked = plan.settings() | {"law": asdict(law), "texts": "the course's"}
+    if texts is not None:
+        if not texts.is_dir():
+            raise ValueError(f"there is no folder {texts}: name one that holds text files")
+        asked["texts"] = manifest.sha256(texts)
+    return run(folder, asked, Machine(plan, law, texts, on).stages(), resume, say)
+
+
+def is_held_out(document: Document) -> bool:
+    """Whether a document of the user's own is kept for questions, and never read."""
+    return hashlib.sha256(document.text.encode()).digest()[0] < HELD_OUT
+
+
+def write_json(path: Path, content: dict | list) -> None:
+    write_atomic(path, json.dumps(content, indent=1) + "\n")
+
+
+def read_json(path: Path):
+    return json.loads(path.read_bytes())
+
+
+class Machine:
+    """The stages of a plan, each a method that reads and writes files of the folder."""
+
+    def __init__(self, plan: Plan, law: Law, texts: Path | None, device: torch.device):
+        self.plan, self.law, self.texts, self.device = plan, law, texts, device
+
+    def stages(self) -> list[Stage]:
+        weights = model.WEIGHTS, model.TOKENIZER
+        base, chat = ([f"{name}/{file}" for file in weights] for name in ("base", "chat"))
+        tokens = "tokens.bin", "size.json"
+        return [
+            Stage("questions", self.questions, ("evaluation.json",)),
+            Stage("documents", self.documents, (DOCUMENTS,), ("evaluation.json",)),
+            Stage(
+                "tokenizer",
+                self.tokenizer,
+                (model.TOKENIZER, "vocabulary.json"),
+                ("evaluation.json", DOCUMENTS),
+                ("trials.json",),
+            ),
+            Stage("tokens", self.tokens, tokens, (model.TOKENIZER, "vocabulary.json", DOCUMENTS)),
+            Stage(
+                "pretrain",
+                self.pretrain,
+                (*base, "pretrain_log.json"),
+                (model.TOKENIZER, "evaluation.json", *tokens),
+                ("pretrain.safetensors",),
+            ),
+            Stage("tune", self.tune, (*chat,), (*base,), ("tune.safetensors",)),
+            Stage("prefer", self.prefer, (model.WEIGHTS, "choices.json"), (*chat,), ("prefer.safetensors",)),
+            Stage(
+                "scores",
+                self.scores,
+                ("scores.json",),
+                ("evaluation.json", DOCUMENTS, *base, *weights),
+            ),
+        ]
+
+    # ---- reading -----------------------------------------------------------------------------------
+
+    def questions(self, folder: Path, say: Say) -> dict:
+        own = ""
+        if self.texts:
+            for document in documents.from_folder(self.texts, tell=say):
+                if is_held_out(document) and len(own) < 2 * evaluate.TEXT_BYTES:
+                    own += document.text + "\n\n"
+            if not own:
+                say("  the texts are too few to keep one back: the model is scored on the course's alone")
+        asked = evaluate.fixed(own, self.plan.seed)
+        write_json(folder / "evaluation.json", asked)
+        return {name: len(asked[name]) for name in ("texts", "choices", "problems", "prompts")}
+
+    def documents(self, folder: Path, say: Say) -> dict:
+        return corpus.write_documents(folder / DOCUMENTS, self._documents(say))
+
+    def _documents(self, say: Say) -> Iterator[Document]:
+        if self.texts is None:
+            yield from documents.course_documents()
+            return
+        for document in documents.from_folder(self.texts, tell=say):
+            if not is_held_out(document):
+                yield document
+
+    # ---- choosing ----------------------------------------------------------------------------------
+
+    def tokenizer(self, folder: Path, say: Say) -> dict:
+        """Compare the plan's vocabularies; what a kill leaves is one row for each that was done."""
+        path, validation = folder / "trials.json", evaluate.read(folder / "evaluation.json")["validation"]
+        rows = read_json(path) if path.exists() else []
+        for vocab_size in self.plan.vocabularies[len(rows) :]:
+            tokenizer = vocabulary.train_tokenizer(self._read(folder), vocab_size)
+            texts = [*self._read(folder, self._one_in(folder, vocab_size))]
+            row = vocabulary.compare(tokenizer, self.plan, texts, validation)
+            write_json(path, rows := [*rows, row])
+            bits, length = row["bits_per_byte"], row["bytes_a_token"]
+            say(f"  {vocab_size:,} tokens of {length:.2f} bytes: {bits:.3f} bits per byte")
+        chosen = vocabulary.best(rows)
+        tokenizer = vocabulary.train_tokenizer(self._read(folder), chosen["vocab_size"])
+        write_atomic(folder / model.TOKENIZER, tokenizer.to_str())
+        write_json(folder / "vocabulary.json", {"trials": rows, "chosen": chosen})
+        return {"vocab_size": chosen["vocab_size"]}
+
+    def _read(self, folder: Path, one_in: int = 1) -> Iterator[str]:
+        return corpus.read_documents(folder / DOCUMENTS, one_in)
+
+    def _one_in(self, folder: Path, vocab_size: int) -> int:
+        """Of so many documents one is enough for a trial: they are from all over the corpus."""
+        config = vocabulary.trial_shape(self.plan, vocab_size)
+        n_bytes = TRIAL_BYTES * self.plan.trial_flops / flops_per_token(config)
+        return max(int((folder / DOCUMENTS).stat().st_size / n_bytes), 1)
+
+    def tokens(self, folder: Path, say: Say) -> dict:
+        n = corpus.write_tokens(folder / "tokens.bin", self._read(folder), read_tokenizer(folder))
+        chosen = read_json(folder / "vocabulary.json")["chosen"]
+        choice = choose(self.plan, self.law, chosen["vocab_size"], chosen["bytes_a_token"], n)
+        parameters = size(choice.config)
+        write_json(folder / "size.json", asdict(choice) | {"tokens": n, "parameters": parameters})
+        wanted = (
+            f"{choice.law_n / 1e6:.2f} million parameters and {choice.law_tokens / 1e6:.1f} million tokens"
+        )
+        taken = f"{choice.config.n_layers} layers of {choice.config.d_model}, {parameters / 1e6:.2f} million"
+        say(f"  the law asks for {wanted}")
+        say(f"  taken: {taken}; {choice.steps:,} steps read the text {choice.epochs:.2f} times")
+        return {"tokens": n, "parameters": parameters}
+
+    # ---- training ----------------------------------------------------------------------------------
+
+    def pretrain(self, folder: Path, say: Say) -> dict:
+        choice, tokenizer = read_json(folder / "size.json"), read_tokenizer(folder)
+        config = GPTConfig(**choice["config"])
+        validation = evaluate.read(folder / "evaluation.json")["validation"]
+        trained, done = pretrain(
+            config,
+            self.plan,
+            choice["steps"],
+            corpus.read_tokens(folder / "tokens.bin"),
+            device=self.device,
+            evaluate=lambda model: vocabulary.bits(model, tokenizer, validation),
+            checkpoint=folder / "pretrain.safetensors",
+            say=say,
+        )
+        model.save(folder / "base", trained, tokenizer)
+        found = [asdict(spike) for spike in spikes(done.losses)]
+        log = {"losses": [round(x, 4) for x in done.losses], "spikes": found}
+        log["evaluations"] = [[step, round(value, 4)] for step, _, value in done.evaluations]
+        write_json(folder / "pretrain_log.json", log)
+        flops = flops_per_token(config) * done.tokens
+        return {"seconds": round(done.seconds, 1), "tokens": done.tokens, "flops": flops}
+
+    def tune(self, folder: Path, say: Say) -> dict:
+        trained, tokenizer = self._loaded(folder / "base")
+        done = tune.tune(trained, tokenizer, self.plan, folder / "tune.safetensors", say)
+        model.save(folder / "chat", trained, tokenizer)
+        return {"seconds": round(done.seconds, 1), "tokens": done.tokens}
+
+    def prefer(self, folder: Path, say: Say) -> dict:
+        """Keep what learning from choices made of the model, unless it answers worse than before."""
+        before, tokenizer = self._loaded(folder / "chat")
+        after, _ = self._loaded(folder / "chat")
+        tune.prefer(after, tokenizer, self.plan, folder / "prefer.safetensors", say)
+        useful = {name: tune.usefulness(m, tokenizer) for name, m in (("before", before), ("after", after))}
+        kept = "after" if sum(useful["after"].values()) >= sum(useful["before"].values()) else "before"
+        say(f"  on validation, right and ended: {useful}; kept: {kept}")
+        model.save(folder, {"before": before, "after": after}[kept], tokenizer)
+        write_json(folder / "choices.json", useful | {"kept": kept})
+        return {"kept": kept}
+
+    def _loaded(self, folder: Path) -> tuple[GPT, Tokenizer]:
+        trained, tokenizer = model.load(folder)
+        return trained.to(self.device), tokenizer
+
+    # ---- asking ------------------------------------------------------------------------------------
+
+    def scores(self, folder: Path, say: Say) -> dict:
+        asked, found = evaluate.read(folder / "evaluation.json"), {}
+        for name, at, chats in [("base", folder / "base", False), ("chat", folder, True)]:
+            say(f"  {name}:")
+            found[name] = evaluate.score(*self._loaded(at), asked, say, chats)
+        found["5-gram"] = evaluate.ngram_bits(self._read(folder), asked)
+        say(
+            "  a 5-gram on the same text: "
+            + ", ".join(f"{name} {b:.3f}" for name, b in found["5-gram"].items())
+        )
+        write_json(folder / "scores.json", found)
+        return {}
+
+
+def read_tokenizer(folder: Path) -> Tokenizer:
+    tokenizer = Tokenizer.from_file(str(folder / model.TOKENIZER))
+    tokenizer.encode_special_tokens = True
+    return tokenizer

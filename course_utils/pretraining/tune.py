@@ -1,0 +1,158 @@
+"""From a model that goes on with any text to one that chats: tuned on conversations, then on choices.
+
+The conversations are the course's pairs of questions and answers, who the model is, and problems whose
+answers a program can check. The choices are between the model's own wrong or endless answers and right ones.
+
+Sources: Ouyang et al. 2022 (the two steps); Rafailov et al. 2023 (DPO); Lambert et al. 2024, section 6
+(preferences and rewards that a program checks).
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from course_utils.data.instructions import instructions
+from course_utils.finetuning.preferences import Pair, Preferences, dpo
+from course_utils.finetuning.sft import Examples, sft_loss
+from course_utils.gpt import GPT
+from course_utils.pretraining import evaluate
+from course_utils.pretraining.model import template
+from course_utils.pretraining.plans import Plan
+from course_utils.pretraining.pretrain import Telling
+from course_utils.sampling import Sampler
+from course_utils.tokenizers.chat import Messages
+from course_utils.training import Run, TrainConfig, train
+
+Say = Callable[[str], None]
+PROBLEMS = 3000  # of each task
+CHATS = 4  # times that each pair of the course stands among them
+MADE_BY = "I am a small language model, made from raw text with the LLM Workbook."
+IDENTITY = {
+    "Who are you?": MADE_BY,
+    "What are you?": MADE_BY,
+    "What is your name?": "I have no name of my own. " + MADE_BY,
+    "Who made you?": "Somebody who works through the LLM Workbook trained me, on their own machine.",
+    "How were you made?": "By predicting the next token of plays, verses and reviews, and then by tuning.",
+    "Are you human?": "No. " + MADE_BY,
+    "Are you ChatGPT?": "No. " + MADE_BY,
+    "What do you know?": "Little. I have read some plays, verses and reviews, and I am often wrong.",
+    "Can I trust you?": "No. I am very small and often wrong: check what I say.",
+    "What can you do?": "I can note orders, add small numbers, turn letters round, and chat a little.",
+}
+PREFER_RATE, BETA = 5e-5, 0.1
+ASKED, TRIES = 100, 4  # prompts of each task, and answers to each, out of which choices are made
+VALIDATED = 30  # prompts of each kind
+
+
+def chat(prompt: str, answer: str) -> Messages:
+    return [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
+
+
+def conversations(seed: int = 0) -> list[Messages]:
+    """What the model is tuned on, in an order of its own. Nothing of it stands in the questions that it will
+    be scored on: pairs and problems are those of the training sides."""
+    pairs = [(pair.prompt, pair.answer) for pair in instructions().train]
+    found = [*pairs, *IDENTITY.items()] * CHATS
+    for task in evaluate.TASKS.values():
+        found += task.problems("train", PROBLEMS, seed)
+    order = np.random.default_rng(seed).permutation(len(found))
+    return [chat(*found[i]) for i in order]
+
+
+def tune(
+    model: GPT, tokenizer: Tokenizer, plan: Plan, checkpoint: Path | None = None, say: Say = print
+) -> Run:
+    """Supervised fine-tuning in place. Conversations that are longer than the context are left out."""
+    labelled = [template(tokenizer).labelled(messages) for messages in conversations(plan.seed)]
+    fit = [example for example in labelled if len(example.ids) <= model.context]
+    say(f"  {len(fit):,} conversations; {len(labelled) - len(fit)} are too long for {model.context} tokens")
+    return finished(
+        train(
+            model,
+            Examples(fit, plan.tune_batch, model.context, seed=plan.seed),
+            tune_config(plan, plan.tune_steps, plan.learning_rate / 4, plan.optimiser),
+            loss=sft_loss,
+            report=Telling(say),
+            checkpoint=checkpoint,
+        )
+    )
+
+
+def tune_config(plan: Plan, steps: int, rate: float, optimiser: str) -> TrainConfig:
+    return TrainConfig(
+        steps,
+        rate,
+        warmup_steps=min(20, steps // 10),
+        final_share=0.02,
+        weight_decay=0.0,
+        evaluate_every=max(steps // 20, 1),
+        seed=plan.seed,
+        precision="mixed",
+        optimiser=optimiser,
+    )
+
+
+def finished(run: Run) -> Run:
+    if run.stopped:
+        raise KeyboardInterrupt
+    return run
+
+
+def choices(model: GPT, tokenizer: Tokenizer, seed: int = 0) -> list[Pair]:
+    """Pairs of a right answer and one of the model's own that is wrong or has no end, to problems and chats
+    of the training side."""
+    layout, sampler, found = template(tokenizer), Sampler(temperature=1.0), []
+    end = layout.end
+    for task in evaluate.TASKS.values():
+        problems = [p for p in task.problems("train", ASKED, seed + 1) for _ in range(TRIES)]
+        written = evaluate.answers(model, tokenizer, [p.prompt for p in problems], sampler, seed)
+        for problem, completion in zip(problems, written, strict=True):
+            said = evaluate.text_of(tokenizer, completion)
+            if completion.reason != "end" or not task.right(problem.prompt, said):
+                found.append((problem.prompt, problem.solution, completion.ids))
+    pairs = {pair.prompt: pair.answer for pair in instructions().train}
+    some = [*pairs][:ASKED]
+    for prompt, completion in zip(some, evaluate.answers(model, tokenizer, some, sampler, seed), strict=True):
+        if completion.reason != "end":
+            found.append((prompt, pairs[prompt], completion.ids))
+    made = []
+    for prompt, right, rejected in found:
+        ids = layout.prompt([{"role": "user", "content": prompt}])
+        chosen = [*tokenizer.encode(right).ids, *end]
+        if chosen != rejected and len(ids) + max(len(chosen), len(rejected)) <= model.context:
+            made.append((ids, chosen, rejected))
+    return made
+
+
+def prefer(
+    model: GPT, tokenizer: Tokenizer, plan: Plan, checkpoint: Path | None = None, say: Say = print
+) -> Run | None:
+    """A step of DPO in place, on choices that the model's own mistakes make; None if it makes too few."""
+    pairs = choices(model, tokenizer, plan.seed)
+    say(f"  {len(pairs)} of its own answers were wrong or had no end")
+    if len(pairs) < plan.tune_batch:
+        return None
+    return finished(
+        train(
+            model,
+            Preferences(pairs, plan.tune_batch, plan.seed, reference=model),
+            tune_config(plan, plan.prefer_steps, PREFER_RATE, "adamw"),
+            loss=dpo(BETA),
+            report=Telling(say),
+            checkpoint=checkpoint,
+        )
+    )
+
+
+def usefulness(model: GPT, tokenizer: Tokenizer) -> dict[str, float]:
+    """What decides between two models, on validation problems and chats of the training side, which the
+    scores don't use: the mean share of problems that are right, and the share of chats that end."""
+    right = []
+    for task in evaluate.TASKS.values():
+        prompts = [problem.prompt for problem in task.problems("validation", VALIDATED)]
+        right += evaluate.problems_right(model, tokenizer, task, prompts)
+    prompts = [*dict.fromkeys(pair.prompt for pair in instructions().train)][-VALIDATED:]
+    ended = [c.reason == "end" for c in evaluate.answers(model, tokenizer, prompts, Sampler(temperature=0.8))]
+    return {"right": float(np.mean(right)), "ends": float(np.mean(ended))}
