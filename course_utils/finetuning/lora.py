@@ -31,7 +31,7 @@ class LoRALinear(nn.Module):
         super().__init__()
         check_rank(base, rank, alpha)
         self.base = base
-        self.rank, self.alpha, self.merged = rank, alpha, False
+        self.rank, self.alpha, self.merged, self.off = rank, alpha, False, False
         like = {"dtype": base.weight.dtype, "device": base.weight.device}
         self.A = nn.Parameter(torch.empty(rank, base.in_features, **like))
         self.B = nn.Parameter(torch.zeros(base.out_features, rank, **like))
@@ -51,7 +51,7 @@ class LoRALinear(nn.Module):
         return self.scale * self.B @ self.A
 
     def forward(self, x: Float[Tensor, "... in"]) -> Float[Tensor, "... out"]:
-        if self.merged:
+        if self.merged or self.off:
             return self.base(x)
         return self.base(x) + functional.linear(functional.linear(x, self.A), self.scale * self.B)
 
@@ -134,6 +134,29 @@ def unmerge(model: nn.Module) -> nn.Module:
             layer.base.weight -= layer.delta()
             layer.merged = False
     return model
+
+
+class WithoutAdapters:
+    """A model as it was before its adapters learnt anything, without a copy: when called, it lets them rest
+    for this call; all else of it is the model's. Raises ValueError if they are merged: then they can't."""
+
+    def __init__(self, model: nn.Module):
+        self.model = model
+
+    def __call__(self, *args, **kwargs):
+        layers = [layer for _, layer in lora_layers(self.model)]
+        if any(layer.merged for layer in layers):
+            raise ValueError("the adapters are merged into this model's matrices: unmerge(model) first")
+        for layer in layers:
+            layer.off = True
+        try:
+            return self.model(*args, **kwargs)
+        finally:
+            for layer in layers:
+                layer.off = False
+
+    def __getattr__(self, name: str):
+        return getattr(self.model, name)
 
 
 def remove_lora(model: nn.Module) -> nn.Module:

@@ -150,6 +150,42 @@ raw = np.random.default_rng(0).exponential(size=(2, 2, len(odd), len(odd)))
 made = AttentionExplorer(odd, raw / raw.sum(-1, keepdims=True), sinks={odd[1]: [0]},
                          predict=lambda edits: [(text, 1 / len(odd)) for text in odd])""",
     ),
+    "before_after": Specimen(
+        "import torch\n"
+        "from course_utils.finetuning.answering import Answerer, byte_level\n"
+        "from course_utils.finetuning.lora import WithoutAdapters, add_lora, lora_layers\n"
+        "from course_utils.gpt import GPT, GPTConfig\n"
+        "from course_utils.widgets.before_after import BeforeAfter\n"
+        "torch.manual_seed(i)\n"
+        "model = add_lora(GPT(GPTConfig(256, 256, 2, 4, 64)), rank=4, alpha=8)\n"
+        "for _, layer in lora_layers(model):\n"
+        "    torch.nn.init.normal_(layer.B)\n"
+        "both = {'before': byte_level(WithoutAdapters(model)), 'after': byte_level(model)}\n"
+        "made = BeforeAfter(both, {'a play': 'To be, or not to be', 'an order': 'Mara would like pears.'})\n"
+        "for step in range(1, 9):\n"
+        "    made.handle({'step': step})\n"
+        "made.show()",
+        "(root) => press(root, '◀ Back')",
+        "(root) => press(root, 'Step ▶')",
+        states=("(root) => press(root, 'an order')", MIXED, "(root) => press(root, 'Write')"),
+        texts=40,
+        narrow=(600, 420),
+        hostile="""\
+def spoken(model):
+    return Answerer(model, lambda text: [0], lambda ids: "".join(odd[i] for i in ids), "odd")
+both = dict(zip(odd, (spoken(GPT(GPTConfig(len(odd), 64, 1, 1, 8))) for _ in range(2))))
+made = BeforeAfter(both, dict(zip(odd, odd)))
+made.write()""",
+        n_odd=4,
+        typed={
+            "": "a prompt must have at least one token",
+            LONG: "the last 1,000 are read",
+            SCRIPT: "To “</script><script>window",
+            FAMILY: f"To “{FAMILY}”",
+            HEBREW: f"To “{HEBREW}”",
+        },
+        enter="(root) => press(root, 'Step ▶')",
+    ),
     "completion_bench": Specimen(
         "import torch\n"
         "from course_utils.generation import adapters\n"

@@ -18,9 +18,11 @@ from course_utils import learner, widgets
 from course_utils.bert import BertConfig, BertForMaskedLM
 from course_utils.bert.reader import MaskedReader
 from course_utils.bert.texts import with_masks
+from course_utils.finetuning.answering import byte_level
 from course_utils.generation.translating import Candidate, Translation
 from course_utils.generation.unmasking import Masked
 from course_utils.generation.writing import Ending, Writer
+from course_utils.gpt import GPT, GPTConfig
 from course_utils.learner import progress
 from course_utils.learner.passages import GameText, Passage
 from course_utils.learner.predict import predict
@@ -39,6 +41,7 @@ from course_utils.widgets import smoothing_lab
 from course_utils.widgets.adapter_lab import AdapterLab
 from course_utils.widgets.attention_explorer import AttentionExplorer
 from course_utils.widgets.base import Widget
+from course_utils.widgets.before_after import BeforeAfter
 from course_utils.widgets.completion_bench import CompletionBench
 from course_utils.widgets.corruption_builder import CorruptionBuilder
 from course_utils.widgets.gate_scope import GateScope
@@ -79,6 +82,12 @@ def attention_explorer(odd=""):
         ["The", f" cat{odd}", " sat", "."], raw / raw.sum(-1, keepdims=True), mask=np.tri(4, dtype=bool),
         predict=lambda edits: [(f"mat{odd}", 0.8 * 0.5 ** len(edits)), ("rug", 0.1)],
     )  # fmt: skip
+
+
+def before_after(odd=""):
+    torch.manual_seed(0)
+    before, after = (byte_level(GPT(GPTConfig(256, 24, 1, 1, 8))) for _ in range(2))
+    return BeforeAfter({f"before{odd}": before, "after": after}, {f"a play{odd}": f"To be,{odd}"}, 4)
 
 
 def completion_bench(odd=""):
@@ -277,6 +286,17 @@ SPECIMENS: dict[str, tuple[Callable[..., Widget], list[dict]]] = {
                 **{"attention": "", "layer": 0, "head": 0, "chosen": [0], "combine": "one", "query": 3},
                 **{"hide": [], "renormalise": False, "edits": EDITS[:1]},
             },
+        ],
+    ),
+    "before_after": (
+        before_after,
+        [
+            {
+                **{"prompt": "not to be", "cut": 0, "length": 3, "temperature": 0.5, "seed": 2, "stop": "x"},
+                "step": 2,
+            },
+            {"step": 1},
+            {"step": 9},
         ],
     ),
     "completion_bench": (completion_bench, [WRITE, {"do": "stop"}, {"do": "new"}]),

@@ -5,6 +5,7 @@
 /**
  * Buttons that go from step to step, as `buttons`, and a slider, `scrub`.
  *   all: the name of the button that makes the rest. drawStep(): draw the step `now()`. also(step): what else is asked.
+ *   go(step) asks for a step; `go(now())` for no more than there is.
  */
 function stepper(view, { all, drawStep, also = () => ({}) }) {
   const { state } = view;
@@ -50,5 +51,5 @@ function stepper(view, { all, drawStep, also = () => ({}) }) {
     drawStep();
   }
 
-  return { buttons: line(write, back, on, again, progress), scrub, begin, now, draw };
+  return { buttons: line(write, back, on, again, progress), scrub, begin, go, now, draw };
 }
