@@ -16,7 +16,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course_utils.classroom import overlay
+from course_utils.classroom import handing_out, overlay
+from course_utils.classroom.assignments import find_assignment
 from course_utils.classroom.grading import batch, sandbox
 from course_utils.classroom.grading.visible import ROOT
 from course_utils.commands import cli
@@ -74,6 +75,39 @@ def test_pasting_the_courses_solutions_earns_nothing(room, grade):
         room.hand_in(f"s{i}", witten_bell=source)
     for standing in grade().values():
         assert {m["id"]: m["points"] for m in standing.details["marks"]}["witten_bell"] == 0
+
+
+ATTENTION = {  # stand-ins, as those of the other assignment
+    "slopes": "def alibi_slopes(heads{0}):\n    return own * np.arange(heads)",
+    "alibi": "def alibi(q, k, v{0}):\n    return alibi_slopes(len(q){0})[:, None, None] * v + q[..., :1]",
+}
+
+
+def test_the_assignment_attention_is_graded_too(room):
+    """Right answers, and answers that are right for another constant, in one batch."""
+    attention = find_assignment("attention")
+    references = [
+        text.replace("{0}", ", own").replace(":\n", ':\n    """."""\n') for text in ATTENTION.values()
+    ]
+    (room.folder / "attention.py").write_text("\n\n\n".join(["import numpy as np", *references]) + "\n")
+    for student, more in {"ada": 0, "eve": 1}.items():
+        handing_out.release(attention, room.overlay, [student])
+        notebook = nbformat.read(room.overlay.released("attention", student), 4)
+        own = room.overlay.own("attention", student, attention.asks["slopes"]) + more
+        answers = {id: f"own = {own}\n{text.replace('{0}', '')}" for id, text in ATTENTION.items()}
+        answers |= {"scores": CHECKS["4.1"].solution, "weights": CHECKS["4.2"].solution}
+        for cell in notebook.cells:
+            cell.source = answers.get(cell.metadata.get("nbgrader", {}).get("grade_id"), cell.source)
+        nbformat.write(notebook, room.submissions / f"{student}.ipynb")
+    store = room.overlay.store()
+    batch.collect("attention", room.submissions, store)
+    points = {
+        kept.student: [
+            mark["points"] for mark in batch.grade_one(attention, room.overlay, store, kept)[2]["marks"]
+        ]
+        for kept in store.pending("attention", store.round("attention"))
+    }
+    assert points == {"ada": [0, 0, 5, 9], "eve": [0, 0, 0, 0]}
 
 
 def test_a_stopped_answer_makes_a_partial_grade(room, grade):
