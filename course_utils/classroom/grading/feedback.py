@@ -55,6 +55,7 @@ def _page(assignment: Assignment, row: Row) -> str:
     ]
     listed = "".join(f"<li>{escape(note)}</li>" for note in notes)
     name = f"{escape(assignment.name)}: {escape(row.student)}"
+    received = kept.received[:16].replace("T", " ")
     head = "".join(f"<th scope='col'>{word}</th>" for word in ("Answer", "Points", "Why"))
     answers = (
         f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>" if standing.details else ""
@@ -67,7 +68,7 @@ def _page(assignment: Assignment, row: Row) -> str:
         f"<p><strong>{WORDS[standing.status]}.</strong> {score}</p>"
         + (f"<ul>{listed}</ul>" if notes else "")
         + answers
-        + f"<p>Handed in: {escape(kept.name)}, {kept.bytes:,} bytes, {escape(kept.received)}.<br>"
+        + f"<p>Handed in: {escape(kept.name)}, {kept.bytes:,} bytes, {received} UTC.<br>"
         f"sha256 <code>{kept.sha256 or 'none'}</code><br>receipt <code>{kept.receipt}</code></p>"
         "</body></html>\n"
     )
