@@ -12,7 +12,7 @@ from collections import Counter
 import numpy as np
 
 from course_utils.learner.checks.observing import Outcome
-from course_utils.learner.checks.values import MAX_DEPTH, MAX_ITEMS, Foreign
+from course_utils.learner.checks.values import MAX_DEPTH, MAX_ITEMS, Foreign, extent
 
 SEQUENCES = {"tuple": tuple, "set": set, "frozenset": frozenset}
 NUMBERS = re.compile(r"[<>|=]?[biuf][1248]")
@@ -78,7 +78,7 @@ def decode(value):
             texts = [str(text) for text in content[1]]
             if len(texts) * max(map(len, texts), default=0) > MAX_CHARACTERS:
                 raise ValueError
-            return np.array(texts, dtype=str).reshape(content[0])
+            return np.array(texts, dtype=str).reshape(_shape(content[0]))
         return _scalar(kind, content)
 
     try:
@@ -99,11 +99,17 @@ def _scalar(kind: str, content: str):
     raise ValueError
 
 
+def _shape(shape: list[int]) -> list[int]:
+    if not all(type(n) is int and n >= 0 for n in shape) or extent(shape) > MAX_ITEMS:
+        raise ValueError
+    return shape
+
+
 def _array(dtype: str, shape: list[int], data: str) -> np.ndarray:
-    if not NUMBERS.fullmatch(dtype) or not all(type(n) is int and n >= 0 for n in shape):
+    if not NUMBERS.fullmatch(dtype):
         raise ValueError
     content = base64.b64decode(data, validate=True)
-    if len(content) != math.prod(shape) * np.dtype(dtype).itemsize:
+    if len(content) != math.prod(_shape(shape)) * np.dtype(dtype).itemsize:
         raise ValueError
     return np.frombuffer(content, dtype).reshape(shape).copy()
 

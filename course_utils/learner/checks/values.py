@@ -60,7 +60,7 @@ def plain(value):
     def copy(value, depth):
         nonlocal items
         kind = type(value)
-        items += value.size if kind is np.ndarray else 1
+        items += extent(value.shape) if kind is np.ndarray else 1
         if depth > MAX_DEPTH or items > MAX_ITEMS:
             raise _TooLarge
         if kind in SCALARS:
@@ -84,6 +84,11 @@ def plain(value):
         return copy(value, 0)
     except _TooLarge:
         return Foreign("a value too large or too deeply nested to compare")
+
+
+def extent(shape: tuple[int, ...]) -> int:
+    """How many items an array has, were no axis empty: as lists, shape (10**9, 0) is a billion of them."""
+    return math.prod(n or 1 for n in shape)
 
 
 def difference(expected, got, tolerance: float = 1e-9) -> str | None:

@@ -31,6 +31,7 @@ def test_long_doubles_become_doubles():
 def test_what_is_foreign_stays_so():
     assert wire.decode(wire.encode(plain(object()))) == Foreign("an object of type object")
     assert wire.decode(wire.encode(1 << 10**6)) == Foreign("a huge number")
+    assert "too large" in plain(np.zeros((10**9, 0))).what, "it would be a billion lists to show"
 
 
 HOSTILE = {
@@ -39,6 +40,8 @@ HOSTILE = {
     "no kind": {},
     "an array of objects": {"array": ["|O", [1], "AAAAAAAAAAA="]},
     "an array that is not there": {"array": ["<f8", [10**12], ""]},
+    "a billion rows of nothing": {"array": ["<f8", [10**9, 0], ""]},
+    "a billion rows of no strings": {"strings": [[10**9, 0], []]},
     "negative shapes": {"array": ["<f8", [-1, -1], "AAAAAAAAAAA="]},
     "a shape of words": {"array": ["<f8", ["1"], "AAAAAAAAAAA="]},
     "data that are none": {"array": ["<f8", [1], "!!"]},
