@@ -188,26 +188,35 @@ def addends(digits: tuple[int, int] = (3, 5)) -> Task:
     return Task("addends", make, verify, guess, (10 ** (digits[0] - 1)) ** 2)
 
 
-def digit_sums(groups: int = 3, size: int = 3) -> Task:
-    """Groups of digits that add up to the totals: "14 09 21=" -> "167 333 966". Many answers are right."""
+def digit_sums(groups: tuple[int, int] = (3, 5), size: int = 2) -> Task:
+    """Groups of digits that add up to the totals: "14 09 11=" -> "68 09 92". Many answers are right.
 
-    def drawn(draws: Draws) -> np.ndarray:
-        return draws.integers(10, size=(groups, size))
+    A problem has from `groups[0]` to `groups[1]` of them, all numbers equally often.
+    """
+
+    def drawn(draws: Draws, n: int) -> np.ndarray:
+        return draws.integers(10, size=(n, size))
 
     def written(digits: np.ndarray) -> str:
         return " ".join("".join(map(str, group)) for group in digits)
 
+    def totals_of(prompt: str) -> list[int]:
+        return [*map(int, prompt.removesuffix("=").split(" "))]
+
     def make(draws: Draws) -> Problem:
-        digits = drawn(draws)
+        digits = drawn(draws, int(draws.integers(groups[0], groups[1] + 1)))
         return Problem(" ".join(f"{total:02}" for total in digits.sum(1)) + "=", written(digits))
 
     def verify(prompt: str, answer: str) -> bool:
         found = answer.split(" ")
-        if len(found) != groups or not all(len(g) == size and g.isascii() and g.isdecimal() for g in found):
+        if not all(len(g) == size and g.isascii() and g.isdecimal() for g in found):
             return False
-        return [sum(map(int, group)) for group in found] == [*map(int, prompt.removesuffix("=").split(" "))]
+        return [sum(map(int, group)) for group in found] == totals_of(prompt)
 
-    return Task("digit sums", make, verify, lambda draws, _: written(drawn(draws)), 10 ** (groups * size))
+    def guess(draws: Draws, prompt: str) -> str:
+        return written(drawn(draws, len(totals_of(prompt))))
+
+    return Task("digit sums", make, verify, guess, 10 ** (groups[0] * size))
 
 
 TASKS = {

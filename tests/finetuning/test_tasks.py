@@ -81,6 +81,33 @@ def test_addends_has_many_right_answers(answer, right):
     assert TASKS["addends"].right("5832 no 7=", answer) is right
 
 
+@pytest.mark.parametrize(
+    "answer, right",
+    [
+        ("68 09 92", True),
+        ("95 90 56", True),
+        ("95 90 57", False),
+        ("09 95 92", False),  # the totals of the first two exchanged
+        ("68 09", False),
+        ("68 09 92 00", False),
+        ("068 09 92", False),
+        ("68  09 92", False),
+        ("68 09 ٩2", False),
+    ],
+)
+def test_digit_sums_has_many_right_answers(answer, right):
+    assert TASKS["digit sums"].right("14 09 11=", answer) is right
+
+
+def test_digit_sums_has_problems_of_each_length():
+    task = tasks.digit_sums((2, 4), 3)
+    asked = task.problems("train", 200)
+    assert {len(p.prompt.split()) for p in asked} == {2, 3, 4} == {len(p.solution.split()) for p in asked}
+    assert {len(group) for p in asked for group in p.solution.split()} == {3}
+    draws = np.random.default_rng(0)
+    assert all(len(task.guess(draws, p.prompt)) == len(p.solution) for p in asked)
+
+
 def test_a_verifier_that_raises_is_named():
     task = Task("odd", lambda draws: None, lambda prompt, answer: int(answer) % 2, lambda *_: "", 2)
     assert task.right("?", "3")
