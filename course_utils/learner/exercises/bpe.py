@@ -5,7 +5,7 @@ from functools import partial
 from itertools import pairwise
 
 from course_utils.learner.checks.engine import exercise
-from course_utils.learner.exercises.tokenizers import merge, some_words
+from course_utils.learner.exercises.tokenizers import merge, pair_counts, some_words
 
 exercise = partial(exercise, forbidden_modules=("course_utils", "tokenizers"))
 
@@ -36,25 +36,12 @@ def train(words: dict[tuple[int, ...], int], vocab_size: int, n_special: int) ->
     """
     merges = []
     for new_id in range(256, vocab_size - n_special):
-        counts = {}
-        for word, count in words.items():
-            for i in range(len(word) - 1):
-                pair = (word[i], word[i + 1])
-                counts[pair] = counts.get(pair, 0) + count
+        counts = pair_counts(words)
         if not counts:
             break
         best = min(counts, key=lambda pair: (-counts[pair], pair))
         merges.append(best)
-        merged_words = {}
-        for word, count in words.items():
-            merged = []
-            for i in word:
-                if merged and (merged[-1], i) == best:
-                    merged[-1] = new_id
-                else:
-                    merged.append(i)
-            merged_words[tuple(merged)] = count
-        words = merged_words
+        words = {tuple(merge(list(word), best, new_id)): count for word, count in words.items()}
     return merges
 
 
@@ -68,12 +55,12 @@ Tie: take the smallest pair of ids.
 256 ids are taken: V−256−specials merges.
     vocab_size - n_special → vocab_size
 Recount after each merge.
-    counts[pair] = → if pair not in merges: counts[pair] =
-    words = merged_words →
+    pair_counts(words) → {pair: n for pair, n in pair_counts(words).items() if pair not in merges}
+    words = {tuple(merge(list(word), best, new_id)): count for word, count in words.items()} →
 A word seen 100 times counts 100.
-    + count → + 1
+    pair_counts(words) → pair_counts(dict.fromkeys(words, 1))
 The first merge makes the id 256; special tokens come after the merges.
-    merged[-1] = new_id → merged[-1] = new_id + n_special
+    best, new_id) → best, new_id + n_special)
 You stopped at pairs that occur once: go on while a pair is left and the vocabulary has room.
     if not counts: → if not counts or max(counts.values()) < 2:
 """)
@@ -90,22 +77,11 @@ def segment(
     """
     ids = {word: list(word) for word in words}
     for new_id in range(256, vocab_size - n_special):
-        counts = {}
-        for word, count in words.items():
-            for i in range(len(ids[word]) - 1):
-                pair = (ids[word][i], ids[word][i + 1])
-                counts[pair] = counts.get(pair, 0) + count
+        counts = pair_counts({tuple(ids[word]): count for word, count in words.items()})
         if not counts:
             break
         best = min(counts, key=lambda pair: (-counts[pair], pair))
-        for word in words:
-            merged = []
-            for i in ids[word]:
-                if merged and (merged[-1], i) == best:
-                    merged[-1] = new_id
-                else:
-                    merged.append(i)
-            ids[word] = merged
+        ids = {word: merge(parts, best, new_id) for word, parts in ids.items()}
     return ids
 
 
@@ -122,16 +98,16 @@ Tie: take the smallest pair of ids.
     vocab_size - n_special → vocab_size
 Recount after each merge.
     ids = {word: list(word) for word in words} → ids, done = {word: list(word) for word in words}, []
-    range(len(ids[word]) - 1) → range(len(word) - 1)
-    (ids[word][i], ids[word][i + 1]) → (word[i], word[i + 1])
-    counts[pair] = → if pair not in done: counts[pair] =
+    pair_counts({tuple(ids[word]): count for word, count in words.items()}) → pair_counts(words)
+    if not counts: → if len(counts) == len(done):
+    min(counts, → min(counts.keys() - done,
     (-counts[pair], pair)) → (-counts[pair], pair)); done.append(best)
 A word seen 100 times counts 100.
-    + count → + 1
+    ): count for → ): 1 for
 You stopped at pairs that occur once: go on while a pair is left and the vocabulary has room.
     if not counts: → if not counts or max(counts.values()) < 2:
 The first merge makes the id 256; special tokens come after the merges.
-    merged[-1] = new_id → merged[-1] = new_id + n_special
+    best, new_id) → best, new_id + n_special)
 The keys are the words as they came, tuples of bytes.
     return ids → return {tuple(parts): parts for parts in ids.values()}
 """)
@@ -173,13 +149,7 @@ def encode(text: str, merges: list[tuple[int, int]], pattern: str) -> list[int]:
     for piece in re.findall(pattern, text):
         piece_ids = list(piece.encode())
         for new_id, pair in enumerate(merges, start=256):
-            merged = []
-            for i in piece_ids:
-                if merged and (merged[-1], i) == pair:
-                    merged[-1] = new_id
-                else:
-                    merged.append(i)
-            piece_ids = merged
+            piece_ids = merge(piece_ids, pair, new_id)
         ids += piece_ids
     return ids
 
@@ -207,6 +177,11 @@ def single_pass(piece, merges):
     return passed
 
 
+def merge_first(ids, pair, new_id):
+    place = next((i for i, found in enumerate(pairwise(ids)) if found == pair), len(ids))
+    return [*ids[:place], *[new_id][: len(ids) - place], *ids[place + 2 :]]
+
+
 def replay(piece, merges, choose):
     """Of the merges whose pair stands in the piece, make the one that is chosen, until none is left."""
     ids = list(piece.encode())
@@ -228,7 +203,7 @@ The merge that was learnt first goes first; you began with the last.
 You took the leftmost pair; of all that can be merged, take the one that was learnt first.
     ids += piece_ids → ids += replay(piece, merges, lambda known: known[0])
 A merge goes to every place where its pair stands, not to one.
-    == pair: → == pair and new_id not in merged:
+    merge(piece_ids → merge_first(piece_ids
 Begin with the bytes of UTF-8, not with code points.
     piece.encode() → map(ord, piece)
 Ids 0 to 255 are the bytes: the first merge makes 256.
@@ -246,13 +221,7 @@ def token_counts(text: str, merges: list[tuple[int, int]], pattern: str) -> dict
     for piece in re.findall(pattern, text):
         ids = list(piece.encode())
         for new_id, pair in enumerate(merges, start=256):
-            merged = []
-            for i in ids:
-                if merged and (merged[-1], i) == pair:
-                    merged[-1] = new_id
-                else:
-                    merged.append(i)
-            ids = merged
+            ids = merge(ids, pair, new_id)
         for token in ids:
             counts[token] = counts.get(token, 0) + 1
     return counts
@@ -272,7 +241,7 @@ The merge that was learnt first goes first; you began with the last.
 You took the leftmost pair; of all that can be merged, take the one that was learnt first.
     for token in ids: → for token in replay(piece, merges, lambda known: known[0]):
 A merge goes to every place where its pair stands, not to one.
-    == pair: → == pair and new_id not in merged:
+    merge(ids → merge_first(ids
 Begin with the bytes of UTF-8, not with code points.
     piece.encode() → map(ord, piece)
 Ids 0 to 255 are the bytes: the first merge makes 256.
