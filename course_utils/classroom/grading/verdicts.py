@@ -107,7 +107,7 @@ class _Run:
         self.cell_outcomes: dict[str, Outcome] = {}
         self.outcomes: dict[str, list[Outcome]] = {question.id: [] for question in questions}
         self.stopped: dict[str, str] = {}  # why, by id
-        self._left_out: set[str] = set()  # the cells that no longer run
+        self._left_out: set[str] = set()  # the cells that stop already when they are run
 
     def job(self, prelude: str) -> dict:
         """The job of the next run; what it must send is expected in this order."""
@@ -152,13 +152,11 @@ class _Run:
             if not self._expected:
                 return
             id, number = self._expected[0]
-            if number is not None and id != before[0].id:
-                continue  # it may have died of what an earlier question left behind: it gets its own process
-            if suspects := self.stopped.keys() - self._left_out:
-                self._left_out |= suspects  # what stopped defines what others use, unless it stops them too
-                continue
-            self.stopped[id] = reason
-            self._left_out |= {id} if number is None else set()
+            if number is None:
+                self._left_out.add(id)  # a cell that stopped later defines what others use, and runs again
+            if number is None or id == before[0].id:
+                self.stopped[id] = reason
+            # else it may have died of what an earlier question left behind: it gets a process of its own
 
 
 def _mark(question: GradedFunction, run: _Run, there: bool) -> Mark:

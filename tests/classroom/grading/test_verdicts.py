@@ -194,16 +194,13 @@ def test_what_one_question_leaves_behind_is_not_laid_on_the_next():
 
 
 def test_what_a_stopped_answers_cell_defines_is_there_for_the_others():
-    """All in one cell, and one function of it loops: the others are still defined."""
-    loops = HEAD + "    while True: pass\n" + "\n\n".join([COUNT.solution, PERPLEXITY.solution])
-    got = marks(count="", bits="", mle=loops)
-    assert {id: mark.points for id, mark in got.items()} == {"count": 2, "mle": 0, "bits": 5}
-
-
-def test_what_a_stopped_answers_cell_starts_stops_that_answer_alone():
-    """A thread that ends every process in which its cell runs."""
-    mine = "import os, threading, time\n" + HEAD + "    time.sleep(9)\n"
-    assert only(mine + "threading.Timer(0.3, os._exit, [3]).start()").status == "stopped"
+    """All in one cell, and two functions of it loop: the third one is still defined."""
+    count = "def ngram_counts(texts, n):\n    while True: pass\n"
+    got = marks(
+        count=f"{count}{HEAD}    return ngram_counts(texts, 1)\n{PERPLEXITY.solution}", mle="", bits=""
+    )
+    assert [mark.points for mark in got.values()] == [0, 0, 5]
+    assert got["count"].sentence == got["mle"].sentence
 
 
 def test_everything_hostile_at_once_costs_nobody_else():
