@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import sqlite3
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from course_utils.classroom.grading import cells
 
 STATUSES = ("graded", "partial", "ungradable", "infra_error")  # the last is tried again by the next run
 FAULT = "Something of ours went wrong; it will be graded again"  # a student reads this, and never the error
+TRIES, PAUSE = 20, 0.05  # to open a new store that others open too; seconds between them
 KEEP_MB = 200  # what is larger is no notebook: its name and size are noted
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS submissions (
@@ -74,7 +76,7 @@ class Store:
         self.folder, self._key = Path(folder), key
         (self.folder / "submissions").mkdir(parents=True, exist_ok=True)
         self._database = sqlite3.connect(self.folder / "grades.sqlite", timeout=60, isolation_level=None)
-        self._database.execute("PRAGMA journal_mode = WAL")
+        self._write_ahead()
         self._database.execute("PRAGMA synchronous = FULL")
         with self._transaction():
             for statement in filter(str.strip, SCHEMA.split(";")):
@@ -85,6 +87,18 @@ class Store:
                         f"CREATE TRIGGER IF NOT EXISTS no_{change}_{table} BEFORE {change} ON {table} "
                         "BEGIN SELECT RAISE(ABORT, 'the store is append-only'); END"
                     )
+
+    def _write_ahead(self) -> None:
+        """So that readers don't wait for writers. Of two that open a new store at once SQLite may refuse one
+        on the spot, whatever the time-out, since each could wait for the other for ever: it tries again."""
+        for tries_left in reversed(range(TRIES)):
+            try:
+                self._database.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or not tries_left:
+                    raise
+                time.sleep(PAUSE)
 
     def close(self) -> None:
         self._database.close()

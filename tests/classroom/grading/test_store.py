@@ -9,9 +9,11 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
+from course_utils.classroom.grading import store as module
 from course_utils.classroom.grading.cells import Ungradable
 from course_utils.classroom.grading.store import STATUSES, Store
 from course_utils.classroom.grading.visible import ROOT
@@ -45,6 +47,35 @@ def test_each_submission_has_a_receipt_that_only_the_key_makes(store, hand_in, t
     assert len(one.receipt) == 20 and one.receipt != other.receipt
     forger = Store(tmp_path / "forged", b"another key")
     assert forger.keep("ngrams", "ada", tmp_path / "work.ipynb").receipt != one.receipt
+
+
+@pytest.mark.parametrize(
+    "refusals, code, opens",
+    [(3, sqlite3.SQLITE_BUSY, True), (99, sqlite3.SQLITE_BUSY, False), (1, sqlite3.SQLITE_CORRUPT, False)],
+)
+def test_a_new_store_that_another_opens_too_is_tried_again(tmp_path, monkeypatch, refusals, code, opens):
+    tries = []
+
+    class Refusing(sqlite3.Connection):
+        def execute(self, statement, *values):
+            if "journal_mode" in statement:
+                tries.append(statement)
+                if len(tries) <= refusals:
+                    error = sqlite3.OperationalError("database is locked")
+                    error.sqlite_errorcode = code
+                    raise error
+            return super().execute(statement, *values)
+
+    monkeypatch.setattr(module.sqlite3, "connect", partial(sqlite3.connect, factory=Refusing))
+    monkeypatch.setattr(module, "PAUSE", 0)
+    if opens:
+        store = Store(tmp_path / "new")
+        assert store._database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        store.close()
+    else:
+        with pytest.raises(sqlite3.OperationalError, match="database is locked"):
+            Store(tmp_path / "new")
+    assert len(tries) == {3: 4 + 1, 99: module.TRIES, 1: 1}[refusals]  # the test asks too
 
 
 def test_what_was_handed_in_last_is_not_kept_twice(store, hand_in):
