@@ -29,11 +29,6 @@ const leastPrice = ([e, a, b, alpha, beta], sizes, loss, served) => Math.min(...
 
 const argmin = (values) => values.reduce((least, value, i) => (value < values[least] ? i : least), 0);
 
-function quantile(values, q) {
-  const sorted = [...values].sort((x, y) => x - y), place = q * (sorted.length - 1), i = Math.floor(place);
-  return sorted[i] + (place - i) * ((sorted[i + 1] ?? sorted[i]) - sorted[i]);
-}
-
 const SPAN = 0.6; // nats from the bottom to the top of the picture
 
 function render(context) {

@@ -1,6 +1,6 @@
 // The fit is made here too, so that a hand that drags a point never waits; Python says the sentence.
 
-const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
+const mean = (values) => sum(values) / values.length;
 
 /** [floor, factor, exponent] of the best law through points, x as logarithms: as in Python. */
 function fitLaw(x, loss, withFloor, floors) {
@@ -18,11 +18,6 @@ function fitLaw(x, loss, withFloor, floors) {
 
 const lawAt = ([floor, factor, exponent], x) => floor + factor * x ** -exponent;
 
-function quantileOf(values, q) {
-  const sorted = [...values].sort((a, b) => a - b), place = q * (sorted.length - 1), i = Math.floor(place);
-  return sorted[i] + (place - i) * ((sorted[i + 1] ?? sorted[i]) - sorted[i]);
-}
-
 /** The law of the points that are left in, and the intervals of its refits to points drawn with replacement. */
 function fitted({ x, losses, out, floor, draws, floors, at, level }) {
   const left = range(x.length).filter((i) => !out.includes(i)), logs = left.map((i) => Math.log(x[i]));
@@ -32,7 +27,7 @@ function fitted({ x, losses, out, floor, draws, floors, at, level }) {
     if (new Set(drawn.map((i) => logs[i])).size >= 3)
       laws.push(fitLaw(drawn.map((i) => logs[i]), drawn.map((i) => loss[i]), floor, floors));
   }
-  const interval = (values) => [(1 - level) / 2, (1 + level) / 2].map((q) => quantileOf(values, q));
+  const interval = (values) => [(1 - level) / 2, (1 + level) / 2].map((q) => quantile(values, q));
   return { law, there: lawAt(law, at), floor: interval(laws.map((one) => one[0])),
     exponent: interval(laws.map((one) => one[2])), range: interval(laws.map((one) => lawAt(one, at))) };
 }

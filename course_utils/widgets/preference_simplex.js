@@ -1,6 +1,5 @@
 // The paths of all methods are computed here, as in course_utils/finetuning/simplex.py, so that dragging never waits.
 
-const sum = (numbers) => numbers.reduce((total, x) => total + x, 0);
 const dot = (a, b) => sum(a.map((x, i) => x * b[i]));
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 const TINY = 1e-4; // added to a group's deviation

@@ -1,7 +1,5 @@
 // The kernel counts; every distribution is computed here from the counts, so that dragging never waits.
 
-const sum = (numbers) => numbers.reduce((total, x) => total + x, 0);
-
 /**
  * Every smoothing in one form: take something from each count, and hand the sum of it to the order below.
  *   p(token) = (count - taken(count)) / total + (sum of all taken / total) * p(token) at the order below

@@ -76,5 +76,13 @@ const signed = (x, digits = 2) => {
   return Number(text) ? text.replace("-", "−") : text.replace("-", "");
 };
 
+const sum = (numbers) => numbers.reduce((total, x) => total + x, 0);
+
+/** As NumPy's: on a straight line between the two values beside it. */
+function quantile(values, q) {
+  const sorted = [...values].sort((x, y) => x - y), place = q * (sorted.length - 1), i = Math.floor(place);
+  return sorted[i] + (place - i) * ((sorted[i + 1] ?? sorted[i]) - sorted[i]);
+}
+
 const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
 const range = (n) => Array.from({ length: n }, (_, i) => i);
