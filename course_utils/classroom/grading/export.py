@@ -1,6 +1,9 @@
 """The files that other systems import. Nothing that a submission printed or returned is in them."""
 
 import json
+import os
+import sys
+import warnings
 from pathlib import Path
 
 from course_utils.classroom.assignments import Assignment
@@ -59,9 +62,14 @@ def nbgrader(assignment: Assignment, all_rows: list[Row], database: Path) -> Non
     try:
         from nbgrader.api import Gradebook
     except ImportError:
-        raise ValueError("nbgrader is not installed here: `pip install nbgrader`, and try again") from None
+        raise ValueError(
+            f"nbgrader is not installed here: `{sys.executable} -m pip install nbgrader`, and try again"
+        ) from None
+    # it starts `alembic`, which was installed with it, by its name
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     cells = {id: id if id in assignment.written() else f"{id}-tests" for id in assignment.points()}
-    with Gradebook(f"sqlite:///{database}") as book:
+    with warnings.catch_warnings(), Gradebook(f"sqlite:///{database}") as book:
+        warnings.simplefilter("ignore")  # SQLAlchemy's, on how nbgrader uses it
         book.update_or_create_assignment(assignment.name)
         book.update_or_create_notebook(assignment.name, assignment.name)
         for id, points in assignment.points().items():
