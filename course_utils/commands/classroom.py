@@ -1,5 +1,6 @@
 """The commands of a class: overlay, release, check, grade, mark, feedback, export."""
 
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -110,9 +111,12 @@ def grade(options) -> None:
     store.round(assignment.name, new=options.again)
     print("No sandbox!" if options.unsafe else f"Sandboxed, capped by {caps.kind()}.")
     at_once = partial(print, flush=True)  # into a file too
-    counts = batch.grade_all(
-        assignment, teacher, store, workers=options.workers, unsafe=options.unsafe, say=at_once
-    )
+    try:
+        counts = batch.grade_all(
+            assignment, teacher, store, workers=options.workers, unsafe=options.unsafe, say=at_once
+        )
+    except KeyboardInterrupt:
+        sys.exit("Stopped; what was graded is kept, and the same command goes on where it was.")
     told = "; ".join(f"{number} {status}" for status, number in sorted(counts.items()))
     print(told or "Nothing is pending.")
     print(f"Written answers to read: {gradebook.to_read(assignment, teacher, store)}")

@@ -333,6 +333,15 @@ def test_without_a_sandbox_it_refuses(room, monkeypatch):
         cli.main(["grade", "ngrams", "--overlay", str(room.folder)])
 
 
+def test_control_c_is_one_sentence(room, monkeypatch):
+    def stopped(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(batch, "grade_all", stopped)
+    with pytest.raises(SystemExit, match="the same command goes on where it was"):
+        cli.main(["grade", "ngrams", "--overlay", str(room.folder)])
+
+
 def test_again_is_a_new_round(room, grade, capsys):
     room.hand_in("ada")
     grade()
