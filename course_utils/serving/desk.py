@@ -117,6 +117,8 @@ class Desk:
             ids = self._laid_out(asked, chat)
             with self._turns.turn():
                 tell(self._written(asked, chat, ids, tell, left))
+        except (ValueError, ArithmeticError, RuntimeError, MemoryError) as error:  # such as logits of NaN
+            tell(Refused(f"{asked.model} can't answer: {error}", status=500))
         except Exception as error:
             tell(error)
 

@@ -179,10 +179,10 @@ class Completions(Api):
                     await self._chunk({}, FINISHED[piece.reason])
                     if asked.with_usage:
                         await self._event(self._chunk_of(choices=[], usage=usage(piece)))
-        except (Refused, ArithmeticError, RuntimeError, ValueError) as error:
+        except Refused as refused:
             if not started:
                 raise
-            await self._event(Refused(f"the answer was cut off: {error}", status=500).body)
+            await self._event(refused.body)
         self.write("data: [DONE]\n\n")
         self.finish()
 

@@ -222,8 +222,10 @@ def test_nothing_else_is_there(port):
 def test_a_model_that_fails_midway_says_so():
     with running(failing=chat_model(broken_after=3)) as port:
         client = openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="any", max_retries=0)
-        with client, pytest.raises(openai.APIError, match="the logits contain NaN"):
+        with client, pytest.raises(openai.APIError, match="failing can't answer: the logits contain NaN"):
             list(client.chat.completions.create(model="failing", messages=HELLO, stream=True))
+        status, content = post(port, message())  # now from its first step on
+        assert status == 500 and "the logits contain NaN" in content["error"]["message"]
 
 
 # ---- many at once ----------------------------------------------------------------------------------
