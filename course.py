@@ -10,6 +10,7 @@
     python3 course.py bench NAME                      run a benchmark beside a peer
     python3 course.py make [--plan laptop|evening|gpu] [--texts DIR] [--resume]
                                                       make a language model, from raw text to one that chats
+    python3 course.py chat [FOLDER]                   open a page to chat with a model
     python3 course.py check FILE                      say whether an assignment can be graded as it is
 
 For teachers (docs/teachers_guide.md says more):
@@ -58,6 +59,7 @@ EXTRAS = {
     "lab": "",
     "refresh": "",
     "make": "",
+    "chat": "",
     "test": "test",
     "bench": "test",
 }  # command -> what it needs installed

@@ -22,7 +22,7 @@ def make(plan_name: str, folder: Path, texts: Path | None, resume: bool, my_llm:
     except KeyboardInterrupt:
         say("Stopped; what is done is kept: the same command with --resume goes on.")
         return 130
-    say(f"The model is in {folder}.")
+    say(f"The model is in {folder}: `python3 course.py chat {folder}` opens a page to chat with it.")
     return 0
 
 

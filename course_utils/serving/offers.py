@@ -61,7 +61,8 @@ def my_llm(folder: Path) -> ChatModel:
 
 
 def on_offer(work: Path, folder: Path | None = None) -> "Offers":
-    """The model of `folder` if one is named, then those in the learner's folder, `work`, then SmolLM2.
+    """The model of `folder` if one is named, then those that were made in the learner's folder, `work`, then
+    the learner's own of chapter 8, then SmolLM2.
 
     Raises ValueError if `folder` holds no model.
     """
@@ -70,7 +71,7 @@ def on_offer(work: Path, folder: Path | None = None) -> "Offers":
         own = not (folder / models.WEIGHTS).exists() and (folder / "gpt.safetensors").exists()
         chosen = my_llm(folder) if own else made(folder)
         loaders[folder.resolve().name] = lambda: chosen
-    for path in sorted(work.glob(f"*/{models.WEIGHTS}")):
+    for path in sorted(work.glob(f"models/*/{models.WEIGHTS}")):
         loaders.setdefault(path.parent.name, lambda folder=path.parent: made(folder))
     if (work / MY_LLM / "gpt.safetensors").exists():
         loaders.setdefault(MY_LLM, lambda: my_llm(work / MY_LLM))

@@ -42,7 +42,7 @@ def own(tmp_path):
 
 
 def test_the_models_at_hand_are_offered_and_the_one_named_first(tmp_path, own):
-    make(tmp_path / "made")
+    make(tmp_path / "models" / "made")
     make(tmp_path / "elsewhere" / "best")
     assert on_offer(tmp_path).names == ["made", "my_llm", SMOLLM2]
     assert on_offer(tmp_path, tmp_path / "elsewhere" / "best").names == ["best", "made", "my_llm", SMOLLM2]
@@ -51,7 +51,7 @@ def test_the_models_at_hand_are_offered_and_the_one_named_first(tmp_path, own):
 
 
 def test_a_made_model_answers_in_its_own_format(tmp_path):
-    model, tokenizer = make(tmp_path / "made")
+    model, tokenizer = make(tmp_path / "models" / "made")
     chat = on_offer(tmp_path).load("made")
     ids = chat.encode(HELLO)
     assert tokenizer.decode(ids, skip_special_tokens=False) == (
