@@ -30,27 +30,30 @@ SENTENCES = [
 END = 100  # numbers are below
 
 
-def note(prompt: str) -> str:
-    """An order in its one form."""
+def note(prompt: str, counted: bool = True) -> str:
+    """An order in its one form; without its number, unless `counted`."""
     words = re.findall(r"\w+", prompt)
     name, goods, day = (next(w for w in words if w in known) for known in (NAMES, GOODS, DAYS))
-    return f"{day} | {name} | {next(filter(str.isdecimal, words))} {goods}"
+    return f"{day} | {name} | {next(filter(str.isdecimal, words)) + ' ' if counted else ''}{goods}"
 
 
-def orders() -> Task:
-    """Orders to note, one of 329,280 answers each."""
+def orders(counted: bool = True) -> Task:
+    """Orders to note, one of 329,280 answers each; or of 3,360 without the number, which would have to be
+    copied digit by digit."""
 
     def make(draws: Draws) -> Problem:
         prompt = str(draws.choice(SENTENCES)).format(**_fields(draws))
-        return Problem(prompt, note(prompt))
+        return Problem(prompt, note(prompt, counted))
 
     def verify(prompt: str, answer: str) -> bool:
-        return answer == note(prompt)
+        return answer == note(prompt, counted)
 
     def guess(draws: Draws, _prompt: str) -> str:
-        return "{day} | {name} | {number} {goods}".format(**_fields(draws))
+        form = "{day} | {name} | {number} {goods}" if counted else "{day} | {name} | {goods}"
+        return form.format(**_fields(draws))
 
-    return Task("orders", make, verify, guess, len(NAMES) * len(GOODS) * len(DAYS) * (END - 2))
+    n_answers = len(NAMES) * len(GOODS) * len(DAYS)
+    return Task("orders", make, verify, guess, n_answers * (END - 2) if counted else n_answers)
 
 
 def _fields(draws: Draws) -> dict[str, str]:

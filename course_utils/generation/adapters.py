@@ -30,15 +30,17 @@ def own_gpt(folder: Path) -> Writer:
     return byte_level(*load_own(folder))
 
 
-def load_own(folder: Path) -> tuple[GPT, ByteTokenizer]:
-    """The GPT that chapter 8 saved in `my_llm`, with the tokenizer there if its tokens are not bytes.
+def load_own(folder: Path, tuned: bool = False) -> tuple[GPT, ByteTokenizer]:
+    """The GPT that chapter 8 saved in `my_llm`, or what chapter 10 made of it, if `tuned`; with the tokenizer
+    there if its tokens are not bytes.
 
     Raises ValueError if the GPT's file is missing, one is damaged, or the tokenizer is missing or not the one
     the GPT was trained with.
     """
-    weights = folder / "gpt.safetensors"
+    weights = folder / ("tuned.safetensors" if tuned else "gpt.safetensors")
     if not weights.exists():
-        raise ValueError(f"{weights.name} is not in {folder.name} yet: run section 7 of chapter 8")
+        where = "the section of chapter 10 that tunes it" if tuned else "section 7 of chapter 8"
+        raise ValueError(f"{weights.name} is not in {folder.name} yet: run {where}")
     _, notes = checkpoints.load(weights)
     model = GPT(GPTConfig(**notes["config"])).eval()
     checkpoints.load_into(weights, model)

@@ -5,11 +5,14 @@
     block.py          chapter 5: their `block`
     gpt.py            chapter 8: their `gpt`; in gpt.safetensors stand the weights that it runs on
     sampler.py        chapter 9: their `with_temperature`, `top_p` and `write`
+    tuning.py         chapter 10: their `lora_forward`, `fresh_adapter` and `chat_labels`; what these made of
+                      the weights stands in tuned.safetensors
 
-`MyLLM(folder).write("VIOLA\n")` writes with all of them.
+`MyLLM(folder).write("VIOLA\n")` writes with all of them, and `MyLLM(folder, tuned=True).answer(...)` answers.
 """
 
 from collections.abc import Callable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +28,7 @@ ANSWERS = {
     "block.py": ["5.1"],
     "gpt.py": ["8.4"],
     "sampler.py": ["9.1", "9.2", "9.6"],
+    "tuning.py": ["10.1", "10.2", "10.3"],
 }
 # The pieces of GPT-2 as `re` can say them: what it calls a word character is a letter, a digit or _.
 PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?[^\W\d_]+| ?\d+| ?(?:[^\s\w]|_)+|\s+(?!\S)|\s+"
@@ -102,19 +106,46 @@ def assembled(model, gpt: Callable, block: Callable) -> Callable:
     return logits
 
 
+def tune(model, tokenizer, problems, lora_forward: Callable, *answers: Callable, **options):
+    """`finetuning.own_functions.tune` with answers to 10.1, 10.2 and 10.3. If the first doesn't run on
+    torch's tensors with gradients, the course's stands in, and that is said."""
+    import torch
+
+    from course_utils.finetuning import own_functions
+
+    one = torch.ones(1, 1, requires_grad=True)
+    try:
+        lora_forward(one, one, one, one, 2.0).backward()
+    except Exception as error:  # whatever NumPy says to a tensor
+        print(f"Ours stands in for 10.1: on tensors yours stops ({error}).")
+        lora_forward = find("10.1").reference
+    return own_functions.tune(model, tokenizer, problems, lora_forward, *answers, **options)
+
+
+def save_tuned(folder: Path, model, tokenizer, *answers: Callable) -> None:
+    """Keep a tuned GPT, with the answers to 10.1, 10.2 and 10.3 beside it: so `MyLLM(folder, tuned=True)`
+    answers. Raises ValueError as `save` does, and then keeps nothing."""
+    from course_utils.training import checkpoints
+
+    save(folder, "tuning.py", *answers)
+    notes = {"config": asdict(model.config), "merges": getattr(tokenizer, "merges", [])}
+    checkpoints.save_model(folder / "tuned.safetensors", model, notes)
+
+
 class MyLLM:
     """The model in `my_llm`: it writes with nothing that the learner has not written, but for the layers and
-    the decoding of tokens.
+    the decoding of tokens. `tuned` as in chapter 10 it can answer, too.
 
     Raises ValueError, naming it, for a part that is missing or that does not pass its check.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, tuned: bool = False):
         from course_utils.generation.adapters import load_own
 
         (block,), (gpt,) = load(folder, "block.py"), load(folder, "gpt.py")
         self._heat, self._cut, self._write = load(folder, "sampler.py")
-        model, self.tokenizer = load_own(folder)
+        model, self.tokenizer = load_own(folder, tuned)
+        self._lay_out = load(folder, "tuning.py")[2] if tuned else None
         self._encode = self.tokenizer.encode
         if isinstance(self.tokenizer, BPETokenizer):  # or the GPT was trained on bytes
             *_, encode = load(folder, "tokenizer.py")
@@ -130,12 +161,30 @@ class MyLLM:
 
     def write(self, prompt: str, length: int = 60, T: float = 0.8, p: float = 0.95, seed: int = 0) -> str:
         """What the model writes after a prompt: tokens drawn at the temperature T from the top-p set."""
-        ids = self._write(
+        ids = list(map(int, self._encode(prompt)))
+        return self._go_on(ids, length, T, p, seed, end=-1)  # no token ends a text
+
+    def answer(self, question: str, length: int = 60, T: float = 0.0, p: float = 1.0, seed: int = 0) -> str:
+        """What it answers to a question, to its end or for `length` tokens; the likeliest, where T is 0.
+
+        Raises ValueError if it isn't `tuned`.
+        """
+        from course_utils.finetuning.own_functions import END, opening
+
+        if self._lay_out is None:
+            raise ValueError(
+                "only a tuned model answers: MyLLM(folder, tuned=True); write(...) goes on with a text"
+            )
+        ids = opening(self._lay_out, self._encode(question))
+        return self._go_on(ids, length, T, p, seed, END).removesuffix(chr(END))
+
+    def _go_on(self, ids: list[int], length: int, T: float, p: float, seed: int, end: int) -> str:
+        new = self._write(
             self.next_logits,
-            list(map(int, self._encode(prompt))),
+            ids,
             np.random.default_rng(seed).random(length),
             lambda logits: self._cut(self._heat(logits, T), p),
             self.context,
-            -1,  # no token ends a text
+            end,
         )
-        return self.tokenizer.decode(ids, errors="replace")
+        return self.tokenizer.decode(new, errors="replace")

@@ -1,5 +1,8 @@
 """Orders and the note that each asks for."""
 
+import re
+
+import numpy as np
 import pytest
 
 from course_utils.finetuning.orders import DAYS, GOODS, NAMES, SENTENCES, note, orders
@@ -11,6 +14,14 @@ TASK = orders()
 def test_an_order_is_noted_in_one_form_however_it_is_said(sentence):
     prompt = sentence.format(name="Mara", number=12, goods="pears", day="Tuesday")
     assert note(prompt) == "Tuesday | Mara | 12 pears"
+
+
+def test_the_number_may_be_left_out():
+    short = orders(counted=False)
+    prompt, solution = short.problems("test", 1)[0]
+    assert solution == re.sub(r"\d+ ", "", note(prompt)) and short.answers == 24 * 20 * 7
+    assert short.right(prompt, solution) and not short.right(prompt, note(prompt))
+    assert not re.search(r"\d", short.guess(np.random.default_rng(0), prompt))
 
 
 def test_only_the_note_is_right():

@@ -3,7 +3,7 @@
 import ast
 import json
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +11,16 @@ import pytest
 import torch
 
 from course_utils.data import corpora
+from course_utils.finetuning import own_functions
+from course_utils.finetuning.lora import LoRALinear
+from course_utils.finetuning.orders import orders
 from course_utils.generation import adapters
 from course_utils.generation.writing import Settings
 from course_utils.gpt import GPT, GPTConfig
 from course_utils.learner import my_llm
 from course_utils.learner.checks import find
 from course_utils.learner.progress import work_folder
-from course_utils.tokenizers import BPETokenizer, bpe
+from course_utils.tokenizers import BPETokenizer, ByteTokenizer, bpe
 from course_utils.training import checkpoints
 from course_utils.weights import gpt_recipe
 
@@ -129,15 +132,16 @@ def test_with_every_answer_there_the_learners_parts_write_a_text_together(mine, 
     run_section_7()
     save_sampler()
     said = capsys.readouterr().out
+    parts = [file for file in my_llm.ANSWERS if file != "tuning.py"]
     assert sorted(path.name for path in mine.iterdir()) == sorted(
-        [*my_llm.ANSWERS, "gpt.safetensors", "tokenizer.json"]
+        [*parts, "gpt.safetensors", "tokenizer.json"]
     )
     llm = my_llm.MyLLM(mine)
     assert llm.write("VIOLA\n") in said and len(llm.write("VIOLA\n")) > 30
     assert llm.write("VIOLA\n", seed=1) == llm.write("VIOLA\n", seed=1) != llm.write("VIOLA\n")
     greedy = "".join(completion(adapters.own_gpt(mine), 12))
     assert llm.write("VIOLA\n", 12, T=0, p=1.0) == greedy
-    for part in (*my_llm.ANSWERS, "gpt.safetensors"):
+    for part in (*parts, "gpt.safetensors"):
         kept = (mine / part).rename(mine / "aside")
         with pytest.raises(ValueError, match=f"{part} is not in my_llm yet"):
             my_llm.MyLLM(mine)
@@ -155,9 +159,88 @@ def test_a_gpt_runs_on_a_learners_functions_with_all_that_it_has():
     assert torch.allclose(mine(ids), model(ids), atol=1e-4)
 
 
+TUNING = [find(id).reference for id in my_llm.ANSWERS["tuning.py"]]
+
+
+def small_gpt(mine=None):
+    """One that never read anything, with the other parts of `my_llm` beside it."""
+    torch.manual_seed(0)
+    shape = GPTConfig(256, 32, 1, 2, 32, ngrams=3, ngram_rows=101, token_shift=True)
+    model = GPT(shape).eval()
+    if mine:
+        for file in ("block.py", "gpt.py", "sampler.py"):
+            my_llm.save(mine, file, *(find(id).reference for id in my_llm.ANSWERS[file]))
+        checkpoints.save_model(mine / "gpt.safetensors", model, {"config": asdict(shape), "merges": []})
+    return model
+
+
+def test_the_learners_gpt_is_tuned_by_their_functions_kept_and_answers(mine):
+    model, problems = small_gpt(mine), orders(counted=False).problems("train", 1)
+    config, calls = replace(own_functions.CONFIG, steps=40), []
+
+    def lora_forward(x, W, A, B, alpha):
+        calls.append((len(A), alpha))
+        return TUNING[0](x, W, A, B, alpha)
+
+    before = model.embedding.weight.clone()
+    tuned = my_llm.tune(model, ByteTokenizer(), problems, lora_forward, *TUNING[1:], config=config)
+    assert {*calls[1:]} == {(own_functions.RANK, own_functions.ALPHA)}  # the first is the trial on tensors
+    assert model.embedding.weight.equal(before) and type(tuned) is GPT  # a copy, without adapters
+    my_llm.save_tuned(mine, tuned, ByteTokenizer(), *TUNING)
+    [(question, note)] = problems
+    assert my_llm.MyLLM(mine, tuned=True).answer(question) == note
+    assert my_llm.MyLLM(mine, tuned=True).answer(question, length=4) == note[:4]
+    with pytest.raises(ValueError, match=r"only a tuned model answers: MyLLM\(folder, tuned=True\)"):
+        my_llm.MyLLM(mine).answer(question)
+    (mine / "tuned.safetensors").unlink()
+    with pytest.raises(
+        ValueError, match=r"tuned\.safetensors is not in my_llm yet: run the section of chapter"
+    ):
+        my_llm.MyLLM(mine, tuned=True)
+
+
+def test_an_adapter_on_the_learners_functions_is_the_courses_and_merges_to_one_matrix():
+    torch.manual_seed(0)
+    base, x = torch.nn.Linear(40, 36, bias=False), torch.randn(2, 5, 40)
+    adapter = own_functions.OwnAdapter(base, *TUNING[:2], np.random.default_rng(0))
+    assert torch.allclose(adapter(x), base(x))
+    torch.nn.init.normal_(adapter.B)
+    ours = LoRALinear(base, own_functions.RANK, own_functions.ALPHA)
+    ours.A, ours.B = adapter.A, adapter.B
+    assert torch.allclose(adapter(x), ours(x), atol=1e-4) and not torch.allclose(
+        adapter(x), base(x), atol=0.1
+    )
+    assert torch.allclose(x @ adapter.merged().T, adapter(x), atol=1e-4)
+    assert torch.allclose(adapter.merged(), base.weight + ours.delta(), atol=1e-5)
+
+
+def test_a_function_that_does_not_run_on_tensors_gives_way_to_ours(capsys):
+    def in_numpy(x, W, A, B, alpha):
+        return np.asarray(x) @ W.T + alpha / len(A) * (x @ A.T @ B.T)
+
+    model, problems = small_gpt(), orders(counted=False).problems("train", 1)
+    config = replace(own_functions.CONFIG, steps=1)
+    ours, theirs = (
+        my_llm.tune(model, ByteTokenizer(), problems, forward, *TUNING[1:], config=config)
+        for forward in (TUNING[0], in_numpy)
+    )
+    assert capsys.readouterr().out.startswith("Ours stands in for 10.1: on tensors yours stops (")
+    weights = zip(ours.parameters(), theirs.parameters(), strict=True)
+    assert all(one.equal(other) for one, other in weights)
+
+
+def test_the_prompt_is_the_layout_without_an_answer():
+    ids, labels = own_functions.laid_out(TUNING[2], b"Hi", b"yes")
+    assert bytes(ids) == b"\x02\x11Hi\x03\x02\x12yes\x03" and bytes(labels[-4:]) == b"yes\x03"
+    assert own_functions.opening(TUNING[2], b"Hi") == ids[:-4]
+
+
 @pytest.mark.parametrize("exercise", [id for ids in my_llm.ANSWERS.values() for id in ids])
 def test_a_saved_answer_has_the_imports_that_its_cell_begins_with(exercise):
-    [chapter] = NOTEBOOKS.glob(f"0{exercise[0]}_*.ipynb")
+    chapters = [*NOTEBOOKS.glob(f"{int(exercise.split('.')[0]):02}_*.ipynb")]
+    if not chapters and exercise.startswith("10."):
+        pytest.skip("chapter 10 is a draft yet")
+    [chapter] = chapters
     signature = f"def {find(exercise).reference.__name__}("
     [cell] = [cell for cell in code_cells(chapter.stem) if signature in cell and "BEGIN SOLUTION" in cell]
     nodes = [node for node in ast.parse(cell).body if isinstance(node, ast.Import | ast.ImportFrom)]
