@@ -14,7 +14,7 @@ def make(plan_name: str, folder: Path, texts: Path | None, resume: bool, my_llm:
 
     plan = plan_named(plan_name)
     try:
-        make(plan, folder, law_of(my_llm), texts, resume, say)
+        make(plan, folder, law_of(my_llm), texts, resume, say, beside=others())
     except MemoryError as error:
         raise ValueError(str(error)) from None
     except ArithmeticError as error:  # the loss was no number: the checkpoint before it is kept
@@ -24,6 +24,13 @@ def make(plan_name: str, folder: Path, texts: Path | None, resume: bool, my_llm:
         return 130
     say(f"The model is in {folder}: `python3 course.py chat {folder}` opens a page to chat with it.")
     return 0
+
+
+def others() -> dict[str, float]:
+    """Bits per byte on The Tempest of the course's other models, which were recorded."""
+    from course_utils.measuring import scoreboard
+
+    return {point.name: point.bits_per_byte for point in scoreboard.recorded()[0]}
 
 
 def law_of(my_llm: Path):

@@ -34,6 +34,7 @@ TASKS = {task.name: task for task in (orders(), addition(2), reversing(3))}
 TEXT_BYTES, VALIDATION_BYTES = 100_000, 12_000  # of each held-out text
 CHOICES, OPTIONS = 240, 4
 CONTEXT_BYTES = 300  # before the line that is to be found
+LENGTHS = range(25, 200)  # characters of a line
 PROBLEMS, PROMPTS = 60, 100
 ANSWER_TOKENS = 120  # an answer that is longer did not stop by itself
 NGRAM_ORDER, NGRAM_BYTES = 5, 64_000_000
@@ -89,19 +90,22 @@ def _joined(texts: Iterable[str], between: str = "\n\n", size: int = TEXT_BYTES)
 
 
 def _choices(name: str, text: str, n: int, draws: np.random.Generator) -> list[dict]:
-    """Places of a text with the line that comes next, among three others that are about as long."""
-    lines = [line for line in re.findall(r"[^\n]+?(?:(?<=[.!?]) |\n)|[^\n]+", text)]
-    long_enough = [i for i, line in enumerate(lines) if len(line.strip()) >= 25 and i >= 4]
+    """Places of a text with the line that comes next, among three others that are about as long.
+
+    Of the four, ordered by length, the right one is each as often: who goes by length only guesses.
+    """
+    lines = re.findall(r"[^\n]*?(?:(?<=[.!?]) |\n)|[^\n]+", text)  # joined again, they are the text
+    bare = [line.strip() for line in lines]
+    by_length = sorted({line for line in bare if len(line) in LENGTHS}, key=lambda line: (len(line), line))
+    places = [i for i in range(4, len(lines)) if len(bare[i]) in LENGTHS]
     found = []
-    for i in sorted(draws.choice(long_enough, min(n, len(long_enough)), replace=False).tolist()):
-        others = [
-            j for j in draws.permutation(long_enough)[:60].tolist() if abs(j - i) > 4 and lines[j] != lines[i]
-        ]
-        others = sorted(others, key=lambda j: abs(len(lines[j]) - len(lines[i])))[: OPTIONS - 1]
-        right, options = int(draws.integers(OPTIONS)), [lines[j].strip() for j in others]
-        options.insert(right, lines[i].strip())
+    for i in sorted(draws.choice(places, min(n, len(places)), replace=False).tolist()):
+        first = by_length.index(bare[i]) - int(draws.integers(OPTIONS))
+        first = min(max(first, 0), len(by_length) - OPTIONS)
+        options = draws.permutation(by_length[first : first + OPTIONS]).tolist()
         context = "".join(lines[:i])[-CONTEXT_BYTES:]
-        found.append({"text": name, "context": context, "options": options, "right": right})
+        choice = {"text": name, "context": context, "options": options, "right": options.index(bare[i])}
+        found.append(choice)
     return found
 
 
@@ -143,12 +147,12 @@ def choices_right(model: GPT, tokenizer: Tokenizer, asked: dict) -> list[bool]:
     prompts, answers, lengths = [], [], []
     for choice in asked["choices"]:
         for option in choice["options"]:
-            answer = tokenizer.encode(option).ids
+            answer = tokenizer.encode(option).ids[: model.context // 2]
             prompts.append(
                 [before, *tokenizer.encode(choice["context"]).ids][-(model.context - len(answer)) :]
             )
             answers.append(answer)
-            lengths.append(len(option.encode()))
+            lengths.append(len(tokenizer.decode(answer).encode()))
     ids, answer = with_answers(prompts, answers)
     per_byte = log_probs_of(model, ids, answer, rows=32) / torch.tensor(lengths)
     found = per_byte.view(-1, OPTIONS).argmax(1).tolist()

@@ -8,7 +8,7 @@ The folder then holds `model.safetensors` with `tokenizer.json`, which `model.lo
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,7 +18,17 @@ from tokenizers import Tokenizer
 from course_utils import devices
 from course_utils.files import write_atomic
 from course_utils.gpt import GPT, GPTConfig
-from course_utils.pretraining import corpus, documents, evaluate, manifest, model, tune, vocabulary
+from course_utils.pretraining import (
+    card,
+    corpus,
+    documents,
+    evaluate,
+    filters,
+    manifest,
+    model,
+    tune,
+    vocabulary,
+)
 from course_utils.pretraining.documents import Document
 from course_utils.pretraining.manifest import Manifest
 from course_utils.pretraining.plans import Plan, check_memory, choose, flops_per_token, size
@@ -27,6 +37,7 @@ from course_utils.pretraining.stages import Say, Stage, run
 from course_utils.scaling import Law
 
 DOCUMENTS = "documents.jsonl"
+COURSE_BYTES = 40.5e6  # of the course's documents, about
 HELD_OUT = 16  # of 256 documents of the user's own: those whose sha256 begins with a smaller byte
 TRIAL_BYTES = 5  # of text a token that a trial reads, at most
 
@@ -39,8 +50,10 @@ def make(
     resume: bool = False,
     say: Say = print,
     device: str = "auto",
+    beside: dict[str, float] | None = None,
 ) -> Manifest:
-    """Make a model, or go on with one. `texts` is a folder of the user's own, read in place of the course's.
+    """Make a model, or go on with one. `texts` is a folder of the user's own, read in place of the course's;
+    `beside`, bits per byte on The Tempest of other models by name, stands on the card.
 
     Raises ValueError as `stages.run` does and for a folder without texts; MemoryError, before anything is
     written, for a plan that needs more than there is; KeyboardInterrupt on Ctrl-C, with what was done kept.
@@ -52,12 +65,20 @@ def make(
         if not texts.is_dir():
             raise ValueError(f"there is no folder {texts}: name one that holds text files")
         asked["texts"] = manifest.sha256(texts)
-    return run(folder, asked, Machine(plan, law, texts, on).stages(), resume, say)
+    return run(folder, asked, Machine(plan, law, texts, on, beside or {}).stages(), resume, say)
 
 
 def is_held_out(document: Document) -> bool:
     """Whether a document of the user's own is kept for questions, and never read."""
     return hashlib.sha256(document.text.encode()).digest()[0] < HELD_OUT
+
+
+def told(found: Iterable[Document], say: Say, every: int = 2000) -> Iterator[Document]:
+    """The same documents; how many there were so far is said now and then."""
+    for number, document in enumerate(found, 1):
+        if number % every == 0:
+            say(f"  {number:,} documents read")
+        yield document
 
 
 def write_json(path: Path, content: dict | list) -> None:
@@ -71,8 +92,8 @@ def read_json(path: Path):
 class Machine:
     """The stages of a plan, each a method that reads and writes files of the folder."""
 
-    def __init__(self, plan: Plan, law: Law, texts: Path | None, device: torch.device):
-        self.plan, self.law, self.texts, self.device = plan, law, texts, device
+    def __init__(self, plan: Plan, law: Law, texts: Path | None, device: torch.device, beside: dict):
+        self.plan, self.law, self.texts, self.device, self.beside = plan, law, texts, device, beside
 
     def stages(self) -> list[Stage]:
         weights = model.WEIGHTS, model.TOKENIZER
@@ -96,13 +117,19 @@ class Machine:
                 (model.TOKENIZER, "evaluation.json", *tokens),
                 ("pretrain.safetensors",),
             ),
-            Stage("tune", self.tune, (*chat,), (*base,), ("tune.safetensors",)),
+            Stage("tune", self.tune, (*chat,), (*base, "tokens.bin"), ("tune.safetensors",)),
             Stage("prefer", self.prefer, (model.WEIGHTS, "choices.json"), (*chat,), ("prefer.safetensors",)),
             Stage(
                 "scores",
                 self.scores,
                 ("scores.json",),
                 ("evaluation.json", DOCUMENTS, *base, *weights),
+            ),
+            Stage(
+                "card",
+                self.card,
+                ("card.md", "card.html"),
+                ("scores.json", "size.json", "vocabulary.json", "pretrain_log.json"),
             ),
         ]
 
@@ -121,14 +148,33 @@ class Machine:
         return {name: len(asked[name]) for name in ("texts", "choices", "problems", "prompts")}
 
     def documents(self, folder: Path, say: Say) -> dict:
-        return corpus.write_documents(folder / DOCUMENTS, self._documents(say))
+        """What the filters keep of the texts. Whoever brings texts of their own has chosen their language."""
+        asked = evaluate.read(folder / "evaluation.json")["texts"]
+        scored_on = [*documents.held_out(), *(Document(text, name) for name, text in asked.items())]
+        judges = filters.standard(scored_on)
+        if self.texts:
+            judges.pop("language")
+        kept, tally = filters.run(told(self._sample(say), say), judges)
+        written = corpus.write_documents(folder / DOCUMENTS, kept)
+        say(f"  {tally}")
+        return (
+            written
+            | {"read": vars(tally.read)}
+            | {"removed": {name: vars(amount) for name, amount in tally.removed.items()}}
+        )
 
-    def _documents(self, say: Say) -> Iterator[Document]:
+    def _sample(self, say: Say) -> Iterator[Document]:
+        """The documents, or a sample of them as large as the plan says, the same each time."""
         if self.texts is None:
-            yield from documents.course_documents()
-            return
-        for document in documents.from_folder(self.texts, tell=say):
-            if not is_held_out(document):
+            n_bytes, found = COURSE_BYTES, documents.course_documents()
+        else:
+            n_bytes = sum(path.stat().st_size for path in self.texts.rglob("*") if path.is_file())
+            found = documents.from_folder(self.texts, tell=say)
+        share = self.plan.text_bytes / max(n_bytes, 1)
+        for document in found:
+            digest = hashlib.sha256(document.text.encode()).digest()
+            held_out = self.texts is not None and is_held_out(document)
+            if int.from_bytes(digest[1:5]) < share * 2**32 and not held_out:
                 yield document
 
     # ---- choosing ----------------------------------------------------------------------------------
@@ -199,7 +245,8 @@ class Machine:
 
     def tune(self, folder: Path, say: Say) -> dict:
         trained, tokenizer = self._loaded(folder / "base")
-        done = tune.tune(trained, tokenizer, self.plan, folder / "tune.safetensors", say)
+        tokens = corpus.read_tokens(folder / "tokens.bin")
+        done = tune.tune(trained, tokenizer, self.plan, tokens, folder / "tune.safetensors", say)
         model.save(folder / "chat", trained, tokenizer)
         return {"seconds": round(done.seconds, 1), "tokens": done.tokens}
 
@@ -233,6 +280,9 @@ class Machine:
         )
         write_json(folder / "scores.json", found)
         return {}
+
+    def card(self, folder: Path, say: Say) -> None:
+        card.write(folder, self.beside)
 
 
 def read_tokenizer(folder: Path) -> Tokenizer:

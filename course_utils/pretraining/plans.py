@@ -25,16 +25,17 @@ EPOCHS = 4  # how often a text may be read
 class Plan:
     """What decides a model, beside its texts.
 
-    flops: of pretraining, forward and backward. vocabularies: sizes of tokenizers, of which one is chosen by
-    models that may use `trial_flops` each. batch: windows of `context` tokens in a step. The rates are peaks;
-    tune_steps, tune_batch and
-    prefer_steps are those of fine-tuning.
+    flops: of pretraining, forward and backward. text_bytes: of more text, a sample of this size is read.
+    vocabularies: sizes of tokenizers, of which one is chosen by models that may use `trial_flops` each.
+    batch: windows of `context` tokens in a step. The rates are peaks; tune_steps, tune_batch and prefer_steps
+    are those of fine-tuning.
     """
 
     name: str
     flops: float
     vocabularies: tuple[int, ...]
     trial_flops: float
+    text_bytes: float = float("inf")
     context: int = 256
     batch: int = 16
     learning_rate: float = 0.02
@@ -46,13 +47,14 @@ class Plan:
 
     def settings(self) -> dict:
         """As JSON holds it."""
-        return asdict(self) | {"vocabularies": list(self.vocabularies)}
+        as_text = {"vocabularies": [*self.vocabularies], "text_bytes": f"{self.text_bytes:g}"}
+        return asdict(self) | as_text
 
 
 PLANS = {
     plan.name: plan
     for plan in (
-        Plan("laptop", 3e13, (512, 1024, 2048), 1e12),
+        Plan("laptop", 1e13, (512, 1024, 2048), 3e11, text_bytes=16e6, tune_steps=300),
         Plan("evening", 6e14, (1024, 2048, 4096, 8192), 2e13, context=512, tune_steps=3000, prefer_steps=200),
         Plan(
             "gpu", 1e18, (4096, 8192, 16384), 3e15, context=1024, batch=256, tune_steps=4000, prefer_steps=300

@@ -1,9 +1,11 @@
 """From a model that goes on with any text to one that chats: tuned on conversations, then on choices.
 
 The conversations are the course's pairs of questions and answers, who the model is, and problems whose
-answers a program can check. The choices are between the model's own wrong or endless answers and right ones.
+answers a program can check. Among them stands text as it was read before, or the model would forget it. The
+choices are between the model's own wrong or endless answers and right ones.
 
-Sources: Ouyang et al. 2022 (the two steps); Rafailov et al. 2023 (DPO); Lambert et al. 2024, section 6
+Sources: Ouyang et al. 2022 (the two steps, and old text among the new, section 3.5); Rafailov et al. 2023
+(DPO); Pang et al. 2024 (the likelihood of what was chosen beside it); Lambert et al. 2024, section 6
 (preferences and rewards that a program checks).
 """
 
@@ -11,10 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int
 from tokenizers import Tokenizer
+from torch import Tensor
 
 from course_utils.data.instructions import instructions
-from course_utils.finetuning.preferences import Pair, Preferences, dpo
+from course_utils.finetuning.log_probs import answer_log_probs
+from course_utils.finetuning.preferences import Pair, Preferences, dpo_loss
 from course_utils.finetuning.sft import Examples, sft_loss
 from course_utils.gpt import GPT
 from course_utils.pretraining import evaluate
@@ -22,7 +27,7 @@ from course_utils.pretraining.model import template
 from course_utils.pretraining.plans import Plan
 from course_utils.pretraining.pretrain import Telling
 from course_utils.sampling import Sampler
-from course_utils.tokenizers.chat import Messages
+from course_utils.tokenizers.chat import Labelled, Messages
 from course_utils.training import Run, TrainConfig, train
 
 Say = Callable[[str], None]
@@ -61,13 +66,30 @@ def conversations(seed: int = 0) -> list[Messages]:
     return [chat(*found[i]) for i in order]
 
 
+def read_before(
+    tokens: Int[np.ndarray, " tokens"], context: int, n_tokens: int, seed: int = 0
+) -> list[Labelled]:
+    """Windows of the text that the model was pretrained on, all to be learnt, of about so many tokens."""
+    draws = np.random.default_rng(seed)
+    starts = draws.integers(max(len(tokens) - context, 1), size=max(n_tokens // context, 1))
+    windows = [tokens[start : start + context].tolist() for start in starts]
+    return [Labelled(ids, ids) for ids in windows]
+
+
 def tune(
-    model: GPT, tokenizer: Tokenizer, plan: Plan, checkpoint: Path | None = None, say: Say = print
+    model: GPT,
+    tokenizer: Tokenizer,
+    plan: Plan,
+    tokens: Int[np.ndarray, " tokens"],
+    checkpoint: Path | None = None,
+    say: Say = print,
 ) -> Run:
-    """Supervised fine-tuning in place. Conversations that are longer than the context are left out."""
+    """Supervised fine-tuning in place, with as much of the old text, `tokens`, as of conversations.
+    Conversations that are longer than the context are left out."""
     labelled = [template(tokenizer).labelled(messages) for messages in conversations(plan.seed)]
     fit = [example for example in labelled if len(example.ids) <= model.context]
     say(f"  {len(fit):,} conversations; {len(labelled) - len(fit)} are too long for {model.context} tokens")
+    fit += read_before(tokens, model.context, sum(len(example.ids) for example in fit), plan.seed)
     return finished(
         train(
             model,
@@ -139,11 +161,20 @@ def prefer(
             model,
             Preferences(pairs, plan.tune_batch, plan.seed, reference=model),
             tune_config(plan, plan.prefer_steps, PREFER_RATE, "adamw"),
-            loss=dpo(BETA),
+            loss=dpo_and_likelihood,
             report=Telling(say),
             checkpoint=checkpoint,
         )
     )
+
+
+def dpo_and_likelihood(model: GPT, batch: tuple[Tensor, ...], state: None) -> tuple[Tensor, None]:
+    """DPO's loss, and beside it nats a token of the chosen answers: DPO alone is content if the rejected
+    ones fall faster, and then both may fall (Pang et al. 2024, equation 1)."""
+    ids, before, answer = batch
+    chosen, rejected = answer_log_probs(model, ids, answer).chunk(2)
+    lengths = answer.chunk(2)[0].sum()
+    return dpo_loss(chosen, rejected, *before.chunk(2), BETA) - chosen.sum() / lengths, None
 
 
 def usefulness(model: GPT, tokenizer: Tokenizer) -> dict[str, float]:

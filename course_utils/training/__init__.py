@@ -154,16 +154,17 @@ def train(
     loss: Callable = next_token_loss,
     evaluate: Callable[[nn.Module], float] | None = None,
     report: Callable[[StepReport], None] | None = None,
-    checkpoint: str | Path | None = None,
+    checkpoint: str | Path | checkpoints.RunFile | None = None,
 ) -> Run:
     """Train `model` in place for `config.steps` steps, on the device that it is on.
 
     `loss(model, batch, state)` gives the loss in nats and the state for the next batch; batches may be any
-    object with the methods of `Streams`. If the file `checkpoint` exists, the run goes on from it, bit by bit
-    as if it had never stopped (on the same CPU and number of threads); a finished run is only loaded. Ctrl-C
-    ends the run after the current step and keeps it. On a GPU, `report` is called every `SYNC_EVERY` steps.
-    Raises Diverged at the first loss or gradient that is no finite number; ValueError for another run's or a
-    damaged checkpoint; MemoryError when the GPU is full.
+    object with the methods of `Streams`, and the checkpoint one with those of `RunFile`. If the file
+    `checkpoint` exists, the run goes on from it, bit by bit as if it had never stopped (on the same CPU and
+    number of threads); a finished run is only loaded. Ctrl-C ends the run after the current step and keeps
+    it. On a GPU, `report` is called every `SYNC_EVERY` steps. Raises Diverged at the first loss or gradient
+    that is no finite number; ValueError for another run's or a damaged checkpoint; MemoryError when the GPU
+    is full.
     """
     try:
         with _note_ctrl_c() as interrupted:
@@ -185,8 +186,10 @@ def _run(model, batches, config, loss, evaluate, report, checkpoint, interrupted
     optimiser = OPTIMISERS[config.optimiser](model, config)
     run, state = Run(), None
     torch.manual_seed(config.seed)  # for dropout and reset states
-    if checkpoint and Path(checkpoint).exists():
-        past, state = checkpoints.restore_run(checkpoint, model, optimiser, batches, asdict(config))
+    if isinstance(checkpoint, str | Path):
+        checkpoint = checkpoints.RunFile(Path(checkpoint))
+    if checkpoint and checkpoint.exists():
+        past, state = checkpoint.restore(model, optimiser, batches, asdict(config))
         run = Run(**past | {"stopped": False})
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     finite = [parameter.detach().clone() for parameter in parameters]
@@ -226,7 +229,7 @@ def _run(model, batches, config, loss, evaluate, report, checkpoint, interrupted
         if evaluate and due:
             run.evaluations.append([run.step, run.seconds, _evaluate(model, evaluate)])
         if checkpoint and (due or run.stopped):
-            checkpoints.save_run(checkpoint, model, optimiser, batches, state, asdict(config), asdict(run))
+            checkpoint.save(model, optimiser, batches, state, asdict(config), asdict(run))
         if report:
             seconds = run.seconds - before
             left = seconds / (run.step - first_step) * (config.steps - run.step)

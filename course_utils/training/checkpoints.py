@@ -3,6 +3,7 @@
 import glob
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -153,6 +154,23 @@ def save_run(
     if state is not None:
         tensors["state"] = state
     save(path, tensors, {"model": str(model), "config": config, "run": run})
+
+
+@dataclass(frozen=True)
+class RunFile:
+    """Where `training.train` keeps a run: one file, by `save_run` and `restore_run`, which have the same
+    arguments after the path. What keeps it elsewhere has the same three methods."""
+
+    path: Path
+
+    def exists(self) -> bool:
+        return self.path.exists()
+
+    def save(self, *run) -> None:
+        save_run(self.path, *run)
+
+    def restore(self, *run) -> tuple[dict, Tensor | None]:
+        return restore_run(self.path, *run)
 
 
 def restore_run(

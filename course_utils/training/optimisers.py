@@ -32,7 +32,8 @@ def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> Float
     """
     if not max_norm > 0:
         raise ValueError(f"max_norm must be above 0 (1 is usual, math.inf clips nothing); got {max_norm}")
-    return nn.utils.clip_grad_norm_(parameters, max_norm)
+    norm = nn.utils.clip_grad_norm_(parameters, max_norm)
+    return norm.full_tensor() if hasattr(norm, "full_tensor") else norm  # of parameters in shards
 
 
 def cosine_schedule(

@@ -1,6 +1,7 @@
 """The whole machine, at a size that takes seconds: what it leaves behind, and what it refuses."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,13 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils.pretraining import evaluate, manifest, plans, tune
+from course_utils.data import corpora
+from course_utils.pretraining import card, documents, evaluate, filters, manifest, plans, tune
 from course_utils.pretraining import model as models
 from course_utils.pretraining.machine import make
 from course_utils.pretraining.plans import PLANS, Plan
 from course_utils.scaling import Law
 
 LAW = Law(A=14.3, B=113.1, E=1.2, alpha=0.34, beta=0.44)
+LANGUAGE = {"language": lambda document: "nobody asked for this one"}
 TINY = Plan("tiny", 3e9, (280, 300), 1e9, context=128, batch=4, tune_steps=3, tune_batch=2, prefer_steps=2)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -47,6 +50,10 @@ def small_questions():
             return asked | {"prompts": asked["prompts"][:2]}
 
         patch.setattr(evaluate, "fixed", few)
+        patch.setattr(documents, "held_out", lambda: iter([]))  # megabytes of them
+        patch.setattr(
+            filters, "standard", lambda asked: {"contamination": filters.Contamination(asked)} | LANGUAGE
+        )
         patch.setattr(evaluate, "ANSWER_TOKENS", 8)
         for name, few_of_them in {"ASKED": 2, "VALIDATED": 2, "PROBLEMS": 20}.items():
             patch.setattr(tune, name, few_of_them)
@@ -59,6 +66,7 @@ def made(tmp_path_factory, small_questions):
     torch.set_num_threads(1)
     folder, said = tmp_path_factory.mktemp("made"), []
     texts = write_texts(folder / "texts")
+    (texts / "stolen.txt").write_text(corpora.shakespeare().test[:590])
     make(TINY, folder / "model", LAW, texts, say=said.append, device="cpu")
     return folder / "model", texts, said
 
@@ -71,7 +79,7 @@ def test_it_ends_with_a_model_that_loads_and_writes(made):
     assert written.ids
     for name in ("base", "chat"):
         assert models.load(folder / name)[1].to_str() == tokenizer.to_str()
-    assert "8 of 8, scores: " in said[-1]
+    assert "9 of 9, card: " in said[-1]
     assert not list(folder.glob("*.safetensors")) or [p.name for p in folder.glob("*.safetensors")] == [
         models.WEIGHTS
     ]
@@ -91,9 +99,17 @@ def test_what_is_held_out_is_not_read(made):
     asked = evaluate.read(folder / "evaluation.json")
     read = [json.loads(line) for line in (folder / "documents.jsonl").read_text().splitlines()]
     files = [path.read_text() for path in sorted(texts.iterdir())]
-    held_out = [text for text in files if text not in read]
-    assert 0 < len(held_out) < 15 and len(read) + len(held_out) == len(files)
+    held_out = [text for text in files[:-1] if text not in read]  # the last is stolen
+    assert 0 < len(held_out) < 15 and len(read) + len(held_out) == len(files) - 1
     assert asked["texts"]["your own texts"][:500] in "\n\n".join(held_out)
+
+
+def test_what_is_asked_is_not_read(made):
+    """A file of the folder holds lines of The Tempest, which the model is scored on."""
+    folder, texts, said = made
+    stolen = (texts / "stolen.txt").read_text()
+    assert stolen not in [json.loads(line) for line in (folder / "documents.jsonl").read_text().splitlines()]
+    assert any("removed by contamination: 1 documents" in sentence for sentence in said)
 
 
 def test_the_scores_stand_beside_chance_and_the_5_gram(made):
@@ -121,7 +137,37 @@ def test_a_run_goes_on_to_the_same_model(made):
         path.unlink()
     make(TINY, folder, LAW, texts, resume=True, say=lambda _: None, device="cpu")
     again = manifest.load(folder)
+    record.stages.pop("card"), again.stages.pop("card")  # it names the seconds
     assert [s.writes for s in again.stages.values()] == [s.writes for s in record.stages.values()]
+
+
+def test_the_card_says_what_it_read_cost_and_cannot_do(made):
+    folder, *_ = made
+    scores = json.loads((folder / "scores.json").read_text())
+    for page in ((folder / "card.md").read_text(), (folder / "card.html").read_text()):
+        for said in (
+            "texts of its maker",
+            "FLOPs",
+            "assumed and not measured",
+            "Loss spikes: none",
+            "Known fail",
+        ):
+            assert said in page
+        assert f"{scores['base']['bits_per_byte']['The Tempest']:.3f}" in page
+        assert "Of orders it gets 100% wrong." in page
+    assert "http" not in page and "<script" not in page and "<svg" in page
+
+
+def test_what_a_model_says_is_text_on_the_card(made, tmp_path):
+    """Nothing that it writes can become part of the page."""
+    folder = Path(shutil.copytree(made[0], tmp_path / "model"))
+    scores = json.loads((folder / "scores.json").read_text())
+    scores["chat"]["examples"] = [{"prompt": "a | b", "answer": "<script>alert(1)</script>\n\n# no heading"}]
+    (folder / "scores.json").write_text(json.dumps(scores))
+    card.write(folder, {"gzip": 3.2})
+    page, text = (folder / "card.html").read_text(), (folder / "card.md").read_text()
+    assert "<script" not in page and "&lt;script&gt;" in page and "gzip 3.20" in page
+    assert "a \\| b | <script>alert(1)</script>  # no heading" in text
 
 
 # What it refuses

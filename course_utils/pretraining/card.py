@@ -1,0 +1,254 @@
+"""The model card and report card: what a model read, what it cost, what it can do and what it can't.
+
+It is made of the files in the model's folder alone: every number of it stands there. `write` makes card.md
+and card.html, one file without anything from outside, to be sent to a friend.
+
+Sources: Mitchell et al. 2019 (model cards); Gebru et al. 2021 (what is said of data); Patterson et al. 2021
+(energy, with its assumptions).
+"""
+
+import json
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+
+from course_utils.files import write_atomic
+
+WATTS = 10.0  # of a core at work, with its share of the rest: what a laptop's or a server's takes, about
+EXAMPLES = 8
+STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; }
+td, th { border: 1px solid #999; padding: .25rem .6rem; text-align: left; }
+svg { max-width: 100%; height: auto; } :root { color-scheme: light dark; }
+"""
+
+
+@dataclass
+class Section:
+    """A heading, paragraphs, and a table whose first row is its head; `curve` is drawn in the HTML."""
+
+    title: str
+    paragraphs: list[str]
+    table: list[list[str]] = field(default_factory=list)
+    curve: list[list[float]] = field(default_factory=list)
+
+
+def write(folder: Path, beside: dict[str, float]) -> None:
+    """Write both files. beside: bits per byte on The Tempest of the course's other models, by name."""
+    found = sections(folder, beside)
+    write_atomic(folder / "card.md", _markdown(found))
+    write_atomic(folder / "card.html", _html(found))
+
+
+def sections(folder: Path, beside: dict[str, float]) -> list[Section]:
+    def read(name: str):
+        return json.loads((folder / name).read_bytes())
+
+    made, size, scores = read("manifest.json"), read("size.json"), read("scores.json")
+    log, vocabulary = read("pretrain_log.json"), read("vocabulary.json")
+    return [
+        _head(made, size),
+        _data(made),
+        _choices(size, vocabulary),
+        _cost(made, log),
+        _bits(scores, beside),
+        _asked(made, scores),
+        _failures(scores),
+        _examples(scores),
+        _licence(made),
+    ]
+
+
+def _head(made: dict, size: dict) -> Section:
+    config = size["config"]
+    shape = f"{config['n_layers']} layers of {config['d_model']} with {config['n_heads']} heads"
+    return Section(
+        f"A language model of {size['parameters'] / 1e6:.2f} million parameters",
+        [
+            f"Made from raw text by `course.py make --plan {made['plan']['name']}` of the LLM Workbook: "
+            f"{shape}, {config['vocab_size']:,} tokens, {config['context']} of them read at once.",
+            "It was made to be understood, not to be used: what it says is often wrong.",
+        ],
+    )
+
+
+def _data(made: dict) -> Section:
+    notes = made["stages"]["documents"]["notes"]
+    rows = [["", "documents", "megabytes"], ["read", *_amount(notes["read"])]]
+    rows += [[f"removed: {name}", *_amount(amount)] for name, amount in notes["removed"].items()]
+    rows.append(["kept", *_amount(notes)])
+    digest = made["stages"]["documents"]["writes"]["documents.jsonl"]
+    whose = "texts of its maker's own" if made["plan"]["texts"] != "the course's" else "the course's texts"
+    return Section("What it read", [f"It read {whose}, of which the sha256 is `{digest[:16]}...`."], rows)
+
+
+def _amount(amount: dict) -> list[str]:
+    return [f"{amount['documents']:,}", f"{amount['bytes'] / 1e6:.1f}"]
+
+
+def _choices(size: dict, vocabulary: dict) -> Section:
+    rows = [["tokens", "bytes a token", "bits per byte of a small model"]]
+    rows += [
+        [f"{row['vocab_size']:,}", f"{row['bytes_a_token']:.2f}", f"{row['bits_per_byte']:.3f}"]
+        for row in vocabulary["trials"]
+    ]
+    law = f"{size['law_n'] / 1e6:.2f} million parameters and {size['law_tokens'] / 1e6:.1f} million tokens"
+    return Section(
+        "How it was chosen",
+        [
+            "The vocabulary is the one with which a small model had the fewest bits per byte of other text, "
+            "each trained with the same FLOPs, once: one seed, so near ones are a tie.",
+            f"Size and length of training are read off a scaling law, which asked for {law}.",
+        ],
+        rows,
+    )
+
+
+def _cost(made: dict, log: dict) -> Section:
+    stages, threads = made["stages"], made["made_with"]["threads"]
+    seconds = sum(stage["seconds"] for stage in stages.values())
+    watt_hours = seconds * threads * WATTS / 3600
+    flops = stages["pretrain"]["notes"]["flops"]
+    spikes = "; ".join(f"step {spike['step']}, {spike['loss']:.2f} nats" for spike in log["spikes"])
+    return Section(
+        "What it cost",
+        [
+            f"{seconds / 60:.0f} minutes on {threads} threads ({made['made_with']['machine']}), and "
+            f"{flops:.2g} FLOPs of pretraining. At {WATTS:.0f} watts a thread, which is assumed and not "
+            f"measured, that is {watt_hours:.2g} watt-hours.",
+            f"Loss spikes: {spikes or 'none'}. The curve is bits per byte of held-out text, by step.",
+        ],
+        [["stage", "seconds"], *([name, f"{stage['seconds']:.0f}"] for name, stage in stages.items())],
+        log["evaluations"],
+    )
+
+
+def _bits(scores: dict, beside: dict[str, float]) -> Section:
+    texts = scores["5-gram"]
+    rows = [["bits per byte", *texts]]
+    for name, bits in [
+        ("before tuning", scores["base"]["bits_per_byte"]),
+        ("as it chats", scores["chat"]["bits_per_byte"]),
+        ("a 5-gram on the same text", texts),
+    ]:
+        rows.append([name, *(f"{bits[text]:.3f}" for text in texts)])
+    others = ", ".join(
+        f"{name} {bits:.2f}" for name, bits in sorted(beside.items(), key=lambda pair: pair[1])
+    )
+    said = [f"Other models of the course on The Tempest: {others}."] if others else []
+    return Section("How well it predicts texts that it has not read", ["Fewer bits are better.", *said], rows)
+
+
+def _asked(made: dict, scores: dict) -> Section:
+    rows = [["", "right", "95 % interval", "by chance"]]
+
+    def row(name: str, share: dict, chance: str) -> list[str]:
+        return [name, f"{share['value']:.0%}", f"{share['low']:.0%} to {share['high']:.0%}", chance]
+
+    for which, name in (("base", "before tuning"), ("chat", "as it chats")):
+        rows.append(row(f"which line comes next, {name}", scores[which]["next line"], "25%"))
+    for name, share in scores["chat"]["tasks"].items():
+        rows.append(row(name, share, f"{share['chance']:.1%}"))
+    rows.append(row("stops by itself", scores["chat"]["stops"], ""))
+    digest = made["stages"]["questions"]["writes"]["evaluation.json"]
+    return Section(
+        "What it was asked",
+        [
+            f"The questions were fixed before anything was trained: sha256 `{digest[:16]}...`. No document "
+            "that was read holds 13 words in a row of a held-out text: such documents were removed.",
+            f"It repeats {scores['chat']['repetition']:.1%} of its runs of four words within an answer.",
+        ],
+        rows,
+    )
+
+
+def _failures(scores: dict) -> Section:
+    chat, known = scores["chat"], []
+    if chat["next line"]["low"] <= 0.25:
+        known.append(
+            "Which line comes next it can't tell better than a guesser, as far as these questions show."
+        )
+    for name, share in chat["tasks"].items():
+        if share["value"] < 0.9:
+            known.append(f"Of {name} it gets {1 - share['value']:.0%} wrong.")
+    if chat["stops"]["value"] < 0.95:
+        known.append(f"{1 - chat['stops']['value']:.0%} of its answers have no end.")
+    worse = [text for text, bits in chat["bits_per_byte"].items() if bits > scores["5-gram"][text]]
+    if worse:
+        known.append(f"As it chats, it predicts worse than a 5-gram: {', '.join(worse)}.")
+    known.append("It makes facts up, and nothing was done to keep it from rude or harmful text.")
+    return Section("Known failures", known)
+
+
+def _examples(scores: dict) -> Section:
+    rows = [["asked", "answered"]]
+    rows += [[example["prompt"], example["answer"]] for example in scores["chat"]["examples"][:EXAMPLES]]
+    return Section(
+        "What it says", [f"The first {EXAMPLES} of the held-out prompts, none of them chosen."], rows
+    )
+
+
+def _licence(made: dict) -> Section:
+    course = made["plan"]["texts"] == "the course's"
+    texts = "Who made it brought the texts, and knows their licence."
+    if course:
+        texts = (
+            "The texts are those of the course's packages: `course_utils/data/assets.toml` has each licence."
+        )
+    return Section(
+        "Licence", [f"{texts} The code is under Apache-2.0. The manifest names every file's sha256."]
+    )
+
+
+def _markdown(found: list[Section]) -> str:
+    parts = []
+    for number, section in enumerate(found):
+        parts.append(f"{'#' if number == 0 else '##'} {section.title}")
+        parts += section.paragraphs
+        if section.table:
+            cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in section.table]
+            lines = [" | ".join(row) for row in cells]
+            parts.append("\n".join([lines[0], " | ".join("---" for _ in cells[0]), *lines[1:]]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _html(found: list[Section]) -> str:
+    parts = [f"<!DOCTYPE html><html lang='en'><meta charset='utf-8'><title>{escape(found[0].title)}</title>"]
+    parts.append(f"<meta name='viewport' content='width=device-width'><style>{STYLE}</style>")
+    for number, section in enumerate(found):
+        level = "h1" if number == 0 else "h2"
+        parts.append(f"<{level}>{escape(section.title)}</{level}>")
+        parts += [f"<p>{escape(paragraph)}</p>" for paragraph in section.paragraphs]
+        if section.curve:
+            parts.append(_curve(section.curve))
+        for row_number, row in enumerate(section.table):
+            tag = "td" if row_number else "th"
+            cells = "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in row)
+            parts.append(("" if row_number else "<table>") + f"<tr>{cells}</tr>")
+        if section.table:
+            parts.append("</table>")
+    return "\n".join([*parts, "</html>\n"])
+
+
+def _curve(points: list[list[float]], width: int = 600, height: int = 200) -> str:
+    """Values by step as a line, with the first and the last as numbers."""
+    steps, values = zip(*points, strict=True)
+    low, high = min(values), max(values)
+
+    def place(step: float, value: float) -> str:
+        x = 50 + (width - 110) * step / steps[-1]
+        return f"{x:.0f},{15 + (height - 40) * (high - value) / max(high - low, 1e-9):.0f}"
+
+    line = " ".join(place(*point) for point in points)
+    said = (
+        f"from {values[0]:.2f} bits per byte at step {steps[0]:,} to {values[-1]:.2f} at step {steps[-1]:,}"
+    )
+    x, y = place(*points[-1]).split(",")
+    return (
+        f"<svg viewBox='0 0 {width} {height}' role='img' aria-label='{said}'>"
+        f"<polyline points='{line}' fill='none' stroke='#0072B2' stroke-width='2'/>"
+        f"<text x='4' y='20' fill='currentColor'>{values[0]:.2f}</text>"
+        f"<text x='{int(x) + 6}' y='{int(y) + 5}' fill='currentColor'>{values[-1]:.2f}</text>"
+        f"<text x='50' y='{height - 4}' fill='currentColor'>{said}</text></svg>"
+    )

@@ -1,0 +1,118 @@
+"""The questions are fixed, fair and fresh; a guesser gets what guessing gets, and one who knows all of it."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from course_utils.data import corpora
+from course_utils.data.instructions import instructions
+from course_utils.finetuning.tasks import side_of
+from course_utils.generation import Completion
+from course_utils.pretraining import evaluate
+from course_utils.pretraining.evaluate import OPTIONS, TASKS, chance, repetition, share
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def asked():
+    return evaluate.fixed()
+
+
+def test_the_questions_are_the_same_each_time(asked):
+    assert json.dumps(evaluate.fixed()) == json.dumps(asked)
+
+
+def test_what_is_asked_is_held_out(asked):
+    assert list(asked["texts"]) == ["The Tempest", "film reviews", "Bible, new English"]
+    assert (
+        hashlib.sha256(asked["texts"]["The Tempest"].encode()).hexdigest()
+        == corpora.shakespeare().test_sha256
+    )
+    assert not {pair.prompt for pair in instructions().train} & {*asked["prompts"]}
+    assert len(set(asked["prompts"])) == evaluate.PROMPTS
+    assert {side_of(prompt) for prompts in asked["problems"].values() for prompt in prompts} == {"test"}
+    assert asked["validation"] not in "".join(asked["texts"].values())
+
+
+def test_the_line_that_comes_next_is_among_four_of_its_kind(asked):
+    choices = asked["choices"]
+    assert len(choices) == evaluate.CHOICES
+    for choice in choices:
+        text, context = asked["texts"][choice["text"]], choice["context"]
+        at = text.index(context) + len(context)
+        right = choice["options"][choice["right"]]
+        assert text[at:].lstrip().startswith(right)
+        assert len(choice["options"]) == OPTIONS == len(set(choice["options"]))
+        assert not any(text[at:].lstrip().startswith(o) for o in choice["options"] if o != right)
+    right = np.array([choice["right"] for choice in choices])
+    assert np.bincount(right).min() > 40  # who always takes one place gets a quarter
+    lengths = np.array([[len(option) for option in choice["options"]] for choice in choices])
+    ranks = np.argsort(np.argsort(lengths, axis=1, kind="stable"), axis=1, kind="stable")
+    shares = np.bincount(ranks[np.arange(len(right)), right], minlength=OPTIONS) / len(right)
+    assert shares.min() > 0.15 and shares.max() < 0.36  # and so does who goes by length
+
+
+def scored(monkeypatch, asked, model, tokenizer, log_p):
+    """Shares right when log p of an option is what `log_p(choice, option)` says."""
+    options = [log_p(choice, option) for choice in asked["choices"] for option in choice["options"]]
+    monkeypatch.setattr(evaluate, "log_probs_of", lambda *_, **__: torch.tensor(options))
+    return np.mean(evaluate.choices_right(model, tokenizer, asked))
+
+
+def test_who_knows_the_line_is_right_and_who_counts_bytes_guesses(monkeypatch, asked, model, tokenizer):
+    def knows(choice, option):
+        return -1.0 if option == choice["options"][choice["right"]] else -500.0
+
+    few = asked | {"choices": asked["choices"][::4]}
+    assert scored(monkeypatch, few, model, tokenizer, knows) == 1
+    assert scored(monkeypatch, few, model, tokenizer, lambda choice, option: -knows(choice, option)) == 0
+
+
+def test_a_long_line_is_not_wrong_for_being_long(monkeypatch, model, tokenizer):
+    """It is likelier a byte. The wrong variant, which compares sums, would take a short one."""
+    choice = {"context": "a", "options": ["a long line that is right", "not", "nor", "no"], "right": 0}
+    log_p = [-len(option) * (0.9 if option == choice["options"][0] else 1.0) for option in choice["options"]]
+    assert np.argmax(log_p) == 3
+    log_p = dict(zip(choice["options"], log_p, strict=True))
+    few = {"choices": [choice]}
+    assert scored(monkeypatch, few, model, tokenizer, lambda choice, option: log_p[option]) == 1
+
+
+def test_an_answer_counts_if_it_is_right_and_ends(monkeypatch, tokenizer):
+    task = TASKS["addition"]
+    right, wrong = tokenizer.encode("3").ids, tokenizer.encode("4").ids
+    end = evaluate.end_ids(tokenizer)[:1]
+    written = [([*right, *end], "end"), (right, "length"), ([*wrong, *end], "end")]
+    written, prompts = [Completion(ids, reason=reason) for ids, reason in written], ["1+2="] * 3
+    monkeypatch.setattr(evaluate, "answers", lambda *_: written)
+    assert evaluate.problems_right(None, tokenizer, task, prompts) == [True, False, False]
+
+
+def test_chance_is_what_a_guesser_gets():
+    for task in TASKS.values():
+        prompts = [problem.prompt for problem in task.problems("test", 20)]
+        assert chance(task, prompts) < 0.02  # so a model that is right has learnt something
+
+
+def test_shares_have_an_interval():
+    found = share([True] * 30 + [False] * 70)
+    assert found.value == pytest.approx(0.3) and 0.19 < found.low < 0.26 and 0.34 < found.high < 0.41
+    assert share([False] * 10) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "text, found",
+    [("", 0), ("one two three", 0), ("a b c d e f", 0), ("a b c d a b c d", 1 / 5), ("a " * 20, 16 / 17)],
+)
+def test_repetition(text, found):
+    assert repetition(text) == pytest.approx(found)
+
+
+def test_a_5_gram_is_scored_on_the_same_texts(asked):
+    few = {"texts": {"a": "to be or not to be", "b": "zzzz"}}
+    found = evaluate.ngram_bits(["to be or not to be, that is the question"] * 40, few)
+    assert found["a"] < 1 < 4 < found["b"]
