@@ -8,6 +8,7 @@ public file.
 """
 
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -82,7 +83,15 @@ def grade_ours(folder, teacher, assignment, workers):
 
 def grade_theirs(folder):
     run = [sys.executable, "-m", "nbgrader"]
-    quiet = {"cwd": folder / "course", "check": True, "capture_output": True}
+    path = (
+        f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # it starts alembic by name
+    )
+    quiet = {
+        "cwd": folder / "course",
+        "check": True,
+        "capture_output": True,
+        "env": os.environ | {"PATH": path},
+    }
     subprocess.run([*run, "generate_assignment", "ngrams", "--create"], **quiet)
     start = time.perf_counter()
     subprocess.run([*run, "autograde", "ngrams", "--create"], **quiet)

@@ -8,8 +8,10 @@ from slowest_files import pytest_terminal_summary  # noqa: F401 (a hook is found
 
 from course_utils.learner import progress
 
-# Processes that run at once share the cores: with more threads than cores each waits for the others.
+# Processes that run at once share the cores: with more threads than cores each waits for the others. So do
+# the kernels that they start.
 torch.set_num_threads(max(1, torch.get_num_threads() // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))))
+os.environ["OMP_NUM_THREADS"] = str(torch.get_num_threads())
 
 LONGEST = ["tests/notebooks/test_chapters.py", "tests/browser/"]
 

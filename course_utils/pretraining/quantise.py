@@ -5,8 +5,8 @@ each group of 32 in a row. What is lost is said in bits per byte.
     compare(model, tokens, n_bytes)  # bits per byte, megabytes and tokens/s of each
 
 A weight w becomes q = round((w - zero) / scale), and counts as scale q + zero; with 8 bits zero is 0. Norms
-stay as they are: they are a thousandth of all weights. The embedding is quantised too, as it is the head and
-a large part of a small model.
+stay as they are: they are few. The embedding is quantised too, as it is the head and a large part of a small
+model.
 
 Source: Dettmers et al. 2022, section 2 (int8 by row); Dettmers & Zettlemoyer 2023 (4 bits in small groups).
 """

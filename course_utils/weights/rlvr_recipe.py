@@ -22,6 +22,12 @@ they end. Where the base stops decides what can be seen, and problems of one len
 trials with 3 groups of 3 digits alone 58 % of 60 validation problems had a right answer among 64 after 830
 steps, and all of them after 850. So lengths are mixed, and the base's steps were chosen on the validation
 problems, so that 50 to 80 % have a right answer among 64: 48 % with 600 steps, 52 with 900, 78 with 1200.
+
+As recorded, both arms that learn from marks solved more of what the base solved now and then, rejection
+sampling a little more in all seeds. Of the 72 problems that the base had missed they found 0 to 4; the base,
+asked once more, found 2. Solutions taught the length that it didn't know, at the price of some of what it
+knew; their best rate was the highest of the sweep, so they might do better at one still higher. At 1e-3 and
+above the policy gradient lost nearly everything.
 """
 
 import copy

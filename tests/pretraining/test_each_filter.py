@@ -67,7 +67,7 @@ def test_near_duplicates_are_found_in_another_order_and_with_a_word_changed():
     parts = sentences(6, seed=1)
     judge = NearDuplicates()
     assert judge(document(" ".join(parts), "the first")) is None
-    assert judge(document(" ".join(parts[::-1]))).endswith("of its runs of 3 words with the first")
+    assert judge(document(" ".join(parts[::-1]))).endswith("of its runs of 2 words with the first")
     assert judge(document(" ".join(parts).replace("w1", "v1", 1))) is not None
     assert judge(document(" ".join(sentences(6, seed=2)))) is None
     assert judge(document(" ".join(parts[:1] + sentences(5, seed=3)))) is None  # a quotation
@@ -76,7 +76,7 @@ def test_near_duplicates_are_found_in_another_order_and_with_a_word_changed():
 
 def test_the_estimate_is_near_the_similarity():
     """Pairs of a known similarity, 0.2 on each side of the threshold, which is 4.5 deviations."""
-    for shared, removed in ((0.30, 0), (0.70, 1)):
+    for shared, removed in ((0.50, 0), (0.90, 1)):
         for seed in range(20):
             rng = np.random.default_rng(seed)
             both = 400  # words, one run each
@@ -93,7 +93,7 @@ def test_what_was_removed_is_not_compared_with():
     parts = sentences(20, seed=4)
     far = sentences(20, seed=5)
     judge = NearDuplicates()
-    verdicts = [judge(document(" ".join(far[:k] + parts[k:]))) for k in (0, 2, 4, 12)]
+    verdicts = [judge(document(" ".join(far[:k] + parts[k:]))) for k in (0, 1, 2, 12)]
     assert [verdict is None for verdict in verdicts] == [True, False, False, True]
 
 
@@ -169,7 +169,7 @@ PERSONAL = {
     "an e-mail address": ["ada.lovelace+maths@mail.example.org", "Ö.Ünal@büro.de", "X@Y.IO"],
     "a telephone number": ["+44 20 7946 0958", "+49 (0)30 1234567", "(212) 555-0187", "030 1234567"],
     "a card number": ["4111 1111 1111 1111", "5500-0000-0000-0004", "378282246310005"],
-    "an IP address": ["8.8.8.8", "2001:4860:4860::8888"],
+    "an IP address": ["81.2.69.142", "2001:4860:4860::8888"],
     "a bank account": ["DE89 3704 0044 0532 0130 00", "GB82WEST12345698765432"],
     "a social security number": ["123-45-6789"],
 }
@@ -184,6 +184,7 @@ HARMLESS = [
     "5'4\" @home, me@localhost and @ada_l; a-b+c.d",
     "000-12-3456 and 666-12-3456 were never given out",
     "52.7541; -0.9742",
+    "Adenain (EC 3.4.22.39), 05.08.1971 10:20",
 ]
 
 

@@ -1,8 +1,8 @@
-"""The tables of chapter 6 as the recipes wrote them: all seeds, at the setting that was chosen."""
+"""Tables as the recipes wrote them: all seeds, at the setting that was chosen, and what the chapters say."""
 
 import pytest
 
-from course_utils.weights import masking_recipe, recording
+from course_utils.weights import masking_recipe, recording, rlvr_recipe
 
 
 def final_and_swept(path, score):
@@ -11,7 +11,7 @@ def final_and_swept(path, score):
     return [row for row in rows if row[score]], [row for row in rows if not row[score]]
 
 
-def assert_the_best_rate_of_three(final, swept, way, merit, recipe):
+def assert_the_best_rate(final, swept, way, merit, recipe):
     """Each of its seeds ran at the rate that had the most merit on the validation reviews."""
     assert [row["seed"] for row in final if row["learning_rate"]] == [str(s) for s in recipe.SEEDS] * len(
         {row[way] for row in swept}
@@ -29,7 +29,7 @@ def values(rows, way, name, column):
 def test_what_80_10_10_cures_is_the_head_where_nothing_is_hidden():
     final, swept = final_and_swept(masking_recipe.TABLE, "mood")
     assert [*dict.fromkeys(row["rule"] for row in final)] == [*masking_recipe.RULES]
-    assert_the_best_rate_of_three(final, swept, "rule", lambda row: -float(row["own_nats"]), masking_recipe)
+    assert_the_best_rate(final, swept, "rule", lambda row: -float(row["own_nats"]), masking_recipe)
     copied = {rule: values(final, "rule", rule, "copied") for rule in masking_recipe.RULES}
     assert max(copied["all [MASK]"]) < 0.1 and min(copied["80/10/10"]) > 0.7
     assert min(copied["all kept"]) > 0.99
@@ -37,3 +37,37 @@ def test_what_80_10_10_cures_is_the_head_where_nothing_is_hidden():
     assert max(first["all kept"]) < 0.02 and min(first["all [MASK]"]) > 0.05
     for row in final:  # the probe on swapped tokens finds nothing in any of these small models
         assert float(row["swapped"]) == pytest.approx(0.5, abs=0.02)
+
+
+def test_marks_sharpen_what_the_base_can_do_and_solutions_teach_what_it_can_t():
+    final, swept = final_and_swept(rlvr_recipe.TABLE, "pass_1")
+    assert_the_best_rate(final, swept, "arm", lambda row: float(row["validation_pass_1"]), rlvr_recipe)
+    assert [*dict.fromkeys(row["arm"] for row in final)] == ["base", "guesser", *rlvr_recipe.ARMS]
+    assert {row["passes"] for row in final[2:]} == {str(rlvr_recipe.BUDGET)} and len(final) == 11
+    (base,) = (row for row in final if row["arm"] == "base")
+    low, high = float(base["pass_64_low"]), float(base["pass_64_high"])
+    assert 0.5 < low < high < 0.8 and int(base["found"]) == 2  # by chance, in 64 answers more
+    assert values(final, "arm", "guesser", "pass_64") == [0]
+
+    gradient, rejection, solutions = rlvr_recipe.ARMS
+    for arm in (gradient, rejection):
+        assert min(values(final, "arm", arm, "pass_1")) > float(base["pass_1_high"])
+        assert all(low < share < high for share in values(final, "arm", arm, "pass_64"))
+        assert max(values(final, "arm", arm, "found")) <= 4
+        assert max(values(final, "arm", arm, "right_5")) < 0.001
+    assert max(values(final, "arm", gradient, "pass_1")) < min(values(final, "arm", rejection, "pass_1"))
+    assert min(values(final, "arm", solutions, "pass_1")) > max(values(final, "arm", rejection, "pass_1"))
+    assert values(final, "arm", solutions, "found") == [72] * 3
+    assert max(values(final, "arm", solutions, "right_3")) < float(base["right_3"])
+    best = {row["arm"]: float(row["learning_rate"]) for row in final[2:]}
+    assert best[solutions] == max(rlvr_recipe.RATES)  # a higher one might do better
+
+
+def test_the_log_of_the_policy_gradient_has_every_step():
+    rows = recording.read_table(rlvr_recipe.LOG)
+    steps = [str(step) for step in range(1, rlvr_recipe.RL_STEPS + 1)]
+    for seed in map(str, rlvr_recipe.SEEDS):
+        log = [row for row in rows if row["seed"] == seed]
+        assert [row["step"] for row in log] == steps
+        assert abs(float(log[0]["kl"])) < 1e-3 < float(log[-1]["kl"])
+        assert all(0 <= float(row["dead"]) <= 1 for row in log)

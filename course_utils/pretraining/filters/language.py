@@ -2,8 +2,9 @@
 
 For each language it was counted how often each three letters in a row stand in its texts; a text belongs to
 the language under which its own threes are most probable, taken as independent (naive Bayes). That is chapter
-1's counting, and it names sixteen languages as surely as the best known model, lid.176 of fastText, which
-knows 176: `course_utils.weights.languages_recipe` counts, and measures both.
+1's counting. Beside lid.176 of fastText, which knows 176 languages, it lets through less that is not English
+and loses a little more that is, mostly lines of coordinates: `course_utils.weights.filters_recipe` has the
+table, and `languages_recipe` counts.
 
 Sources: Dunning 1994, "Statistical identification of language"; Cavnar & Trenkle 1994; Joulin et al. 2017
 (fastText); Wenzek et al. 2020 (CCNet, where a language filter is the first step).

@@ -33,7 +33,7 @@ def _digits(text: str) -> str:
 
 
 def _is_card(text: str) -> bool:
-    return 13 <= len(_digits(text)) <= 19 and passes_luhn(_digits(text))
+    return 14 <= len(_digits(text)) <= 19 and passes_luhn(_digits(text))  # of 13 are bar codes
 
 
 def _is_telephone(text: str) -> bool:
@@ -41,11 +41,13 @@ def _is_telephone(text: str) -> bool:
 
 
 def _is_public_address(text: str) -> bool:
-    """Whether it is an address that leads to somebody: 127.0.0.1 and 192.168.0.1 are in every house."""
+    """Whether it is an address that leads to somebody: 127.0.0.1 and 192.168.0.1 are in every house. Four
+    numbers below 64 are rather those of a version or an enzyme: of addresses that is one in 256."""
     try:
-        return ipaddress.ip_address(text).is_global
+        address = ipaddress.ip_address(text)
     except ValueError:
         return False
+    return address.is_global and (address.version == 6 or max(address.packed) >= 64)
 
 
 def _is_account(text: str) -> bool:
@@ -67,8 +69,8 @@ KINDS: dict[str, tuple[re.Pattern, Callable[[str], bool]]] = {
     "a card number": (re.compile(r"(?<![\d.,-])[2-6]\d{3}(?:[ -]?\d){9,15}(?![\d.,-]?\d)"), _is_card),
     "an IP address": (
         re.compile(
-            r"(?<![\w.:])(?<!version )(?:\d{1,3}(?:\.\d{1,3}){3}(?![\d.]*\d)"
-            r"|(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{0,4})(?![\w:])"
+            r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}(?![\d.]*\d)"
+            r"|(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f]{1,4}(?!:[0-9A-Fa-f]))(?!\w)"
         ),
         _is_public_address,
     ),
@@ -77,7 +79,9 @@ KINDS: dict[str, tuple[re.Pattern, Callable[[str], bool]]] = {
             r"(?<![\w+.])(?<!\d[ -])"
             r"(?:\+\d{1,3}[ .\-/]?(?:\(0?\d{1,4}\)[ .\-/]?)?\d(?:[ .\-/]?\d){5,13}"  # international
             r"|(?:1[ .-])?(?:\([2-9]\d\d\) ?|[2-9]\d\d[.-])[2-9]\d\d[ .-]\d{4}"  # North America
-            r"|\(?0\d{2,4}\)?[ /-]\d{3,4}(?:[ -]?\d{3,4})?"  # with the trunk prefix of most other countries
+            # with the trunk prefix of most other countries; French and Swedish
+            r"|\(?0\d{2,4}\)?[ /-]?\d{3,4}(?:[ -]?\d{2,4}){0,2}"
+            r"|0\d(?P<gap>[ .]?)\d\d(?:(?P=gap)\d\d){3}|0\d{1,3}-\d{2,3}(?: \d\d){1,3}"
             r"|(?i:(?<=tel )|(?<=tel\. )|(?<=tel: )|(?<=phone )|(?<=phone: )|(?<=fax )|(?<=fax: )|(?<=call )"
             r"|(?<=mobile )|(?<=mobile: ))\d(?:[ .-]?\d){6,13})(?!\d|[.,]\d|-\d)"
         ),
