@@ -9,36 +9,48 @@ filter alone, and for all, a model reads what it keeps; another reads the crawl 
 drawn and removed until as many bytes were gone; a third, the whole crawl. Other draws make other crawls:
 three seeds.
 
-The model is a 5-gram with modified Kneser-Ney smoothing on bytes, which counts all that it is given.
+- 5-gram: modified Kneser-Ney on bytes, which counts all that it is given;
+- GPT: 2 layers, 64 wide, on bytes; each reads as many bytes whatever is left, so it reads less text more
+  often. Only for all filters together. The learning rate is the best of three for each way, by the bits on
+  100 other passages, with a seed of its own; it was the largest each time, so a larger may be better still.
 
 Writes filters_bits.csv: bits per byte on the 300 passages of the test that were not in the crawl (`unread`),
 and on the 100 that were (`leaked`), where a low number only says that the answer was read. It does not show
-what the same would be worth in a real crawl, whose faults are others and have other shares; nor to a model
-that reads as many bytes whatever is left. It takes two minutes of one core.
+what the same would be worth in a real crawl, whose faults are others and have other shares. It takes twelve
+minutes of one core.
 """
 
 import functools
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from course_utils.data import labelled
+from course_utils.gpt import GPT, GPTConfig, bits_per_byte
 from course_utils.ngrams import NGramModel
 from course_utils.pretraining import filters
 from course_utils.pretraining.documents import Document
+from course_utils.training import TrainConfig, train
+from course_utils.training.batches import Epochs
 from course_utils.weights import recording
 
 TABLE = Path(__file__).with_name("filters_bits.csv")
-SEEDS = (0, 1, 2)
-TRAIN, TEST, LEAKED = 800, 400, 100  # passages
-KEPT_BACK = 100  # for a model with settings to choose
+SEEDS, SWEEP_SEED = (0, 1, 2), 10
+TRAIN, TEST, LEAKED, VALIDATION = 800, 400, 100, 100  # passages
 PERSONAL = (
     "Write to ada.lovelace{}@mail.example.org.",
     "Call +44 20 7946 0{}.",
     "Its address is 8.8.100.{}.",
 )
+SHAPE = GPTConfig(256, context=128, n_layers=2, n_heads=4, d_model=64)
+CONFIG = TrainConfig(
+    steps=300, learning_rate=0.03, warmup_steps=15, final_share=0.05, evaluate_every=300, optimiser="muon"
+)
+RATES, BATCH = (0.015, 0.03, 0.06), 16
 NONE, ALL = "none", "all"
 FILTERS = ("exact duplicates", "language", "personal data", "quality", "contamination", "near-duplicates")
 
@@ -50,7 +62,11 @@ class Crawl:
         texts = [each.text for each in labelled.reordered_passages() if len(each.text) > 200]
         reorderings = {each.text: each.reorderings for each in labelled.reordered_passages()}
         random.Random(0).shuffle(texts)
-        self.test, rest = texts[:TEST], texts[TEST + KEPT_BACK :]
+        self.test, self.validation, rest = (
+            texts[:TEST],
+            texts[TEST : TEST + VALIDATION],
+            texts[TEST + VALIDATION :],
+        )
         self.leaked = self.test[:LEAKED]
         drawn = random.Random(seed)
         clean = drawn.sample(rest, TRAIN)
@@ -120,6 +136,21 @@ def five_gram(text: np.ndarray) -> Callable[[np.ndarray], float]:
     return NGramModel(5).fit(text, 256).bits_per_byte
 
 
+def gpt(text: np.ndarray, rate: float, seed: int) -> Callable[[np.ndarray], float]:
+    torch.manual_seed(seed)
+    model = GPT(SHAPE)
+    config = replace(CONFIG, learning_rate=rate, seed=seed)
+    recording.finished(train(model, Epochs(text, 256, BATCH, SHAPE.context, seed), config))
+    return functools.partial(bits_per_byte, model.eval())
+
+
+def best_rate(name: str, how: str) -> float:
+    """The rate of the three that leaves the fewest bits on the validation passages."""
+    text = tokens([document.text for document in remaining(name, how, SWEEP_SEED)])
+    validation = tokens(crawl(SWEEP_SEED).validation)
+    return min(RATES, key=lambda rate: gpt(text, rate, SWEEP_SEED)(validation))
+
+
 def gains(rows: list[dict[str, str]], column: str = "unread") -> dict[tuple[str, str], list[float]]:
     """What a filter gains on removal at random, for each (model, filter): by seed, the bits per byte of
     `column` that it saves for each million bytes (tokens here) that it removes."""
@@ -139,7 +170,13 @@ def main() -> None:
         for how in ("filter",) if name == NONE else ("filter", "random"):
             for seed in SEEDS:
                 make = functools.partial(row, name, how, seed, five_gram)
-                table.row(make, model="5-gram", removed=name, how=how, seed=seed)
+                table.row(make, model="5-gram", removed=name, how=how, seed=seed, learning_rate="")
+    for name, how in ((NONE, "filter"), (ALL, "filter"), (ALL, "random")):
+        rate = best_rate(name, how)
+        for seed in SEEDS:
+            fit = functools.partial(gpt, rate=rate, seed=seed)
+            make = functools.partial(row, name, how, seed, fit)
+            table.row(make, model="GPT", removed=name, how=how, seed=seed, learning_rate=rate)
     for (model, name), values in gains(table.rows).items():
         print(f"{model}, {name}: {', '.join(f'{value:+.3f}' for value in values)} bits a megabyte removed")
 
