@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     making.add_argument("--plan", default="laptop", help="laptop (the default), evening or gpu")
     making.add_argument("--texts", type=Path, help="a folder of your own texts, in place of the course's")
     making.add_argument("--folder", type=Path, help="where the model goes; without it, my_work/models/PLAN")
+    making.add_argument("--processes", type=int, default=1, help="that pretrain together, one for each GPU")
     making.add_argument("--resume", action="store_true", help="go on with what is in the folder")
     classroom.add_to(add)
     return parser
@@ -222,7 +223,9 @@ def make(options) -> int:
     from course_utils.commands import making
 
     folder = options.folder or WORK / "models" / options.plan
-    return making.make(options.plan, folder, options.texts, options.resume, WORK / "my_llm")
+    return making.make(
+        options.plan, folder, options.texts, options.resume, WORK / "my_llm", options.processes
+    )
 
 
 if __name__ == "__main__":

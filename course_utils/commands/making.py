@@ -7,14 +7,16 @@ from pathlib import Path
 say = partial(print, flush=True)
 
 
-def make(plan_name: str, folder: Path, texts: Path | None, resume: bool, my_llm: Path) -> int:
+def make(
+    plan_name: str, folder: Path, texts: Path | None, resume: bool, my_llm: Path, processes: int = 1
+) -> int:
     """Make a model; returns the exit status. Raises ValueError as `machine.make` does."""
     from course_utils.pretraining.machine import make
     from course_utils.pretraining.plans import plan_named
 
     plan = plan_named(plan_name)
     try:
-        make(plan, folder, law_of(my_llm), texts, resume, say, beside=others())
+        make(plan, folder, law_of(my_llm), texts, resume, say, beside=others(), processes=processes)
     except MemoryError as error:
         raise ValueError(str(error)) from None
     except ArithmeticError as error:  # the loss was no number: the checkpoint before it is kept

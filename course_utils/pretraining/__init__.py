@@ -5,5 +5,6 @@ goes on where a kill left off; `manifest` keeps what went into each and what cam
 there is to read, and `filters` leave out what had better not be read.
 
 `machine` has the stages of `course.py make`: it fixes the questions (`evaluate`), writes documents and tokens
-(`corpus`), chooses a tokenizer (`vocabulary`) and a size (`plans`), trains (`pretrain`) and tunes (`tune`).
+(`corpus`), chooses a tokenizer (`vocabulary`) and a size (`plans`), trains (`pretrain`, and `parallel` on
+several processes), tunes (`tune`) and writes the card (`card`).
 """

@@ -26,6 +26,7 @@ from course_utils.pretraining import (
     filters,
     manifest,
     model,
+    parallel,
     tune,
     vocabulary,
 )
@@ -51,9 +52,11 @@ def make(
     say: Say = print,
     device: str = "auto",
     beside: dict[str, float] | None = None,
+    processes: int = 1,
 ) -> Manifest:
     """Make a model, or go on with one. `texts` is a folder of the user's own, read in place of the course's;
-    `beside`, bits per byte on The Tempest of other models by name, stands on the card.
+    `beside`, bits per byte on The Tempest of other models by name, stands on the card. With
+    `processes`, a torchrun of so many pretrains, each on a GPU of its own where there are any.
 
     Raises ValueError as `stages.run` does and for a folder without texts; MemoryError, before anything is
     written, for a plan that needs more than there is; KeyboardInterrupt on Ctrl-C, with what was done kept.
@@ -65,7 +68,7 @@ def make(
         if not texts.is_dir():
             raise ValueError(f"there is no folder {texts}: name one that holds text files")
         asked["texts"] = manifest.sha256(texts)
-    return run(folder, asked, Machine(plan, law, texts, on, beside or {}).stages(), resume, say)
+    return run(folder, asked, Machine(plan, law, texts, on, beside or {}, processes).stages(), resume, say)
 
 
 def is_held_out(document: Document) -> bool:
@@ -92,8 +95,11 @@ def read_json(path: Path):
 class Machine:
     """The stages of a plan, each a method that reads and writes files of the folder."""
 
-    def __init__(self, plan: Plan, law: Law, texts: Path | None, device: torch.device, beside: dict):
-        self.plan, self.law, self.texts, self.device, self.beside = plan, law, texts, device, beside
+    def __init__(
+        self, plan: Plan, law: Law, texts: Path | None, device: torch.device, beside: dict, processes: int
+    ):
+        self.plan, self.law, self.texts, self.device = plan, law, texts, device
+        self.beside, self.processes = beside, processes
 
     def stages(self) -> list[Stage]:
         weights = model.WEIGHTS, model.TOKENIZER
@@ -225,6 +231,8 @@ class Machine:
         choice, tokenizer = read_json(folder / "size.json"), read_tokenizer(folder)
         config = GPTConfig(**choice["config"])
         validation = evaluate.read(folder / "evaluation.json")["validation"]
+        if self.processes > 1:
+            parallel.launch(folder, self.processes)  # and below what they made is only loaded
         trained, done = pretrain(
             config,
             self.plan,

@@ -54,7 +54,7 @@ class Plan:
 PLANS = {
     plan.name: plan
     for plan in (
-        Plan("laptop", 1e13, (512, 1024, 2048), 3e11, text_bytes=16e6, tune_steps=300),
+        Plan("laptop", 2e13, (1024, 2048, 4096), 3e11, text_bytes=16e6, tune_steps=900),
         Plan("evening", 6e14, (1024, 2048, 4096, 8192), 2e13, context=512, tune_steps=3000, prefer_steps=200),
         Plan(
             "gpu", 1e18, (4096, 8192, 16384), 3e15, context=1024, batch=256, tune_steps=4000, prefer_steps=300

@@ -46,6 +46,7 @@ IDENTITY = {
     "Can I trust you?": "No. I am very small and often wrong: check what I say.",
     "What can you do?": "I can note orders, add small numbers, turn letters round, and chat a little.",
 }
+TUNE_SHARE = 3 / 8  # of the peak of pretraining
 PREFER_RATE, BETA = 5e-5, 0.1
 ASKED, TRIES = 100, 4  # prompts of each task, and answers to each, out of which choices are made
 VALIDATED = 30  # prompts of each kind
@@ -84,17 +85,17 @@ def tune(
     checkpoint: Path | None = None,
     say: Say = print,
 ) -> Run:
-    """Supervised fine-tuning in place, with as much of the old text, `tokens`, as of conversations.
+    """Supervised fine-tuning in place, with half as many tokens of the old text as of conversations.
     Conversations that are longer than the context are left out."""
     labelled = [template(tokenizer).labelled(messages) for messages in conversations(plan.seed)]
     fit = [example for example in labelled if len(example.ids) <= model.context]
     say(f"  {len(fit):,} conversations; {len(labelled) - len(fit)} are too long for {model.context} tokens")
-    fit += read_before(tokens, model.context, sum(len(example.ids) for example in fit), plan.seed)
+    fit += read_before(tokens, model.context, sum(len(example.ids) for example in fit) // 2, plan.seed)
     return finished(
         train(
             model,
             Examples(fit, plan.tune_batch, model.context, seed=plan.seed),
-            tune_config(plan, plan.tune_steps, plan.learning_rate / 4, plan.optimiser),
+            tune_config(plan, plan.tune_steps, TUNE_SHARE * plan.learning_rate, plan.optimiser),
             loss=sft_loss,
             report=Telling(say),
             checkpoint=checkpoint,

@@ -170,6 +170,17 @@ def test_what_a_model_says_is_text_on_the_card(made, tmp_path):
     assert "a \\| b | <script>alert(1)</script>  # no heading" in text
 
 
+def test_several_processes_pretrain_and_the_stages_go_on_with_what_they_made(made, monkeypatch):
+    folder, texts, _ = made
+    record, asked = manifest.load(folder), []
+    left = {name: kept for name, kept in record.stages.items() if name not in ("pretrain", "card")}
+    replace(record, stages=left).save(folder)
+    monkeypatch.setattr("course_utils.pretraining.parallel.launch", lambda *launched: asked.append(launched))
+    make(TINY, folder, LAW, texts, resume=True, say=lambda _: None, device="cpu", processes=2)
+    assert asked == [(folder, 2)]
+    assert manifest.load(folder).stages["pretrain"].writes == record.stages["pretrain"].writes
+
+
 # What it refuses
 
 

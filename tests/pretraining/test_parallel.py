@@ -1,0 +1,115 @@
+"""Two processes train what one would have trained, share no data, and go on when one of them is killed."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from course_utils.pretraining import parallel
+from course_utils.training import checkpoints, train
+
+HERE = Path(__file__).parent
+NEAR = 1e-5  # nats, by which sums in another order may differ
+
+pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
+    pytest.mark.skipif(sys.platform == "win32", reason="torchrun's gloo is not tested on Windows"),
+]
+
+
+@pytest.fixture(scope="module")
+def toy():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(HERE))
+        import ranks
+
+        yield ranks
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Losses and rows of each kind of run; one torchrun for those that live, and one in which a rank dies."""
+    folder = tmp_path_factory.mktemp("ranks")
+    paths = [str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    lives, dies = ["ddp", "fsdp2", "ddp-same"], ["ddp-killed", "fsdp2-killed"]
+    for restarts, kinds in [("0", lives), *(("1", [kind]) for kind in dies)]:
+        command = [*torchrun, "--max-restarts", restarts, str(HERE / "ranks.py"), str(folder), *kinds]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr[-3000:]
+    return folder, {kind: json.loads((folder / f"{kind}.json").read_text()) for kind in [*lives, *dies]}
+
+
+@pytest.fixture(scope="module")
+def alone(toy):
+    """The same run in one process."""
+    torch.set_num_threads(1)
+    return train(toy.model(), toy.batches(), toy.CONFIG).losses
+
+
+@pytest.mark.parametrize("kind", ["ddp", "fsdp2"])
+def test_two_processes_train_as_one(kind, trained, alone):
+    losses = trained[1][kind]["losses"]
+    assert len(losses) == len(alone)
+    assert max(abs(one - other) for one, other in zip(losses, alone, strict=True)) < NEAR
+
+
+def test_ranks_never_share_data(trained, toy):
+    for kind in ("ddp", "fsdp2"):
+        first, second = map(set, trained[1][kind]["read"])
+        assert not first & second and len(first | second) == toy.ROWS * toy.STEPS
+
+
+def test_ranks_that_read_the_same_are_found(trained, alone):
+    """The wrong variant."""
+    wrong = trained[1]["ddp-same"]
+    first, second = map(set, wrong["read"])
+    assert first & second
+    assert max(abs(one - other) for one, other in zip(wrong["losses"], alone, strict=True)) > 100 * NEAR
+
+
+@pytest.mark.parametrize("kind", ["ddp", "fsdp2"])
+def test_a_rank_that_is_killed_costs_only_time(kind, trained):
+    assert trained[1][f"{kind}-killed"]["losses"] == trained[1][kind]["losses"]
+
+
+def test_one_process_goes_on_with_the_file_of_two(trained, toy):
+    model = toy.model()
+    done = train(model, toy.batches(), toy.CONFIG, checkpoint=trained[0] / "ddp")
+    assert done.losses == trained[1]["ddp"]["losses"]
+    with pytest.raises(ValueError, match="holds a run with steps=12"):
+        train(model, toy.batches(), replace(toy.CONFIG, steps=20), checkpoint=trained[0] / "ddp")
+
+
+def test_shards_are_safetensors_and_nothing_is_pickled(trained, toy):
+    folder = trained[0] / "fsdp2"
+    latest = json.loads((folder / parallel.LATEST).read_text())
+    files = sorted(path.name for path in (folder / latest["folder"]).iterdir())
+    assert latest["folder"] == f"step-{toy.STEPS}" and len(files) == 2
+    assert all(name.endswith(".safetensors") for name in files)
+    assert [path.name for path in folder.iterdir() if path.is_dir()] == [latest["folder"]]
+    whole = {name: tensor.shape for name, tensor in checkpoints.model_tensors(toy.model()).items()}
+    for name in files:
+        with safe_open(folder / latest["folder"] / name, "pt") as file:
+            shard = file.get_slice("model.embedding.weight").get_shape()
+        assert shard == [whole["embedding.weight"][0] // 2, whole["embedding.weight"][1]]
+
+
+def test_a_batch_must_be_shared_evenly(toy):
+    with pytest.raises(ValueError, match="a batch of 8 rows can't be shared evenly by 3 processes"):
+        parallel.Share(toy.batches(), 0, 3)
+
+
+def test_muon_needs_whole_matrices(toy, monkeypatch, tmp_path):
+    monkeypatch.setattr(parallel.distributed, "get_rank", lambda: 0)
+    monkeypatch.setattr(parallel.distributed, "get_world_size", lambda: 2)
+    with pytest.raises(ValueError, match="muon needs them whole: take adamw, or DDP"):
+        config = replace(toy.CONFIG, optimiser="muon")
+        parallel.train_on_all(toy.model(), toy.batches(), config, tmp_path / "run", sharded=True)
