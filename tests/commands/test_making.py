@@ -1,0 +1,63 @@
+"""`course.py make`: which law it takes, and what it says when it can't go on."""
+
+import json
+
+import pytest
+
+from course_utils.commands import making
+from course_utils.pretraining import machine
+from course_utils.scaling import Law
+from course_utils.training import Diverged
+
+LAW = {"A": 14.3, "B": 113.1, "E": 1.2, "alpha": 0.34, "beta": 0.44}
+
+
+def test_the_courses_law_is_that_of_chapter_11(tmp_path):
+    law = making.law_of(tmp_path)
+    assert isinstance(law, Law) and 0.2 < law.alpha < 0.5 and 0.3 < law.beta < 0.6
+
+
+def test_the_learners_own_law_comes_first(tmp_path, capsys):
+    (tmp_path / "law.json").write_text(json.dumps(LAW))
+    assert making.law_of(tmp_path) == Law(**LAW)
+    assert capsys.readouterr().out == "Size and tokens are read off your own law.\n"
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", json.dumps(LAW | {"alpha": 0}), json.dumps(LAW | {"A": "much"})]
+)
+def test_a_file_that_is_no_law(content, tmp_path):
+    (tmp_path / "law.json").write_text(content)
+    with pytest.raises(ValueError, match=r"law.json holds no law \(.*\): it needs A, B, E, alpha and beta"):
+        making.law_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "error, sentence",
+    [
+        (MemoryError("the plan gpu needs 99 GiB"), "the plan gpu needs 99 GiB"),
+        (Diverged("step 3: the loss is nan"), "training diverged: step 3: the loss is nan"),
+    ],
+)
+def test_what_ends_a_run_is_a_sentence(error, sentence, tmp_path, monkeypatch):
+    def fails(*_, **__):
+        raise error
+
+    monkeypatch.setattr(machine, "make", fails)
+    with pytest.raises(ValueError, match=sentence):
+        making.make("gpu", tmp_path / "model", None, False, tmp_path, 1)
+    with pytest.raises(ValueError, match="there is no plan 'huge'"):
+        making.make("huge", tmp_path / "model", None, False, tmp_path, 1)
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
+    def stopped(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(machine, "make", stopped)
+    assert making.make("laptop", tmp_path / "model", None, False, tmp_path, 1) == 130
+    assert "the same command with --resume goes on" in capsys.readouterr().out
+
+
+def test_the_others_on_the_card_are_those_of_the_scoreboard():
+    assert len(making.others()) > 5 and all(1 < bits < 5 for bits in making.others().values())
