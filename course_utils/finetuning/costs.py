@@ -28,14 +28,19 @@ class Costs:
 
 
 def costs(model: nn.Module, loss: Callable[[], Tensor]) -> Costs:
-    """Measure a step of training: `loss()` computes the loss, then comes a step of rate 0, which changes
-    nothing. Raises ValueError for a model of which nothing trains."""
+    """Measure a step of training that isn't the first: `loss()` computes the loss, then comes a step of rate
+    0, which changes nothing. Raises ValueError for a model of which nothing trains."""
     if not trainable(model):
         raise ValueError("nothing of this model trains: add_lora(model, ...), or model.requires_grad_(True)")
     model.zero_grad()
     weights = sum(tensor.nbytes for tensor in [*model.parameters(), *model.buffers()])
     with _Held() as held:
-        optimiser = AdamW([p for p in model.parameters() if p.requires_grad], lr=0.0)
+        parameters = [p for p in model.parameters() if p.requires_grad]
+        optimiser = AdamW(parameters, lr=0.0)
+        for parameter in parameters:
+            parameter.grad = torch.zeros_like(parameter)
+        optimiser.step()  # makes the averages, which all steps but the first find there
+        model.zero_grad()
         loss().backward()
         optimiser.step()
     moments = sum(x.nbytes for state in optimiser.state.values() for x in state.values())
