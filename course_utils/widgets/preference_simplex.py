@@ -136,7 +136,7 @@ class PreferenceSimplex(Widget):
         axes.plot(*best @ CORNERS, "*", color="black", markersize=12, label=f"optimum: {shares(best)}")
         axes.invert_yaxis()
         axes.set_axis_off()
-        axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(0.85, 1))
+        axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(0.8, 1))
 
 
 def shares(policy: np.ndarray) -> str:
