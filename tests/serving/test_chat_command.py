@@ -87,14 +87,19 @@ def test_it_says_where_it_is_answers_and_stops_on_ctrl_c(tmp_path):
     command = [sys.executable, "-P", "-m", "course_utils.commands.cli", "chat", str(tmp_path / "made")]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
-    with subprocess.Popen([*command, "--no-browser"], env=environment, **pipes) as process:
-        page, programs = process.stdout.readline(), process.stdout.readline()
-        port = int(re.search(r"Chat with made or .* on http://127\.0\.0\.1:(\d+)/; Ctrl-C", page)[1])
-        assert f"http://127.0.0.1:{port}/v1, with any key" in programs
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-        connection.request("GET", "/v1/models")
-        assert json.loads(connection.getresponse().read())["data"][0]["id"] == "made"
-        connection.close()
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
-        assert (process.returncode, errors) == (0, "")
+    # whoever runs the tests in the background has told them, and so their children, to ignore Ctrl-C
+    signals = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
+    with subprocess.Popen([*command, "--no-browser"], env=environment, **pipes, **signals) as process:
+        try:
+            page, programs = process.stdout.readline(), process.stdout.readline()
+            port = int(re.search(r"Chat with made or .* on http://127\.0\.0\.1:(\d+)/; Ctrl-C", page)[1])
+            assert f"http://127.0.0.1:{port}/v1, with any key" in programs
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            connection.request("GET", "/v1/models")
+            assert json.loads(connection.getresponse().read())["data"][0]["id"] == "made"
+            connection.close()
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=30)
+            assert (process.returncode, errors) == (0, "")
+        finally:
+            process.kill()
