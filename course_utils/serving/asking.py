@@ -46,7 +46,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True)
-class Asked:
+class ChatRequest:
     """A conversation to answer, and how."""
 
     model: str
@@ -59,7 +59,7 @@ class Asked:
     with_usage: bool  # at the end of a stream
 
 
-def parse(body: bytes, names: list[str]) -> Asked:
+def parse(body: bytes, names: list[str]) -> ChatRequest:
     """The request in `body`, to one of the models `names`. Raises `Refused`."""
     try:
         fields = json.loads(body)
@@ -102,7 +102,7 @@ def parse(body: bytes, names: list[str]) -> Asked:
     if unknown := fields.keys() - PASSED_OVER:
         name = min(unknown)
         _refuse(name[:100], f"{_shown(name)} can't be had here: leave it out", "unsupported_parameter")
-    return Asked(
+    return ChatRequest(
         model,
         messages,
         Sampler(temperature=temperature, top_p=top_p),

@@ -12,7 +12,7 @@ from functools import partial
 import torch
 
 from course_utils.generation import generate
-from course_utils.serving.asking import Asked, Refused
+from course_utils.serving.asking import ChatRequest, Refused
 from course_utils.serving.offers import ChatModel, Offers
 
 AT_ONCE = 4  # answers, each with a cache
@@ -20,7 +20,7 @@ WAITING = 28
 
 
 @dataclass(frozen=True)
-class Ending:
+class Finish:
     """How an answer ended, as in `generation.Completion`, and the tokens of conversation and answer."""
 
     reason: str
@@ -73,8 +73,8 @@ class Desk:
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="an answer")
         self._closed = threading.Event()
 
-    async def answer(self, asked: Asked) -> AsyncIterator[str | Ending]:
-        """Pieces of an answer while it is written, then its `Ending`. Closing the iterator ends the answer.
+    async def answer(self, asked: ChatRequest) -> AsyncIterator[str | Finish]:
+        """Pieces of an answer while it is written, then its `Finish`. Closing the iterator ends the answer.
 
         Raises `Refused` if too many wait, for a conversation that is too long, and for a model that can't be
         loaded.
@@ -96,7 +96,7 @@ class Desk:
                 if isinstance(piece, Exception):
                     raise piece
                 yield piece
-                if isinstance(piece, Ending):
+                if isinstance(piece, Finish):
                     return
         finally:
             left.set()
@@ -110,7 +110,7 @@ class Desk:
         self._closed.set()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _write(self, asked: Asked, tell: Callable, left: threading.Event) -> None:
+    def _write(self, asked: ChatRequest, tell: Callable, left: threading.Event) -> None:
         """In a thread of its own."""
         try:
             chat = self._loaded(asked.model)
@@ -122,7 +122,7 @@ class Desk:
         except Exception as error:
             tell(error)
 
-    def _laid_out(self, asked: Asked, chat: ChatModel) -> list[int]:
+    def _laid_out(self, asked: ChatRequest, chat: ChatModel) -> list[int]:
         ids = chat.encode(asked.messages)
         if not 0 < len(ids) < chat.context:
             raise Refused(
@@ -134,8 +134,8 @@ class Desk:
         return ids
 
     def _written(
-        self, asked: Asked, chat: ChatModel, ids: list[int], tell: Callable, left: threading.Event
-    ) -> Ending:
+        self, asked: ChatRequest, chat: ChatModel, ids: list[int], tell: Callable, left: threading.Event
+    ) -> Finish:
         def should_stop() -> bool:
             self._turns.pass_on()
             return left.is_set() or self._closed.is_set()
@@ -159,7 +159,7 @@ class Desk:
             report=report,
             should_stop=should_stop,
         )[0]
-        return Ending(completion.reason, len(ids), len(completion.ids))
+        return Finish(completion.reason, len(ids), len(completion.ids))
 
     def _loaded(self, name: str) -> ChatModel:
         from course_utils.data.assets import AssetError

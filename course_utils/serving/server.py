@@ -23,8 +23,8 @@ from tornado.httpserver import HTTPServer
 from tornado.iostream import StreamClosedError
 from tornado.netutil import bind_sockets
 
-from course_utils.serving.asking import MAX_BYTES, Asked, Refused, parse
-from course_utils.serving.desk import Desk, Ending
+from course_utils.serving.asking import MAX_BYTES, ChatRequest, Refused, parse
+from course_utils.serving.desk import Desk, Finish
 from course_utils.serving.offers import Offers
 
 PAGE, KIT = Path(__file__).parent / "page", Path(__file__).parents[1] / "widgets" / "kit"
@@ -150,7 +150,7 @@ class Completions(Api):
         if self._answering:
             self._answering.cancel()
 
-    async def _answer(self, asked: Asked) -> None:
+    async def _answer(self, asked: ChatRequest) -> None:
         self._about = {
             "id": f"chatcmpl-{secrets.token_hex(12)}",
             "created": int(time.time()),
@@ -159,13 +159,13 @@ class Completions(Api):
         async with aclosing(self.desk.answer(asked)) as pieces:
             await (self._stream(pieces, asked) if asked.stream else self._whole(pieces))
 
-    async def _whole(self, pieces: AsyncIterator[str | Ending]) -> None:
-        *texts, ending = [piece async for piece in pieces]
+    async def _whole(self, pieces: AsyncIterator[str | Finish]) -> None:
+        *texts, finish = [piece async for piece in pieces]
         message = {"role": "assistant", "content": "".join(texts), "refusal": None}
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": FINISHED[ending.reason]}
-        self.finish(self._about | {"object": "chat.completion", "choices": [choice], "usage": usage(ending)})
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": FINISHED[finish.reason]}
+        self.finish(self._about | {"object": "chat.completion", "choices": [choice], "usage": usage(finish)})
 
-    async def _stream(self, pieces: AsyncIterator[str | Ending], asked: Asked) -> None:
+    async def _stream(self, pieces: AsyncIterator[str | Finish], asked: ChatRequest) -> None:
         started = False
         try:
             async for piece in pieces:
@@ -198,9 +198,9 @@ class Completions(Api):
         await self.flush()
 
 
-def usage(ending: Ending) -> dict:
-    both = {"prompt_tokens": ending.read, "completion_tokens": ending.written}
-    return both | {"total_tokens": ending.read + ending.written}
+def usage(finish: Finish) -> dict:
+    both = {"prompt_tokens": finish.read, "completion_tokens": finish.written}
+    return both | {"total_tokens": finish.read + finish.written}
 
 
 def application(desk: Desk, port: int) -> tornado.web.Application:

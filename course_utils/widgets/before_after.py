@@ -18,7 +18,7 @@ LINES = 14  # of an answer in the picture
 CAPTION = "Bits a token, at temperature 1: who finds whose answer likely?"
 
 
-class Pair(NamedTuple):
+class BothAnswers(NamedTuple):
     """Two answers as far as they are written, `written` tokens of each or to its end, and how likely each
     model, a row, finds both: bits of each token, or why there are none. `likely` is empty while they are
     being written, for each model has to read the other's answer for it."""
@@ -79,39 +79,39 @@ class BeforeAfter(Widget):
         self.show()
         return self
 
-    def compute(self, state: dict) -> Pair:
+    def compute(self, state: dict) -> BothAnswers:
         *settings, asked = state.values()
-        pair = self.found
-        if pair is None or pair.settings != tuple(settings):
-            pair = self._begin(*settings)
-        if asked > pair.written and not pair.ended:
-            pair = pair._replace(written=pair.written + 1)
-            for answer in pair.answers:
-                if len(answer.ids) < pair.written and not answer.ended:
+        both = self.found
+        if both is None or both.settings != tuple(settings):
+            both = self._begin(*settings)
+        if asked > both.written and not both.ended:
+            both = both._replace(written=both.written + 1)
+            for answer in both.answers:
+                if len(answer.ids) < both.written and not answer.ended:
                     answer.advance()
-        step = state["step"] = min(asked, pair.written)
-        rests = step and (asked == step or pair.ended)
+        step = state["step"] = min(asked, both.written)
+        rests = step and (asked == step or both.ended)
         readers = self._answerers.values() if rests else ()
-        return pair._replace(likely=tuple(self._read(pair, reader, step) for reader in readers))
+        return both._replace(likely=tuple(self._read(both, reader, step) for reader in readers))
 
-    def _begin(self, *settings) -> Pair:
+    def _begin(self, *settings) -> BothAnswers:
         answers, notices = [], []
         for name, answerer in self._answerers.items():
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 answers.append(answerer.begin(*settings))
             notices += [f"{visible(name)}: {warning.message}." for warning in caught]
-        return Pair(settings, answers, notices)
+        return BothAnswers(settings, answers, notices)
 
-    def _read(self, pair: Pair, reader: Answerer, step: int) -> list[list[float] | str]:
+    def _read(self, both: BothAnswers, reader: Answerer, step: int) -> list[list[float] | str]:
         """What one model finds of the first tokens of both answers."""
         found = []
-        for answer in pair.answers:
+        for answer in both.answers:
             if answer.answerer is reader:
                 found.append(answer.bits[:step])
                 continue
             try:
-                found.append(reader.bits(pair.settings[0], reader.reading(answer, step)).tolist())
+                found.append(reader.bits(both.settings[0], reader.reading(answer, step)).tolist())
             except ValueError as error:
                 found.append(str(error))
         return found
@@ -135,23 +135,23 @@ class BeforeAfter(Widget):
         return [*([] if isinstance(bits, str) else bits), *[None] * shown][:shown]
 
     def view(self) -> dict:
-        pair = self.found
+        both = self.found
         answers = []
-        for k, answer in enumerate(pair.answers):
-            pieces = map(answer.answerer.piece, answer.ids[: pair.written])
+        for k, answer in enumerate(both.answers):
+            pieces = map(answer.answerer.piece, answer.ids[: both.written])
             answers.append(
                 {
                     "tokens": [*map(list, zip(pieces, answer.bits, self._bits_of_other(k), strict=False))],
-                    "ended": answer.ended if len(answer.ids) <= pair.written else "",
+                    "ended": answer.ended if len(answer.ids) <= both.written else "",
                 }
             )
         return {
-            "n_steps": pair.n_steps,
-            "written": pair.written,
+            "n_steps": both.n_steps,
+            "written": both.written,
             "both": answers,
             "likely": [
                 [None if isinstance(bits, str) else [sum(bits), len(bits)] for bits in row]
-                for row in pair.likely
+                for row in both.likely
             ],
         }
 
