@@ -11,6 +11,7 @@ from functools import partial
 
 import torch
 
+from course_utils.data.assets import AssetError
 from course_utils.generation import generate
 from course_utils.serving.asking import ChatRequest, Refused
 from course_utils.serving.offers import ChatModel, Offers
@@ -162,8 +163,6 @@ class Desk:
         return Finish(completion.reason, len(ids), len(completion.ids))
 
     def _loaded(self, name: str) -> ChatModel:
-        from course_utils.data.assets import AssetError
-
         try:
             return self.offers.load(name)
         except (AssetError, ValueError, OSError, MemoryError) as error:
