@@ -40,15 +40,13 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(command=command)
         return added
 
-    lab_options = add(lab)
-    lab_options.add_argument("--port", type=int, help="the port to serve on; a free one is found without it")
-    lab_options.add_argument("--no-browser", action="store_true", help="print the address only")
-    chat_options = add(chat)
+    lab_options, chat_options = add(lab), add(chat)
     chat_options.add_argument(
         "folder", nargs="?", type=Path, help="of a finished model; those at hand without it"
     )
-    chat_options.add_argument("--port", type=int, help="the port to serve on; a free one is found without it")
-    chat_options.add_argument("--no-browser", action="store_true", help="print the address only")
+    for serving in (lab_options, chat_options):
+        serving.add_argument("--port", type=int, help="the port to serve on; a free one is found without it")
+        serving.add_argument("--no-browser", action="store_true", help="print the address only")
     add(test).add_argument("--full", action="store_true", help="also what takes longer than CI has")
     add(doctor)
     add(where)
