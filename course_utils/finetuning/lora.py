@@ -103,7 +103,7 @@ def targeted(model: nn.Module, targets: Sequence[str] | None = None) -> dict[str
     return chosen
 
 
-def put(model: nn.Module, adapters: dict[str, LoRALinear]) -> nn.Module:
+def put(model: nn.Module, adapters: dict[str, nn.Module]) -> nn.Module:
     """Freeze the model and let each adapter take the place of the layer of its name."""
     model.requires_grad_(False)
     for name, adapter in adapters.items():

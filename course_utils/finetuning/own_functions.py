@@ -84,7 +84,6 @@ def tune(
     examples = [laid_out(chat_labels, *map(tokenizer.encode, problem)) for problem in problems]
     train(tuned, Examples(examples, 16, CONTEXT, packed=False), config, loss=sft_loss, **options)
     with torch.no_grad():
-        for name, layer in layers.items():
-            layer.weight.copy_(tuned.get_submodule(name).merged())
-            tuned.set_submodule(name, layer)
-    return tuned.eval().requires_grad_(True)
+        for adapter in adapters.values():
+            adapter.base.weight.copy_(adapter.merged())
+    return put(tuned, layers).eval().requires_grad_(True)
