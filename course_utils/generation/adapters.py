@@ -15,6 +15,7 @@ from course_utils.pretrained import smollm2_chat, smollm2_tokenizer
 from course_utils.tokenizers import BPETokenizer, ByteTokenizer
 from course_utils.training import checkpoints
 
+OWN, TUNED = "gpt.safetensors", "tuned.safetensors"  # in `my_llm`: of chapters 8 and 10
 MAX_PROMPT = 1024  # tokens: without the cache, all are read anew for each token
 
 
@@ -37,7 +38,7 @@ def load_own(folder: Path, tuned: bool = False) -> tuple[GPT, ByteTokenizer]:
     Raises ValueError if the GPT's file is missing, one is damaged, or the tokenizer is missing or not the one
     the GPT was trained with.
     """
-    weights = folder / ("tuned.safetensors" if tuned else "gpt.safetensors")
+    weights = folder / (TUNED if tuned else OWN)
     if not weights.exists():
         where = "the section of chapter 10 that tunes it" if tuned else "section 7 of chapter 8"
         raise ValueError(f"{weights.name} is not in {folder.name} yet: run {where}")

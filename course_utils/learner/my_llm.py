@@ -125,11 +125,12 @@ def tune(model, tokenizer, problems, lora_forward: Callable, *answers: Callable,
 def save_tuned(folder: Path, model, tokenizer, *answers: Callable) -> None:
     """Keep a tuned GPT, with the answers to 10.1, 10.2 and 10.3 beside it: so `MyLLM(folder, tuned=True)`
     answers. Raises ValueError as `save` does, and then keeps nothing."""
+    from course_utils.generation.adapters import TUNED
     from course_utils.training import checkpoints
 
     save(folder, "tuning.py", *answers)
     notes = {"config": asdict(model.config), "merges": getattr(tokenizer, "merges", [])}
-    checkpoints.save_model(folder / "tuned.safetensors", model, notes)
+    checkpoints.save_model(folder / TUNED, model, notes)
 
 
 class MyLLM:

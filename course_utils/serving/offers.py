@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from course_utils import pretrained
-from course_utils.generation.adapters import load_own
+from course_utils.generation.adapters import OWN, load_own
 from course_utils.generation.fast_decode import optimise_for_decoding
 from course_utils.gpt import GPT
 from course_utils.pretraining import model as models
@@ -68,12 +68,12 @@ def on_offer(work: Path, folder: Path | None = None) -> "Offers":
     """
     loaders = {}
     if folder is not None:
-        own = not (folder / models.WEIGHTS).exists() and (folder / "gpt.safetensors").exists()
+        own = not (folder / models.WEIGHTS).exists() and (folder / OWN).exists()
         chosen = my_llm(folder) if own else made(folder)
         loaders[folder.resolve().name] = lambda: chosen
     for path in sorted(work.glob(f"models/*/{models.WEIGHTS}")):
         loaders.setdefault(path.parent.name, lambda folder=path.parent: made(folder))
-    if (work / MY_LLM / "gpt.safetensors").exists():
+    if (work / MY_LLM / OWN).exists():
         loaders.setdefault(MY_LLM, lambda: my_llm(work / MY_LLM))
     return Offers(loaders | {SMOLLM2: smollm2})
 
