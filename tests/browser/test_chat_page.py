@@ -7,6 +7,8 @@ from chat_server import chat_model, running
 from harness import ARTEFACTS, CONTRASTS, NOWHERE, is_outside
 from playwright.sync_api import expect
 
+from course_utils.serving import asking
+
 NAME = """() => {
   const at = document.activeElement;
   return at.getAttribute('aria-label') ?? at.labels?.[0]?.textContent ?? at.textContent;
@@ -77,8 +79,6 @@ def ask(page, text):
 
 
 def test_a_conversation_by_keyboard_alone(page, chats, monkeypatch):
-    from course_utils.serving import asking
-
     monkeypatch.setattr(asking, "MAX_LENGTH", 12)
     expect(page.get_by_label("Message")).to_be_focused()
     ask(page, f"To be? {HOSTILE}")
@@ -137,8 +137,6 @@ def test_an_answer_is_streamed_and_stopped(page, chats):
 
 
 def test_what_goes_wrong_is_a_sentence_and_the_question_stays(page, monkeypatch):
-    from course_utils.serving import asking
-
     monkeypatch.setattr(asking, "MAX_LENGTH", 4)
     tab_to(page, "Model", back=True)
     press(page, "End")
@@ -159,8 +157,6 @@ def test_what_goes_wrong_is_a_sentence_and_the_question_stays(page, monkeypatch)
 
 
 def test_a_long_conversation_goes_on_without_its_beginning(page, monkeypatch):
-    from course_utils.serving import asking
-
     monkeypatch.setattr(asking, "MAX_LENGTH", 2)
     for i in range(3):
         ask(page, 60 * "ab" + str(i))
@@ -171,8 +167,6 @@ def test_a_long_conversation_goes_on_without_its_beginning(page, monkeypatch):
 
 
 def test_light_dark_and_narrow(page, monkeypatch):
-    from course_utils.serving import asking
-
     monkeypatch.setattr(asking, "MAX_LENGTH", 12)
     for _ in range(2):
         ask(page, "To be, or not to be: that is the question. שלום 🦜")
