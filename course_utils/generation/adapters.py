@@ -12,6 +12,7 @@ from course_utils.generation import generate
 from course_utils.generation.writing import Ending, Message, Report, Settings, Writer
 from course_utils.gpt import GPT, GPTConfig
 from course_utils.pretrained import smollm2_chat, smollm2_tokenizer
+from course_utils.pretraining.model import end_ids
 from course_utils.tokenizers import BPETokenizer, ByteTokenizer
 from course_utils.training import checkpoints
 
@@ -64,8 +65,7 @@ def smollm2(model: GPT) -> Writer:
     def encode(prompt: str | list[Message]) -> list[int]:
         return tokenizer.encode(prompt).ids if isinstance(prompt, str) else smollm2_chat(prompt)
 
-    ends = [tokenizer.token_to_id(token) for token in ("<|im_end|>", "<|endoftext|>")]
-    return from_model(model, encode, tokenizer.decode, ends, chats=True)
+    return from_model(model, encode, tokenizer.decode, end_ids(tokenizer), chats=True)
 
 
 def from_model(
