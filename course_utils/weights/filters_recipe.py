@@ -32,7 +32,7 @@ from pathlib import Path
 from course_utils.data import labelled
 from course_utils.data.reviews import reviews
 from course_utils.pretraining.documents import Document, course_documents, held_out
-from course_utils.pretraining.filters import Filter, language, personal, personal_data, quality
+from course_utils.pretraining.filters import Filter, language, personal, personal_data, quality, verdict
 from course_utils.pretraining.filters.contamination import Contamination
 from course_utils.pretraining.filters.duplicates import NearDuplicates
 from course_utils.pretraining.filters.language import Language
@@ -231,12 +231,12 @@ def kinds() -> list[dict]:
     cases = [Case(kind, kind in bad, texts) for kind, texts in labelled.texts_by_kind().items()]
     rows = score("quality", "rules", quality, cases)
     both = {"language": Language(), "quality": quality}
-    rows += score("quality", "rules and language", lambda document: first_reason(both, document), cases)
-    return rows
 
+    def reason(document: Document) -> str | None:
+        found = verdict(document, both)
+        return found and found[1]
 
-def first_reason(judges: dict[str, Filter], document: Document) -> str | None:
-    return next((reason for judge in judges.values() if (reason := judge(document))), None)
+    return rows + score("quality", "rules and language", reason, cases)
 
 
 def leaks() -> list[dict]:
