@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from safetensors.numpy import load
 
 from course_utils.pretraining.documents import Document
-from course_utils.pretraining.filters.runs import MULTIPLIER
+from course_utils.pretraining.filters.runs import hashed
 
 LOG2_ROWS = 14  # of the table: threes that fall on the same row share it
 UNKNOWN = 11.5  # bits for three letters: what costs more in each language is in none of them
@@ -33,10 +33,7 @@ def threes(text: str) -> Int[np.ndarray, " threes"]:
     if not letters:
         return np.zeros(0, dtype=np.int64)
     codes = np.frombuffer(f" {letters} ".encode("utf-32-le"), dtype=np.uint32).astype(np.uint64)
-    hashes = np.zeros(len(codes) - 2, dtype=np.uint64)
-    for k in range(3):
-        hashes = (hashes + codes[k : k + len(hashes)] + np.uint64(1)) * MULTIPLIER
-    return (hashes >> np.uint64(64 - LOG2_ROWS)).astype(np.int64)
+    return (hashed(codes, 3) >> np.uint64(64 - LOG2_ROWS)).astype(np.int64)
 
 
 @lru_cache(maxsize=1)

@@ -29,8 +29,12 @@ def runs(text: str, length: int) -> UInt64[np.ndarray, " runs"]:
     chance once in 10^19, unless two of their words do at the same place: of words one pair in 4 * 10^9 does.
     """
     codes = _codes(text)
-    length = min(length, len(codes))
-    numbers = np.zeros(len(codes) - length + 1 if length else 0, dtype=np.uint64)
+    return hashed(codes, min(length, len(codes))) if len(codes) else codes
+
+
+def hashed(codes: UInt64[np.ndarray, " codes"], length: int) -> UInt64[np.ndarray, " runs"]:
+    """Each `length` codes in a row as one number."""
+    numbers = np.zeros(len(codes) - length + 1, dtype=np.uint64)
     for k in range(length):
         numbers = (numbers + codes[k : k + len(numbers)] + np.uint64(1)) * MULTIPLIER  # modulo 2^64
     return numbers
