@@ -116,12 +116,7 @@ def choose(plan: Plan, law: Law, vocab_size: int, bytes_a_token: float, tokens: 
     n, n_bytes = law.optimum(plan.flops * bytes_a_token)
     wanted = max(n, plan.flops / (6 * EPOCHS * tokens))
     shapes = [shape(width, vocab_size, plan.context) for width in range(64, 2049, 64)]
-    config = min(
-        shapes,
-        key=lambda config: (
-            abs(size(config) / wanted - 1) if size(config) > wanted else abs(wanted / size(config) - 1)
-        ),
-    )
+    config = min(shapes, key=lambda each: max(size(each) / wanted, wanted / size(each)))
     a_step = plan.batch * plan.context
     steps = max(round(plan.flops / flops_per_token(config) / a_step), 1)
     return Choice(
