@@ -37,14 +37,11 @@ def _whole_or_not(path: Path):
         temporary.unlink(missing_ok=True)  # still there only if something above failed
 
 
-def write_documents(path: Path, documents: Iterable[Document]) -> dict[str, int]:
-    """Write the texts of documents; returns how many, and their bytes in UTF-8."""
-    n_documents = n_bytes = 0
+def write_documents(path: Path, documents: Iterable[Document]) -> None:
+    """Write the texts of documents."""
     with _whole_or_not(path) as file:
         for document in documents:
             file.write(json.dumps(document.text).encode() + b"\n")
-            n_documents, n_bytes = n_documents + 1, n_bytes + len(document.text.encode())
-    return {"documents": n_documents, "bytes": n_bytes}
 
 
 def read_documents(path: Path, one_in: int = 1) -> Iterator[str]:

@@ -161,13 +161,10 @@ class Machine:
         if self.texts:
             judges.pop("language")
         kept, tally = filters.run(told(self._sample(say), say), judges)
-        written = corpus.write_documents(folder / DOCUMENTS, kept)
+        corpus.write_documents(folder / DOCUMENTS, kept)
         say(f"  {tally}")
-        return (
-            written
-            | {"read": vars(tally.read)}
-            | {"removed": {name: vars(amount) for name, amount in tally.removed.items()}}
-        )
+        removed = {name: vars(amount) for name, amount in tally.removed.items()}
+        return vars(tally.kept) | {"read": vars(tally.read), "removed": removed}
 
     def _sample(self, say: Say) -> Iterator[Document]:
         """The documents, or a sample of them as large as the plan says, the same each time."""
