@@ -180,16 +180,10 @@ def answers(
     )
 
 
-def text_of(tokenizer: Tokenizer, completion: Completion) -> str:
-    """The answer without its end."""
-    ids = completion.ids[:-1] if completion.reason == "end" else completion.ids
-    return tokenizer.decode(ids)
-
-
 def problems_right(model: GPT, tokenizer: Tokenizer, task: Task, prompts: Sequence[str]) -> list[bool]:
     """For each prompt whether the likeliest answer, token by token, is right and has an end."""
     return [
-        completion.reason == "end" and task.right(prompt, text_of(tokenizer, completion))
+        completion.reason == "end" and task.right(prompt, completion.text)
         for prompt, completion in zip(prompts, answers(model, tokenizer, prompts), strict=True)
     ]
 
@@ -233,7 +227,7 @@ def score(
         say(f"  {name}: {np.mean(right):.2f} right at the first try; by chance {guessed:.4f}")
     written = answers(model, tokenizer, asked["prompts"], Sampler(temperature=0.8, top_p=0.95))
     scores["stops"] = share([completion.reason == "end" for completion in written])._asdict()
-    texts = [text_of(tokenizer, completion) for completion in written]
+    texts = [completion.text for completion in written]
     scores["repetition"] = float(np.mean([repetition(text) for text in texts]))
     scores["examples"] = [{"prompt": p, "answer": t} for p, t in zip(asked["prompts"], texts, strict=True)]
     say(f"  stops by itself: {scores['stops']['value']:.2f}; repeats itself: {scores['repetition']:.3f}")

@@ -132,8 +132,7 @@ def choices(model: GPT, tokenizer: Tokenizer, seed: int = 0) -> list[Pair]:
         problems = [p for p in task.problems("train", ASKED, seed + 1) for _ in range(TRIES)]
         written = evaluate.answers(model, tokenizer, [p.prompt for p in problems], sampler, seed)
         for problem, completion in zip(problems, written, strict=True):
-            said = evaluate.text_of(tokenizer, completion)
-            if completion.reason != "end" or not task.right(problem.prompt, said):
+            if completion.reason != "end" or not task.right(problem.prompt, completion.text):
                 found.append((problem.prompt, problem.solution, completion.ids))
     pairs = {pair.prompt: pair.answer for pair in instructions().train}
     some = [*pairs][:ASKED]

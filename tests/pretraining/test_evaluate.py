@@ -87,9 +87,9 @@ def test_an_answer_counts_if_it_is_right_and_ends(monkeypatch, tokenizer):
     right, wrong = tokenizer.encode("3").ids, tokenizer.encode("4").ids
     end = evaluate.end_ids(tokenizer)[:1]
     written = [([*right, *end], "end"), (right, "length"), ([*wrong, *end], "end")]
-    written, prompts = [Completion(ids, reason=reason) for ids, reason in written], ["1+2="] * 3
+    written = [Completion(ids, tokenizer.decode(ids), reason) for ids, reason in written]
     monkeypatch.setattr(evaluate, "answers", lambda *_: written)
-    assert evaluate.problems_right(None, tokenizer, task, prompts) == [True, False, False]
+    assert evaluate.problems_right(None, tokenizer, task, ["1+2="] * 3) == [True, False, False]
 
 
 def test_chance_is_what_a_guesser_gets():
