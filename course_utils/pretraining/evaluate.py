@@ -8,10 +8,8 @@ Sources: Zellers et al. 2019 (which line comes next, by likelihood); Brown et al
 (likelihood over length); Chen et al. 2021 (pass@1); Holtzman et al. 2020 (repetition).
 """
 
-import json
 import re
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -107,10 +105,6 @@ def _choices(name: str, text: str, n: int, draws: np.random.Generator) -> list[d
         choice = {"text": name, "context": context, "options": options, "right": options.index(bare[i])}
         found.append(choice)
     return found
-
-
-def read(path: Path) -> dict:
-    return json.loads(path.read_bytes())
 
 
 def share(right: Sequence[bool]) -> Share:

@@ -155,7 +155,7 @@ class Machine:
 
     def documents(self, folder: Path, say: Say) -> dict:
         """What the filters keep of the texts. Whoever brings texts of their own has chosen their language."""
-        asked = evaluate.read(folder / "evaluation.json")["texts"]
+        asked = read_json(folder / "evaluation.json")["texts"]
         scored_on = [*documents.held_out(), *(Document(text, name) for name, text in asked.items())]
         judges = filters.standard(scored_on)
         if self.texts:
@@ -184,7 +184,7 @@ class Machine:
 
     def tokenizer(self, folder: Path, say: Say) -> dict:
         """Compare the plan's vocabularies; what a kill leaves is one row for each that was done."""
-        path, validation = folder / "trials.json", evaluate.read(folder / "evaluation.json")["validation"]
+        path, validation = folder / "trials.json", read_json(folder / "evaluation.json")["validation"]
         rows = read_json(path) if path.exists() else []
         for vocab_size in self.plan.vocabularies[len(rows) :]:
             tokenizer = vocabulary.train_tokenizer(self._read(folder), vocab_size)
@@ -227,7 +227,7 @@ class Machine:
     def pretrain(self, folder: Path, say: Say) -> dict:
         choice, tokenizer = read_json(folder / "size.json"), read_tokenizer(folder)
         config = GPTConfig(**choice["config"])
-        validation = evaluate.read(folder / "evaluation.json")["validation"]
+        validation = read_json(folder / "evaluation.json")["validation"]
         if self.processes > 1:
             parallel.launch(folder, self.processes)  # and below what they made is only loaded
         trained, done = pretrain(
@@ -274,7 +274,7 @@ class Machine:
     # ---- asking ------------------------------------------------------------------------------------
 
     def scores(self, folder: Path, say: Say) -> dict:
-        asked, found = evaluate.read(folder / "evaluation.json"), {}
+        asked, found = read_json(folder / "evaluation.json"), {}
         for name, at, chats in [("base", folder / "base", False), ("chat", folder, True)]:
             say(f"  {name}:")
             found[name] = evaluate.score(*self._loaded(at), asked, say, chats)
