@@ -129,10 +129,7 @@ def ngram_bits(texts: Iterable[str], asked: dict) -> dict[str, float]:
         if (n_bytes := n_bytes + len(read[-1])) >= NGRAM_BYTES:
             break
     model = NGramModel(NGRAM_ORDER).fit(np.concatenate(read), ByteTokenizer.vocab_size)
-    return {
-        name: float(-model.log2_probs(ByteTokenizer().encode(text)).mean())
-        for name, text in asked["texts"].items()
-    }
+    return {name: model.bits_per_byte(ByteTokenizer().encode(text)) for name, text in asked["texts"].items()}
 
 
 def choices_right(model: GPT, tokenizer: Tokenizer, asked: dict) -> list[bool]:
