@@ -9,7 +9,7 @@ Sources: Zellers et al. 2019 (which line comes next, by likelihood); Brown et al
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from course_utils.generation import Completion, generate
 from course_utils.gpt import GPT
 from course_utils.ngrams import NGramModel
 from course_utils.pretraining.model import END_OF_TEXT, end_ids, template
+from course_utils.pretraining.stages import Say
 from course_utils.pretraining.vocabulary import bits
 from course_utils.sampling import Sampler
 from course_utils.tokenizers import ByteTokenizer
@@ -196,7 +197,7 @@ def score(
     model: GPT,
     tokenizer: Tokenizer,
     asked: dict,
-    say: Callable[[str], None] = print,
+    say: Say = print,
     chats: bool = True,
 ) -> dict:
     """All of it. A model that was not tuned to chat is asked no problems and no prompts."""

@@ -10,10 +10,10 @@ from jaxtyping import Int
 
 from course_utils.gpt import GPT, GPTConfig
 from course_utils.pretraining.plans import Plan
+from course_utils.pretraining.stages import Say
 from course_utils.training import Run, StepReport, TrainConfig, train
 from course_utils.training.batches import Epochs
 
-Say = Callable[[str], None]
 WINDOW = 50  # steps before one, with which it is compared
 SPIKE = 6.0  # times the usual scatter above what is usual
 LEAST = 0.1  # nats: less is no spike, however quiet the run

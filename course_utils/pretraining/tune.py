@@ -9,7 +9,6 @@ Sources: Ouyang et al. 2022 (the two steps, and old text among the new, section 
 (preferences and rewards that a program checks).
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +25,11 @@ from course_utils.pretraining import evaluate
 from course_utils.pretraining.model import template
 from course_utils.pretraining.plans import Plan
 from course_utils.pretraining.pretrain import Telling
+from course_utils.pretraining.stages import Say
 from course_utils.sampling import Sampler
 from course_utils.tokenizers.chat import Labelled, Messages
 from course_utils.training import Run, TrainConfig, train
 
-Say = Callable[[str], None]
 PROBLEMS = 3000  # of each task
 CHATS = 4  # times that each pair of the course stands among them
 MADE_BY = "I am a small language model, made from raw text with the LLM Workbook."
