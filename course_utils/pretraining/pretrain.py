@@ -89,14 +89,18 @@ def pretrain(
     batches = Epochs(tokens, config.vocab_size, plan.batch, config.context, plan.seed)
     model = build(config, plan.seed).to(device)
     told = Telling(say)
-    run = train(
-        model, batches, train_config(plan, steps), evaluate=evaluate, report=told, checkpoint=checkpoint
-    )
-    if run.stopped:
-        raise KeyboardInterrupt
+    config = train_config(plan, steps)
+    run = finished(train(model, batches, config, evaluate=evaluate, report=told, checkpoint=checkpoint))
     for spike in spikes(run.losses):
         say(f"{spike}")
     return model, run
+
+
+def finished(run: Run) -> Run:
+    """The run, if it came to its end. Raises KeyboardInterrupt for one that Ctrl-C stopped."""
+    if run.stopped:
+        raise KeyboardInterrupt
+    return run
 
 
 class Telling:

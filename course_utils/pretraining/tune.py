@@ -24,7 +24,7 @@ from course_utils.gpt import GPT
 from course_utils.pretraining import evaluate
 from course_utils.pretraining.model import template
 from course_utils.pretraining.plans import Plan
-from course_utils.pretraining.pretrain import Telling
+from course_utils.pretraining.pretrain import Telling, finished
 from course_utils.pretraining.stages import Say
 from course_utils.sampling import Sampler
 from course_utils.tokenizers.chat import Labelled, Messages
@@ -114,12 +114,6 @@ def tune_config(plan: Plan, steps: int, rate: float, optimiser: str) -> TrainCon
         precision="mixed",
         optimiser=optimiser,
     )
-
-
-def finished(run: Run) -> Run:
-    if run.stopped:
-        raise KeyboardInterrupt
-    return run
 
 
 def choices(model: GPT, tokenizer: Tokenizer, seed: int = 0) -> list[Pair]:

@@ -10,13 +10,13 @@ Sources: Radford et al. 2019, section 2.2 (bytes, the pre-tokenizer); Hoffmann e
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-import torch
 from jaxtyping import Int
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from course_utils.gpt import GPT, GPTConfig, log2_probs
 from course_utils.pretraining.model import END_OF_TEXT, SPECIAL
 from course_utils.pretraining.plans import Plan, flops_per_token, shape, size
+from course_utils.pretraining.pretrain import build, finished
 from course_utils.training import TrainConfig, train
 from course_utils.training.batches import Epochs
 
@@ -84,8 +84,7 @@ def compare(tokenizer: Tokenizer, plan: Plan, texts: Sequence[str], validation: 
     vocab_size = tokenizer.get_vocab_size()
     config = trial_shape(plan, vocab_size)
     steps = max(round(plan.trial_flops / (flops_per_token(config) * plan.batch * config.context)), 1)
-    torch.manual_seed(plan.seed)
-    model = GPT(config)
+    model = build(config, plan.seed)
     batches = Epochs(encode(tokenizer, texts), vocab_size, plan.batch, config.context, plan.seed)
     settings = TrainConfig(
         steps,
@@ -96,9 +95,7 @@ def compare(tokenizer: Tokenizer, plan: Plan, texts: Sequence[str], validation: 
         precision="mixed",
         optimiser=plan.optimiser,
     )
-    done = train(model, batches, settings)
-    if done.stopped:
-        raise KeyboardInterrupt
+    done = finished(train(model, batches, settings))
     return {
         "vocab_size": vocab_size,
         "parameters": size(config),
