@@ -209,7 +209,7 @@ class Machine:
         return max(int((folder / DOCUMENTS).stat().st_size / n_bytes), 1)
 
     def tokens(self, folder: Path, say: Say) -> dict:
-        n = corpus.write_tokens(folder / "tokens.bin", self._read(folder), read_tokenizer(folder))
+        n = corpus.write_tokens(folder / "tokens.bin", self._read(folder), model.read_tokenizer(folder))
         chosen = read_json(folder / "vocabulary.json")["chosen"]
         choice = choose(self.plan, self.law, chosen["vocab_size"], chosen["bytes_a_token"], n)
         parameters = size(choice.config)
@@ -225,7 +225,7 @@ class Machine:
     # ---- training ----------------------------------------------------------------------------------
 
     def pretrain(self, folder: Path, say: Say) -> dict:
-        choice, tokenizer = read_json(folder / "size.json"), read_tokenizer(folder)
+        choice, tokenizer = read_json(folder / "size.json"), model.read_tokenizer(folder)
         config = GPTConfig(**choice["config"])
         validation = read_json(folder / "evaluation.json")["validation"]
         if self.processes > 1:
@@ -288,9 +288,3 @@ class Machine:
 
     def card(self, folder: Path, say: Say) -> None:
         card.write(folder, self.beside)
-
-
-def read_tokenizer(folder: Path) -> Tokenizer:
-    tokenizer = Tokenizer.from_file(str(folder / model.TOKENIZER))
-    tokenizer.encode_special_tokens = True
-    return tokenizer

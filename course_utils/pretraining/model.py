@@ -94,9 +94,14 @@ def load(folder: str | Path) -> tuple[GPT, Tokenizer]:
     with checkpoints.without_first_weights():
         model = GPT(config)
     checkpoints.fill(model, tensors, WEIGHTS)
-    tokenizer = Tokenizer.from_str(vocabulary.decode())
-    tokenizer.encode_special_tokens = True  # their names in a text are text; the file can't say so
-    return model.eval(), tokenizer
+    return model.eval(), read_tokenizer(folder)
+
+
+def read_tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer of a folder, for which the names of special tokens in a text are text."""
+    tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+    tokenizer.encode_special_tokens = True  # the file can't say so
+    return tokenizer
 
 
 def load_notes(folder: str | Path) -> dict:
