@@ -52,11 +52,9 @@ def llama_config(**sizes) -> GPTConfig:
     return replace(config, d_ff=config.block.d_ff, n_kv_heads=kv_heads)
 
 
-def save(
-    folder: str | Path, model: GPT, tokenizer: Tokenizer, notes: dict | None = None, half: bool = False
-) -> None:
+def save(folder: str | Path, model: GPT, tokenizer: Tokenizer, half: bool = False) -> None:
     """Write a model and its tokenizer into a folder, which is made if it is missing; with `half`, weights in
-    float16. `notes`, what JSON can hold, are kept with the weights.
+    float16.
 
     The weights come last and name the tokenizer's sha256, so a folder never passes for a model before it is
     whole. Raises ValueError if the model is not in Llama's shape, or the tokenizer is not this model's.
@@ -67,8 +65,8 @@ def save(
     vocabulary = tokenizer.to_str().encode()
     write_atomic(folder / TOKENIZER, vocabulary)
     digest = hashlib.sha256(vocabulary).hexdigest()
-    kept = (notes or {}) | {"config": asdict(config), "tokenizer": digest}
-    checkpoints.save_model(folder / WEIGHTS, model, kept, half)
+    notes = {"config": asdict(config), "tokenizer": digest}
+    checkpoints.save_model(folder / WEIGHTS, model, notes, half)
 
 
 def load(folder: str | Path) -> tuple[GPT, Tokenizer]:
@@ -102,11 +100,6 @@ def read_tokenizer(folder: Path) -> Tokenizer:
     tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
     tokenizer.encode_special_tokens = True  # the file can't say so
     return tokenizer
-
-
-def load_notes(folder: str | Path) -> dict:
-    """What `save` kept with the weights of a folder; raises ValueError if they are damaged."""
-    return checkpoints.load(Path(folder) / WEIGHTS)[1]
 
 
 def check_tokenizer(tokenizer: Tokenizer, vocab_size: int) -> None:

@@ -12,7 +12,7 @@ SIZES = dict(vocab_size=300, context=16, n_layers=1, n_heads=2, d_model=32)
 
 @pytest.fixture
 def folder(tmp_path, model, tokenizer):
-    models.save(tmp_path / "made", model, tokenizer, {"plan": "laptop"})
+    models.save(tmp_path / "made", model, tokenizer)
     return tmp_path / "made"
 
 
@@ -21,7 +21,7 @@ def test_what_comes_back_gives_the_same_logits_and_ids(folder, model, tokenizer)
     ids = torch.tensor([tokenizer.encode("The quality of mercy, <|im_end|> né 🦜").ids])
     assert torch.equal(model(ids), again(ids)) and not again.training
     assert words.encode("The quality of mercy, <|im_end|> né 🦜").ids == ids[0].tolist()
-    assert again.config == model.config and models.load_notes(folder)["plan"] == "laptop"
+    assert again.config == model.config
 
 
 def test_half_precision_halves_the_file(tmp_path, folder, model, tokenizer):
