@@ -144,9 +144,10 @@ class Machine:
     def questions(self, folder: Path, say: Say) -> dict:
         own = ""
         if self.texts:
-            for document in documents.from_folder(self.texts, tell=say):
-                if is_held_out(document) and len(own) < 2 * evaluate.TEXT_BYTES:
-                    own += document.text + "\n\n"
+            for document in filter(is_held_out, documents.from_folder(self.texts, tell=say)):
+                own += document.text + "\n\n"
+                if len(own) >= 2 * evaluate.TEXT_BYTES:
+                    break
             if not own:
                 say("  the texts are too few to keep one back: the model is scored on the course's alone")
         asked = evaluate.fixed(own, self.plan.seed)
