@@ -18,12 +18,6 @@ from course_utils.data import corpora, labelled, reviews, verses
 
 PIECE = 16 * 1024  # bytes: the longest document that is cut from a file
 BORDERS = (b"\n\n", b"\r\n\r\n", b"\n", b" ")  # where a long file is cut, the best first
-ASSETS = (
-    "shakespeare",
-    "english-verses",
-    "reordered-passages",
-    "movie-reviews",
-)  # what `course_documents` reads
 
 
 @dataclass(frozen=True)
