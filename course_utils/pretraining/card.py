@@ -117,7 +117,7 @@ def _cost(made: dict, log: dict) -> Section:
             f"{seconds / 60:.0f} minutes on {threads} threads ({made['made_with']['machine']}), and "
             f"{flops:.2g} FLOPs of pretraining. At {WATTS:.0f} watts a thread, which is assumed and not "
             f"measured, that is {watt_hours:.2g} watt-hours.",
-            f"Loss spikes: {spikes or 'none'}. The curve is bits per byte of held-out text, by step.",
+            f"Loss spikes: {spikes or 'none'}.",
         ],
         [["stage", "seconds"], *([name, f"{stage['seconds']:.0f}"] for name, stage in stages.items())],
         log["evaluations"],
@@ -221,7 +221,7 @@ def _html(found: list[Section]) -> str:
         parts.append(f"<{level}>{escape(section.title)}</{level}>")
         parts += [f"<p>{escape(paragraph)}</p>" for paragraph in section.paragraphs]
         if section.curve:
-            parts.append(_curve(section.curve))
+            parts += ["<p>Bits per byte of held-out text, by step:</p>", _curve(section.curve)]
         for row_number, row in enumerate(section.table):
             tag = "td" if row_number else "th"
             cells = "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in row)
