@@ -1,7 +1,7 @@
 """The model card and report card: what a model read, what it cost, what it can do and what it can't.
 
-It is made of the files in the model's folder alone: every number of it stands there. `write` makes card.md
-and card.html, one file without anything from outside, to be sent to a friend.
+It is made of the files in the model's folder, and of what other models of the course reach. `write` makes
+card.md and card.html, one file without anything from outside, to be sent to a friend.
 
 Sources: Mitchell et al. 2019 (model cards); Gebru et al. 2021 (what is said of data); Patterson et al. 2021
 (energy, with its assumptions).
@@ -147,7 +147,8 @@ def _asked(made: dict, scores: dict) -> Section:
         return [name, f"{share['value']:.0%}", f"{share['low']:.0%} to {share['high']:.0%}", chance]
 
     for which, name in (("base", "before tuning"), ("chat", "as it chats")):
-        rows.append(row(f"which line comes next, {name}", scores[which]["next line"], "25%"))
+        share = scores[which]["next line"]
+        rows.append(row(f"which line comes next, {name}", share, f"{share['chance']:.0%}"))
     for name, share in scores["chat"]["tasks"].items():
         rows.append(row(name, share, f"{share['chance']:.1%}"))
     rows.append(row("stops by itself", scores["chat"]["stops"], ""))
@@ -165,7 +166,7 @@ def _asked(made: dict, scores: dict) -> Section:
 
 def _failures(scores: dict) -> Section:
     chat, known = scores["chat"], []
-    if chat["next line"]["low"] <= 0.25:
+    if chat["next line"]["low"] <= chat["next line"]["chance"]:
         known.append(
             "Which line comes next it can't tell better than a guesser, as far as these questions show."
         )
