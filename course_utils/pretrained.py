@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from course_utils.data import assets
 from course_utils.tokenizers import WordPieceTokenizer
-from course_utils.tokenizers.chat import ChatTemplate, Messages
+from course_utils.tokenizers.chat import ChatTemplate, Messages, chatml
 
 SMOLLM2_SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
 
@@ -54,9 +54,7 @@ def t5_tokenizer():
 @lru_cache(maxsize=1)
 def smollm2_template() -> ChatTemplate:
     """The format in which SmolLM2-Instruct was tuned to chat, with the system message that it had."""
-    tokenizer = smollm2_tokenizer()
-    start, end = ([tokenizer.token_to_id(name)] for name in ("<|im_start|>", "<|im_end|>"))
-    return ChatTemplate(lambda text: tokenizer.encode(text).ids, start, end, SMOLLM2_SYSTEM)
+    return chatml(smollm2_tokenizer(), SMOLLM2_SYSTEM)
 
 
 def smollm2_chat(messages: Messages) -> list[int]:

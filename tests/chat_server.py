@@ -10,9 +10,9 @@ import torch
 from small_llama import small_model, small_tokenizer
 
 from course_utils.gpt import GPT
-from course_utils.pretraining import model as models
 from course_utils.serving.offers import ChatModel, Offers
 from course_utils.serving.server import serve
+from course_utils.tokenizers.chat import chatml
 
 CONTEXT = 200
 
@@ -36,7 +36,7 @@ def chat_model(**settings) -> ChatModel:
     for name, value in settings.items():
         setattr(model, name, value)
     # never an end token, whatever the random weights say: tests say how long an answer is
-    return ChatModel(model, models.template(tokenizer).prompt, tokenizer.decode, ())
+    return ChatModel(model, chatml(tokenizer).prompt, tokenizer.decode, ())
 
 
 def unloadable() -> ChatModel:

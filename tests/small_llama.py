@@ -4,7 +4,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from course_utils.gpt import GPT
-from course_utils.pretraining.model import SPECIAL, llama_config
+from course_utils.pretraining.model import llama_config
+from course_utils.tokenizers.chat import SPECIAL
 
 TEXT = "The quality of mercy is not strained. It droppeth as the gentle rain from heaven, 1596. Né 🦜!\n"
 

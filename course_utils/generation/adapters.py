@@ -12,8 +12,8 @@ from course_utils.generation import generate
 from course_utils.generation.writing import Ending, Message, Report, Settings, Writer
 from course_utils.gpt import GPT, GPTConfig
 from course_utils.pretrained import smollm2_chat, smollm2_tokenizer
-from course_utils.pretraining.model import end_ids
 from course_utils.tokenizers import BPETokenizer, ByteTokenizer
+from course_utils.tokenizers.chat import end_ids
 from course_utils.training import checkpoints
 
 OWN, TUNED = "gpt.safetensors", "tuned.safetensors"  # in `my_llm`: of chapters 8 and 10

@@ -23,11 +23,11 @@ from course_utils.finetuning.tasks import Share, Task, addition, mean_pass_at_k,
 from course_utils.generation import Completion, generate
 from course_utils.gpt import GPT
 from course_utils.ngrams import NGramModel
-from course_utils.pretraining.model import END_OF_TEXT, end_ids, template
 from course_utils.pretraining.stages import Say
 from course_utils.pretraining.vocabulary import bits
 from course_utils.sampling import Sampler
 from course_utils.tokenizers import ByteTokenizer
+from course_utils.tokenizers.chat import END_OF_TEXT, chatml, end_ids
 
 TASKS = {task.name: task for task in (orders(), addition(2), reversing(3))}
 TEXT_BYTES, VALIDATION_BYTES = 100_000, 12_000  # of each held-out text
@@ -159,7 +159,7 @@ def answers(
     seed: int = 0,
 ) -> list[Completion]:
     """What the model answers to each prompt, as the user's message; greedy without a sampler."""
-    chat = template(tokenizer)
+    chat = chatml(tokenizer)
     asked = [chat.prompt([{"role": "user", "content": prompt}]) for prompt in prompts]
     return generate(
         model,

@@ -19,11 +19,10 @@ from tokenizers import Tokenizer
 
 from course_utils.files import write_atomic
 from course_utils.gpt import GPT, GPTConfig
-from course_utils.tokenizers.chat import ChatTemplate
+from course_utils.tokenizers.chat import SPECIAL
 from course_utils.training import checkpoints
 
 WEIGHTS, TOKENIZER = "model.safetensors", "tokenizer.json"
-END_OF_TEXT, START, END = SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
 LLAMA = {"norm": "rms", "qk_norm": False, "token_shift": False, "ngrams": 1}
 
@@ -121,22 +120,3 @@ def check_tokenizer(tokenizer: Tokenizer, vocab_size: int) -> None:
         raise ValueError(
             f"the tokenizer has no {' and no '.join(missing)}: train it with special_tokens=SPECIAL"
         )
-
-
-def template(tokenizer: Tokenizer, system: str | None = None) -> ChatTemplate:
-    """The layout in which such a model chats, ChatML: without a system message unless one is given.
-
-    Names of special tokens in a message are read as text, whatever the tokenizer is set to.
-    """
-    start, end = ([tokenizer.token_to_id(token)] for token in (START, END))
-
-    def encode(text: str) -> list[int]:
-        tokenizer.encode_special_tokens = True
-        return tokenizer.encode(text).ids
-
-    return ChatTemplate(encode, start, end, system)
-
-
-def end_ids(tokenizer: Tokenizer) -> list[int]:
-    """The tokens that end an answer."""
-    return [tokenizer.token_to_id(token) for token in (END, END_OF_TEXT)]

@@ -22,12 +22,11 @@ from course_utils.finetuning.preferences import Pair, Preferences, dpo_loss
 from course_utils.finetuning.sft import Examples, sft_loss
 from course_utils.gpt import GPT
 from course_utils.pretraining import evaluate
-from course_utils.pretraining.model import template
 from course_utils.pretraining.plans import Plan
 from course_utils.pretraining.pretrain import Telling, finished
 from course_utils.pretraining.stages import Say
 from course_utils.sampling import Sampler
-from course_utils.tokenizers.chat import Labelled, Messages
+from course_utils.tokenizers.chat import Labelled, Messages, chatml
 from course_utils.training import Run, TrainConfig, train
 
 PROBLEMS = 3000  # of each task
@@ -86,7 +85,7 @@ def tune(
 ) -> Run:
     """Supervised fine-tuning in place, with half as many tokens of the old text as of conversations.
     Conversations that are longer than the context are left out."""
-    labelled = [template(tokenizer).labelled(messages) for messages in conversations(plan.seed)]
+    labelled = [chatml(tokenizer).labelled(messages) for messages in conversations(plan.seed)]
     fit = [example for example in labelled if len(example.ids) <= model.context]
     say(f"  {len(fit):,} conversations; {len(labelled) - len(fit)} are too long for {model.context} tokens")
     fit += read_before(tokens, model.context, sum(len(example.ids) for example in fit) // 2, plan.seed)
@@ -119,7 +118,7 @@ def tune_config(plan: Plan, steps: int, rate: float, optimiser: str) -> TrainCon
 def choices(model: GPT, tokenizer: Tokenizer, seed: int = 0) -> list[Pair]:
     """Pairs of a right answer and one of the model's own that is wrong or has no end, to problems and chats
     of the training side."""
-    layout, sampler, found = template(tokenizer), Sampler(temperature=1.0), []
+    layout, sampler, found = chatml(tokenizer), Sampler(temperature=1.0), []
     end = layout.end
     for task in evaluate.TASKS.values():
         problems = [p for p in task.problems("train", ASKED, seed + 1) for _ in range(TRIES)]

@@ -14,9 +14,9 @@ from jaxtyping import Int
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from course_utils.gpt import GPT, GPTConfig, log2_probs
-from course_utils.pretraining.model import END_OF_TEXT, SPECIAL
 from course_utils.pretraining.plans import Plan, flops_per_token, shape, size
 from course_utils.pretraining.pretrain import build, finished
+from course_utils.tokenizers.chat import END_OF_TEXT, SPECIAL
 from course_utils.training import TrainConfig, train
 from course_utils.training.batches import Epochs
 

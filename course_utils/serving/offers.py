@@ -9,8 +9,8 @@ from course_utils import pretrained
 from course_utils.generation.adapters import OWN, load_own
 from course_utils.generation.fast_decode import optimise_for_decoding
 from course_utils.gpt import GPT
-from course_utils.pretraining import model as models
-from course_utils.tokenizers.chat import Messages
+from course_utils.pretraining.model import WEIGHTS, load
+from course_utils.tokenizers.chat import Messages, chatml, end_ids
 
 SMOLLM2, MY_LLM = "smollm2-135m-instruct", "my_llm"
 MAX_CONTEXT = 2048  # tokens of a conversation, for the sake of two cores and their memory
@@ -34,16 +34,14 @@ def smollm2() -> ChatModel:
     """SmolLM2-Instruct; raises `assets.AssetError` where it can't be fetched."""
     tokenizer = pretrained.smollm2_tokenizer()
     model = optimise_for_decoding(pretrained.load("smollm2-135m"))
-    return ChatModel(model, pretrained.smollm2_chat, tokenizer.decode, models.end_ids(tokenizer))
+    return ChatModel(model, pretrained.smollm2_chat, tokenizer.decode, end_ids(tokenizer))
 
 
 def made(folder: Path) -> ChatModel:
     """The model of a folder; raises ValueError as `pretraining.model.load` does."""
-    model, tokenizer = models.load(folder)
-    template = models.template(tokenizer)
-    return ChatModel(
-        optimise_for_decoding(model), template.prompt, tokenizer.decode, models.end_ids(tokenizer)
-    )
+    model, tokenizer = load(folder)
+    template = chatml(tokenizer)
+    return ChatModel(optimise_for_decoding(model), template.prompt, tokenizer.decode, end_ids(tokenizer))
 
 
 def my_llm(folder: Path) -> ChatModel:
@@ -68,10 +66,10 @@ def on_offer(work: Path, folder: Path | None = None) -> "Offers":
     """
     loaders = {}
     if folder is not None:
-        own = not (folder / models.WEIGHTS).exists() and (folder / OWN).exists()
+        own = not (folder / WEIGHTS).exists() and (folder / OWN).exists()
         chosen = my_llm(folder) if own else made(folder)
         loaders[folder.resolve().name] = lambda: chosen
-    for path in sorted(work.glob(f"models/*/{models.WEIGHTS}")):
+    for path in sorted(work.glob(f"models/*/{WEIGHTS}")):
         loaders.setdefault(path.parent.name, lambda folder=path.parent: made(folder))
     if (work / MY_LLM / OWN).exists():
         loaders.setdefault(MY_LLM, lambda: my_llm(work / MY_LLM))

@@ -4,9 +4,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from tokenizers import Tokenizer
+
 from course_utils.tokenizers import ByteTokenizer
 
 ROLES = ("system", "user", "assistant")
+END_OF_TEXT, START, END = SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 IGNORED = -100  # the label of a token that no loss counts, in PyTorch and the libraries upon it
 Messages = list[dict[str, str]]  # each {"role": "user", "content": "Where does the sun set?"}
 
@@ -79,3 +82,22 @@ class ChatTemplate:
             else:
                 yield [*self.start, *map(int, self.encode(f"{role}\n{content}")), *self.end], False
             yield [*map(int, self.encode("\n"))], False
+
+
+def chatml(tokenizer: Tokenizer, system: str | None = None) -> ChatTemplate:
+    """The layout in which SmolLM2 and the models of `course.py make` chat, drawn in `ChatTemplate`.
+
+    Names of special tokens in a message are read as text, whatever the tokenizer is set to.
+    """
+    start, end = ([tokenizer.token_to_id(token)] for token in (START, END))
+
+    def encode(text: str) -> list[int]:
+        tokenizer.encode_special_tokens = True
+        return tokenizer.encode(text).ids
+
+    return ChatTemplate(encode, start, end, system)
+
+
+def end_ids(tokenizer: Tokenizer) -> list[int]:
+    """The tokens that end an answer."""
+    return [tokenizer.token_to_id(token) for token in (END, END_OF_TEXT)]

@@ -13,6 +13,7 @@ from course_utils.finetuning.tasks import side_of
 from course_utils.generation import Completion
 from course_utils.pretraining import evaluate
 from course_utils.pretraining.evaluate import OPTIONS, TASKS, chance, repetition, share
+from course_utils.tokenizers.chat import end_ids
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -85,7 +86,7 @@ def test_a_long_line_is_not_wrong_for_being_long(monkeypatch, model, tokenizer):
 def test_an_answer_counts_if_it_is_right_and_ends(monkeypatch, tokenizer):
     task = TASKS["addition"]
     right, wrong = tokenizer.encode("3").ids, tokenizer.encode("4").ids
-    end = evaluate.end_ids(tokenizer)[:1]
+    end = end_ids(tokenizer)[:1]
     written = [([*right, *end], "end"), (right, "length"), ([*wrong, *end], "end")]
     written = [Completion(ids, tokenizer.decode(ids), reason) for ids, reason in written]
     monkeypatch.setattr(evaluate, "answers", lambda *_: written)

@@ -11,8 +11,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from course_utils.data import extracts
 from course_utils.generation import generate
-from course_utils.pretraining import model as models
 from course_utils.pretraining.export import gguf, hugging_face
+from course_utils.tokenizers.chat import SPECIAL, chatml, end_ids
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 MESSAGES = [
@@ -38,7 +38,7 @@ def test_transformers_gives_the_same_logits_and_the_same_answer(hub, model, toke
     theirs = AutoModelForCausalLM.from_pretrained(hub)
     ids = torch.tensor([tokenizer.encode(TEXT).ids[:40]])
     assert (logits_of(theirs, ids) - model(ids)).abs().max() < 1e-4
-    ends = models.end_ids(tokenizer)
+    ends = end_ids(tokenizer)
     assert theirs.generation_config.eos_token_id == ends
     ours = generate(model, ids[:, :9].tolist(), 20, end_ids=ends)[0].ids
     assert theirs.generate(ids[:, :9], max_new_tokens=20, do_sample=False)[0, 9:].tolist() == ours
@@ -66,7 +66,7 @@ def test_the_tokenizer_gives_the_same_ids_and_the_same_chat(hub, tokenizer):
     )
     for messages in (MESSAGES, MESSAGES[1:], MESSAGES[1:2]):
         got = theirs.apply_chat_template(messages, add_generation_prompt=True, return_dict=False)
-        assert got == models.template(tokenizer).prompt(messages)
+        assert got == chatml(tokenizer).prompt(messages)
     assert theirs.eos_token == "<|im_end|>" and theirs.model_max_length == 64
 
 
@@ -89,7 +89,7 @@ def test_gguf_reads_back_equal(tmp_path, model, tokenizer):
         json.loads(tokenizer.to_str()),
     )
     assert {token: i for i, token in enumerate(words["tokens"])} == tokenizer.get_vocab()
-    assert words["merges"] == stored["model"]["merges"] and words["special"] == list(models.SPECIAL)
+    assert words["merges"] == stored["model"]["merges"] and words["special"] == list(SPECIAL)
     assert [path.name for path in tmp_path.iterdir()] == ["model.gguf"]
 
 

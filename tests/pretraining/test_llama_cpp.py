@@ -9,8 +9,8 @@ import pytest
 from small_llama import small_model, small_tokenizer
 
 from course_utils.generation import generate
-from course_utils.pretraining import model as models
 from course_utils.pretraining.export import gguf
+from course_utils.tokenizers.chat import chatml, end_ids
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),
@@ -60,6 +60,6 @@ def test_llama_cpp_writes_the_same(half, packages, tmp_path):
     *answers, chat = json.loads(out.split("RESULT")[1].splitlines()[0])
     for text, (n_tokens, answer) in zip(TEXTS, answers, strict=True):
         ids = tokenizer.encode(text).ids
-        ours = generate(model, [ids], 40, end_ids=models.end_ids(tokenizer), decode=tokenizer.decode)[0]
+        ours = generate(model, [ids], 40, end_ids=end_ids(tokenizer), decode=tokenizer.decode)[0]
         assert (n_tokens, answer) == (len(ids), ours.text)
-    assert chat == len(models.template(tokenizer).prompt(messages))
+    assert chat == len(chatml(tokenizer).prompt(messages))

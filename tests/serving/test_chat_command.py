@@ -19,6 +19,7 @@ from course_utils.generation import generate
 from course_utils.gpt import GPT, GPTConfig
 from course_utils.pretraining import model as models
 from course_utils.serving.offers import SMOLLM2, on_offer
+from course_utils.tokenizers.chat import end_ids
 from course_utils.training.checkpoints import save_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -58,7 +59,7 @@ def test_a_made_model_answers_in_its_own_format(tmp_path):
         "<|im_start|>user\nIs mercy strained?<|im_end|>\n<|im_start|>assistant\n"
     )
     assert generate(chat.model, [ids], 8)[0].ids == generate(model, [ids], 8)[0].ids
-    assert chat.end_ids == models.end_ids(tokenizer) and chat.decode(tokenizer.encode("Né").ids) == "Né"
+    assert chat.end_ids == end_ids(tokenizer) and chat.decode(tokenizer.encode("Né").ids) == "Né"
 
 
 def test_the_learners_gpt_continues_what_was_said(own):

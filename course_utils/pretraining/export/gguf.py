@@ -22,7 +22,8 @@ from tokenizers import Tokenizer
 from course_utils.data.extracts import GGUF_NAMES
 from course_utils.gpt import GPT, GPTConfig
 from course_utils.pretraining.export.hugging_face import CHAT_TEMPLATE
-from course_utils.pretraining.model import SPECIAL, check_tokenizer, end_ids, llama_config
+from course_utils.pretraining.model import check_tokenizer, llama_config
+from course_utils.tokenizers.chat import SPECIAL, end_ids
 
 
 def export(path: str | Path, model: GPT, tokenizer: Tokenizer, half: bool = True) -> None:

@@ -19,7 +19,8 @@ from tokenizers import Tokenizer
 from course_utils.files import write_atomic
 from course_utils.finetuning.peft_format import llama_name
 from course_utils.gpt import GPT, GPTConfig
-from course_utils.pretraining.model import END, END_OF_TEXT, check_tokenizer, end_ids, llama_config
+from course_utils.pretraining.model import check_tokenizer, llama_config
+from course_utils.tokenizers.chat import END, END_OF_TEXT, end_ids
 
 # `pretraining.model.template` in Jinja. Here a message that names a special token gets it: transformers lays
 # out the conversation before it encodes it.
