@@ -1,9 +1,11 @@
 """How long each chapter computes, from a fresh kernel, and which cell takes longest.
 
 python3 course.py bench chapters                       print the table
+python3 course.py bench chapters 8 10                  of these chapters
 python3 course.py bench chapters --write "2 CPU cores" put the row of that device into each chapter
 """
 
+import argparse
 import os
 import re
 import sys
@@ -56,14 +58,21 @@ def write_row(path: Path, device: str, total: float, longest: float) -> None:
 
 
 def main() -> None:
-    device = sys.argv[sys.argv.index("--write") + 1] if "--write" in sys.argv[:-1] else None
+    notebooks = {int(path.name[:2]): path for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))}
+    parser = argparse.ArgumentParser(prog="course.py bench chapters", allow_abbrev=False)
+    parser.add_argument("chapters", nargs="*", type=int, help="their numbers; all of them without any")
+    parser.add_argument("--write", metavar="DEVICE", help="put the row of this device into each chapter")
+    options = parser.parse_args()
+    if unknown := {*options.chapters} - {*notebooks}:
+        parser.error(f"there is no chapter {min(unknown)}: choose from {', '.join(map(str, notebooks))}")
     print(f"{'chapter':20}{'seconds':>9}{'longest':>9}  longest cell")
-    for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb")):
+    for number in options.chapters or notebooks:
+        path = notebooks[number]
         seconds = seconds_by_cell(path)
         total, slowest = sum(seconds.values()), max(seconds, key=seconds.get)
         print(f"{path.stem:20}{total:9.1f}{seconds[slowest]:9.1f}  {slowest[:60]}")
-        if device:
-            write_row(path, device, total, seconds[slowest])
+        if options.write:
+            write_row(path, options.write, total, seconds[slowest])
 
 
 if __name__ == "__main__":
