@@ -1,179 +1,13 @@
-"""The exercises of chapter 12 on the model itself: a step, a question, smaller numbers, a planted secret."""
+"""The exercises of chapter 12 on a model that is made: questions, small numbers, secrets; in NumPy."""
 
 from functools import partial
 
 import numpy as np
 
 from course_utils.learner.checks.engine import exercise
-from course_utils.learner.exercises.inputs import different_shares, rounded
+from course_utils.learner.exercises.inputs import different_shares
 
 exercise = partial(exercise, forbidden_modules=("course_utils", "torch"))
-
-
-def micro_batches_inputs(generator, case):
-    """From one micro-batch on; the numbers of tokens differ; every third time nothing is to be clipped."""
-    width = 2 + case % 2
-    micro_batches = []
-    for i in range(1 + case % 4):
-        x = rounded(generator, 1 + (case + 2 * i) % 5, width)
-        micro_batches.append((x, generator.integers(0, 2, size=len(x)).astype(float)))
-    return (
-        rounded(generator, width),
-        micro_batches,
-        [0.5, 1.5, 4.0][case // 4 % 3],
-        [0.1, 0.25, 50.0][case % 3],
-    )
-
-
-@exercise(
-    "12.4", "gradient accumulation equal to a large batch", dots=2, minutes=9, inputs=micro_batches_inputs
-)
-def accumulated_step(
-    w: np.ndarray, micro_batches: list[tuple[np.ndarray, np.ndarray]], rate: float, max_norm: float
-) -> np.ndarray:
-    """Return the weights after one step, as if all micro-batches were one batch.
-
-    The model says whether a token ends its word: of a token with the features x it says so with probability
-    p = 1 / (1 + exp(-x w)). A micro-batch is (x, y): features (tokens, width), and y (tokens,), 1 where it is
-    so and 0 elsewhere. The gradient of the loss, **summed** over those tokens, is x.T @ (p - y).
-
-    The loss is the mean over all tokens of all micro-batches. If its gradient is longer than max_norm
-    (`np.linalg.norm`), it is scaled to that length. Then w moves against it by `rate` times the gradient.
-    """
-    gradient, tokens = np.zeros_like(w), 0
-    for x, y in micro_batches:
-        p = 1 / (1 + np.exp(-(x @ w)))
-        gradient += x.T @ (p - y)
-        tokens += len(y)
-    gradient /= tokens
-    norm = np.linalg.norm(gradient)
-    if norm > max_norm:
-        gradient *= max_norm / norm
-    return w - rate * gradient
-
-
-def a_step_each(w, micro_batches, rate, max_norm):
-    for micro_batch in micro_batches:
-        w = accumulated_step(w, [micro_batch], rate, max_norm)
-    return w
-
-
-def a_small_step_each(w, micro_batches, rate, max_norm):
-    return a_step_each(w, micro_batches, rate / len(micro_batches), max_norm)
-
-
-def clipped_each(w, micro_batches, rate, max_norm):
-    steps = [accumulated_step(w, [micro_batch], rate, max_norm) - w for micro_batch in micro_batches]
-    tokens = [len(y) for _, y in micro_batches]
-    return w + np.average(steps, axis=0, weights=tokens)
-
-
-def clipped_on_the_way(w, micro_batches, rate, max_norm):
-    gradient, tokens = np.zeros_like(w), sum(len(y) for _, y in micro_batches)
-    for x, y in micro_batches:
-        gradient += x.T @ (1 / (1 + np.exp(-(x @ w))) - y) / tokens
-        gradient *= min(1, max_norm / np.linalg.norm(gradient))
-    return w - rate * gradient
-
-
-accumulated_step.slips("""
-You averaged the micro-batches' means: so a token counts for more where its micro-batch has few. Divide the
-sum over all tokens by their number.
-    x.T @ (p - y) → x.T @ (p - y) / len(y)
-    tokens += len(y) → tokens += 1
-You step in each micro-batch: the later ones see other weights, and it is no longer one batch. Step once.
-    → a_step_each
-Small steps, one in each micro-batch, are not one step: the later ones see other weights, and each is clipped
-by itself.
-    → a_small_step_each
-Only the last micro-batch's gradient is left: add, don't replace.
-    gradient += x.T → gradient = x.T
-That is a step of the last micro-batch alone: what came before was set to zero in the loop.
-    gradient += x.T → gradient = x.T
-    tokens += len(y) → tokens = len(y)
-That is a step of the first micro-batch alone.
-    tokens += len(y) → tokens += len(y); break
-The sum over all tokens was never divided: so the more micro-batches, the larger the step.
-    gradient /= tokens → tokens
-You added the means of the micro-batches: with k of them the gradient is k times too long.
-    x.T @ (p - y) → x.T @ (p - y) / len(y)
-    gradient /= tokens → tokens
-Divide by the number of tokens, not of micro-batches.
-    tokens += len(y) → tokens += 1
-Each micro-batch is clipped by itself; clip once, when all are added: only then is it the batch's gradient.
-    → clipped_each
-You clip after each micro-batch what has been added so far; clip once, at the end.
-    → clipped_on_the_way
-You clip the sum; what is to be at most max_norm long is the mean over the tokens: divide first.
-    gradient /= tokens → tokens
-    w - rate * gradient → w - rate * gradient / tokens
-Nothing is clipped.
-    gradient *= max_norm / norm → pass
-A gradient shorter than max_norm stays as it is; yours is drawn out to that length.
-    if norm > max_norm → if norm > 0
-You cut each number by itself, which turns the gradient; its length is to be max_norm, its direction stays.
-    gradient *= max_norm / norm → gradient = np.clip(gradient, -max_norm, max_norm)
-Step against the gradient: it points to where the loss grows.
-    w - rate → w + rate
-That is the gradient; the weights after the step are asked for.
-    return w - rate * gradient → return gradient
-""")
-
-
-def padded_inputs(generator, case):
-    """As in 12.4; at the end of most micro-batches stands padding, and before it a token or more."""
-    w, micro_batches, rate, max_norm = micro_batches_inputs(generator, case)
-    for i, (_, y) in enumerate(micro_batches):
-        y[len(y) - (case + i + 1) % min(len(y), 3) :] = -100
-    return w, micro_batches, rate, max_norm
-
-
-@accumulated_step.variant("padding doesn't count", inputs=padded_inputs)
-def padded_step(
-    w: np.ndarray, micro_batches: list[tuple[np.ndarray, np.ndarray]], rate: float, max_norm: float
-) -> np.ndarray:
-    """As in 12.4, return the weights after one step, as if all micro-batches were one batch.
-
-    But some tokens are padding: where y is -100, a token has no loss, and is not counted in the mean either.
-    """
-    gradient, tokens = np.zeros_like(w), 0
-    for x, y in micro_batches:
-        x, y = x[y != -100], y[y != -100]
-        gradient += x.T @ (1 / (1 + np.exp(-(x @ w))) - y)
-        tokens += len(y)
-    gradient /= tokens
-    norm = np.linalg.norm(gradient)
-    if norm > max_norm:
-        gradient *= max_norm / norm
-    return w - rate * gradient
-
-
-def padding_is_counted(w, micro_batches, rate, max_norm):
-    everything = sum(len(y) for _, y in micro_batches)
-    gradient = np.zeros_like(w)
-    for x, y in micro_batches:
-        x, y = x[y != -100], y[y != -100]
-        gradient += x.T @ (1 / (1 + np.exp(-(x @ w))) - y) / everything
-    return w - rate * gradient * min(1, max_norm / np.linalg.norm(gradient))
-
-
-padded_step.slips("""
-That answers the first version: there no token is padding; here -100 was taken for what is to be learnt.
-    → accumulated_step
-The padding's loss is left out, but it is counted in the mean: divide by the number of tokens that have one.
-    → padding_is_counted
-You averaged the micro-batches' means: so a token counts for more where its micro-batch has few.
-    - y) → - y) / len(y)
-    tokens += len(y) → tokens += 1
-Only the last micro-batch's gradient is left: add, don't replace.
-    gradient += x.T → gradient = x.T
-The sum over all tokens was never divided: so the more micro-batches, the larger the step.
-    gradient /= tokens → tokens
-Nothing is clipped.
-    gradient *= max_norm / norm → pass
-Step against the gradient: it points to where the loss grows.
-    w - rate → w + rate
-""")
 
 
 def choices_inputs(generator, case):
@@ -280,4 +114,209 @@ The option's first token is missing: the question's last place speaks of it.
     range(question, → range(question + 1,
 That is the one that lost most: a larger gain is better.
     np.argmax(gains) → np.argmin(gains)
+""")
+
+
+def weights_inputs(generator, case):
+    """Rows of different sizes, square at times, and now and then one of zeros. A row's largest number is odd
+    in tenths, so that none lies half-way between two whole numbers; it is as often negative."""
+    rows, width = 1 + case % 4, 2 + 2 * (case % 3)
+    tenths = []
+    for i in range(rows):
+        largest = 2 * int(generator.integers(2, 30)) + 1
+        row = generator.integers(-largest + 1, largest, size=width)
+        row[generator.integers(width)] = largest * (-1) ** (case + i)
+        tenths.append(row)
+    if case % 3 == 2:
+        tenths[case // 3 % rows] *= 0
+    return (np.array(tenths) / 10,)
+
+
+@exercise("12.7", "int8 by output channel", dots=2, minutes=10, inputs=weights_inputs)
+def int8_rows(W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return W (out, in) as whole numbers (out, in) of dtype int8 and a scale for each row (out,).
+
+    A weight counts as its number times its row's scale. A row of W makes one output; its scale is such that
+    the weight of the largest size in it becomes 127 or -127, and 0 stays 0. Numbers are rounded to the
+    nearest, `np.round`. A row of zeros has the scale 1: nothing is to be divided by 0.
+    """
+    scales = np.abs(W).max(axis=1) / 127
+    scales[scales == 0] = 1
+    return np.round(W / scales[:, None]).astype(np.int8), scales
+
+
+def by_column(W):
+    numbers, scales = int8_rows(W.T)
+    return numbers.T, scales
+
+
+def one_scale(W):
+    scale = np.abs(W).max() / 127 or 1
+    return np.round(W / scale).astype(np.int8), np.full(len(W), scale)
+
+
+def with_a_zero_point(W):
+    least, most = W.min(axis=1), W.max(axis=1)
+    scales = np.where(most == least, 1, (most - least) / 255)
+    return np.clip(np.round((W - least[:, None]) / scales[:, None]) - 128, -128, 127).astype(np.int8), scales
+
+
+int8_rows.slips("""
+One scale for all: a single large weight costs every row its precision. Each row has its own.
+    → one_scale
+Your scales are of the columns: they belong to what comes in. A row makes one output, so a scale a row can be
+multiplied after the sum.
+    → by_column
+An int8 goes from -128 to 127: at 128 it runs over, and the largest weight becomes -128.
+    / 127 → / 128
+Your scale is for 0 to 255; an int8 has 127 to either side.
+    / 127 → / 255
+A row of zeros has the scale 0, and 0 / 0 is NaN, which is no whole number: its scale is 1.
+    scales[scales == 0] = 1 → scales[scales == 0] = 0
+Round to the nearest: astype cuts off what is behind the point, towards 0.
+    np.round(W / scales[:, None]) → (W / scales[:, None])
+Round to the nearest: rounding down makes every weight smaller.
+    np.round(W → np.floor(W
+0 has to stay 0: yours has a zero point. Here the scale alone says what a number counts.
+    → with_a_zero_point
+The largest size, whatever its sign: where the largest weight is negative, it runs over.
+    np.abs(W).max(axis=1) → W.max(axis=1)
+The scale is by the largest weight of a row; by the mean the large ones run over.
+    np.abs(W).max(axis=1) → np.abs(W).mean(axis=1)
+A weight counts as number times scale: yours is upside down.
+    (np.int8), scales → (np.int8), 1 / scales
+Divide by the scale: multiplied, all numbers are near 0.
+    W / scales[:, None] → W * scales[:, None]
+The numbers first, then the scales.
+    return np.round(W / scales[:, None]).astype(np.int8), scales
+    → return scales, np.round(W / scales[:, None]).astype(np.int8)
+Those are the weights after rounding; the whole numbers are asked for.
+    np.round(W / scales[:, None]).astype(np.int8) → np.round(W / scales[:, None]) * scales[:, None]
+""")
+
+
+@int8_rows.variant("4 bits, two in a byte")
+def int4_rows(W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return W (out, in) in 4 bits a weight, two of them in a byte: bytes (out, in / 2) of dtype uint8 and a
+    scale for each row (out,).
+
+    As in 12.7, but the largest size becomes 7 or -7. Then 8 is added to each number, so that none is
+    negative. A byte holds two that stand side by side: the left one, and 16 times the right one.
+    """
+    scales = np.abs(W).max(axis=1) / 7
+    scales[scales == 0] = 1
+    numbers = np.round(W / scales[:, None]) + 8
+    return (numbers[:, ::2] + 16 * numbers[:, 1::2]).astype(np.uint8), scales
+
+
+int4_rows.slips("""
+That answers the first version: there a number has a byte of its own, here half of one.
+    → int8_rows
+The 8 is missing: a negative number has no place in half a byte.
+    np.round(W / scales[:, None]) + 8 → np.round(W / scales[:, None]) % 16
+The left one counts once, the right one 16 times.
+    numbers[:, ::2] + 16 * numbers[:, 1::2] → numbers[:, 1::2] + 16 * numbers[:, ::2]
+Side by side: you paired the left half of a row with its right half.
+    numbers[:, ::2] + 16 * numbers[:, 1::2] → np.split(numbers, 2, 1)[0] + 16 * np.split(numbers, 2, 1)[1]
+Half a byte has 16 values: 16 times, not 10.
+    16 * numbers → 10 * numbers
+Four bits reach from -8 to 7: with 8 and the 8 that is added, the largest runs over.
+    / 7 → / 8
+127 is for 8 bits: in 4 the largest is 7.
+    / 7 → / 127
+A row of zeros has the scale 0, and 0 / 0 is NaN: its scale is 1.
+    scales[scales == 0] = 1 → scales[scales == 0] = 0
+Round to the nearest: astype cuts off what is behind the point.
+    np.round(W / scales[:, None]) → (W / scales[:, None]).astype(int)
+The scale is of the row, not of the column or of all.
+    np.abs(W).max(axis=1) → np.full(len(W), np.abs(W).max())
+The largest size, whatever its sign.
+    np.abs(W).max(axis=1) → W.max(axis=1)
+""")
+
+
+def canaries_inputs(generator, case):
+    """Few different values, so that some candidates are as probable as a canary; one to three canaries."""
+    n = 3 + 2 * case
+    log_p = -generator.integers(10, 11 + n, size=n) / 2
+    canaries = generator.choice(n, size=1 + case % 3, replace=False).tolist()
+    return log_p, canaries
+
+
+@exercise("12.8", "a canary's exposure", dots=2, minutes=8, inputs=canaries_inputs)
+def exposures(log_p: np.ndarray, canaries: list[int]) -> list[float]:
+    """Return in bits how exposed each canary is: log2 of the number of candidates minus log2 of its rank.
+
+    A canary is a secret that was planted in the text, such as "my code is 4821"; the candidates are all that
+    it might have been, every code. `log_p[i]` is log p of candidate i in nats, by the model; `canaries` are
+    the numbers of the planted ones. A canary's rank is how many of all candidates are at least as probable as
+    it, itself among them: 1 for the likeliest.
+    """
+    ranks = [np.count_nonzero(log_p >= log_p[canary]) for canary in canaries]
+    return [float(np.log2(len(log_p)) - np.log2(rank)) for rank in ranks]
+
+
+exposures.slips("""
+In bits: log2, not the natural logarithm.
+    np.log2(len(log_p)) - np.log2(rank) → np.log(len(log_p)) - np.log(rank)
+Ranks begin at 1: with 0 the likeliest would be infinitely exposed.
+    np.log2(rank) → np.log2(rank - 1)
+Candidates as probable as the canary count before it: else a model that finds all alike would expose each.
+    log_p >= log_p[canary] → log_p > log_p[canary]
+    np.log2(rank) → np.log2(rank + 1)
+That is the rank from the other end: rank 1 has the candidate that the model finds likeliest.
+    log_p >= log_p[canary] → log_p <= log_p[canary]
+The rank is among all candidates, not among the canaries alone.
+    np.count_nonzero(log_p >= → np.count_nonzero(log_p[canaries] >=
+The number of the canaries does not matter: there are as many candidates as log_p has numbers.
+    np.log2(len(log_p)) → np.log2(len(canaries))
+argsort says who stands at a place, not at which place one stands.
+    np.count_nonzero(log_p >= log_p[canary]) → np.argsort(-log_p, kind="stable")[canary] + 1
+Exposure is a rank, not a probability: a model may give all candidates little, and the canary most of it.
+    np.log2(len(log_p)) - np.log2(rank)) for rank in ranks
+    → -log_p[canary] / np.log(2)) for canary in canaries
+The other way round: rank 1 is the most exposed.
+    np.log2(len(log_p)) - np.log2(rank) → np.log2(rank) - np.log2(len(log_p))
+That is the logarithm of the rank; it is taken off that of the number of candidates.
+    np.log2(len(log_p)) - np.log2(rank) → np.log2(rank)
+The logarithm is missing: that is how many times fewer guesses it takes.
+    np.log2(len(log_p)) - np.log2(rank) → len(log_p) / rank
+One number for each canary; yours is their mean.
+    return [float(np.log2(len(log_p)) - np.log2(rank)) for rank in ranks]
+    → return float(np.mean(np.log2(len(log_p)) - np.log2(ranks)))
+""")
+
+
+def sampled_inputs(generator, case):
+    log_p, _ = canaries_inputs(generator, case)
+    return log_p, (-generator.integers(8, 11 + len(log_p), size=1 + case % 3) / 2).tolist()
+
+
+@exposures.variant("where nobody can list them all", inputs=sampled_inputs)
+def sampled_exposures(log_p: np.ndarray, canaries: list[float]) -> list[float]:
+    """Return an estimate in bits of how exposed each canary is, where there are too many candidates to ask.
+
+    `log_p` are log p of candidates that were drawn, and `canaries` those of the planted ones, which are not
+    among them. To estimate it put the canary among the drawn ones, and take its exposure as in 12.8: with n
+    drawn ones there are n + 1 candidates.
+    """
+    ranks = [1 + np.count_nonzero(log_p >= canary) for canary in canaries]
+    return [float(np.log2(len(log_p) + 1) - np.log2(rank)) for rank in ranks]
+
+
+sampled_exposures.slips("""
+That answers the first version: there `canaries` are numbers of candidates, here their log p.
+    → exposures
+The canary is not among the drawn ones: count it too, in the rank.
+    1 + np.count_nonzero → np.count_nonzero
+The canary is a candidate more: n + 1.
+    np.log2(len(log_p) + 1) → np.log2(len(log_p))
+In bits: log2, not the natural logarithm.
+    np.log2(len(log_p) + 1) - np.log2(rank) → np.log(len(log_p) + 1) - np.log(rank)
+Candidates as probable as the canary count before it.
+    log_p >= canary → log_p > canary
+That is the rank from the other end: rank 1 has the likeliest.
+    log_p >= canary → log_p <= canary
+The other way round: rank 1 is the most exposed.
+    np.log2(len(log_p) + 1) - np.log2(rank) → np.log2(rank) - np.log2(len(log_p) + 1)
 """)
