@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
+from course_utils.classroom import places
 from course_utils.classroom.assignments import NAMES, Assignment, Private, find_assignment
 from course_utils.classroom.grading.store import Store
 from course_utils.classroom.grading.verdicts import GradedFunction
@@ -20,7 +21,6 @@ from course_utils.files import write_atomic
 from course_utils.learner.checks import find
 from course_utils.learner.checks.slips import source_of
 
-ROOT = Path(__file__).parents[2]
 EVERYONE = "everyone"  # whose notebook it is that was released without a roster
 TO_FILL = (
     "{name}: not written yet. Write its reference in {file} (its text says what it does), and try again."
@@ -29,15 +29,15 @@ TO_FILL = (
 
 def place(folder: str | None = None) -> Path:
     """Where the overlay is: in the folder named, or where COURSE_OVERLAY says, or beside the course."""
-    return Path(folder or os.environ.get("COURSE_OVERLAY") or ROOT.with_name(f"{ROOT.name}-class")).resolve()
+    course = places.home()
+    beside = course.with_name(f"{course.name}-class")
+    return Path(folder or os.environ.get("COURSE_OVERLAY") or beside).resolve()
 
 
 def new(folder: Path) -> str:
     """Make an overlay; say what is left to do. Raises ValueError inside the repository or over another."""
-    if folder.is_relative_to(ROOT):
-        raise ValueError(
-            f"{folder} is inside the course's repository, which students see: name another folder"
-        )
+    if folder.is_relative_to(places.home()):
+        raise ValueError(f"{folder} is inside the course's folder, which students see: name another folder")
     if (folder / "secret.txt").exists():
         raise ValueError(f"{folder} holds an overlay already, and its secret is never replaced")
     folder.mkdir(parents=True, exist_ok=True)

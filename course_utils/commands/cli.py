@@ -1,4 +1,7 @@
-"""The commands behind `course.py`, once everything is installed. Imports wait until a command needs them."""
+"""The commands behind `course.py` and `llm-workbook`. Imports wait until a command needs them.
+
+`course.py` starts this module in the environment that it made; a wheel has it as the program `llm-workbook`.
+"""
 
 import argparse
 import importlib.util
@@ -10,29 +13,34 @@ import sys
 import warnings
 from pathlib import Path
 
+from course_utils.classroom import places
 from course_utils.commands import classroom
 
-ROOT = Path(__file__).resolve().parents[2]
-NOTEBOOKS, WORK, BENCHMARKS = ROOT / "notebooks", ROOT / "my_work", ROOT / "benchmarks"
-CLASSROOM = ROOT / "course_utils" / "classroom"
+CLASSROOM = places.PACKAGE / "classroom"
+
+
+def program() -> int:
+    """What a wheel installs as `llm-workbook`: as course.py does, threads are told to sleep soon."""
+    from course_utils.classroom.outputs import QUIET_THREADS
+
+    os.environ.update(QUIET_THREADS | os.environ)
+    return main()
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit status; what can go wrong is one sentence on stderr."""
-    if not NOTEBOOKS.is_dir():
-        sys.exit(f"There are no chapters in {NOTEBOOKS}: the workbook runs from a clone of its repository.")
     options, rest = _parser().parse_known_args(argv)
     if rest and options.command not in (test, bench):  # these pass them on
-        sys.exit(f"Unknown option {rest[0]}: `course.py --help` lists them.")
+        sys.exit(f"Unknown option {rest[0]}: `{places.program()} --help` lists them.")
     options.rest = rest
     try:
         return options.command(options) or 0
     except (ValueError, _asset_error()) as error:
-        sys.exit(f"course.py: {error}")
+        sys.exit(f"{places.program()}: {error}")
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="course.py", allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog=places.program(), allow_abbrev=False)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def add(command, **settings):
@@ -75,12 +83,13 @@ def lab(options) -> None:
     _fetch_assets()
     from course_utils.classroom import release
 
-    for message in release.copy_chapters(NOTEBOOKS, WORK):
+    work = places.work()
+    for message in release.copy_chapters(places.notebooks(), work):
         print(message, flush=True)
-    print(f"Starting JupyterLab on http://127.0.0.1:{port}, in {WORK}; Ctrl-C stops it.", flush=True)
+    print(f"Starting JupyterLab on http://127.0.0.1:{port}, in {work}; Ctrl-C stops it.", flush=True)
     from jupyterlab.labapp import LabApp
 
-    os.environ["COURSE_WORK"] = str(WORK)  # where the kernels keep the learner's progress
+    os.environ["COURSE_WORK"] = str(work)  # where the kernels keep the learner's progress
     warnings.filterwarnings("ignore", "Overriding existing pre_save_hook")  # the server sets ours twice
     LabApp.launch_instance(
         [
@@ -90,7 +99,7 @@ def lab(options) -> None:
             "--ServerApp.jpserver_extensions={'jupyterlab_jupytext': False}",  # for authors only
             "--Application.log_level=WARN",  # leaves the address to open
             "--ServerApp.allow_root=True",  # in a container that is often who one is
-            f"--ServerApp.root_dir={WORK}",
+            f"--ServerApp.root_dir={work}",
             "--ServerApp.ip=127.0.0.1",
             f"--ServerApp.port={port}",
             "--ServerApp.port_retries=0",
@@ -103,7 +112,7 @@ def chat(options) -> None:
     """talk with a model on a page; programs ask it as they ask OpenAI's"""
     from course_utils.commands import chatting
 
-    chatting.chat(options.folder, WORK, _free_port(options.port), not options.no_browser)
+    chatting.chat(options.folder, places.work(), _free_port(options.port), not options.no_browser)
 
 
 def _free_port(wanted: int | None) -> int:
@@ -136,6 +145,7 @@ def test(options) -> int:
     """run every check, as CI does: ruff, then pytest (which takes further options)"""
     from course_utils.commands import browsers, debian
 
+    root = places.clone_for("test")
     _need_test_packages()
     _fetch_assets()
     environment = dict(os.environ, COURSE_FULL="1") if options.full else dict(os.environ)
@@ -147,7 +157,7 @@ def test(options) -> int:
     run = [sys.executable, "-m"]
     pytest = ["pytest", "-ra", *([] if options.rest else TWO_AT_A_TIME)]
     steps = [["ruff", "format", "--check", "."], ["ruff", "check", "."], [*pytest, *options.rest]]
-    failed = [step for step in steps if subprocess.call([*run, *step], cwd=ROOT, env=environment)]
+    failed = [step for step in steps if subprocess.call([*run, *step], cwd=root, env=environment)]
     for step in failed:
         print(f"course.py test: `{' '.join(step)}` failed", file=sys.stderr)
     return 1 if failed else 0
@@ -169,7 +179,7 @@ def doctor(options) -> int:
     """say what is installed, and whether it works"""
     from course_utils.commands import doctor
 
-    return doctor.report(ROOT)
+    return doctor.report(places.home())
 
 
 def where(options) -> None:
@@ -177,7 +187,7 @@ def where(options) -> None:
     from course_utils.classroom import release
     from course_utils.data import assets
 
-    print(release.where(NOTEBOOKS, WORK))
+    print(release.where(places.notebooks(), places.work()))
     print(f"Texts and weights that were fetched: {assets.cache()}")
     print(f"Installed packages: {sys.prefix}")
     print("You can delete either folder: the next start makes it again.")
@@ -187,14 +197,14 @@ def reset(options) -> None:
     """start a chapter again; your old file stays beside the fresh copy"""
     from course_utils.classroom import release
 
-    print(release.reset(options.chapter, NOTEBOOKS, WORK))
+    print(release.reset(options.chapter, places.notebooks(), places.work()))
 
 
 def refresh(options) -> None:
     """run a chapter of the source and store its outputs"""
     from course_utils.classroom import outputs, release
 
-    chapter = release.find_chapter(options.chapter, NOTEBOOKS)
+    chapter = release.find_chapter(options.chapter, places.clone_for("refresh") / "notebooks")
     _fetch_assets()
     try:
         print(outputs.refresh(chapter))
@@ -204,8 +214,9 @@ def refresh(options) -> None:
 
 def bench(options) -> int:
     """run a benchmark beside a peer"""
-    script = BENCHMARKS / f"{options.name}.py"
-    names = sorted(path.stem for path in BENCHMARKS.glob("[!_]*.py"))
+    root = places.clone_for("bench")
+    script = root / "benchmarks" / f"{options.name}.py"
+    names = sorted(path.stem for path in script.parent.glob("[!_]*.py"))
     if options.name not in names:
         raise ValueError(
             f"there is no benchmark {options.name!r}: choose from {', '.join(names) or 'none yet'}"
@@ -213,16 +224,17 @@ def bench(options) -> int:
     _need_test_packages()
     _fetch_assets()
     # -P: benchmarks/tokenizers.py must not shadow the package of that name
-    return subprocess.call([sys.executable, "-P", str(script), *options.rest], cwd=ROOT)
+    return subprocess.call([sys.executable, "-P", str(script), *options.rest], cwd=root)
 
 
 def make(options) -> int:
     """make a language model, from raw text to one that chats"""
     from course_utils.commands import making
 
-    folder = options.folder or WORK / "models" / options.plan
+    work = places.work()
+    folder = options.folder or work / "models" / options.plan
     return making.make(
-        options.plan, folder, options.texts, options.resume, WORK / "my_llm", options.processes
+        options.plan, folder, options.texts, options.resume, work / "my_llm", options.processes
     )
 
 

@@ -8,8 +8,14 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from course_utils.classroom import places
+
 MIN_FREE_MB = 500  # a training run's checkpoints, outputs and some room
-REINSTALL = "delete .venv and run `python3 course.py lab`"
+REINSTALL = (
+    "delete .venv and run `python3 course.py lab`"
+    if places.clone()
+    else f"install {places.DISTRIBUTION} again, in a new environment"
+)
 
 
 class Broken(Exception):
@@ -56,9 +62,7 @@ def assets(root: Path) -> str:
 
     names = [asset.name for asset in assets.manifest().values() if asset.path.exists() or not asset.lazy]
     if missing := assets.missing():
-        raise Broken(
-            f"{', '.join(asset.name for asset in missing)} missing: `python3 course.py lab` fetches it"
-        )
+        raise Broken(f"{', '.join(asset.name for asset in missing)} missing: the command `lab` fetches it")
     try:
         for name in names:
             assets.verify(name)

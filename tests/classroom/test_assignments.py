@@ -7,8 +7,8 @@ import nbformat
 import numpy as np
 import pytest
 
-from course_utils.classroom import checking, handing_out, overlay
-from course_utils.classroom.assignments import NAMES, NOTEBOOKS, Private, find_assignment
+from course_utils.classroom import checking, handing_out, overlay, places
+from course_utils.classroom.assignments import NAMES, Private, find_assignment
 from course_utils.classroom.grading import sandbox
 from course_utils.commands import cli
 from course_utils.learner.checks import CHECKS
@@ -43,7 +43,7 @@ def test_the_notebook_asks_what_the_assignment_says(assignment):
 
 @each_one
 def test_the_rubric_has_four_levels_with_two_anchors_each(assignment):
-    rubric = (NOTEBOOKS / assignment.name / "rubric.md").read_text(encoding="utf-8")
+    rubric = (assignment.path.parent / "rubric.md").read_text(encoding="utf-8")
     levels = [part.count("\n> ") and part.count("**Anchor") for part in rubric.split("\n## ")[1:]]
     assert levels == [2, 2, 2, 2]
 
@@ -73,7 +73,7 @@ def test_a_class_has_a_private_folder(room):
     with pytest.raises(ValueError, match="never replaced"):
         overlay.new(room.folder)
     with pytest.raises(ValueError, match="which students see"):
-        overlay.new(overlay.ROOT / "class")
+        overlay.new(places.home() / "class")
     with pytest.raises(ValueError, match="overlay new"):
         overlay.Overlay(room.folder / "nothing")
 

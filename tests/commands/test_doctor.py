@@ -69,7 +69,7 @@ def break_threads(monkeypatch, tmp_path):
 
 
 BROKEN = {  # check -> words of its line
-    break_assets: {"assets": ["shakespeare", "`python3 course.py lab` fetches"]},
+    break_assets: {"assets": ["shakespeare", "`lab` fetches"]},
     break_bytes: {"assets": ["has changed", "assets.fetch() gets it again"]},
     break_numbers: {"numbers": ["computes wrongly", "devices.pick('cpu')"]},
     break_disk: {"disk": ["1 MB free in ", "free some"]},

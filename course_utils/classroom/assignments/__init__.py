@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
+from course_utils.classroom import places
 from course_utils.classroom.grading.cells import Asked
 from course_utils.learner.checks.engine import Check
 from course_utils.learner.checks.observing import observe
 from course_utils.learner.checks.slips import Mistake
 
-NOTEBOOKS = Path(__file__).parents[3] / "notebooks" / "assignments"
 NAMES = ("ngrams", "attention")
 
 
@@ -98,7 +98,7 @@ class Assignment:
     @property
     def path(self) -> Path:
         """The notebook as it is in the repository, for nobody in particular."""
-        return NOTEBOOKS / self.name / f"{self.name}.ipynb"
+        return places.notebooks() / "assignments" / self.name / f"{self.name}.ipynb"
 
     def tagged(self) -> dict[str, tuple[dict, str]]:
         """The tag of nbgrader's and the source of each cell that has one, by grade_id."""

@@ -1,0 +1,49 @@
+"""Where the chapters lie, and where a learner's work goes: in a clone of the repository, or from a wheel."""
+
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[1]
+DISTRIBUTION = "llm-workbook"
+
+
+def clone() -> Path | None:
+    """The clone that this package is part of; None if it was installed from a wheel."""
+    return PACKAGE.parent if (PACKAGE.parent / "course.py").is_file() else None
+
+
+def clone_for(command: str) -> Path:
+    """The clone, for a command that needs one. Raises ValueError without."""
+    if found := clone():
+        return found
+    raise ValueError(f"`{command}` needs a clone of the repository: use `python3 course.py {command}` there")
+
+
+def program() -> str:
+    """What a user has typed to get here."""
+    return "course.py" if clone() else DISTRIBUTION
+
+
+def home() -> Path:
+    """The folder that holds `my_work`: the clone, or the current folder where there is none."""
+    return clone() or Path.cwd()
+
+
+def work() -> Path:
+    return home() / "my_work"
+
+
+def notebooks() -> Path:
+    """The folder of the chapters. Raises ValueError if they are in no clone and were not installed."""
+    if found := clone():
+        return found / "notebooks"
+    try:
+        first = [path for path in files(DISTRIBUTION) or () if path.name == "00_start_here.ipynb"]
+    except PackageNotFoundError:
+        first = []
+    if not first:
+        raise ValueError(
+            f"there are no chapters with {PACKAGE}: install the workbook by `pip install {DISTRIBUTION}`, or "
+            "clone its repository and use `python3 course.py` there"
+        )
+    return Path(first[0].locate()).resolve().parent
