@@ -12,7 +12,7 @@ from course_utils.pretraining import evaluate
 from course_utils.pretraining.canaries import exposures
 from course_utils.pretraining.documents import Document
 from course_utils.pretraining.filters.contamination import Contamination
-from course_utils.pretraining.filters.runs import runs
+from course_utils.pretraining.filters.runs import runs, words
 from course_utils.pretraining.parallel import Share
 from course_utils.pretraining.quantise import Quantised
 from course_utils.tokenizers.chat import END_OF_TEXT
@@ -33,15 +33,9 @@ def test_the_clean_documents_are_those_that_the_filter_keeps():
         keeps = Contamination([Document(test, "test") for test in tests], length)
         kept = [i for i, text in enumerate(documents) if keeps(Document(text, "read")) is None]
         assert CHECKS["12.2"](documents, tests, length) == kept
-        keeps = [
-            Contamination([Document(test, "test")], length) if len(test.split()) >= length else None
-            for test in tests
-        ]
-        seen = [
-            i
-            for i, keep in enumerate(keeps)
-            if keep and any(keep(Document(text, "read")) for text in documents)
-        ]
+        long = [i for i, test in enumerate(tests) if len(words(test)) >= length]
+        keeps = {i: Contamination([Document(tests[i], "test")], length) for i in long}
+        seen = [i for i in long if any(map(keeps[i], (Document(text, "read") for text in documents)))]
         assert CHECKS["12.2 again"](documents, tests, length) == seen
 
 
