@@ -158,7 +158,7 @@ def read_and_asked_inputs(generator, case):
     return [documents[i] for i in picked], tests, length
 
 
-@exercise("12.2", "has it read the test?", dots=2, minutes=9, inputs=read_and_asked_inputs)
+@exercise("12.2", "documents that hold the test", dots=2, minutes=9, inputs=read_and_asked_inputs)
 def clean_documents(documents: list[str], tests: list[str], length: int) -> list[int]:
     """Return which documents a model may read, counted from 0: those that share no run of `length` words with
     any of the tests.
