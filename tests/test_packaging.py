@@ -1,6 +1,7 @@
 """pyproject.toml, environment.yml, the lock, the licences and the README tell the same story."""
 
 import importlib.util
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -91,3 +92,15 @@ def test_the_documents_name_commands_and_files_that_exist(name):
         link for link in links if "://" not in link and not (ROOT / name).parent.joinpath(link).exists()
     ]
     assert links and missing == []
+
+
+def test_the_container_starts_the_course_without_rights():
+    lines = [line.split(maxsplit=1) for line in read("Containerfile").splitlines() if line[:1].isupper()]
+    asked = json.loads(dict(lines)["CMD"])
+    assert asked[:3] == ["python3", "course.py", "lab"] and ["USER", "1000"] in lines
+    development = json.loads(read(".devcontainer/devcontainer.json"))
+    assert development["build"] == {"dockerfile": "../Containerfile", "target": "learner"}
+    assert dict(lines)["FROM"] == "learner" and lines[0] == ["FROM", "python:3.12-slim AS learner"]
+    assert development["postAttachCommand"].split() == asked
+    assert development["forwardPorts"] == [int(asked[-1])]
+    assert {".git", ".venv", "my_work"} <= set(read(".dockerignore").splitlines())
