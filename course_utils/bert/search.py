@@ -35,7 +35,7 @@ def embed(
     tokenizer: WordPieceTokenizer,
     texts: Sequence[str],
     longest: int = 256,
-    tokens: int = 8192,
+    tokens: int = 1024,
 ) -> Float[Tensor, "texts d_model"]:
     """One vector of length 1 for each text: the mean of what a `Bert` makes of its first `longest` tokens.
 
@@ -52,7 +52,7 @@ def embed_rows(
     model: nn.Module,
     tokenizer: WordPieceTokenizer,
     rows: Sequence[Int[np.ndarray, " tokens"]],
-    tokens: int = 8192,
+    tokens: int = 1024,
 ) -> Float[Tensor, "texts d_model"]:
     """`embed` for texts that are encoded, and short enough."""
     order = sorted(range(len(rows)), key=lambda i: -len(rows[i]))

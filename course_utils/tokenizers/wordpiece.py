@@ -4,6 +4,7 @@ Wu et al. (2016), section 4.1; what a word is: the uncased models of Devlin et a
 `course_utils.tokenizers.WordPieceTokenizer` puts ids around it.
 """
 
+import functools
 import string
 import unicodedata
 from collections.abc import Container
@@ -31,6 +32,7 @@ def words(text: str) -> list[str]:
     return "".join(f" {c} " if _is_punctuation(c) else c for c in lower).split()
 
 
+@functools.cache  # a text has few characters, each many times
 def _clean(c: str) -> str:
     if c in "\t\n\r":
         return " "
@@ -39,6 +41,7 @@ def _clean(c: str) -> str:
     return f" {c} " if any(first <= ord(c) <= last for first, last in IDEOGRAPHS) else c
 
 
+@functools.cache
 def _is_punctuation(c: str) -> bool:
     """Also $, + and other ASCII symbols, which Unicode doesn't call punctuation."""
     return c in string.punctuation or unicodedata.category(c)[0] == "P"
