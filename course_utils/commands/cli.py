@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     making.add_argument("--folder", type=Path, help="where the model goes; without it, my_work/models/PLAN")
     making.add_argument("--processes", type=int, default=1, help="that pretrain together, one for each GPU")
     making.add_argument("--resume", action="store_true", help="go on with what is in the folder")
+    add(floors).add_argument("folder", type=Path, help="of a finished model")
     classroom.add_to(add)
     return parser
 
@@ -236,6 +237,13 @@ def make(options) -> int:
     return making.make(
         options.plan, folder, options.texts, options.resume, work / "my_llm", options.processes
     )
+
+
+def floors(options) -> int:
+    """say which floors a model that was made is over"""
+    from course_utils.commands import making
+
+    return making.floors(options.folder)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,21 @@ def make(
     return 0
 
 
+def floors(folder: Path) -> int:
+    """Say which floors a finished model holds; 1 if one is missed. Raises ValueError for another folder."""
+    from course_utils.pretraining import evaluate
+
+    try:
+        scores = json.loads((folder / "scores.json").read_bytes())
+        found = evaluate.floors(scores)
+    except (OSError, ValueError, LookupError, TypeError):
+        raise ValueError(
+            f"{folder} holds no scores of a finished model: name the folder of one that `course.py make` made"
+        ) from None
+    say("\n".join(evaluate.said(found)))
+    return 0 if all(floor.holds for floor in found) else 1
+
+
 def others() -> dict[str, float]:
     """Bits per byte on The Tempest of the course's other models, which were recorded."""
     from course_utils.measuring import scoreboard

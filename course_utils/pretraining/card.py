@@ -13,6 +13,7 @@ from html import escape
 from pathlib import Path
 
 from course_utils.files import write_atomic
+from course_utils.pretraining.evaluate import STOPS, floors
 
 WATTS = 10.0  # of a core at work, with its share of the rest: what a laptop's or a server's takes, about
 EXAMPLES = 8
@@ -54,6 +55,7 @@ def sections(folder: Path, beside: dict[str, float]) -> list[Section]:
         _cost(made, log),
         _bits(scores, beside),
         _asked(made, scores),
+        _floors(scores),
         _failures(scores),
         _examples(scores),
         _licence(made),
@@ -164,6 +166,11 @@ def _asked(made: dict, scores: dict) -> Section:
     )
 
 
+def _floors(scores: dict) -> Section:
+    rows = [[f.name, f.needed, f.reached, "yes" if f.holds else "no"] for f in floors(scores)]
+    return Section("Is it over its floors?", [], [["", "needed", "reached", "holds"], *rows])
+
+
 def _failures(scores: dict) -> Section:
     chat, known = scores["chat"], []
     if chat["next line"]["low"] <= chat["next line"]["chance"]:
@@ -173,7 +180,7 @@ def _failures(scores: dict) -> Section:
     for name, share in chat["tasks"].items():
         if share["value"] < 0.9:
             known.append(f"Of {name} it gets {1 - share['value']:.0%} wrong.")
-    if chat["stops"]["value"] < 0.95:
+    if chat["stops"]["value"] < STOPS:
         known.append(f"{1 - chat['stops']['value']:.0%} of its answers have no end.")
     worse = [text for text, bits in chat["bits_per_byte"].items() if bits > scores["5-gram"][text]]
     if worse:

@@ -10,6 +10,7 @@ Sources: Zellers et al. 2019 (which line comes next, by likelihood); Brown et al
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -37,6 +38,7 @@ LENGTHS = range(25, 200)  # characters of a line
 PROBLEMS, PROMPTS = 60, 100
 ANSWER_TOKENS = 120  # an answer that is longer did not stop by itself
 NGRAM_ORDER, NGRAM_BYTES = 5, 64_000_000
+STOPS = 0.95  # the least share of prompts whose answers end
 RUN = 4  # words that are a repetition when they come again
 
 
@@ -224,3 +226,34 @@ def score(
     scores["examples"] = [{"prompt": p, "answer": t} for p, t in zip(asked["prompts"], texts, strict=True)]
     say(f"  stops by itself: {scores['stops']['value']:.2f}; repeats itself: {scores['repetition']:.3f}")
     return scores
+
+
+class Floor(NamedTuple):
+    """What a model that chats has to reach, what it reached, and whether that holds."""
+
+    name: str
+    needed: str
+    reached: str
+    holds: bool
+
+
+def floors(scores: dict) -> list[Floor]:
+    """The floors, by the scores of a finished model: fewer bits than the 5-gram on each held-out text, each
+    task above chance by more than its interval, and answers that stop by themselves."""
+    chat, found = scores["chat"], []
+    for text, counted in scores["5-gram"].items():
+        reached = chat["bits_per_byte"][text]
+        name = f"bits per byte of {text}"
+        found.append(Floor(name, f"under the 5-gram's {counted:.3f}", f"{reached:.3f}", reached < counted))
+    for task, right in chat["tasks"].items():
+        reached = f"{right['value']:.1%}, at least {right['low']:.1%}"
+        found.append(
+            Floor(task, f"over chance, {right['chance']:.1%}", reached, right["low"] > right["chance"])
+        )
+    stops = chat["stops"]["value"]
+    return [*found, Floor("answers that stop", f"{STOPS:.0%}", f"{stops:.0%}", stops >= STOPS)]
+
+
+def said(floors: Sequence[Floor]) -> list[str]:
+    """A line each."""
+    return [f"{'holds ' if f.holds else 'MISSED'}  {f.name}: {f.reached} ({f.needed})" for f in floors]

@@ -285,6 +285,8 @@ class Machine:
             + ", ".join(f"{name} {b:.3f}" for name, b in found["5-gram"].items())
         )
         write_json(folder / "scores.json", found)
+        for line in evaluate.said(evaluate.floors(found)):
+            say(f"  {line}")
         return {}
 
     def card(self, folder: Path, say: Say) -> None:

@@ -61,3 +61,17 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
 
 def test_the_others_on_the_card_are_those_of_the_scoreboard():
     assert len(making.others()) > 5 and all(1 < bits < 5 for bits in making.others().values())
+
+
+def test_floors_are_said_and_decide_the_exit_status(tmp_path, capsys):
+    right = {"value": 0.5, "low": 0.4, "chance": 0.01}
+    chat = {"bits_per_byte": {"a play": 2.1}, "tasks": {"orders": right}, "stops": {"value": 1.0}}
+    (tmp_path / "scores.json").write_text(json.dumps({"chat": chat, "5-gram": {"a play": 2.2}}))
+    assert making.floors(tmp_path) == 0
+    (tmp_path / "scores.json").write_text(json.dumps({"chat": chat, "5-gram": {"a play": 2.0}}))
+    assert making.floors(tmp_path) == 1
+    assert "MISSED  bits per byte of a play: 2.100 (under the 5-gram's 2.000)" in capsys.readouterr().out
+    for content in ("", "[]", "{}"):
+        (tmp_path / "scores.json").write_text(content)
+        with pytest.raises(ValueError, match="holds no scores of a finished model"):
+            making.floors(tmp_path)

@@ -117,3 +117,35 @@ def test_a_5_gram_is_scored_on_the_same_texts(asked):
     few = {"texts": {"a": "to be or not to be", "b": "zzzz"}}
     found = evaluate.ngram_bits(["to be or not to be, that is the question"] * 40, few)
     assert found["a"] < 1 < 4 < found["b"]
+
+
+# Floors
+
+
+def good_scores():
+    right = {"value": 0.2, "low": 0.1, "high": 0.3, "chance": 0.005}
+    chat = {"bits_per_byte": {"a play": 2.1}, "tasks": {"addition": right}, "stops": {"value": 0.95}}
+    return {"chat": chat, "5-gram": {"a play": 2.2}}
+
+
+def test_a_good_model_is_over_its_floors():
+    found = evaluate.floors(good_scores())
+    assert [f.name for f in found] == ["bits per byte of a play", "addition", "answers that stop"]
+    assert all(f.holds for f in found)
+    assert evaluate.said(found)[0] == "holds   bits per byte of a play: 2.100 (under the 5-gram's 2.200)"
+
+
+@pytest.mark.parametrize(
+    "at, field, key, value",
+    [
+        (0, "bits_per_byte", "a play", 2.2),  # as many as the 5-gram
+        (1, "tasks", "addition", {"value": 0.02, "low": 0.004, "high": 0.05, "chance": 0.005}),
+        (2, "stops", "value", 0.94),
+    ],
+)
+def test_a_missed_floor_is_the_one_that_is_named(at, field, key, value):
+    scores = good_scores()
+    scores["chat"][field][key] = value
+    found = evaluate.floors(scores)
+    assert [f.holds for f in found] == [number != at for number in range(3)]
+    assert evaluate.said(found)[at].startswith("MISSED")
