@@ -29,7 +29,7 @@ def look(file: Path) -> tuple[Assignment, cells.Answers, dict[str, str]]:
     grade_id. Raises Ungradable, as the grader would."""
     notebook, notices = cells.parse(cells.load(file))
     assignment = assignment_of(notebook)
-    answers = cells.answers(notebook, notices, assignment.asked())
+    answers = cells.answers(notebook, notices, assignment.asked(), assignment.prelude)
     return assignment, answers, cells.tests(notebook)
 
 

@@ -5,6 +5,7 @@ The job is {"prelude": source, "cells": [[id, source]], "questions": [[id, name,
 here.
 """
 
+import importlib
 import linecache
 import os
 import sys
@@ -29,9 +30,18 @@ def define(id: str, source: str, names: dict) -> Outcome:
     return observe(types.FunctionType(code, names), ())
 
 
+def notebook_names() -> dict:
+    """The names that a cell starts with. What is right in a notebook is right here, where nothing is shown:
+    `display`, and the bars of tqdm.notebook, which are widgets there and plain ones here."""
+    bars = types.ModuleType("tqdm.notebook")
+    bars.__getattr__ = lambda name: getattr(importlib.import_module("tqdm.std"), name)  # if they are used
+    sys.modules[bars.__name__] = bars
+    return {"__name__": "__main__", "__builtins__": __builtins__, "display": print}
+
+
 def main() -> None:
     job, send = open_channel()
-    names = {"__name__": "__main__", "__builtins__": __builtins__}
+    names = notebook_names()
     sys.argv = [""]
     define("prelude", job["prelude"], names)
     for id, source in job["cells"]:

@@ -88,7 +88,7 @@ def grade_one(
 ) -> Result:
     """Grade a submission; never raises. What is no fault of its author's is an infra_error."""
     try:
-        answers = cells.read(store.content(submission), assignment.asked())
+        answers = cells.read(store.content(submission), assignment.asked(), assignment.prelude)
         questions = overlay.questions(assignment, submission.student, submission.sha256)
         marks = verdicts.grade(answers.sources, questions, prelude=assignment.prelude, unsafe=unsafe)
     except cells.Ungradable as error:

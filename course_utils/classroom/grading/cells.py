@@ -83,9 +83,10 @@ def load(path: Path) -> bytes:
         return file.read(size)
 
 
-def read(content: bytes, asked: list[Asked]) -> Answers:
-    """Take the answers out of a notebook. Raises Ungradable, and nothing else, for what is none."""
-    return answers(*parse(content), asked)
+def read(content: bytes, asked: list[Asked], prelude: str = "") -> Answers:
+    """Take the answers out of a notebook; `prelude` is what runs before them. Raises Ungradable, and nothing
+    else, for what is none."""
+    return answers(*parse(content), asked, prelude)
 
 
 def parse(content: bytes) -> tuple[dict, list[str]]:
@@ -94,8 +95,8 @@ def parse(content: bytes) -> tuple[dict, list[str]]:
     return _parse(_decode(content, notices)), notices
 
 
-def answers(notebook: dict, notices: list[str], asked: list[Asked]) -> Answers:
-    """The answers in what `parse` gives. Raises Ungradable if there are none."""
+def answers(notebook: dict, notices: list[str], asked: list[Asked], prelude: str = "") -> Answers:
+    """The answers in what `parse` gives, as `read` has them. Raises Ungradable if there are none."""
     notices = list(notices)
     cells = _cells(notebook, notices)
     lost = not any(cell["id"] for cell in cells)
@@ -110,7 +111,7 @@ def answers(notebook: dict, notices: list[str], asked: list[Asked]) -> Answers:
         raise Ungradable(_nothing_found(cells, asked))
     order = {cell["id"]: i for i, cell in reversed(list(enumerate(cells)))}
     sources = dict(sorted(sources.items(), key=lambda item: order.get(item[0], len(cells))))
-    notices += _left_out(sources, asked, cells)
+    notices += _left_out(sources, asked, cells, prelude)
     notices += [
         f"The module {module} is not there when it is graded; Python's own, numpy and tqdm are."
         for module in _modules(sources[id] for id in sources.keys() & functions)
@@ -345,26 +346,35 @@ def _defines(source: str, name: str) -> bool:
 
 
 def _defined(tree: ast.Module) -> set[str]:
-    """The names that a cell gives to functions, classes and values, at its top."""
+    """The names that a cell gives to functions, classes, modules and values, at its top."""
     names = set()
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             names.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= set(map(_bound, node.names))
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             names |= {target.id for target in targets if isinstance(target, ast.Name)}
     return names
 
 
-def _left_out(sources: dict[str, str], asked: list[Asked], cells: list[dict]) -> list[str]:
+def _bound(alias: ast.alias) -> str:
+    """The name that `import a.b as c` gives."""
+    return alias.asname or alias.name.partition(".")[0]
+
+
+def _left_out(sources: dict[str, str], asked: list[Asked], cells: list[dict], prelude: str) -> list[str]:
     """Say which names the answers use that only cells define which don't run."""
     trees = [_tree(sources[answer.id]) for answer in asked if answer.name and answer.id in sources]
-    nodes = [node for tree in trees if tree for node in ast.walk(tree) if isinstance(node, ast.Name)]
-    used = {node.id for node in nodes if isinstance(node.ctx, ast.Load)}
-    stored = {node.id for node in nodes if isinstance(node.ctx, ast.Store)}
-    inside = set().union(*(_defined(tree) for tree in trees if tree)) | {
-        argument.arg for tree in trees if tree for argument in ast.walk(tree) if isinstance(argument, ast.arg)
-    }
+    trees.append(_tree(prelude))
+    nodes = [node for tree in trees if tree for node in ast.walk(tree)]
+    names = [node for node in nodes if isinstance(node, ast.Name)]
+    used = {node.id for node in names if isinstance(node.ctx, ast.Load)}
+    inside = set().union(*(_defined(tree) for tree in trees if tree))
+    inside |= {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    inside |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    inside |= {_bound(node) for node in nodes if isinstance(node, ast.alias)}
     outside = set()
     for cell in cells:
         if cell["kind"] == "code" and not cell["id"] and (tree := _tree(without_magics(cell["source"], []))):
@@ -372,7 +382,7 @@ def _left_out(sources: dict[str, str], asked: list[Asked], cells: list[dict]) ->
     return [
         f"An answer uses `{name}`, which stands in a cell that is no answer and does not run when it is "
         "graded: move it into the answer's cell."
-        for name in sorted(used & outside - inside - stored)
+        for name in sorted(used & outside - inside)
     ]
 
 

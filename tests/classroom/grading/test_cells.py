@@ -206,8 +206,17 @@ def test_a_helper_in_another_cell_is_told():
     use = "def double(x):\n    return helper(x)"
     answers = read(notebook(cell("def helper(x): return 2 * x"), cell(use, "double"), ESSAY), ASKED)
     assert "uses `helper`, which stands in a cell that is no answer" in answers.notices[0]
-    own = "def double(x):\n    def helper(x): return x\n    return 2 * x"
-    assert read(notebook(cell("y = 1"), cell(own, "double"), ESSAY), ASKED).notices == ()
+    imports = cell("import numpy as np\nfrom collections import Counter, deque")
+    use = cell("def double(x):\n    return np.array(Counter(x)) * 2", "double")
+    assert [notice.split("`")[1] for notice in read(notebook(imports, use, ESSAY), ASKED).notices] == [
+        "Counter",
+        "np",
+    ]
+    assert len(read(notebook(imports, use, ESSAY), ASKED, "import numpy as np").notices) == 1
+    own = "def double(x):\n    import numpy as np\n    y = 2\n    return np.array(y * x)"
+    assert (
+        read(notebook(cell("import numpy as np\ny = x = 1"), cell(own, "double"), ESSAY), ASKED).notices == ()
+    )
 
 
 def test_an_answer_of_a_megabyte_counts_as_missing():

@@ -53,6 +53,9 @@ NOISY = {
     "it warns": "    import warnings; warnings.warn('careful')\n",
     "it writes to stderr": "    import sys; sys.stderr.write('careful')\n",
     "it shows a progress bar": "    from tqdm import tqdm\n    for _ in tqdm(range(3)): pass\n",
+    "what only notebooks have": (
+        "    import tqdm.auto\n    from tqdm.notebook import tqdm\n    for _ in tqdm('abc'): display(1)\n"
+    ),
     "it logs": "    import logging; logging.error('careful')\n",
     "numpy warns": "    import numpy; numpy.array([1.0]) / numpy.array([0.0])\n",
 }
