@@ -55,9 +55,9 @@ def as_columns(weight: Float[Tensor, "out width"], at_least: int) -> Product:
 
 
 def transposed(weight: Float[Tensor, "out width"]) -> Product:
-    """A copy of W^T, row after row."""
-    columns = weight.T.contiguous()
-    return lambda x: x @ columns
+    """A copy of W^T, row after row, for a single row of x; for more of them it is the slowest."""
+    columns, several = weight.T.contiguous(), as_columns(weight, at_least=1)
+    return lambda x: x @ columns if x.numel() == x.shape[-1] else several(x)
 
 
 def in_blocks(weight: Float[Tensor, "out width"]) -> Product | None:
