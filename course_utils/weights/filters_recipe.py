@@ -31,10 +31,12 @@ from pathlib import Path
 
 from course_utils.data import labelled
 from course_utils.data.reviews import reviews
+from course_utils.measuring.intervals import wilson
 from course_utils.pretraining.documents import Document, course_documents, held_out
 from course_utils.pretraining.filters import Filter, language, personal, personal_data, quality, verdict
 from course_utils.pretraining.filters.contamination import Contamination
 from course_utils.pretraining.filters.duplicates import NearDuplicates
+from course_utils.pretraining.filters.judging import BAD_KINDS, leaked, planted
 from course_utils.pretraining.filters.language import Language
 from course_utils.weights import recording
 
@@ -43,7 +45,6 @@ LENGTHS, THRESHOLDS = (2, 3, 5), (0.4, 0.5, 0.6, 0.7)  # of near-duplicates
 RUN_LENGTHS = (8, 10, 13)  # of contamination
 LOCALES = ["en_US", "en_GB", "de_DE", "fr_FR", "es_ES", "it_IT"]  # Faker's names of languages and countries
 LOCALES += ["pl_PL", "pt_BR", "sv_SE", "nl_NL", "en_IN", "ja_JP"]
-PLACES = ("{text} {datum}", "{datum}: {text}", "{text} Contact: {datum}.", "{text} Ask for it ({datum}).")
 REVIEWS = 2500  # of the 26,752: as many as there are chapters
 RECORDS = 200  # documents for each kind of personal data and for each length of a leak
 SEED = 2
@@ -56,13 +57,6 @@ class Case:
     kind: str
     should_go: bool
     texts: list[str]
-
-
-def wilson(k: int, n: int) -> tuple[float, float]:
-    """The 95 % interval of a share of which k of n were seen (Wilson 1927)."""
-    z = 1.96
-    middle, width = k + z * z / 2, z * (k * (n - k) / n + z * z / 4) ** 0.5
-    return (middle - width) / (n + z * z), (middle + width) / (n + z * z)
 
 
 def score(filter_name: str, way: str, judge: Filter, cases: Iterable[Case]) -> list[dict]:
@@ -219,16 +213,11 @@ def personal_records() -> list[dict]:
     return score("personal data", "planted by Faker", personal_data, cases)
 
 
-def planted(drawn: random.Random, text: str, datum: str) -> str:
-    return drawn.choice(PLACES).format(text=text, datum=datum)
-
-
 # ---- quality, contamination ----
 
 
 def kinds() -> list[dict]:
-    bad = ("code", "random words", "random characters")
-    cases = [Case(kind, kind in bad, texts) for kind, texts in labelled.texts_by_kind().items()]
+    cases = [Case(kind, kind in BAD_KINDS, texts) for kind, texts in labelled.texts_by_kind().items()]
     rows = score("quality", "rules", quality, cases)
     both = {"language": Language(), "quality": quality}
 
@@ -258,16 +247,6 @@ def leaks() -> list[dict]:
         for case in hard_negatives():
             rows += score("contamination", f"{length} words, truth unknown", judge, [case])
     return rows
-
-
-def leaked(drawn: random.Random, text: str, test: str, n_words: int, every: int) -> str:
-    """A text with a run of a test in it, in which every so many words one is another."""
-    words = test.split()
-    start = drawn.randrange(len(words) - n_words + 1)
-    run = words[start : start + n_words]
-    if every:
-        run[every // 2 :: every] = ["something" for _ in run[every // 2 :: every]]
-    return f"{text} {' '.join(run).lower()} {text}"
 
 
 def main() -> None:

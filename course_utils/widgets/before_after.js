@@ -51,11 +51,6 @@ function render(context) {
     return element("bdi", colour ? { style: `background: ${css(colour)}; color: ${inkOn(colour)}` } : {}, readable(text));
   }
 
-  /** A token's text in the midst of others: blanks stay blanks, and a line break breaks the line. */
-  function readable(text) {
-    return text === "" ? "∅" : text.split("").map((c) => c === " " ? c : c === "\n" ? "⏎\n" : IS_UNSEEN.test(c) ? sign(c) : c).join("");
-  }
-
   /** Rows are readers, columns are answers; of each answer the reader that finds it likelier is marked. */
   function likelyTable(likely) {
     const cell = (row, k) => {

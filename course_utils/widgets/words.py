@@ -63,7 +63,12 @@ def quoted(text: str) -> str:
 
 def phrase(text: str) -> str:
     """Words for a sentence, in quotes: as `quoted`, but a blank is a blank."""
-    return f"“{isolated(' '.join(map(signs, text.split(' '))))}”"
+    return f"“{isolated(readable(text))}”"
+
+
+def readable(text: str) -> str:
+    """The text with a sign for each control character: a blank is a blank."""
+    return " ".join(map(signs, text.split(" ")))
 
 
 def isolated(text: str) -> str:

@@ -239,6 +239,28 @@ made.write(odd[0])""",
         narrow=(600, 420),
         hostile="made = CorruptionBuilder(odd, corruptions, drawn_spans, put_together, [(1, 3), (4, 4)])",
     ),
+    "data_desk": Specimen(
+        "from course_utils.pretraining.filters.judging import Judged\n"
+        "from course_utils.widgets.data_desk import DataDesk\n"
+        "names = ['duplicates', 'language', 'personal data', 'quality', 'contamination', 'near-duplicates']\n"
+        "pieces = [corpus.validation[400 * k : 400 * k + 300 + k] for k in range(120)]\n"
+        "says = lambda k, f: f'reason {k} of {names[f]}' if (k + f) % 11 == i % 11 else None\n"
+        "made = DataDesk([Judged(text, f'scene {k}', {name: says(k, f) for f, name in enumerate(names)},\n"
+        "                        ['', *names][k % 7] if k % 3 else '') for k, text in enumerate(pieces)])",
+        # the kernel is told too, for its state; all that is drawn comes before it answers
+        "(root, i) => root.querySelectorAll('[role=option]')[2 + i].click()",
+        "(root) => press(root, 'Drop it')",
+        states=(
+            "(root) => press(root, 'Drop it')",
+            "(root) => fill(root.querySelector('select'), 'wrong')",
+            "(root) => fill(root.querySelector('select'), 'overruled')",
+            "(root) => press(root, 'Take my verdicts back')",  # and the list is empty
+        ),
+        texts=80,
+        narrow=(600, 420, 360),
+        hostile="made = DataDesk([Judged(text, text, {name: text for name in odd}, odd[0]) for text in odd])",
+        n_odd=4,
+    ),
     "gate_scope": Specimen(
         'made = GateScope(read, cells, {"a scene": corpus.validation[2000:2300]})',
         DRAG,

@@ -32,6 +32,7 @@ from course_utils.learner.sealed_prediction import SealedPrediction
 from course_utils.learner.shannon_game import ShannonGame
 from course_utils.ngrams import NGramModel
 from course_utils.ngrams.bidirectional import BidirectionalNGram
+from course_utils.pretraining.filters.judging import Judged
 from course_utils.recurrent import RecurrentLM, trace
 from course_utils.seq2seq.corruptions import corruptions, drawn_spans
 from course_utils.seq2seq.objectives import put_together
@@ -44,6 +45,7 @@ from course_utils.widgets.base import Widget
 from course_utils.widgets.before_after import BeforeAfter
 from course_utils.widgets.completion_bench import CompletionBench
 from course_utils.widgets.corruption_builder import CorruptionBuilder
+from course_utils.widgets.data_desk import DataDesk
 from course_utils.widgets.gate_scope import GateScope
 from course_utils.widgets.gradient_horizon import GradientHorizon
 from course_utils.widgets.isoflop_planner import IsoflopPlanner
@@ -105,6 +107,16 @@ def completion_bench(odd=""):
 def corruption_builder(odd=""):
     tokens = ["to", "be", f"or{odd}", "not", "to", "be"]
     return CorruptionBuilder(tokens, corruptions, drawn_spans, put_together, spans=[(1, 3), (4, 4)])
+
+
+def data_desk(odd=""):
+    names = f"language{odd}", "quality"
+    said = [("it is in French", None), (None, None), (None, f"code{odd}")]
+    judged = [dict(zip(names, reasons, strict=True)) for reasons in said]
+    truths = [names[0], "", None]
+    return DataDesk(
+        [Judged(f"a text{odd}", f"here{odd}", *pair) for pair in zip(judged, truths, strict=True)]
+    )
 
 
 def gate_scope(odd=""):
@@ -305,6 +317,13 @@ SPECIMENS: dict[str, tuple[Callable[..., Widget], list[dict]]] = {
         [
             {"hidden": [0, 1, 5], "masks": [0, 4], "cut": 2, "focus": 6, "together": True},
             {"draw": 7, "rate": 0.5, "mean": 2},
+        ],
+    ),
+    "data_desk": (
+        data_desk,
+        [
+            {"list": "removed", "at": 2, "keep": [0], "drop": [1, 2], "filters": ["quality"], "told": True},
+            {"list": "wrong", "keep": [], "drop": []},
         ],
     ),
     "gate_scope": (gate_scope, [{"text": "be", "cell": 11, "focus": 1, "cut": 0}, {"cell": 3, "focus": 2}]),

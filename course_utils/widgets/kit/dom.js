@@ -51,6 +51,13 @@ const mono = (text) => element("span", { class: "cw-mono" }, ...visible(text));
 const withBreaks = (text) => text.split(/(\n)/).filter(Boolean).flatMap((part) =>
   part === "\n" ? [element("span", { class: "cw-sign" }, "⏎"), element("br")] : [element("bdi", {}, part)]);
 
+/** A text in one string: blanks stay blanks, and a line break breaks the line where lines may break. */
+const readable = (text) => text === "" ? "∅" :
+  text.split("").map((c) => c === " " ? c : c === "\n" ? "⏎\n" : IS_UNSEEN.test(c) ? sign(c) : c).join("");
+
+/** The same in one node: a name of several words. */
+const named = (text) => element("bdi", {}, readable(text));
+
 /** The same in words, for labels that are read aloud. */
 const spoken = (text) => NAMES[text] ?? text.replace(/\n/g, "⏎");
 
