@@ -499,6 +499,29 @@ choices = tuple(Choice(text, text, right=text == odd[0]) for text in odd)
 made = Quiz(odd[0], {"odd": Question("0.odd", odd[1], odd[2], choices)}, made._snapshot, odd[1])""",
         n_odd=4,
     ),
+    "run_monitor": Specimen(
+        "from course_utils.widgets.run_monitor import RunMonitor\n"
+        "draws = np.random.default_rng(i)\n"
+        "losses = 2 + 6 * np.exp(-np.arange(5000) / 600) + draws.normal(scale=0.03, size=5000)\n"
+        "losses[[900, 2500]] += 2\n"
+        "bits = [[k, k / 9, 2 + 300 / k] for k in range(100, 5001, 100)]\n"
+        "whole = {'losses': losses.tolist(), 'evaluations': bits, 'flops': 1e15, 'restarts': [3000],\n"
+        "         'seconds': 560.0, 'tokens': 5000 * 4096}\n"
+        "half = {'losses': losses[:800].tolist(), 'steps': 5000, 'seconds': 90.0, 'tokens': 800 * 4096}\n"
+        "gone = half | {'losses': [*half['losses'], float('nan')]}\n"
+        "made = RunMonitor({'rate 0.02': whole, 'rate 3': gone, 'goes on': half})",
+        "(root, i) => root.querySelectorAll('[type=checkbox]')[1 + i].click()",
+        "(root, i) => root.querySelectorAll('[type=radio]')[1 + i % 2].click()",
+        states=(
+            "(root) => fill(root.querySelector('select'), 'FLOPs')",  # of two runs they are not known
+            "(root) => root.querySelector('[type=checkbox]').click()",
+            "(root) => fill(root.querySelector('select'), 'seconds')",
+        ),
+        texts=50,
+        narrow=(600, 420, 360),
+        hostile="made = RunMonitor({text: {'losses': [2.0, 1.0], 'diverged': text} for text in odd})",
+        n_odd=4,
+    ),
     "sampling_lab": sampling_lab("temperature=0.8, top_p=0.95"),
     # each works on nearly the whole vocabulary: there is no more to compute
     "sampling_lab_nine": sampling_lab(

@@ -56,6 +56,7 @@ from course_utils.widgets.meaning_map import MeaningMap
 from course_utils.widgets.ngram_explorer import from_models
 from course_utils.widgets.preference_simplex import PreferenceSimplex
 from course_utils.widgets.qkv_stepper import QKVStepper, attention_steps
+from course_utils.widgets.run_monitor import RunMonitor
 from course_utils.widgets.sampling_lab import SamplingLab
 from course_utils.widgets.surprise import Piece, SurpriseLine
 from course_utils.widgets.token_tree import TokenTree
@@ -184,6 +185,20 @@ def qkv_stepper(odd=""):
 def questions(odd=""):
     asked = {key: replace(one, ask=f"{one.ask}{odd}") for key, one in quiz("1").asked.items()}
     return Quiz(f"Quiz{odd}", asked, progress.current().read())
+
+
+def run_monitor(odd=""):
+    losses = [4.0 - k / 50 + (3 if k == 90 else 0) for k in range(120)]
+    whole = {
+        "losses": losses,
+        "evaluations": [[50, 3.0, 2.5]],
+        "seconds": 9.0,
+        "tokens": 480,
+        "restarts": [60],
+    }
+    return RunMonitor(
+        {f"a run{odd}": whole, "b": {"losses": [4.0, None], "diverged": f"step 3{odd}"}, "c": {"losses": []}}
+    )
 
 
 def sampling_lab(odd=""):
@@ -365,6 +380,10 @@ SPECIMENS: dict[str, tuple[Callable[..., Widget], list[dict]]] = {
     ),
     "qkv_stepper": (qkv_stepper, [{"x": [[1, 0.5, 0, -1]] * 3, "step": 3, "cell": ["scaled", 1, 0]}]),
     "quiz": (questions, [{"question": 1, "choice": 2}]),
+    "run_monitor": (
+        run_monitor,
+        [{"x": "seconds", "smooth": 30, "log": True, "hidden": [0, 2], "run": 1}, {"x": "FLOPs", "run": 7}],
+    ),
     "sampling_lab": (
         sampling_lab,
         [{"prompt": "The cat", "cut": 0, "n": 10, "seed": 3, "names": [1, 5], "steps": STEPS}],

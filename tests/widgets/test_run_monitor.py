@@ -1,0 +1,149 @@
+"""The run monitor without a browser: what is read from logs, runs that report, what is named, bad input."""
+
+import math
+
+import numpy as np
+import pytest
+
+from course_utils.training import StepReport
+from course_utils.widgets import run_monitor
+from course_utils.widgets.run_monitor import PAUSE, POINTS, RunMonitor, facts
+
+FALL = [4 * 0.99**k for k in range(200)]
+
+
+def report(step, steps=20, loss=3.0, value=None, speed=100.0, **more):
+    return StepReport(step, steps, loss, value, 1e-3, speed, 1.0, **more)
+
+
+def test_a_log_is_read_with_its_speed_and_the_time_left():
+    run = facts(
+        "a",
+        {"losses": FALL, "seconds": 50.0, "tokens": 2000, "steps": 300, "evaluations": [[100, 20.0, 2.5]]},
+    )
+    assert run["speed"] == 40 and run["left"] == pytest.approx(25) and not run["over"]
+    assert run["loss"] == pytest.approx(np.mean(FALL[-50:])) and run["evaluations"] == [(100, 2.5)]
+    assert run_monitor._along(run, "seconds", np.array([50, 100, 150])) == pytest.approx([10, 20, 35])
+    assert run_monitor._along(run, "tokens", np.array([50])) == pytest.approx([500])
+    assert facts("a", {"losses": FALL})["speed"] is None
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({}, ""),
+        ({"losses": [*FALL, math.nan]}, "diverged: the loss of step 201 is no number"),
+        ({"losses": [*FALL, math.inf]}, "diverged: the loss of step 201 is no number"),
+        ({"diverged": "the norm is inf"}, "diverged: the norm is inf"),
+        (
+            {"losses": FALL + [FALL[-1] + 0.02 * k for k in range(80)]},
+            "its loss rose: 1.63 nats over its last 50 steps",
+        ),
+        ({"losses": FALL + [FALL[-1] + 0.4] * 80}, ""),  # a little is no divergence
+        ({"steps": 300}, ""),
+        ({"steps": 300, "stopped": True}, "stopped after step 200"),
+    ],
+)
+def test_how_a_run_went_wrong_is_named(change, says):
+    assert facts("a", {"losses": FALL} | change)["ending"].startswith(says)
+    assert bool(facts("a", {"losses": FALL} | change)["ending"]) == bool(says)
+
+
+def test_spikes_are_found_where_the_log_has_none_and_steps_without_a_loss_are_passed_over():
+    losses = [None, *FALL]
+    losses[121] += 5
+    losses[60] = None
+    [[step, loss]] = facts("a", {"losses": losses})["spikes"]
+    assert step == 122 and loss == losses[121]
+    assert facts("a", {"losses": losses, "spikes": []})["spikes"] == []
+    assert facts("a", {"losses": losses})["notes"] == [
+        f"loss spike at step 122: {loss:.2f} nats, usual before it 1.55"
+    ]
+
+
+def test_a_long_run_crosses_as_means_and_its_gaps_stay_gaps():
+    losses = np.random.default_rng(0).uniform(2, 3, 3 * POINTS).tolist()
+    losses[:3] = [None] * 3
+    curve = facts("a", {"losses": losses})["curve"]
+    assert len(curve) == POINTS and np.isnan(curve[0])
+    np.testing.assert_allclose(curve[1:], np.array(losses[3:]).reshape(-1, 3).mean(1))
+
+
+def test_a_run_that_reports_is_shown_at_once_at_its_end_and_else_seldom(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr(run_monitor.time, "monotonic", lambda: now[0])
+    monitor, seen = RunMonitor(), []
+    assert repr(monitor) == "No run has begun."
+    monitor.observe(lambda change: seen.append(change["new"]["sentence"]), "shown")
+    told = monitor.follow("a", tokens=10, flops=1e6)
+    for step in range(1, 21):
+        now[0] += PAUSE / 4
+        told(report(step, value=2.0 if step > 9 else None, evaluated=10))
+    assert seen == [f"1 run: “a” {n} of 20 steps." for n in (1, 5, 9, 13, 17, 20)]
+    [run] = monitor.shown["runs"]
+    assert run["ends"] == {"steps": 20, "tokens": 200, "FLOPs": 2e7, "seconds": 2.0} and run[
+        "evaluations"
+    ] == [(10, 2.0)]
+    monitor.follow("b")(report(1))
+    monitor.diverged("b", ArithmeticError("step 2: the loss is nan"))
+    assert seen[-1] == "2 runs: “a” 20 of 20 steps; “b” 1 of 20 steps, diverged: step 2: the loss is nan."
+
+
+def test_a_restart_is_named_and_its_seconds_go_on():
+    monitor = RunMonitor()
+    told = monitor.follow("a", tokens=10)
+    for step in (1, 2, 3, 4, 3, 4, 5):
+        told(report(step, loss=float(step)))
+    log = monitor._followed["a"]
+    assert log["restarts"] == [3] and log["losses"] == [1, 2, 3, 4, 5]
+    assert log["seconds"] == pytest.approx(0.4 + 0.3)  # four steps, then three more
+    later = monitor.follow("from a checkpoint")
+    later(report(8))
+    later(report(9))
+    log = monitor._followed["from a checkpoint"]
+    assert log["losses"] == [None] * 7 + [3.0] * 2 and log["restarts"] == [8]
+    monitor.refresh()
+    assert monitor.found[1]["notes"] == ["restarted with step 8"]
+
+
+def test_logs_that_grow_are_asked_for_again_and_one_that_fails_leaves_the_widget_as_it_was():
+    losses = [2.0]
+    monitor = RunMonitor(lambda: {"a": {"losses": losses, "steps": 1 // (5 - len(losses)) + 9}})
+    losses.append(1.0)
+    monitor._answer(monitor, {"id": "me/1"}, [])
+    assert "“a” 2 of 9 steps" in monitor.shown["sentence"]
+    losses += [1.0] * 3
+    monitor._answer(monitor, {"id": "me/2"}, [])
+    assert "ZeroDivisionError" in monitor.shown["problem"] and "2 of 9 steps" in monitor.shown["sentence"]
+
+
+def test_the_sentence_of_logs_has_numbers_and_what_is_not_known_is_noticed():
+    monitor = RunMonitor(
+        {"a": {"losses": FALL, "evaluations": [[200, 2.5]]}, "b": {"losses": [1.0], "flops": 5}}
+    )
+    assert "“a” 200 of 200 steps, loss 0.70 nats, validation 2.500 bits, 0 spikes; “b”" in repr(monitor)
+    monitor.handle({"x": "FLOPs"})
+    assert monitor.notices() == ["Of “a” the FLOPs are not known, so nothing is drawn."]
+
+
+@pytest.mark.parametrize(
+    ("runs", "message"),
+    [
+        ({str(i): {"losses": []} for i in range(9)}, "at most 8 runs can be told apart; got 9"),
+        ({"a": {}}, "the log of “a” is a dict with losses"),
+        ({"a": [1, 2]}, r"got \[1, 2\]"),
+    ],
+)
+def test_bad_input_is_refused_in_a_sentence(runs, message):
+    with pytest.raises(ValueError, match=message):
+        RunMonitor(runs)
+
+
+def test_names_may_be_anything_and_the_picture_gives_no_warning(recwarn):
+    for name in ("", "</script>", "שלום 🦜", "$x$", "half \ud83d"):
+        monitor = RunMonitor({name: {"losses": FALL, "evaluations": [[9, 2.0]]}, "b": {"losses": []}})
+        assert monitor.png()
+    for asked in ({"log": True}, {"x": "tokens"}):  # of which nothing is known
+        monitor.handle(asked)
+        assert monitor.png()
+    assert not recwarn.list
