@@ -109,8 +109,12 @@ class Overlay:
 
     def seed(self, *parts: str, bits: int = 128) -> int:
         """A number that nobody can guess who has not the secret."""
-        digest = hmac.new(self._secret, "\0".join(parts).encode("utf-8", "backslashreplace"), hashlib.sha256)
-        return int.from_bytes(digest.digest()) >> 256 - bits
+        return int(self.signature(*parts), 16) >> 256 - bits
+
+    def signature(self, *parts: str) -> str:
+        """Of what only who has the secret can sign: 64 hexadecimal digits."""
+        content = "\0".join(parts).encode("utf-8", "backslashreplace")
+        return hmac.new(self._secret, content, hashlib.sha256).hexdigest()
 
     def shown_seed(self, assignment: str, student: str) -> int:
         """The seed in a student's notebook. It says nothing about the hidden one."""

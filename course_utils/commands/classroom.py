@@ -1,4 +1,4 @@
-"""The commands of a class: overlay, release, check, grade, mark, feedback, export."""
+"""The commands of a class: overlay, release, check, grade, mark, feedback, export, contest."""
 
 import sys
 from functools import partial
@@ -37,6 +37,12 @@ def add_to(add) -> None:
     parser.add_argument(
         "--format", choices=["csv", "gradescope", "nbgrader", "moodle", "canvas"], default="csv"
     )
+    parser = with_overlay(add(contest))
+    parser.add_argument("recipes", type=Path, help="a folder of recipes, NAME.toml")
+    parser.add_argument("--seeds", type=int, default=5, help="runs of each recipe")
+    parser.add_argument("--flops", type=float, default=1e12, help="that a run may cost")
+    parser.add_argument("--held-out", type=Path, metavar="FILE", help="a text to score on, not The Tempest")
+    parser.add_argument("--processes", type=int, default=1, help="runs at a time")
 
 
 def overlay(options) -> None:
@@ -151,3 +157,22 @@ def export(options) -> None:
     from course_utils.classroom.grading import export
 
     print(f"Wrote {export.export(options.format, *_class(options))}.")
+
+
+def contest(options) -> None:
+    """train each recipe with several seeds, and rank them"""
+    from course_utils.classroom import overlay
+    from course_utils.classroom.contest import holding, page
+    from course_utils.data import corpora
+
+    if options.held_out and not options.held_out.is_file():
+        raise ValueError(f"there is no file {options.held_out}: name a text in UTF-8")
+    text = corpora.read_utf8(options.held_out) if options.held_out else corpora.shakespeare().test
+    name, teacher = options.recipes.resolve().name, overlay.Overlay(overlay.place(options.overlay))
+    held = holding.Contest(teacher, name, options.seeds, options.flops, text)
+    try:
+        found = held.hold(options.recipes, options.processes, partial(print, flush=True))
+    except KeyboardInterrupt:
+        sys.exit("Stopped; what is done is kept, and the same command goes on where it was.")
+    print("\n".join(page.write(held, found)))
+    print(f"The table and the page: {held.folder / 'leaderboard.csv'}, and .html beside it.")

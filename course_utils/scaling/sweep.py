@@ -26,8 +26,14 @@ from filelock import FileLock, Timeout
 from course_utils.scaling.plans import Plan, PlannedRun, append, read_log, what_is_wrong
 
 
-def sweep(plan: Plan, processes: int = 1, say: Callable[[str], None] = print) -> int:
-    """Make the runs that the log lacks, `processes` at a time; returns how many it made.
+def sweep(
+    plan: Plan,
+    processes: int = 1,
+    say: Callable[[str], None] = print,
+    sign: Callable[[dict], dict] = dict,
+) -> int:
+    """Make the runs that the log lacks, `processes` at a time; returns how many it made. `sign` gives what is
+    written for a line.
 
     Raises ValueError if another sweep of this log is under way or a process was killed.
     """
@@ -38,7 +44,7 @@ def sweep(plan: Plan, processes: int = 1, say: Callable[[str], None] = print) ->
     with _alone(plan.log):
         waiting, made = to_do(plan, say), 0
         for run, result in _results(plan, waiting, processes):
-            line = keep(plan, run, result)
+            line = keep(plan, run, result, sign=sign)
             made += 1
             told = what_is_wrong(line) or f"{run.name}, loss {line['loss']:.4f}"
             say(f"{made} of {len(waiting)}: {told}")
@@ -53,11 +59,18 @@ def to_do(plan: Plan, say: Callable[[str], None] = print) -> list[PlannedRun]:
     return [run for run in plan.runs if run.name not in log.names]
 
 
-def keep(plan: Plan, run: PlannedRun, result: dict, log: Path | None = None, **more) -> dict:
+def keep(
+    plan: Plan,
+    run: PlannedRun,
+    result: dict,
+    log: Path | None = None,
+    sign: Callable[[dict], dict] = dict,
+    **more,
+) -> dict:
     """Write a run's line, which ends with `more`, to the plan's log or another, and drop the run's
     checkpoint; returns the line."""
     line = {"run": run.name, "size": run.size, "tokens": run.tokens, "seed": run.seed}
-    line |= dict(run.options) | result | more
+    line = sign(line | dict(run.options) | result | more)
     append(log or plan.log, line)
     checkpoint_of(plan, run).unlink(missing_ok=True)
     return line

@@ -1,0 +1,88 @@
+"""The page of a contest and its table: places, what can't be told apart, and how small a gain was found."""
+
+from html import escape
+
+import numpy as np
+
+from course_utils.classroom.contest.holding import Contest, Results
+from course_utils.classroom.contest.ranking import LEVEL, Place, found_in, ranked
+from course_utils.classroom.grading.feedback import LOOK, POLICY
+from course_utils.classroom.grading.gradebook import as_csv
+from course_utils.files import write_atomic
+
+SHARE = 0.8  # of contests
+
+
+def write(contest: Contest, found: Results) -> list[str]:
+    """Write leaderboard.csv and leaderboard.html into the contest's folder; the lines that say the same."""
+    places = ranked(found.scores)
+    write_atomic(contest.folder / "leaderboard.csv", _csv(places, found))
+    write_atomic(contest.folder / "leaderboard.html", _html(contest, places, found))
+    lines = [f"{place.rank:4}  {place.name:30} {_number(place)}  {_beside(place)}" for place in places]
+    return [*lines, power_said(found)]
+
+
+def _number(place: Place) -> str:
+    return f"{place.mean:.4f} ± {place.error:.4f}"
+
+
+def _beside(place: Place) -> str:
+    """A place beside the first, in words."""
+    if place.p is None:
+        return "the lowest mean"
+    return f"{'tied with the first' if place.tied else 'behind'}, p = {place.p:.2g}"
+
+
+def power_said(found: Results) -> str:
+    """How small a gain such a contest finds, from the scatter of its own seeds."""
+    if len(found.scores) < 2:
+        return "With fewer than two recipes nothing is compared."
+    scores = [*found.scores.values()]
+    seeds, noise = len(scores[0]), float(np.mean([np.var(values, ddof=1) for values in scores])) ** 0.5
+    if not noise:
+        return "The seeds don't scatter at all."
+    return (
+        f"Seeds of one recipe scatter by {noise:.4f} bits per byte here. With {seeds} seeds and "
+        f"{len(scores)} recipes a gain of {found_in(SHARE, noise, seeds, len(scores)):.4f} is found in "
+        f"{SHARE:.0%} of contests; among equals somebody falls behind in about {LEVEL:.0%}."
+    )
+
+
+def _csv(places: list[Place], found: Results) -> str:
+    seeds = len(next(iter(found.scores.values()), []))
+    head = ["rank", "recipe", "bits per byte", "standard error", "p against the first", "tied with the first"]
+    head += ["parameters", "tokens", "FLOPs", *(f"run {i + 1}" for i in range(seeds)), "sha256", "left out"]
+    lines = [head]
+    for place in places:
+        cost = found.costs[place.name]
+        line = [place.rank, place.name, f"{place.mean:.5f}", f"{place.error:.5f}"]
+        line += ["" if place.p is None else f"{place.p:.3g}", "yes" if place.tied else "no"]
+        line += [str(cost["n"]), str(cost["d"]), f"{cost['flops']:.4g}"]
+        lines.append([*line, *(f"{value:.5f}" for value in found.scores[place.name]), cost["recipe"], ""])
+    empty = [""] * (len(head) - 3)
+    return as_csv([*lines, *(["", name, *empty, why] for name, why in found.left_out.items())])
+
+
+def _html(contest: Contest, places: list[Place], found: Results) -> str:
+    title = f"Leaderboard: {escape(contest.name)}"
+    words = "Rank", "Recipe", "Bits per byte", "Beside the first", "Parameters"
+    head = "".join(f"<th scope='col'>{word}</th>" for word in words)
+    rows = "".join(
+        f"<tr><td>{place.rank}</td><th scope='row'>{escape(place.name)}</th><td>{_number(place)}</td>"
+        f"<td>{_beside(place)}</td><td>{found.costs[place.name]['n']:,}</td></tr>"
+        for place in places
+    )
+    left_out = "".join(
+        f"<li>{escape(name)} is {escape(why)}</li>" for name, why in sorted(found.left_out.items())
+    )
+    return (
+        "<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'>"
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        "<meta name='viewport' content='width=device-width'>"
+        f"<title>{title}</title><style>{LOOK}</style></head><body><h1>{title}</h1>"
+        f"<p>Each recipe was trained {contest.seeds} times, each time with another seed, on at most "
+        f"{contest.flops:.4g} FLOPs. The lowest mean on the held-out text comes first; whoever can't be told "
+        f"from it (p of at least {LEVEL}) is tied with it. ± is the standard error of the mean.</p>"
+        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        f"<p>{power_said(found)}</p>" + (f"<ul>{left_out}</ul>" if left_out else "") + "</body></html>\n"
+    )
