@@ -132,9 +132,11 @@ def _logistic(features, classes, decay: float) -> Float[np.ndarray, " 1+features
     import torch
     from torch.nn.functional import binary_cross_entropy_with_logits
 
+    from course_utils.training.optimisers import LBFGS
+
     x, y = torch.as_tensor(features).float(), torch.as_tensor(classes).float()
     weights = torch.zeros(x.shape[1] + 1, requires_grad=True)
-    optimiser = torch.optim.LBFGS([weights], max_iter=200, line_search_fn="strong_wolfe")
+    optimiser = LBFGS([weights], max_iter=200, line_search_fn="strong_wolfe")
 
     def closure():
         optimiser.zero_grad()

@@ -57,19 +57,26 @@ def cosine_schedule(
     return peak * (final_share + (1 - final_share) * cosine)
 
 
-class AdamW(torch.optim.AdamW):
+class WithoutCompiler:
+    """Methods of torch's optimisers, out of the wrapper that imports torch's compiler: it takes seconds."""
+
+    add_param_group, zero_grad, state_dict, load_state_dict = (
+        inspect.unwrap(getattr(torch.optim.Optimizer, name))
+        for name in ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
+    )
+
+
+class LBFGS(WithoutCompiler, torch.optim.LBFGS):
+    """torch's own, which begins seconds sooner."""
+
+
+class AdamW(WithoutCompiler, torch.optim.AdamW):
     """AdamW: each number moves by its averaged gradient over the root of its averaged squared gradient.
 
     It is torch's own in all that it takes and gives, from parameter groups to learning-rate schedulers, and
     moves by the same fused operation, bit for bit. But torch's imports torch's compiler at its first step,
     which takes seconds. Raises ValueError for settings that torch refuses.
     """
-
-    # torch's methods, out of the wrapper that imports the compiler
-    add_param_group, zero_grad, state_dict, load_state_dict = (
-        inspect.unwrap(getattr(torch.optim.Optimizer, name))
-        for name in ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
-    )
 
     def __init__(
         self,

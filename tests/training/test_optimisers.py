@@ -334,11 +334,14 @@ rates = AdamW(model.parameters())
 rates.load_state_dict(rates.state_dict())
 rates.add_param_group({"params": torch.nn.Parameter(torch.ones(1))})
 rates.zero_grad()
+from course_utils.measuring.probing import linear_probe
+rows = [[0.0], [1.0]], [False, True]
+linear_probe(rows, rows, rows)
 print([name for name in ("torch._dynamo", "sympy") if name in sys.modules])
 """
 
 
-def test_training_does_not_import_torchs_compiler():
+def test_neither_training_nor_a_probe_imports_torchs_compiler():
     done = subprocess.run([sys.executable, "-c", COMPILES], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
