@@ -36,6 +36,7 @@ class Limits:
         }
         if kind == "rlimits":
             own |= {"RLIMIT_DATA": self.memory_mb << 20, "RLIMIT_NPROC": self.processes}
+            own |= {"RLIMIT_AS": 2 * self.memory_mb << 20}  # what processes share is in no RLIMIT_DATA
         return own | {"RLIMIT_FSIZE": self.scratch_mb << 20}
 
 
@@ -75,8 +76,11 @@ class Group:
         for controller, caps in {
             "memory": {"memory.limit_in_bytes": limits.memory_mb << 20, "memory.swappiness": 0},
             "pids": {"pids.max": limits.processes},
+            "cpu": {},  # as a group, many busy processes get no more than those of one other sandbox
         }.items():
             parent = _parent(controller)
+            if not parent:
+                continue  # of "cpu": it is fairer with it, and works without
             _remove_stale(parent)
             folder = self._folders[controller] = parent / name
             folder.mkdir()

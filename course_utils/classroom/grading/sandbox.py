@@ -2,8 +2,9 @@
 
 Inside there are Python, the packages and parts of the course that are named, and an empty scratch folder; all
 but that folder is read-only. There is no network, no environment, no other process, no shell, no file of the
-grader or of other students, and no root. Memory, processes, files, output and time have caps (module `caps`
-says what holds them). A job goes in and messages come out, as JSON, over one pipe; each begins with a nonce.
+grader or of other students, and no root, and the kernel refuses what module `syscalls` lists. Memory,
+processes, files, output and time have caps (module `caps` says what holds them). A job goes in and messages
+come out, as JSON, over one pipe; each begins with a nonce.
 
 It protects the machine, the grader and other students from what an answer does. It does not protect from
 
@@ -26,10 +27,11 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-from course_utils.classroom.grading import caps, visible
+from course_utils.classroom.grading import caps, syscalls, visible
 from course_utils.classroom.grading.caps import Limits
 
 CHANNEL = "course_utils.classroom.grading.channel"
@@ -54,8 +56,10 @@ def problem() -> str:
         return f"There is no sandbox on {sys.platform}. {INSTEAD}"
     if not shutil.which("bwrap"):
         return f"bubblewrap isn't installed, so there is no sandbox. {INSTEAD}"
-    trial = [shutil.which("bwrap"), *ISOLATION, *visible.mounts((), ()), str(visible.PYTHON), "-c", ""]
-    done = subprocess.run(trial, capture_output=True, text=True)
+    with _file(syscalls.seccomp_filter()) as refused:
+        trial = [shutil.which("bwrap"), *_isolation(refused), *visible.mounts((), ())]
+        run = [*trial, str(visible.PYTHON), "-c", ""]
+        done = subprocess.run(run, capture_output=True, text=True, pass_fds=[refused.fileno()])
     if done.returncode:
         return f"bubblewrap can't start here ({done.stderr.strip()}). {INSTEAD}"
     return caps.problem()
@@ -78,17 +82,16 @@ def run(
     """
     limits, nonce = limits or Limits(), secrets.token_hex(16)
     kind = "unsafe" if unsafe else caps.kind()
-    given = json.dumps({"nonce": nonce, "rlimits": limits.rlimits(kind), "job": job})
-    with tempfile.TemporaryFile() as inbox, caps.group(limits) as group:
-        inbox.write(given.encode())
-        inbox.seek(0)
+    given = json.dumps({"nonce": nonce, "rlimits": limits.rlimits(kind), "job": job}).encode()
+    with _file(given) as inbox, _file(syscalls.seccomp_filter()) as refused, caps.group(limits) as group:
         if unsafe:
             command, variables = [sys.executable, "-B", "-s", "-P", str(script)], _unsafe_variables()
         else:
-            command, variables = _command(script, packages, parts, limits), {}
+            command, variables = _command(script, packages, parts, limits, refused), {}
         process = subprocess.Popen(
             group.enter(command),
             stdin=inbox,
+            pass_fds=[refused.fileno()],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=variables,
@@ -103,18 +106,44 @@ def run(
             process.stdout.close()
 
 
-def _command(script, packages, parts, limits) -> list[str]:
+def _sealable() -> BinaryIO:
+    return os.fdopen(os.memfd_create("given", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING), "w+b", buffering=0)
+
+
+@contextlib.contextmanager
+def _file(content: bytes) -> Iterator[BinaryIO]:
+    """A file to be read from its start. On Linux it is sealed memory: whoever finds it in /proc can't write
+    into it, nor by it onto the disk."""
+    linux = sys.platform == "linux"
+    with _sealable() if linux else tempfile.TemporaryFile(buffering=0) as file:
+        file.write(content)
+        file.seek(0)
+        if linux:
+            import fcntl  # not on Windows
+
+            seals = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK
+            fcntl.fcntl(file, fcntl.F_ADD_SEALS, seals)
+        yield file
+
+
+def _isolation(refused: BinaryIO) -> list[str]:
+    known = os.fstat(refused.fileno()).st_size  # no filter is known for this machine: the rest must do
+    return [*ISOLATION, *(["--seccomp", str(refused.fileno())] if known else [])]
+
+
+def _command(script, packages, parts, limits, refused) -> list[str]:
     variables = _variables(f"{visible.COURSE}:{visible.PACKAGES}", "/tmp")
-    scratch = ["--size", str(limits.scratch_mb << 20), "--tmpfs"]
+    scratch = ["--size", str(limits.scratch_mb << 20), "--tmpfs", "/tmp"]
     return [
         shutil.which("bwrap") or "bwrap",
-        *ISOLATION,
+        *_isolation(refused),
         *(word for name, value in variables.items() for word in ("--setenv", name, value)),
+        *scratch,  # below what is mounted next: Python itself may be installed in /tmp
         *visible.mounts(packages, (CHANNEL, *parts)),
         *("--ro-bind", str(script), "/course/main.py", "--proc", "/proc", "--dev", "/dev"),
         *("--remount-ro", "/proc"),  # root's grader is root to the kernel, who may write /proc/sys
         *("--size", "4096", "--tmpfs", "/dev/shm", "--remount-ro", "/dev"),
-        *(*scratch, "/tmp", "--chdir", "/tmp", "--remount-ro", "/"),
+        *("--chdir", "/tmp", "--remount-ro", "/"),
         *(str(visible.PYTHON), "-B", "-s", "-P", "/course/main.py"),
     ]
 

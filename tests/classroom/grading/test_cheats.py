@@ -196,7 +196,9 @@ CHEATS = {
 def groups():
     """The control groups of sandboxes of this process: one that still had a process could not be removed."""
     return [
-        path for name in ("memory", "pids") for path in (caps.MOUNTED / name).rglob(f"course-{os.getpid()}-*")
+        path
+        for name in ("memory", "pids", "cpu")
+        for path in (caps.MOUNTED / name).rglob(f"course-{os.getpid()}-*")
     ]
 
 

@@ -1,6 +1,7 @@
 """What code in a sandbox can reach and use up: hostile scripts, each under caps that stop it at once."""
 
 import os
+import platform
 import secrets
 import shutil
 import signal
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from course_utils.classroom.grading import caps, sandbox
+from course_utils.classroom.grading import caps, sandbox, syscalls
 from course_utils.classroom.grading.caps import Limits
 from course_utils.classroom.grading.visible import ROOT
 
@@ -141,11 +142,16 @@ REFUSED = {
     "write beside the scratch": "open('/dev/x', 'w')",
     "fill the scratch": "[open(f'/tmp/{i}', 'wb').write(bytes(5 << 20)) for i in range(2)]",
     "fill the shared memory": "open('/dev/shm/x', 'wb').write(bytes(1 << 20))",
-    "write one large file": "os.ftruncate(os.memfd_create('x'), 1 << 30)",
+    "write one large file": "os.ftruncate(os.open('/tmp/x', os.O_CREAT | os.O_RDWR), 1 << 30)",
+    "write into what was given": "os.write(os.open('/proc/1/fd/0', os.O_RDWR), b'x')",
+    "have memory that is a file": "os.memfd_create('x')",
+    "trace the first process": "assert ctypes.CDLL(None).ptrace(16, 1, 0, 0) == 0",
+    "keep a key": "assert ctypes.CDLL(None).syscall(job['keyctl'], 0, -3, 1) >= 0",
     "raise a limit": "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 40, 1 << 40))",
     "signal the grader": "os.kill(job['grader'], 9)",
     "reach loopback": "socket.create_connection(('127.0.0.1', job['port']), timeout=1)",
     "reach cloud metadata": "socket.create_connection(('169.254.169.254', 80), timeout=1)",
+    "reach the host of a virtual machine": "socket.socket(getattr(socket, 'AF_VSOCK', 40))",
     "ask for a name": "socket.getaddrinfo('example.org', 80)",
 }
 
@@ -162,7 +168,9 @@ for name, attempt in job['attempts'].items():
         send({name: 'refused'})
 """
     with socket.create_server(("127.0.0.1", 0)) as server:
-        job = {"attempts": REFUSED, "grader": os.getpid(), "port": server.getsockname()[1]}
+        keyctl = syscalls.DENIED["keyctl"][platform.machine() == "aarch64"]
+        port = server.getsockname()[1]
+        job = {"attempts": REFUSED, "grader": os.getpid(), "port": port, "keyctl": keyctl}
         stopped, found = run(script, job)
     assert stopped == ""
     assert found == [{name: "refused"} for name in REFUSED]
@@ -201,6 +209,34 @@ PROCESSES = (
 )
 def test_what_uses_too_much_is_stopped_and_named(run, script, stopped):
     assert run(script, limits=Limits(**{**vars(SMALL), "seconds": 1}))[0] == stopped
+
+
+@pytest.mark.parametrize("take", ["bytearray(300 << 20)", "mmap.mmap(-1, 500 << 20)"])
+def test_rlimits_cap_memory_where_there_is_no_control_group(run, monkeypatch, take):
+    monkeypatch.setattr(caps, "kind", lambda: "rlimits")
+    script = f"import mmap\ntry:\n    x = {take}\n    send({{'got': 1}})\nexcept (MemoryError, OSError): pass"
+    assert run(script) == ("", [])
+
+
+def test_a_sandbox_has_its_own_share_of_the_processor(tmp_path):
+    if not caps._parent("cpu"):
+        pytest.skip("no control groups here")
+    (tmp_path / "script.py").write_text(f"{OPEN}send({{}})\nimport time; time.sleep(9)")
+    seen = []
+
+    def accept(message):
+        groups = caps._parent("cpu").glob(f"course-{os.getpid()}-*/cgroup.procs")
+        seen.extend(group.read_text().split() for group in groups)
+        return True
+
+    sandbox.run(tmp_path / "script.py", {}, accept, limits=Limits(**{**vars(SMALL), "seconds": 0.1}))
+    assert len(seen) == 1 and len(seen[0]) >= 2, "bubblewrap and the script are in a group of their own"
+
+
+def test_a_filter_of_system_calls_is_there_for_what_is_known():
+    programs = {machine: syscalls.seccomp_filter(machine) for machine in ("x86_64", "aarch64", "riscv64")}
+    assert programs["riscv64"] == b"" and len({*programs.values()}) == 3
+    assert all(len(program) % 8 == 0 for program in programs.values())
 
 
 def test_prints_go_nowhere_and_cost_nothing(run):
@@ -274,8 +310,8 @@ def test_what_does_not_start_is_the_graders_own_fault(tmp_path):
 
 def test_without_bubblewrap_it_says_what_to_do(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    for platform in ("linux", "darwin", "win32"):
-        monkeypatch.setattr(sys, "platform", platform)
+    for system in ("linux", "darwin", "win32"):
+        monkeypatch.setattr(sys, "platform", system)
         assert "container" in sandbox.problem() and "--unsafe" in sandbox.problem()
 
 
