@@ -66,8 +66,13 @@ def _parser() -> argparse.ArgumentParser:
     making.add_argument("--texts", type=Path, help="a folder of your own texts, in place of the course's")
     making.add_argument("--folder", type=Path, help="where the model goes; without it, my_work/models/PLAN")
     making.add_argument("--processes", type=int, default=1, help="that pretrain together, one for each GPU")
+    making.add_argument("--shard", action="store_true", help="by FSDP2, each keeping a part of the model")
     making.add_argument("--resume", action="store_true", help="go on with what is in the folder")
     add(floors).add_argument("folder", type=Path, help="of a finished model")
+    converting = add(convert)
+    converting.add_argument("folder", type=Path, help="of a finished model")
+    converting.add_argument("--to", choices=("hugging-face", "gguf"), required=True)
+    converting.add_argument("--out", type=Path, help="where it goes; without it, into the model's folder")
     classroom.add_to(add)
     return parser
 
@@ -234,9 +239,8 @@ def make(options) -> int:
 
     work = places.work()
     folder = options.folder or work / "models" / options.plan
-    return making.make(
-        options.plan, folder, options.texts, options.resume, work / "my_llm", options.processes
-    )
+    among = options.processes, options.shard
+    return making.make(options.plan, folder, options.texts, options.resume, work / "my_llm", *among)
 
 
 def floors(options) -> int:
@@ -244,6 +248,13 @@ def floors(options) -> int:
     from course_utils.commands import making
 
     return making.floors(options.folder)
+
+
+def convert(options) -> None:
+    """write a model that was made for transformers or llama.cpp"""
+    from course_utils.commands import making
+
+    making.convert(options.folder, options.to, options.out)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,34 @@
 """`course.py make`: which plan, which law, which folder; and what went wrong, in a sentence."""
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 say = partial(print, flush=True)
 
 
+FSDP2 = {"optimiser": "adamw", "learning_rate": 0.002}  # Muon needs whole matrices; the rate was not swept
+FORMATS = {"hugging-face": "hugging_face", "gguf": "model.gguf"}  # and where they go in a model's folder
+
+
 def make(
-    plan_name: str, folder: Path, texts: Path | None, resume: bool, my_llm: Path, processes: int = 1
+    plan_name: str,
+    folder: Path,
+    texts: Path | None,
+    resume: bool,
+    my_llm: Path,
+    processes: int = 1,
+    shard: bool = False,
 ) -> int:
     """Make a model; returns the exit status. Raises ValueError as `machine.make` does."""
     from course_utils.pretraining.machine import make
     from course_utils.pretraining.plans import plan_named
 
-    plan = plan_named(plan_name)
+    plan = replace(plan_named(plan_name), **FSDP2 if shard else {})
+    among = {"processes": processes, "shard": shard}
     try:
-        make(plan, folder, law_of(my_llm), texts, resume, say, beside=others(), processes=processes)
+        make(plan, folder, law_of(my_llm), texts, resume, say, beside=others(), **among)
     except MemoryError as error:
         raise ValueError(str(error)) from None
     except ArithmeticError as error:  # the loss was no number: the checkpoint before it is kept
@@ -41,6 +53,17 @@ def floors(folder: Path) -> int:
         ) from None
     say("\n".join(evaluate.said(found)))
     return 0 if all(floor.holds for floor in found) else 1
+
+
+def convert(folder: Path, to: str, out: Path | None) -> None:
+    """Write a model for other programs: for transformers a folder, for llama.cpp a GGUF file; in the model's
+    own folder unless `out` says where. Raises ValueError for a folder without a model."""
+    from course_utils.pretraining.export import gguf, hugging_face
+    from course_utils.pretraining.model import load
+
+    out = out or folder / FORMATS[to]
+    {"hugging-face": hugging_face, "gguf": gguf}[to].export(out, *load(folder))
+    say(f"Written: {out}")
 
 
 def others() -> dict[str, float]:

@@ -55,6 +55,7 @@ def sections(folder: Path, beside: dict[str, float]) -> list[Section]:
         _cost(made, log),
         _bits(scores, beside),
         _asked(made, scores),
+        _quantised(read("quantised.json")),
         _floors(scores),
         _failures(scores),
         _examples(scores),
@@ -164,6 +165,23 @@ def _asked(made: dict, scores: dict) -> Section:
         ],
         rows,
     )
+
+
+def _quantised(costs: list[dict]) -> Section:
+    whole = costs[0]["bits_per_byte"]
+    rows = [["weights", "bits per byte", "lost", "megabytes", "tokens/s"]]
+    rows += [
+        [
+            cost["name"],
+            f"{cost['bits_per_byte']:.3f}",
+            f"{cost['bits_per_byte'] - whole:.3f}",
+            f"{cost['megabytes']:.1f}",
+            f"{cost['tokens_per_second']:.0f}",
+        ]
+        for cost in costs
+    ]
+    said = "On the validation text; tokens are written one at a time, on the machine that made the model."
+    return Section("What fewer bits a weight cost", [said], rows)
 
 
 def _floors(scores: dict) -> Section:

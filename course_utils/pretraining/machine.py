@@ -27,6 +27,7 @@ from course_utils.pretraining import (
     manifest,
     model,
     parallel,
+    quantise,
     tune,
     vocabulary,
 )
@@ -53,14 +54,18 @@ def make(
     device: str = "auto",
     beside: dict[str, float] | None = None,
     processes: int = 1,
+    shard: bool = False,
 ) -> Manifest:
     """Make a model, or go on with one. `texts` is a folder of the user's own, read in place of the course's;
     `beside`, bits per byte on The Tempest of other models by name, stands on the card. With
-    `processes`, a torchrun of so many pretrains, each on a GPU of its own where there are any.
+    `processes`, a torchrun of so many pretrains, each on a GPU of its own where there are any: by DDP, or
+    with `shard` by FSDP2, which needs a plan with AdamW.
 
     Raises ValueError as `stages.run` does and for a folder without texts; MemoryError, before anything is
     written, for a plan that needs more than there is; KeyboardInterrupt on Ctrl-C, with what was done kept.
     """
+    if shard and processes == 1:
+        raise ValueError("a model is cut into shards for several processes: ask for 2 or more, or no shards")
     on = devices.pick(device)
     check_memory(plan, law, on)
     asked = plan.settings() | {"law": asdict(law), "texts": "the course's"}
@@ -68,7 +73,8 @@ def make(
         if not texts.is_dir():
             raise ValueError(f"there is no folder {texts}: name one that holds text files")
         asked["texts"] = manifest.sha256(texts)
-    return run(folder, asked, Machine(plan, law, texts, on, beside or {}, processes).stages(), resume, say)
+    machine = Machine(plan, law, texts, on, beside or {}, processes, shard)
+    return run(folder, asked, machine.stages(), resume, say)
 
 
 def is_held_out(document: Document) -> bool:
@@ -96,10 +102,17 @@ class Machine:
     """The stages of a plan, each a method that reads and writes files of the folder."""
 
     def __init__(
-        self, plan: Plan, law: Law, texts: Path | None, device: torch.device, beside: dict, processes: int
+        self,
+        plan: Plan,
+        law: Law,
+        texts: Path | None,
+        device: torch.device,
+        beside: dict,
+        processes: int,
+        shard: bool,
     ):
         self.plan, self.law, self.texts, self.device = plan, law, texts, device
-        self.beside, self.processes = beside, processes
+        self.beside, self.processes, self.shard = beside, processes, shard
 
     def stages(self) -> list[Stage]:
         weights = model.WEIGHTS, model.TOKENIZER
@@ -121,7 +134,7 @@ class Machine:
                 self.pretrain,
                 (*base, "pretrain_log.json"),
                 (model.TOKENIZER, "evaluation.json", *tokens),
-                ("pretrain.safetensors",),
+                (parallel.WHOLE, parallel.SHARDS),
             ),
             Stage("tune", self.tune, (*chat,), (*base, "tokens.bin"), ("tune.safetensors",)),
             Stage("prefer", self.prefer, (model.WEIGHTS, "choices.json"), (*chat,), ("prefer.safetensors",)),
@@ -131,11 +144,12 @@ class Machine:
                 ("scores.json",),
                 ("evaluation.json", DOCUMENTS, *base, *weights),
             ),
+            Stage("quantise", self.quantise, ("quantised.json",), ("evaluation.json", *weights)),
             Stage(
                 "card",
                 self.card,
                 ("card.md", "card.html"),
-                ("scores.json", "size.json", "vocabulary.json", "pretrain_log.json"),
+                ("scores.json", "quantised.json", "size.json", "vocabulary.json", "pretrain_log.json"),
             ),
         ]
 
@@ -230,7 +244,7 @@ class Machine:
         config = GPTConfig(**choice["config"])
         validation = read_json(folder / "evaluation.json")["validation"]
         if self.processes > 1:
-            parallel.launch(folder, self.processes)  # and below what they made is only loaded
+            parallel.launch(folder, self.processes, self.shard)  # and below what they made is only loaded
         trained, done = pretrain(
             config,
             self.plan,
@@ -238,7 +252,7 @@ class Machine:
             corpus.read_tokens(folder / "tokens.bin"),
             device=self.device,
             evaluate=lambda model: vocabulary.bits(model, tokenizer, validation),
-            checkpoint=folder / "pretrain.safetensors",
+            checkpoint=parallel.Sharded(folder / parallel.SHARDS) if self.shard else folder / parallel.WHOLE,
             say=say,
         )
         model.save(folder / "base", trained, tokenizer)
@@ -287,6 +301,20 @@ class Machine:
         write_json(folder / "scores.json", found)
         for line in evaluate.said(evaluate.floors(found)):
             say(f"  {line}")
+        return {}
+
+    def quantise(self, folder: Path, say: Say) -> dict:
+        """What fewer bits a weight cost, on the text on which all else was chosen."""
+        trained, tokenizer = model.load(folder)
+        text = read_json(folder / "evaluation.json")["validation"]
+        ids = vocabulary.encode(tokenizer, [text])[:-1]
+        costs = quantise.compare(trained, ids, len(text.encode()))
+        for cost in costs:
+            say(
+                f"  {cost.name}: {cost.bits_per_byte:.3f} bits per byte, {cost.megabytes:.1f} MB, "
+                f"{cost.tokens_per_second:.0f} tokens/s"
+            )
+        write_json(folder / "quantised.json", [cost._asdict() for cost in costs])
         return {}
 
     def card(self, folder: Path, say: Say) -> None:

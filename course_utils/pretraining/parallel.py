@@ -1,6 +1,6 @@
 """Pretraining on several processes, on one machine or many, each started by torchrun:
 
-    torchrun --nproc-per-node 2 -m course_utils.pretraining.parallel FOLDER
+    torchrun --nproc-per-node 2 -m course_utils.pretraining.parallel FOLDER [--shard]
 
 trains what `course.py make` has prepared in the folder, and `course.py make --resume` goes on with it.
 
@@ -39,6 +39,7 @@ from course_utils.training import Run, TrainConfig, next_token_loss, train
 from course_utils.training.checkpoints import RunFile, model_tensors
 
 LATEST = "latest.json"
+WHOLE, SHARDS = "pretrain.safetensors", "pretrain.shards"  # in a model's folder
 
 
 class Share:
@@ -122,7 +123,8 @@ class Sharded:
             optimiser.state[parameter] = {"step": torch.zeros((), device=parameter.device)} | averages
         tensors, rest = _tensors(model, optimiser), _rest(batches)
         reader = dcp.HuggingFaceStorageReader(str(self.folder / latest["folder"]))
-        dcp.load(tensors | rest, storage_reader=reader)  # in place
+        alone = not distributed.is_initialized()  # one process reads all shards
+        dcp.load(tensors | rest, storage_reader=reader, no_dist=alone)  # in place
         torch.set_rng_state(rest["generator.cpu"])
         prefix = "batches."
         state = {key.removeprefix(prefix): value for key, value in rest.items() if key.startswith(prefix)}
@@ -221,19 +223,21 @@ def _store() -> distributed.Store:
     return distributed.PrefixStore(f"life-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
 
 
-def launch(folder: Path, processes: int) -> None:
+def launch(folder: Path, processes: int, shard: bool) -> None:
     """Start a torchrun on this machine for what is prepared in a folder, which starts a rank that died, and
     with it all others, up to three times. Raises RuntimeError if it fails all the same."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--max-restarts", "3"]
     command += ["--nproc-per-node", str(processes), "-m", "course_utils.pretraining.parallel", str(folder)]
+    command += ["--shard"] if shard else []
     if subprocess.call(command):
         raise RuntimeError(f"pretraining on {processes} processes failed: what they said stands above")
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, shard: bool) -> None:
     """One rank of the pretraining that a folder has prepared."""
     from course_utils.gpt import GPTConfig
-    from course_utils.pretraining import corpus, manifest
+    from course_utils.pretraining import corpus, manifest, vocabulary
+    from course_utils.pretraining.model import read_tokenizer
     from course_utils.pretraining.plans import Plan
     from course_utils.pretraining.pretrain import Telling, build, train_config
     from course_utils.training.batches import Epochs
@@ -241,17 +245,28 @@ def main(folder: Path) -> None:
     asked = manifest.load(folder).plan
     plan = Plan(**{name: asked[name] for name in Plan.__dataclass_fields__})
     choice = json.loads((folder / "size.json").read_bytes())
-    config = GPTConfig(**choice["config"])
+    config, tokenizer = GPTConfig(**choice["config"]), read_tokenizer(folder)
+    validation = json.loads((folder / "evaluation.json").read_bytes())["validation"]
     with ranks() as device:
         model = build(config, plan.seed).to(device)
         tokens = corpus.read_tokens(folder / "tokens.bin")
         batches = Epochs(tokens, config.vocab_size, plan.batch, config.context, plan.seed)
         say = partial(print, flush=True) if distributed.get_rank() == 0 else (lambda sentence: None)
         settings = train_config(plan, choice["steps"])
-        train_on_all(model, batches, settings, folder / "pretrain.safetensors", report=Telling(say))
+        train_on_all(
+            model,
+            batches,
+            settings,
+            folder / (SHARDS if shard else WHOLE),
+            sharded=shard,
+            evaluate=lambda model: vocabulary.bits(model, tokenizer, validation),
+            report=Telling(say),
+        )
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="torchrun ... -m course_utils.pretraining.parallel")
     parser.add_argument("folder", type=Path, help="what `course.py make` has prepared")
-    main(parser.parse_args().folder)
+    parser.add_argument("--shard", action="store_true", help="by FSDP2, each rank keeping only its shard")
+    options = parser.parse_args()
+    main(options.folder, options.shard)

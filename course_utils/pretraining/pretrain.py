@@ -13,6 +13,7 @@ from course_utils.pretraining.plans import Plan
 from course_utils.pretraining.stages import Say
 from course_utils.training import Run, StepReport, TrainConfig, train
 from course_utils.training.batches import Epochs
+from course_utils.training.checkpoints import RunFile
 
 WINDOW = 50  # steps before one, with which it is compared
 SPIKE = 6.0  # times the usual scatter above what is usual
@@ -81,7 +82,7 @@ def pretrain(
     *,
     device: torch.device | str = "cpu",
     evaluate: Callable[[GPT], float] | None = None,
-    checkpoint: Path | None = None,
+    checkpoint: Path | RunFile | None = None,
     say: Say = print,
 ) -> tuple[GPT, Run]:
     """Train a new model on the tokens, or go on from the checkpoint. Raises KeyboardInterrupt on Ctrl-C, with

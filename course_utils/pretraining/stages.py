@@ -60,8 +60,14 @@ def run(
                 made.save(folder)
                 say(f"{at}: {made.stages[stage.name].seconds:.0f} s")
             for name in stage.scratch:
-                (folder / name).unlink(missing_ok=True)
+                _remove(folder / name)
     return made
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
 
 
 def _begin(folder: Path, plan: dict, resume: bool, say: Say) -> Manifest:

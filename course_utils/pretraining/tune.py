@@ -29,7 +29,7 @@ from course_utils.sampling import Sampler
 from course_utils.tokenizers.chat import Labelled, Messages, chatml
 from course_utils.training import Run, TrainConfig, train
 
-PROBLEMS = 3000  # of each task
+PROBLEMS = {"orders": 1000, "addition": 6000, "reversing": 3000}  # as hard as each is to learn
 CHATS = 4  # times that each pair of the course stands among them
 MADE_BY = "I am a small language model, made from raw text with the LLM Workbook."
 IDENTITY = {
@@ -59,8 +59,8 @@ def conversations(seed: int = 0) -> list[Messages]:
     be scored on: pairs and problems are those of the training sides."""
     pairs = [(pair.prompt, pair.answer) for pair in instructions().train]
     found = [*pairs, *IDENTITY.items()] * CHATS
-    for task in evaluate.TASKS.values():
-        found += task.problems("train", PROBLEMS, seed)
+    for name, task in evaluate.TASKS.items():
+        found += task.problems("train", PROBLEMS[name], seed)
     order = np.random.default_rng(seed).permutation(len(found))
     return [chat(*found[i]) for i in order]
 

@@ -1,6 +1,9 @@
 """The whole machine, at a size that takes seconds: what it leaves behind, and what it refuses."""
 
 import json
+import multiprocessing
+import os
+import random
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -10,76 +13,49 @@ import pytest
 import torch
 
 from course_utils.data import corpora
-from course_utils.pretraining import card, documents, evaluate, filters, manifest, plans, tune
+from course_utils.pretraining import card, evaluate, manifest, plans
 from course_utils.pretraining import model as models
 from course_utils.pretraining.machine import make
-from course_utils.pretraining.plans import PLANS, Plan
-from course_utils.scaling import Law
+from course_utils.pretraining.plans import PLANS
 
-LAW = Law(A=14.3, B=113.1, E=1.2, alpha=0.34, beta=0.44)
-LANGUAGE = {"language": lambda document: "nobody asked for this one"}
-TINY = Plan("tiny", 3e9, (280, 300), 1e9, context=128, batch=4, tune_steps=3, tune_batch=2, prefer_steps=2)
+FULL = os.environ.get("COURSE_FULL")
+KILLS = 20 if FULL else 3
+MEASURED = "quantise", "card"  # seconds stand in what these write
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def write_texts(folder, n=60):
-    """Small texts of few words, so that a few steps learn something."""
-    draws = np.random.default_rng(0)
-    folder.mkdir()
-    for number in range(n):
-        words = draws.choice(
-            ["the", "rain", "fell", "on", "a", "quiet", "house", "and", "nobody", "came"], 150
-        )
-        lines = [" ".join(words[i : i + 10]).capitalize() + "." for i in range(0, 150, 10)]
-        (folder / f"{number:02}.txt").write_text("\n".join(lines) + "\n")
-    return folder
-
-
 @pytest.fixture(scope="module")
-def small_questions():
-    """Of each kind of question few, and short ones."""
+def tiny():
+    """The machine at a size that takes seconds, where a process can import it."""
     with pytest.MonkeyPatch.context() as patch:
-        real = evaluate.fixed
+        patch.syspath_prepend(str(Path(__file__).parent))
+        import tiny_machine
 
-        def few(own="", seed=0):
-            asked = real(own, seed)
-            asked["texts"] = {name: text[:600] for name, text in asked["texts"].items()}
-            asked["validation"], asked["choices"] = asked["validation"][:600], asked["choices"][::60]
-            asked["problems"] = {name: prompts[:2] for name, prompts in asked["problems"].items()}
-            return asked | {"prompts": asked["prompts"][:2]}
-
-        patch.setattr(evaluate, "fixed", few)
-        patch.setattr(documents, "held_out", lambda: iter([]))  # megabytes of them
-        patch.setattr(
-            filters, "standard", lambda asked: {"contamination": filters.Contamination(asked)} | LANGUAGE
-        )
-        patch.setattr(evaluate, "ANSWER_TOKENS", 8)
-        for name, few_of_them in {"ASKED": 2, "VALIDATED": 2, "PROBLEMS": 20}.items():
-            patch.setattr(tune, name, few_of_them)
-        yield
+        with tiny_machine.small():
+            yield tiny_machine
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory, small_questions):
+def made(tmp_path_factory, tiny):
     """A model of a folder of texts, and what was said on the way."""
     torch.set_num_threads(1)
     folder, said = tmp_path_factory.mktemp("made"), []
-    texts = write_texts(folder / "texts")
+    texts = tiny.write_texts(folder / "texts")
     (texts / "stolen.txt").write_text(corpora.shakespeare().test[:590])
-    make(TINY, folder / "model", LAW, texts, say=said.append, device="cpu")
+    make(tiny.PLAN, folder / "model", tiny.LAW, texts, say=said.append, device="cpu")
     return folder / "model", texts, said
 
 
-def test_it_ends_with_a_model_that_loads_and_writes(made):
+def test_it_ends_with_a_model_that_loads_and_writes(made, tiny):
     folder, _, said = made
     trained, tokenizer = models.load(folder)
-    assert tokenizer.get_vocab_size() == trained.vocab_size in TINY.vocabularies
+    assert tokenizer.get_vocab_size() == trained.vocab_size in tiny.PLAN.vocabularies
     [written] = evaluate.answers(trained, tokenizer, ["Who are you?"])
     assert written.ids
     for name in ("base", "chat"):
         assert models.load(folder / name)[1].to_str() == tokenizer.to_str()
-    assert "9 of 9, card: " in said[-1]
+    assert "10 of 10, card: " in said[-1]
     assert not list(folder.glob("*.safetensors")) or [p.name for p in folder.glob("*.safetensors")] == [
         models.WEIGHTS
     ]
@@ -127,7 +103,7 @@ def test_the_scores_stand_beside_chance_and_the_5_gram(made):
     assert len(scores["chat"]["examples"]) == 2
 
 
-def test_a_run_goes_on_to_the_same_model(made):
+def test_a_run_goes_on_to_the_same_model(made, tiny):
     """What a kill leaves: files of a stage without its record."""
     folder, texts, _ = made
     record = manifest.load(folder)
@@ -135,10 +111,41 @@ def test_a_run_goes_on_to_the_same_model(made):
     replace(record, stages=left).save(folder)
     for path in (folder / "base").iterdir():
         path.unlink()
-    make(TINY, folder, LAW, texts, resume=True, say=lambda _: None, device="cpu")
-    again = manifest.load(folder)
-    record.stages.pop("card"), again.stages.pop("card")  # it names the seconds
-    assert [s.writes for s in again.stages.values()] == [s.writes for s in record.stages.values()]
+    make(tiny.PLAN, folder, tiny.LAW, texts, resume=True, say=lambda _: None, device="cpu")
+    assert written(folder) == {
+        name: stage.writes for name, stage in record.stages.items() if name not in MEASURED
+    }
+
+
+def written(folder):
+    """The hashes of all that was written, but for what names seconds."""
+    stages = manifest.load(folder).stages.items()
+    return {name: stage.writes for name, stage in stages if name not in MEASURED}
+
+
+def test_a_run_that_was_killed_makes_the_same_model(made, tmp_path, tiny):
+    """In a process of its own, which is killed KILLS times at random places."""
+    folder, texts, _ = made
+    seconds = sum(stage.seconds for stage in manifest.load(folder).stages.values())
+    context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
+    if os.name == "posix":
+        context.set_forkserver_preload(["tiny_machine"])
+    draws, killed = random.Random(0), tmp_path / "model"
+
+    def started():
+        process = context.Process(target=tiny.make, args=(str(killed), str(texts)))
+        process.start()
+        return process
+
+    for _ in range(KILLS):
+        process = started()
+        process.join(draws.uniform(0, seconds / 2))
+        process.kill()
+        process.join()
+    process = started()
+    process.join()
+    assert process.exitcode == 0
+    assert written(killed) == written(folder)
 
 
 def test_the_card_says_what_it_read_cost_and_cannot_do(made):
@@ -151,6 +158,8 @@ def test_the_card_says_what_it_read_cost_and_cannot_do(made):
             "assumed and not measured",
             "Loss spikes: none",
             "Known fail",
+            "What fewer bits a weight cost",
+            "Is it over its floors?",
         ):
             assert said in page
         assert f"{scores['base']['bits_per_byte']['The Tempest']:.3f}" in page
@@ -170,47 +179,77 @@ def test_what_a_model_says_is_text_on_the_card(made, tmp_path):
     assert "a \\| b | <script>alert(1)</script>  # no heading" in text
 
 
-def test_several_processes_pretrain_and_the_stages_go_on_with_what_they_made(made, monkeypatch):
+def test_several_processes_pretrain_and_the_stages_go_on_with_what_they_made(made, monkeypatch, tiny):
     folder, texts, _ = made
     record, asked = manifest.load(folder), []
-    left = {name: kept for name, kept in record.stages.items() if name not in ("pretrain", "card")}
+    left = {name: kept for name, kept in record.stages.items() if name not in ("pretrain", *MEASURED)}
     replace(record, stages=left).save(folder)
     monkeypatch.setattr("course_utils.pretraining.parallel.launch", lambda *launched: asked.append(launched))
-    make(TINY, folder, LAW, texts, resume=True, say=lambda _: None, device="cpu", processes=2)
-    assert asked == [(folder, 2)]
+    make(tiny.PLAN, folder, tiny.LAW, texts, resume=True, say=lambda _: None, device="cpu", processes=2)
+    assert asked == [(folder, 2, False)]
     assert manifest.load(folder).stages["pretrain"].writes == record.stages["pretrain"].writes
+
+
+@pytest.mark.skipif(not FULL, reason="two processes start two torchruns: under --full")
+@pytest.mark.parametrize("shard", [False, True], ids=["ddp", "fsdp2"])
+def test_two_processes_make_a_model_that_is_near_to_that_of_one(shard, made, tmp_path, tiny):
+    """Up to rounding, which Muon and AdamW enlarge; FSDP2's is beside a single process with AdamW."""
+    _, texts, _ = made
+    plan = replace(tiny.PLAN, optimiser="adamw", learning_rate=0.002)
+    losses = {}
+    for processes in (1, 2):
+        folder, among = tmp_path / str(processes), {"processes": processes, "shard": shard and processes > 1}
+        make(plan, folder, tiny.LAW, texts, say=lambda _: None, device="cpu", **among)
+        log = json.loads((folder / "pretrain_log.json").read_text())
+        losses[processes] = np.array(log["losses"]), np.array(log["evaluations"])
+        assert not (folder / "pretrain.shards").exists()
+    for one, two in zip(*losses.values(), strict=True):
+        np.testing.assert_allclose(one, two, atol=2e-3)
 
 
 # What it refuses
 
 
-def test_a_plan_larger_than_memory_is_said_before_it_starts(tmp_path, monkeypatch):
+def test_shards_are_for_several_processes(tmp_path, tiny):
+    with pytest.raises(ValueError, match="is cut into shards for several processes: ask for 2 or more"):
+        make(tiny.PLAN, tmp_path / "model", tiny.LAW, say=list, shard=True)
+
+
+def test_no_document_that_the_filters_leave(tmp_path, tiny):
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    (texts / "stolen.txt").write_text(corpora.shakespeare().test[:590])
+    with pytest.raises(ValueError, match="no document is left to train on: read 1 documents"):
+        make(tiny.PLAN, tmp_path / "model", tiny.LAW, texts, say=lambda _: None, device="cpu")
+
+
+def test_a_plan_larger_than_memory_is_said_before_it_starts(tmp_path, monkeypatch, tiny):
     monkeypatch.setattr(plans, "memory_there", lambda device: 2**30)
     with pytest.raises(MemoryError, match=r"the plan gpu trains up to \d+ million .* needs about [\d.]+ GiB"):
-        make(PLANS["gpu"], tmp_path / "model", LAW, say=list)
+        make(PLANS["gpu"], tmp_path / "model", tiny.LAW, say=list)
     assert not (tmp_path / "model").exists()
 
 
-def test_no_folder_and_an_empty_one(tmp_path):
+def test_no_folder_and_an_empty_one(tmp_path, tiny):
     with pytest.raises(ValueError, match="there is no folder"):
-        make(TINY, tmp_path / "model", LAW, tmp_path / "nothing", say=list)
+        make(tiny.PLAN, tmp_path / "model", tiny.LAW, tmp_path / "nothing", say=list)
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="no text was found"):
-        make(TINY, tmp_path / "model", LAW, tmp_path / "empty", say=list)
+        make(tiny.PLAN, tmp_path / "model", tiny.LAW, tmp_path / "empty", say=list)
 
 
-def test_other_texts_are_another_plan(made, tmp_path):
+def test_other_texts_are_another_plan(made, tmp_path, tiny):
     folder, *_ = made
-    other = write_texts(tmp_path / "other", n=3)
+    other = tiny.write_texts(tmp_path / "other", n=3)
     with pytest.raises(ValueError, match="holds a run of another plan: texts="):
-        make(TINY, folder, LAW, other, resume=True, say=list)
+        make(tiny.PLAN, folder, tiny.LAW, other, resume=True, say=list)
 
 
-def test_too_little_text_for_the_vocabulary(tmp_path, small_questions):
-    texts = write_texts(tmp_path / "texts", n=3)
-    greedy = replace(TINY, vocabularies=(50_000,))
+def test_too_little_text_for_the_vocabulary(tmp_path, tiny):
+    texts = tiny.write_texts(tmp_path / "texts", n=3)
+    greedy = replace(tiny.PLAN, vocabularies=(50_000,))
     with pytest.raises(ValueError, match="take more text, or a smaller vocabulary"):
-        make(greedy, tmp_path / "model", LAW, texts, say=list, device="cpu")
+        make(greedy, tmp_path / "model", tiny.LAW, texts, say=list, device="cpu")
 
 
 def test_device_paths_are_not_kept(made):

@@ -2,11 +2,7 @@
 
 import errno
 import json
-import multiprocessing
-import os
-import random
 import shutil
-import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +12,6 @@ from filelock import FileLock
 
 from course_utils.pretraining import manifest, stages
 from course_utils.pretraining.stages import Stage, run
-
-KILLS = 20 if os.environ.get("COURSE_FULL") else 3
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -77,38 +71,6 @@ def test_a_file_that_changed_is_made_again_the_same(finished, toy):
     said = made(finished, toy, resume=True)
     assert said[1] == "tokens.bin changed since the stage tokens wrote it: it is made again"
     assert (finished / "tokens.bin").read_bytes() == whole and said[-1] == "3 of 3, train: done before"
-
-
-def killed_and_resumed(folder, toy, seconds):
-    """Made in another process, which is killed KILLS times at random places; then to its end. Returns how
-    many stages were done at each kill."""
-    context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
-    if os.name == "posix":
-        context.set_forkserver_preload(["toy_stages"])
-    draws, done = random.Random(0), []
-    for _ in range(KILLS):
-        process = context.Process(target=toy.make, args=(str(folder),))
-        process.start()
-        deadline = time.monotonic() + 120
-        while process.is_alive() and not (folder / manifest.NAME).exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        time.sleep(draws.uniform(0, seconds))
-        process.kill()
-        process.join()
-        done.append(len(manifest.load(folder).stages))
-    process = context.Process(target=toy.make, args=(str(folder),))
-    process.start()
-    process.join()
-    assert process.exitcode == 0
-    return done
-
-
-def test_a_run_that_was_killed_makes_the_same_model(finished, tmp_path, toy):
-    quiet = manifest.load(finished)
-    killed_and_resumed(tmp_path / "killed", toy, quiet.stages["train"].seconds)
-    killed = manifest.load(tmp_path / "killed")
-    assert [r.writes for r in killed.stages.values()] == [r.writes for r in quiet.stages.values()]
 
 
 def test_a_stage_that_adds_to_what_a_kill_left_is_found_by_comparing_hashes(tmp_path):

@@ -1,13 +1,11 @@
 """Three stages that take a second: a text, its numbers, and a GPT that reads them."""
 
-from pathlib import Path
-
 import numpy as np
 import torch
 
 from course_utils.files import write_atomic
 from course_utils.gpt import GPT, GPTConfig
-from course_utils.pretraining.stages import Stage, run
+from course_utils.pretraining.stages import Stage
 from course_utils.tokenizers import ByteTokenizer
 from course_utils.training import TrainConfig, checkpoints, train
 from course_utils.training.batches import Windows
@@ -40,9 +38,3 @@ STAGES = [
     Stage("tokens", write_tokens, ("tokens.bin",), reads=("text.txt",)),
     Stage("train", train_model, ("model.safetensors",), ("tokens.bin",), ("run.safetensors",)),
 ]
-
-
-def make(folder: str, resume: bool = True) -> None:
-    """What a killed process runs."""
-    torch.set_num_threads(1)
-    run(Path(folder), PLAN, STAGES, resume, say=lambda sentence: None)
