@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from course_utils.measuring.intervals import wilson
+from course_utils.finetuning.tasks import wilson
 from course_utils.pretraining import evaluate
 
 BEFORE, CHATS, COUNTED = "before tuning", "as it chats", "a 5-gram on the same text"
