@@ -80,7 +80,7 @@ function render(context) {
     quiet("Pick a number, and below it stands where it comes from. A thin line is the 95 % interval, a dashed one what guessing reaches. Of bits per byte fewer are better."),
     list, element("div", { class: "rc-about" }, title, comes, notSaid),
     element("div", { class: "cw-columns rc-below" },
-      element("div", {}, line(heading("Known failures"), labelled("of", model)), failures),
+      element("div", {}, field("Known failures of", model), failures),
       element("div", {}, line(heading("What it says"), back, on, place), examples)),
     line(asText), text] });
 }

@@ -176,7 +176,7 @@ def test_what_a_model_says_is_text_on_the_card(made, tmp_path):
     card.write(folder, {"gzip": 3.2})
     page, text = (folder / "card.html").read_text(), (folder / "card.md").read_text()
     assert "<script" not in page and "&lt;script&gt;" in page and "gzip 3.20" in page
-    assert "a \\| b | <script>alert(1)</script>  # no heading" in text
+    assert "a \\| b | &lt;script&gt;alert(1)&lt;/script&gt; # no heading" in text
 
 
 def test_several_processes_pretrain_and_the_stages_go_on_with_what_they_made(made, monkeypatch, tiny):
