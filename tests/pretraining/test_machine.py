@@ -1,5 +1,6 @@
 """The whole machine, at a size that takes seconds: what it leaves behind, and what it refuses."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 from course_utils.data import corpora
-from course_utils.pretraining import card, evaluate, manifest, plans
+from course_utils.pretraining import card, corpus, evaluate, manifest, plans
 from course_utils.pretraining import model as models
 from course_utils.pretraining.machine import make
 from course_utils.pretraining.plans import PLANS
@@ -250,6 +251,16 @@ def test_too_little_text_for_the_vocabulary(tmp_path, tiny):
     greedy = replace(tiny.PLAN, vocabularies=(50_000,))
     with pytest.raises(ValueError, match="take more text, or a smaller vocabulary"):
         make(greedy, tmp_path / "model", tiny.LAW, texts, say=list, device="cpu")
+
+
+def test_a_full_disk_leaves_no_half_of_the_tokens(made, tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(corpus.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        corpus.write_tokens(tmp_path / "tokens.bin", ["some text"], models.read_tokenizer(made[0]))
+    assert not [*tmp_path.iterdir()]
 
 
 def test_device_paths_are_not_kept(made):
