@@ -28,7 +28,7 @@ def make(
     plan = replace(plan_named(plan_name), **FSDP2 if shard else {})
     among = {"processes": processes, "shard": shard}
     try:
-        make(plan, folder, law_of(my_llm), texts, resume, say, beside=others(), **among)
+        make(plan, folder, law_of(my_llm), texts, resume, say, beside=others(), **own(my_llm), **among)
     except MemoryError as error:
         raise ValueError(str(error)) from None
     except ArithmeticError as error:  # the loss was no number: the checkpoint before it is kept
@@ -71,6 +71,13 @@ def others() -> dict[str, float]:
     from course_utils.measuring import scoreboard
 
     return {point.name: point.bits_per_byte for point in scoreboard.recorded()[0]}
+
+
+def own(my_llm: Path) -> dict:
+    """What of the learner's own goes into a model, and is said on its card; nothing outside their folder."""
+    from course_utils.learner.my_llm import own_merges, whose
+
+    return {"merges": own_merges(my_llm), "whose": whose(my_llm)} if my_llm.exists() else {}
 
 
 def law_of(my_llm: Path):

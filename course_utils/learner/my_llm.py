@@ -77,6 +77,34 @@ def _functions(source: str, file: str) -> list[Callable]:
     return answers
 
 
+def whose(folder: Path) -> dict[str, str]:
+    """Of each part of what `course.py make` makes whose it is, for the card. The tokenizer and the law of the
+    learner go into the model; what else passes is said, though the course's, which is faster, runs."""
+    parts = {
+        file.removesuffix(".py"): "its maker's own passes; the course's, which is faster, trains and chats"
+        for file in ANSWERS
+    }
+    parts |= {"tokenizer": "its maker's own", "law": "its maker's own"}
+    for part in parts:
+        try:
+            if part != "law":
+                load(folder, f"{part}.py")
+            elif not (folder / "law.json").exists():
+                raise ValueError
+        except ValueError:
+            parts[part] = "the course's: its maker's is not there, or does not pass its check"
+    return parts
+
+
+def own_merges(folder: Path) -> list[tuple[int, int]]:
+    """What the learner's `train` of chapter 3 learnt; nothing if it isn't there, or does not pass."""
+    try:
+        load(folder, "tokenizer.py")
+        return BPETokenizer.load(folder / "tokenizer.json").merges
+    except (ValueError, OSError):
+        return []
+
+
 def assembled(model, gpt: Callable, block: Callable) -> Callable:
     """The logits (B, T, V) that a `course_utils.gpt.GPT` gives for ids (B, T), computed by a learner's `gpt`,
     whose blocks run as their `block` says.

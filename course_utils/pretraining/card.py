@@ -13,8 +13,7 @@ from html import escape
 from pathlib import Path
 
 from course_utils.files import write_atomic
-from course_utils.pretraining.evaluate import floors
-from course_utils.pretraining.reports import BEFORE, CHATS, COUNTED, REPEATS, Report, failures, reports
+from course_utils.pretraining.evaluate import STOPS, floors
 
 WATTS = 10.0  # of a core at work, with its share of the rest: what a laptop's or a server's takes, about
 EXAMPLES = 8
@@ -39,7 +38,7 @@ class Section:
 def write(folder: Path, beside: dict[str, float]) -> None:
     """Write both files. beside: bits per byte on The Tempest of the course's other models, by name."""
     found = sections(folder, beside)
-    write_atomic(folder / "card.md", markdown(found))
+    write_atomic(folder / "card.md", _markdown(found))
     write_atomic(folder / "card.html", _html(found))
 
 
@@ -52,13 +51,13 @@ def sections(folder: Path, beside: dict[str, float]) -> list[Section]:
     return [
         _head(made, size),
         _data(made),
-        _choices(size, vocabulary),
+        _choices(made, size, vocabulary),
         _cost(made, log),
         _bits(scores, beside),
-        _asked(made, reports(folder)),
+        _asked(made, scores),
         _quantised(read("quantised.json")),
         _floors(scores),
-        Section("Known failures", failures(scores)),
+        _failures(scores),
         _examples(scores),
         _licence(made),
     ]
@@ -91,21 +90,23 @@ def _amount(amount: dict) -> list[str]:
     return [f"{amount['documents']:,}", f"{amount['bytes'] / 1e6:.1f}"]
 
 
-def _choices(size: dict, vocabulary: dict) -> Section:
+def _choices(made: dict, size: dict, vocabulary: dict) -> Section:
     rows = [["tokens", "bytes a token", "bits per byte of a small model"]]
     rows += [
         [f"{row['vocab_size']:,}", f"{row['bytes_a_token']:.2f}", f"{row['bits_per_byte']:.3f}"]
         for row in vocabulary["trials"]
     ]
     law = f"{size['law_n'] / 1e6:.2f} million parameters and {size['law_tokens'] / 1e6:.1f} million tokens"
+    chosen = "one with which a small model had the fewest bits per byte of other text, all with the same"
+    if made["plan"].get("merges"):
+        chosen = "last, its maker's own; a small model tried all of them on other text, with the same"
+    said = [
+        f"The vocabulary is the {chosen} FLOPs, once: one seed, so near ones are a tie.",
+        f"Size and length of training are read off a scaling law, which asked for {law}.",
+    ]
+    whose = [f"{part}: {of}." for part, of in made["plan"].get("whose", {}).items()]
     return Section(
-        "How it was chosen",
-        [
-            "The vocabulary is the one with which a small model had the fewest bits per byte of other text, "
-            "each trained with the same FLOPs, once: one seed, so near ones are a tie.",
-            f"Size and length of training are read off a scaling law, which asked for {law}.",
-        ],
-        rows,
+        "How it was chosen", said + [" ".join(["Whose part is whose?", *whose])] * bool(whose), rows
     )
 
 
@@ -132,9 +133,9 @@ def _bits(scores: dict, beside: dict[str, float]) -> Section:
     texts = scores["5-gram"]
     rows = [["bits per byte", *texts]]
     for name, bits in [
-        (BEFORE, scores["base"]["bits_per_byte"]),
-        (CHATS, scores["chat"]["bits_per_byte"]),
-        (COUNTED, texts),
+        ("before tuning", scores["base"]["bits_per_byte"]),
+        ("as it chats", scores["chat"]["bits_per_byte"]),
+        ("a 5-gram on the same text", texts),
     ]:
         rows.append([name, *(f"{bits[text]:.3f}" for text in texts)])
     others = ", ".join(
@@ -144,23 +145,25 @@ def _bits(scores: dict, beside: dict[str, float]) -> Section:
     return Section("How well it predicts texts that it has not read", ["Fewer bits are better.", *said], rows)
 
 
-def _asked(made: dict, found: dict[str, Report]) -> Section:
+def _asked(made: dict, scores: dict) -> Section:
     rows = [["", "right", "95 % interval", "by chance"]]
-    for name in (BEFORE, CHATS):
-        for number in found[name].numbers:
-            if number.low is None:
-                continue
-            chance = "" if number.chance is None else f"{number.chance:.1%}"
-            interval = f"{number.low:.0%} to {number.high:.0%}"
-            rows.append([f"{number.measure}, {name}", f"{number.value:.0%}", interval, chance])
-    repeats = next(n.value for n in found[CHATS].numbers if n.measure == REPEATS)
+
+    def row(name: str, share: dict, chance: str) -> list[str]:
+        return [name, f"{share['value']:.0%}", f"{share['low']:.0%} to {share['high']:.0%}", chance]
+
+    for which, name in (("base", "before tuning"), ("chat", "as it chats")):
+        share = scores[which]["next line"]
+        rows.append(row(f"which line comes next, {name}", share, f"{share['chance']:.0%}"))
+    for name, share in scores["chat"]["tasks"].items():
+        rows.append(row(name, share, f"{share['chance']:.1%}"))
+    rows.append(row("stops by itself", scores["chat"]["stops"], ""))
     digest = made["stages"]["questions"]["writes"]["evaluation.json"]
     return Section(
         "What it was asked",
         [
             f"The questions were fixed before anything was trained: sha256 `{digest[:16]}...`. No document "
             "that was read holds 13 words in a row of a held-out text: such documents were removed.",
-            f"It repeats {repeats:.1%} of its runs of four words within an answer.",
+            f"It repeats {scores['chat']['repetition']:.1%} of its runs of four words within an answer.",
         ],
         rows,
     )
@@ -188,6 +191,24 @@ def _floors(scores: dict) -> Section:
     return Section("Is it over its floors?", [], [["", "needed", "reached", "holds"], *rows])
 
 
+def _failures(scores: dict) -> Section:
+    chat, known = scores["chat"], []
+    if chat["next line"]["low"] <= chat["next line"]["chance"]:
+        known.append(
+            "Which line comes next it can't tell better than a guesser, as far as these questions show."
+        )
+    for name, share in chat["tasks"].items():
+        if share["value"] < 0.9:
+            known.append(f"Of {name} it gets {1 - share['value']:.0%} wrong.")
+    if chat["stops"]["value"] < STOPS:
+        known.append(f"{1 - chat['stops']['value']:.0%} of its answers have no end.")
+    worse = [text for text, bits in chat["bits_per_byte"].items() if bits > scores["5-gram"][text]]
+    if worse:
+        known.append(f"As it chats, it predicts worse than a 5-gram: {', '.join(worse)}.")
+    known.append("It makes facts up, and nothing was done to keep it from rude or harmful text.")
+    return Section("Known failures", known)
+
+
 def _examples(scores: dict) -> Section:
     rows = [["asked", "answered"]]
     rows += [[example["prompt"], example["answer"]] for example in scores["chat"]["examples"][:EXAMPLES]]
@@ -208,21 +229,16 @@ def _licence(made: dict) -> Section:
     )
 
 
-def markdown(found: list[Section]) -> str:
-    """The sections in Markdown; whatever a text holds, it is no tag, and ends no line and no cell."""
+def _markdown(found: list[Section]) -> str:
     parts = []
     for number, section in enumerate(found):
-        parts.append(f"{'#' if number == 0 else '##'} {_one_line(section.title)}")
-        parts += map(_one_line, section.paragraphs)
+        parts.append(f"{'#' if number == 0 else '##'} {section.title}")
+        parts += section.paragraphs
         if section.table:
-            cells = [[_one_line(cell).replace("|", "\\|") for cell in row] for row in section.table]
+            cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in section.table]
             lines = [" | ".join(row) for row in cells]
             parts.append("\n".join([lines[0], " | ".join("---" for _ in cells[0]), *lines[1:]]))
     return "\n\n".join(parts) + "\n"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(escape(text, quote=False).split())
 
 
 def _html(found: list[Section]) -> str:

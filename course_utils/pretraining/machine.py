@@ -8,7 +8,7 @@ The folder then holds `model.safetensors` with `tokenizer.json`, which `model.lo
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -55,9 +55,12 @@ def make(
     beside: dict[str, float] | None = None,
     processes: int = 1,
     shard: bool = False,
+    merges: Sequence[tuple[int, int]] = (),
+    whose: dict[str, str] | None = None,
 ) -> Manifest:
     """Make a model, or go on with one. `texts` is a folder of the user's own, read in place of the course's;
-    `beside`, bits per byte on The Tempest of other models by name, stands on the card. With
+    `beside`, bits per byte on The Tempest of other models by name, stands on the card, as does `whose` each
+    part is. With `merges`, those of `vocabulary.from_merges` are its tokens, whatever the trials say. With
     `processes`, a torchrun of so many pretrains, each on a GPU of its own where there are any: by DDP, or
     with `shard` by FSDP2, which needs a plan with AdamW.
 
@@ -73,7 +76,9 @@ def make(
         if not texts.is_dir():
             raise ValueError(f"there is no folder {texts}: name one that holds text files")
         asked["texts"] = manifest.sha256(texts)
-    machine = Machine(plan, law, texts, on, beside or {}, processes, shard)
+    if whose:
+        asked |= {"whose": whose, "merges": [[*pair] for pair in merges]}
+    machine = Machine(plan, law, texts, on, beside or {}, processes, shard, merges)
     return run(folder, asked, machine.stages(), resume, say)
 
 
@@ -110,9 +115,10 @@ class Machine:
         beside: dict,
         processes: int,
         shard: bool,
+        merges: Sequence[tuple[int, int]] = (),
     ):
         self.plan, self.law, self.texts, self.device = plan, law, texts, device
-        self.beside, self.processes, self.shard = beside, processes, shard
+        self.beside, self.processes, self.shard, self.merges = beside, processes, shard, merges
 
     def stages(self) -> list[Stage]:
         weights = model.WEIGHTS, model.TOKENIZER
@@ -198,21 +204,29 @@ class Machine:
     # ---- choosing ----------------------------------------------------------------------------------
 
     def tokenizer(self, folder: Path, say: Say) -> dict:
-        """Compare the plan's vocabularies; what a kill leaves is one row for each that was done."""
+        """Compare the plan's vocabularies, and the maker's own if there is one, which is then taken; what a
+        kill leaves is one row for each that was done."""
         path, validation = folder / "trials.json", read_json(folder / "evaluation.json")["validation"]
         rows = read_json(path) if path.exists() else []
-        for vocab_size in self.plan.vocabularies[len(rows) :]:
-            tokenizer = vocabulary.train_tokenizer(self._read(folder), vocab_size)
-            texts = [*self._read(folder, self._one_in(folder, vocab_size))]
+        own = [None] if self.merges else []
+        for vocab_size in [*self.plan.vocabularies, *own][len(rows) :]:
+            tokenizer = self._tokenizer(folder, vocab_size)
+            texts = [*self._read(folder, self._one_in(folder, tokenizer.get_vocab_size()))]
             row = vocabulary.compare(tokenizer, self.plan, texts, validation)
             write_json(path, rows := [*rows, row])
             bits, length = row["bits_per_byte"], row["bytes_a_token"]
-            say(f"  {vocab_size:,} tokens of {length:.2f} bytes: {bits:.3f} bits per byte")
-        chosen = vocabulary.best(rows)
-        tokenizer = vocabulary.train_tokenizer(self._read(folder), chosen["vocab_size"])
+            say(f"  {row['vocab_size']:,} tokens of {length:.2f} bytes: {bits:.3f} bits per byte")
+        chosen = rows[-1] if own else vocabulary.best(rows)
+        tokenizer = self._tokenizer(folder, None if own else chosen["vocab_size"])
         write_atomic(folder / model.TOKENIZER, tokenizer.to_str())
         write_json(folder / "vocabulary.json", {"trials": rows, "chosen": chosen})
         return {"vocab_size": chosen["vocab_size"]}
+
+    def _tokenizer(self, folder: Path, vocab_size: int | None) -> Tokenizer:
+        """One of so many tokens, or the maker's own."""
+        if vocab_size is None:
+            return vocabulary.from_merges(self.merges)
+        return vocabulary.train_tokenizer(self._read(folder), vocab_size)
 
     def _read(self, folder: Path, one_in: int = 1) -> Iterator[str]:
         return corpus.read_documents(folder / DOCUMENTS, one_in)

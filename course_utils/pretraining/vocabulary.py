@@ -16,6 +16,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from course_utils.gpt import GPT, GPTConfig, log2_probs
 from course_utils.pretraining.plans import Plan, flops_per_token, shape, size
 from course_utils.pretraining.pretrain import build, finished
+from course_utils.tokenizers import BPETokenizer, bpe
 from course_utils.tokenizers.chat import END_OF_TEXT, SPECIAL
 from course_utils.training import TrainConfig, train
 from course_utils.training.batches import Epochs
@@ -50,6 +51,23 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
             "vocabulary"
         )
     tokenizer.encode_special_tokens = True  # their names in a text are text
+    return tokenizer
+
+
+def from_merges(merges: Sequence[tuple[int, int]]) -> Tokenizer:
+    """The same kind of tokenizer out of merges that were learnt elsewhere: pairs of ids, 0 to 255 for the
+    bytes, 256 + k for what merge k makes, as `tokenizers.BPETokenizer.merges` has them.
+
+    It cuts a text where GPT-2 does; a tokenizer that cut it elsewhere has other tokens at such places. Raises
+    ValueError for merges that join what there isn't yet.
+    """
+    spelled = ["".join(bpe.VISIBLE[byte] for byte in token) for token in BPETokenizer(merges).tokens]
+    ids = {token: i for i, token in enumerate(dict.fromkeys([*SPECIAL, *spelled]))}
+    tokenizer = Tokenizer(models.BPE(ids, [(spelled[first], spelled[second]) for first, second in merges]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([*SPECIAL])
+    tokenizer.encode_special_tokens = True
     return tokenizer
 
 

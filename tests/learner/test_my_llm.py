@@ -287,3 +287,15 @@ def test_another_tokenizer_is_not_taken_for_that_of_the_gpt(mine, change):
         other.save(path)
     with pytest.raises(ValueError, match=r"trained with 260 tokens, which are not those of tokenizer\.json"):
         adapters.own_gpt(mine)
+
+
+def test_whose_part_is_whose_and_what_goes_into_a_made_model(mine):
+    nothing = my_llm.whose(mine)
+    assert set(nothing) == {*(file.removesuffix(".py") for file in my_llm.ANSWERS), "law"}
+    assert all(of.startswith("the course's") for of in nothing.values()) and my_llm.own_merges(mine) == []
+    (mine / "block.py").write_text(BLOCK)
+    (mine / "gpt.py").write_text("def gpt(): return None\n")
+    (mine / "law.json").write_text("{}")
+    found = my_llm.whose(mine)
+    assert found["law"] == "its maker's own" and found["block"].startswith("its maker's own passes")
+    assert found["gpt"] == found["tokenizer"] == nothing["gpt"]

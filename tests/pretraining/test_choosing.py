@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from course_utils.gpt import GPT
-from course_utils.pretraining import plans, vocabulary
+from course_utils.pretraining import model, plans, vocabulary
 from course_utils.pretraining.plans import (
     PLANS,
     Plan,
@@ -21,6 +21,8 @@ from course_utils.pretraining.plans import (
 from course_utils.pretraining.pretrain import Spike, spikes
 from course_utils.scaling import Law
 from course_utils.scaling.counting import flops
+from course_utils.tokenizers import BPETokenizer
+from course_utils.tokenizers.chat import SPECIAL
 
 LAW = Law(A=14.3, B=113.1, E=1.2, alpha=0.34, beta=0.44)
 LAPTOP = PLANS["laptop"]
@@ -140,3 +142,13 @@ def test_a_rise_that_stays_is_one_spike():
     losses[200:] += 1
     assert [spike.step for spike in spikes(losses)][:1] == [s.step for s in spikes(losses)]
     assert isinstance(spikes(losses)[0], Spike)
+
+
+def test_merges_learnt_elsewhere_make_the_same_tokens():
+    text = "Hello   world, 12 naïve 'tis 🙂\n\n<|im_end|> hello hello world 'tis naïve"
+    own = BPETokenizer.train(text, 280)
+    tokenizer = vocabulary.from_merges(own.merges)
+    model.check_tokenizer(tokenizer, own.vocab_size + len(SPECIAL))
+    ids = tokenizer.encode(text).ids
+    assert ids == (own.encode(text) + len(SPECIAL)).tolist() and tokenizer.decode(ids) == text
+    assert len(ids) < len(vocabulary.from_merges([]).encode(text).ids) == len(text.encode())

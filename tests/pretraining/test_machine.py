@@ -1,6 +1,5 @@
 """The whole machine, at a size that takes seconds: what it leaves behind, and what it refuses."""
 
-import errno
 import json
 import multiprocessing
 import os
@@ -14,10 +13,12 @@ import pytest
 import torch
 
 from course_utils.data import corpora
-from course_utils.pretraining import card, corpus, evaluate, manifest, plans
+from course_utils.pretraining import card, evaluate, manifest, plans
 from course_utils.pretraining import model as models
 from course_utils.pretraining.machine import make
 from course_utils.pretraining.plans import PLANS
+from course_utils.tokenizers import BPETokenizer
+from course_utils.tokenizers.chat import SPECIAL
 
 FULL = os.environ.get("COURSE_FULL")
 KILLS = 20 if FULL else 3
@@ -60,6 +61,18 @@ def test_it_ends_with_a_model_that_loads_and_writes(made, tiny):
     assert not list(folder.glob("*.safetensors")) or [p.name for p in folder.glob("*.safetensors")] == [
         models.WEIGHTS
     ]
+
+
+def test_the_makers_own_tokens_are_taken_and_the_card_says_whose_they_are(made, tmp_path, tiny):
+    _, texts, _ = made
+    own = BPETokenizer.train("the rain fell on a quiet house and nobody came", 270).merges
+    whose = {"tokenizer": "its maker's own", "law": "the course's"}
+    make(tiny.PLAN, tmp_path, tiny.LAW, texts, device="cpu", merges=own, whose=whose, say=lambda said: None)
+    trained, tokenizer = models.load(tmp_path)
+    assert trained.vocab_size == 256 + len(own) + len(SPECIAL)
+    assert tokenizer.encode("the rain").ids == [*(BPETokenizer(own).encode("the rain") + len(SPECIAL))]
+    card = (tmp_path / "card.md").read_text()
+    assert "last, its maker's own" in card and "tokenizer: its maker's own. law: the course's." in card
 
 
 def test_the_questions_were_fixed_before_anything_was_read(made):
@@ -177,7 +190,7 @@ def test_what_a_model_says_is_text_on_the_card(made, tmp_path):
     card.write(folder, {"gzip": 3.2})
     page, text = (folder / "card.html").read_text(), (folder / "card.md").read_text()
     assert "<script" not in page and "&lt;script&gt;" in page and "gzip 3.20" in page
-    assert "a \\| b | &lt;script&gt;alert(1)&lt;/script&gt; # no heading" in text
+    assert "a \\| b | <script>alert(1)</script>  # no heading" in text
 
 
 def test_several_processes_pretrain_and_the_stages_go_on_with_what_they_made(made, monkeypatch, tiny):
@@ -251,16 +264,6 @@ def test_too_little_text_for_the_vocabulary(tmp_path, tiny):
     greedy = replace(tiny.PLAN, vocabularies=(50_000,))
     with pytest.raises(ValueError, match="take more text, or a smaller vocabulary"):
         make(greedy, tmp_path / "model", tiny.LAW, texts, say=list, device="cpu")
-
-
-def test_a_full_disk_leaves_no_half_of_the_tokens(made, tmp_path, monkeypatch):
-    def full(_):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(corpus.os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        corpus.write_tokens(tmp_path / "tokens.bin", ["some text"], models.read_tokenizer(made[0]))
-    assert not [*tmp_path.iterdir()]
 
 
 def test_device_paths_are_not_kept(made):
