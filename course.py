@@ -8,6 +8,7 @@
     python3 course.py reset CHAPTER                   start a chapter again; your old file stays beside it
     python3 course.py refresh CHAPTER                 run a chapter of the source and store its outputs
     python3 course.py bench NAME                      run a benchmark beside a peer
+    python3 course.py book [FOLDER]                   write the chapters as a site that needs no Python
     python3 course.py make [--plan laptop|evening|gpu] [--texts DIR] [--resume]
                                                       make a language model, from raw text to one that chats
     python3 course.py chat [FOLDER]                   open a page to chat with a model
@@ -62,6 +63,7 @@ EXTRAS = {
     "chat": "",
     "test": "test",
     "bench": "test",
+    "book": "test",
 }  # command -> what it needs installed
 EXTRAS.update(dict.fromkeys(CLASSROOM, ""))
 READ_ONLY = ("doctor", "where", "reset")  # these never install anything

@@ -74,6 +74,20 @@ def refresh(path: Path) -> str:
     Raises RefreshError if a cell fails, hangs or kills its kernel; then the file is as it was.
     """
     nb = nbformat.read(path, as_version=4)
+    execute(nb, path)
+    nb = strip_widget_views(nb)
+    for cell in nb.cells:
+        cell.metadata.pop("lines_to_next_cell", None)  # jupytext's note to itself, left by its --update
+    nb.metadata.kernelspec = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    nb.metadata.language_info = {"name": "python"}
+    write_atomic(path, nbformat.writes(nb) + "\n")
+    compared, with_output, _ = compared_cells(nb)
+    return f"{path.name} is refreshed; {compared} of its {with_output} cells with output are compared."
+
+
+def execute(nb: NotebookNode, path: Path, variables: dict[str, str] | None = None) -> None:
+    """Run the notebook of this path in its folder, each output in its cell. `variables` are added to the
+    kernel's environment. Raises RefreshError if a cell fails, hangs or kills its kernel."""
     running = {}
     client = NotebookClient(
         nb,
@@ -86,7 +100,7 @@ def refresh(path: Path) -> str:
         on_cell_start=lambda cell, cell_index: running.update(index=cell_index),
     )
     try:
-        client.execute(env=os.environ | QUIET_THREADS)
+        client.execute(env=os.environ | QUIET_THREADS | (variables or {}))
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         index = running["index"]
         number = sum(cell.cell_type == "code" for cell in nb.cells[:index])
@@ -95,15 +109,6 @@ def refresh(path: Path) -> str:
             DeadKernelError: "the kernel died",
         }.get(type(error)) or f"{error.ename}: {error.evalue}"
         raise RefreshError(f"{path.name}, {cell_name(number, nb.cells[index])}: {reason}") from error
-
-    nb = strip_widget_views(nb)
-    for cell in nb.cells:
-        cell.metadata.pop("lines_to_next_cell", None)  # jupytext's note to itself, left by its --update
-    nb.metadata.kernelspec = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    nb.metadata.language_info = {"name": "python"}
-    write_atomic(path, nbformat.writes(nb) + "\n")
-    compared, with_output, _ = compared_cells(nb)
-    return f"{path.name} is refreshed; {compared} of its {with_output} cells with output are compared."
 
 
 # ---- what the tests compare ------------------------------------------------------------------------------

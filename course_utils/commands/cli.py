@@ -61,6 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     add(reset).add_argument("chapter")
     add(refresh).add_argument("chapter")
     add(bench).add_argument("name")
+    booking = add(book)
+    booking.add_argument("folder", nargs="?", type=Path, help="where the site goes; without it, book/")
+    booking.add_argument("--chapters", nargs="+", metavar="CHAPTER", help="these only")
     making = add(make)
     making.add_argument("--plan", default="laptop", help="laptop (the default), evening or gpu")
     making.add_argument("--texts", type=Path, help="a folder of your own texts, in place of the course's")
@@ -173,7 +176,7 @@ def _need_test_packages() -> None:
     """course.py installs them into .venv; an environment of the learner's own may lack them."""
     if missing := [
         name
-        for name in ("nltk", "pytest", "ruff", "transformers", "xdist")
+        for name in ("furo", "nltk", "pytest", "ruff", "transformers", "xdist")
         if importlib.util.find_spec(name) is None
     ]:
         raise ValueError(
@@ -214,6 +217,21 @@ def refresh(options) -> None:
     _fetch_assets()
     try:
         print(outputs.refresh(chapter))
+    except outputs.RefreshError as error:
+        raise ValueError(str(error)) from error
+
+
+def book(options) -> None:
+    """write the chapters as a site that needs no Python, with the widgets alive in it"""
+    root = places.clone_for("book")
+    _need_test_packages()
+    _fetch_assets()
+    from course_utils.classroom import book, outputs, release
+
+    notebooks = root / "notebooks"
+    chapters = [release.find_chapter(name, notebooks) for name in options.chapters or ()]
+    try:
+        book.make(chapters or sorted(notebooks.glob("*.ipynb")), options.folder or root / "book", print)
     except outputs.RefreshError as error:
         raise ValueError(str(error)) from error
 

@@ -129,6 +129,12 @@ class Predict(Widget):
         bits = cost(self._bet["chips"][option]) if self._placed else math.log2(len(self.options))
         return Settled(bits, math.log2(len(self.options)), f"{self._verdict()} {change.problem}".strip())
 
+    @property
+    def result(self) -> int | None:
+        """The number of the option that came true, from 0; None until that is known."""
+        result = self._bet["result"]
+        return None if result is None else self.options.index(result)
+
     # ---- what base.Widget asks for -------------------------------------------------------------
 
     def handle(self, request: dict) -> None:

@@ -1,0 +1,144 @@
+"""The site of the chapters, read from disk in a browser that reaches nothing else: no kernel, no server."""
+
+import re
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from playwright.sync_api import expect
+
+from course_utils.classroom import outputs
+from course_utils.classroom.book import make
+from course_utils.learner.checks import find
+from course_utils.learner.quizzes import questions
+
+IMPORTS = """\
+from course_utils.learner.predict import predict
+from course_utils.learner.quiz import quiz
+from course_utils.widgets.gradient_horizon import GradientHorizon
+from course_utils.widgets.mask_viewer import MaskViewer"""
+VIEWER = """\
+def lay_out(question, answer):
+    return [(question, "question"), (answer, "answer"), ("<end>", "end")]
+
+
+MaskViewer(lay_out, "Where?", "Here </script>.")"""
+ANSWER = "def bits(p):\n    ### BEGIN SOLUTION\n    return 41 + p\n    ### END SOLUTION"
+CELLS = [
+    new_markdown_cell("# 1 · A chapter\n\nIt has a formula, $\\sum_i p_i = 1$, and an English sentence."),
+    new_code_cell(IMPORTS, metadata={"tags": ["hide-input"]}),
+    new_code_cell(
+        "GradientHorizon({'RNN': [0.5**k for k in range(41)], 'LSTM': [0.9**k for k in range(41)]})"
+    ),
+    new_code_cell(VIEWER),
+    new_code_cell('bet = predict("book.1", "Which?", ["one", "two"])\nbet'),
+    new_code_cell('bet.settle("two")'),
+    new_code_cell('quiz("1")'),
+    new_code_cell(ANSWER, metadata={"exercise": "0.1", "tags": ["exercise"]}),
+    new_code_cell("print(6 * 7)", metadata={"exercise": "0.1", "tags": ["exercise", "check"]}),
+]
+
+
+@pytest.fixture(scope="module")
+def chapter(tmp_path_factory):
+    path = tmp_path_factory.mktemp("chapters") / "01_chapter.ipynb"
+    nb = new_notebook(cells=CELLS)
+    nb.metadata.kernelspec = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    nbformat.write(nb, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def book(chapter, tmp_path_factory):
+    told, folder = [], tmp_path_factory.mktemp("book")
+    make([chapter], folder, told.append)
+    assert told[:3] == [
+        "01_chapter, alive: gradient_horizon, predict",
+        "01_chapter, on examples: mask_viewer",
+        "01_chapter, as it was: none",
+    ]
+    return folder
+
+
+@pytest.fixture
+def page(book, browser):
+    context = browser.new_context(offline=True)
+    page, asked, errors = context.new_page(), [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: errors.append(error))
+    page.goto((book / "01_chapter.html").as_uri())
+    yield page
+    assert not errors and asked and all(url.startswith(("file:", "data:")) for url in asked)
+    context.close()
+
+
+def widget(page, kind):
+    return page.locator(f".course-widget[data-widget={kind}]")
+
+
+def test_what_the_page_computes_answers_at_once(page):
+    horizon = widget(page, "gradient_horizon")
+    horizon.get_by_role("slider", name="how many").press("ArrowRight")
+    expect(horizon.get_by_role("slider", name="how many")).to_have_value("11")
+    expect(horizon.locator(".cw-sentence")).to_contain_text("page alone")
+    bias = horizon.get_by_role("slider", name="forget bias")
+    horizon.get_by_role("slider", name="how many").press("ArrowLeft")
+    bias.press("ArrowRight")  # with the distance of the start, this was recorded
+    expect(horizon.locator(".cw-sentence")).to_contain_text("at bias 1.5")
+    expect(horizon.locator(".cw-problem")).to_be_hidden()
+
+
+def test_what_python_computes_answers_what_was_tried_and_says_so_of_the_rest(page):
+    viewer = widget(page, "mask_viewer")
+    before = viewer.locator(".cw-sentence").inner_text()
+    viewer.get_by_role("combobox").select_option(index=1)
+    expect(viewer.locator(".cw-sentence")).not_to_have_text(before)
+    viewer.get_by_role("textbox").first.fill("Who?")
+    expect(viewer.locator(".cw-problem")).to_contain_text("open the chapter in JupyterLab")
+    assert page.evaluate("window.pwned") is None
+
+
+def test_a_bet_is_laid_and_paid(page):
+    bet = widget(page, "predict")
+    bet.get_by_role("button", name=re.compile("Place")).click()
+    expect(bet.locator(".cw-sentence")).to_contain_text(
+        "50 of your 100 chips were on what came true: 1.00 bits."
+    )
+
+
+def test_a_quiz_says_why_and_only_when_asked(page):
+    question = questions("1")[0]
+    for choice in question.choices:
+        summary = page.locator("fieldset.course-quiz summary").filter(has_text=choice.text).first
+        assert not page.get_by_text(choice.why, exact=False).first.is_visible()
+        summary.press("Enter")
+        expect(summary.locator("xpath=..")).to_contain_text(
+            ("Right. " if choice.right else "No. ") + choice.why
+        )
+
+
+def test_a_solution_is_not_shown_before_it_is_asked_for(page):
+    assert page.locator("div.highlight", has_text="raise NotImplementedError").is_visible()
+    solution = page.get_by_text("return 41 + p")
+    assert not solution.is_visible() and page.get_by_text("print(6 * 7)").count() == 0
+    page.locator("details.course > summary", has_text="A hint").press("Enter")
+    expect(page.get_by_text(find("0.1").hint.split("`")[0].strip()[:20]).first).to_be_visible()
+    page.locator("details.course > summary", has_text="The solution").press("Enter")
+    expect(solution).to_be_visible()
+    assert page.get_by_text("BEGIN SOLUTION").count() == 0
+
+
+def test_formulas_search_and_dark(page, book):
+    assert page.locator("math").count() == 1
+    page.emulate_media(color_scheme="dark")
+    colour = "node => getComputedStyle(node).color"
+    assert widget(page, "mask_viewer").evaluate(colour) == page.locator("article").evaluate(colour)
+    page.goto((book / "search.html").as_uri() + "?q=sentence")
+    expect(page.locator("#search-results")).to_contain_text("A chapter")
+
+
+def test_a_cell_that_fails_is_named_and_nothing_is_written(tmp_path):
+    nbformat.write(new_notebook(cells=[new_code_cell("1 / 0")]), tmp_path / "02_broken.ipynb")
+    with pytest.raises(outputs.RefreshError, match=r"02_broken.ipynb, cell 1 \(1 / 0\): ZeroDivisionError"):
+        make([tmp_path / "02_broken.ipynb"], tmp_path / "book")
+    assert not (tmp_path / "book").exists()
