@@ -35,7 +35,7 @@ def work() -> Path:
 
 def notebooks() -> Path:
     """The folder of the chapters. Raises ValueError if they are in no clone and were not installed."""
-    if found := clone():
+    if (found := clone()) and (found / "notebooks").is_dir():
         return found / "notebooks"
     try:
         first = [path for path in files(DISTRIBUTION) or () if path.name == "00_start_here.ipynb"]

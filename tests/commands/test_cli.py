@@ -16,6 +16,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from course_utils.classroom import places
 from course_utils.commands import cli
 
 PACKAGE = Path(__file__).parents[2] / "course_utils"
@@ -29,8 +30,8 @@ def folder(tmp_path, monkeypatch):
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "notebooks" / "01_ngrams.ipynb")
     (tmp_path / "benchmarks").mkdir()
     (tmp_path / "benchmarks" / "ngrams.py").write_text("import sys; print('measured', sys.argv[1:])")
-    for name, place in [("NOTEBOOKS", "notebooks"), ("WORK", "my_work"), ("BENCHMARKS", "benchmarks")]:
-        monkeypatch.setattr(cli, name, tmp_path / place)
+    (tmp_path / "course.py").touch()  # by which a clone is known
+    monkeypatch.setattr(places, "clone", lambda: tmp_path)
     monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
     return tmp_path
 
@@ -144,7 +145,8 @@ def test_where_names_each_folder(run, folder, monkeypatch):
         assert str(each) in out
 
 
-def test_an_unknown_option_and_no_chapters(run, folder):
+def test_an_unknown_option_and_no_chapters(run, folder, monkeypatch):
     assert "Unknown option --pot" in run("lab", "--pot")[2]
     shutil.rmtree(folder / "notebooks")
-    assert "clone of its repository" in run("where")[2]
+    monkeypatch.setattr(places, "files", lambda name: [])  # as if no wheel were installed
+    assert "clone its repository" in run("where")[2]
