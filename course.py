@@ -11,6 +11,8 @@
     python3 course.py book [FOLDER]                   write the chapters as a site that needs no Python
     python3 course.py make [--plan laptop|evening|gpu] [--texts DIR] [--resume]
                                                       make a language model, from raw text to one that chats
+    python3 course.py floors FOLDER                   say which floors a model that was made is over
+    python3 course.py convert FOLDER --to FORMAT      write it for transformers or llama.cpp
     python3 course.py chat [FOLDER]                   open a page to chat with a model
     python3 course.py check FILE                      say whether an assignment can be graded as it is
 

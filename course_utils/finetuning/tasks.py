@@ -232,6 +232,13 @@ class Share(NamedTuple):
     high: float
 
 
+def wilson(k: int, n: int) -> tuple[float, float]:
+    """The 95 % interval of a share of which k of n were seen (Wilson 1927): 0 to 1 if n is 0."""
+    z = 1.96
+    middle, width = k + z * z / 2, z * (k * (n - k) / max(n, 1) + z * z / 4) ** 0.5
+    return (middle - width) / (n + z * z), (middle + width) / (n + z * z)
+
+
 def pass_at_k(right: Int[np.ndarray, " problems"], n: int, k: int) -> Float[np.ndarray, " problems"]:
     """For each problem the chance that at least one of k answers is right, if `right` of n samples were:
     1 - C(n - right, k) / C(n, k), whose mean over samples is exactly 1 - (1 - p)^k (Chen et al. 2021).

@@ -6,5 +6,6 @@ there is to read, and `filters` leave out what had better not be read.
 
 `machine` has the stages of `course.py make`: it fixes the questions (`evaluate`), writes documents and tokens
 (`corpus`), chooses a tokenizer (`vocabulary`) and a size (`plans`), trains (`pretrain`, and `parallel` on
-several processes), tunes (`tune`) and writes the card (`card`).
+several processes), tunes (`tune`), says what fewer bits a weight cost (`quantise`), and writes the card
+(`card`).
 """

@@ -13,7 +13,8 @@ from html import escape
 from pathlib import Path
 
 from course_utils.files import write_atomic
-from course_utils.pretraining.evaluate import STOPS, floors
+from course_utils.pretraining.evaluate import floors
+from course_utils.pretraining.reports import BEFORE, CHATS, COUNTED, REPEATS, Report, failures, reports
 
 WATTS = 10.0  # of a core at work, with its share of the rest: what a laptop's or a server's takes, about
 EXAMPLES = 8
@@ -38,7 +39,7 @@ class Section:
 def write(folder: Path, beside: dict[str, float]) -> None:
     """Write both files. beside: bits per byte on The Tempest of the course's other models, by name."""
     found = sections(folder, beside)
-    write_atomic(folder / "card.md", _markdown(found))
+    write_atomic(folder / "card.md", markdown(found))
     write_atomic(folder / "card.html", _html(found))
 
 
@@ -54,10 +55,10 @@ def sections(folder: Path, beside: dict[str, float]) -> list[Section]:
         _choices(made, size, vocabulary),
         _cost(made, log),
         _bits(scores, beside),
-        _asked(made, scores),
+        _asked(made, reports(folder)),
         _quantised(read("quantised.json")),
         _floors(scores),
-        _failures(scores),
+        Section("Known failures", failures(scores)),
         _examples(scores),
         _licence(made),
     ]
@@ -133,9 +134,9 @@ def _bits(scores: dict, beside: dict[str, float]) -> Section:
     texts = scores["5-gram"]
     rows = [["bits per byte", *texts]]
     for name, bits in [
-        ("before tuning", scores["base"]["bits_per_byte"]),
-        ("as it chats", scores["chat"]["bits_per_byte"]),
-        ("a 5-gram on the same text", texts),
+        (BEFORE, scores["base"]["bits_per_byte"]),
+        (CHATS, scores["chat"]["bits_per_byte"]),
+        (COUNTED, texts),
     ]:
         rows.append([name, *(f"{bits[text]:.3f}" for text in texts)])
     others = ", ".join(
@@ -145,25 +146,23 @@ def _bits(scores: dict, beside: dict[str, float]) -> Section:
     return Section("How well it predicts texts that it has not read", ["Fewer bits are better.", *said], rows)
 
 
-def _asked(made: dict, scores: dict) -> Section:
+def _asked(made: dict, found: dict[str, Report]) -> Section:
     rows = [["", "right", "95 % interval", "by chance"]]
-
-    def row(name: str, share: dict, chance: str) -> list[str]:
-        return [name, f"{share['value']:.0%}", f"{share['low']:.0%} to {share['high']:.0%}", chance]
-
-    for which, name in (("base", "before tuning"), ("chat", "as it chats")):
-        share = scores[which]["next line"]
-        rows.append(row(f"which line comes next, {name}", share, f"{share['chance']:.0%}"))
-    for name, share in scores["chat"]["tasks"].items():
-        rows.append(row(name, share, f"{share['chance']:.1%}"))
-    rows.append(row("stops by itself", scores["chat"]["stops"], ""))
+    for name in (BEFORE, CHATS):
+        for number in found[name].numbers:
+            if number.low is None:
+                continue
+            chance = "" if number.chance is None else f"{number.chance:.1%}"
+            interval = f"{number.low:.0%} to {number.high:.0%}"
+            rows.append([f"{number.measure}, {name}", f"{number.value:.0%}", interval, chance])
+    repeats = next(n.value for n in found[CHATS].numbers if n.measure == REPEATS)
     digest = made["stages"]["questions"]["writes"]["evaluation.json"]
     return Section(
         "What it was asked",
         [
             f"The questions were fixed before anything was trained: sha256 `{digest[:16]}...`. No document "
             "that was read holds 13 words in a row of a held-out text: such documents were removed.",
-            f"It repeats {scores['chat']['repetition']:.1%} of its runs of four words within an answer.",
+            f"It repeats {repeats:.1%} of its runs of four words within an answer.",
         ],
         rows,
     )
@@ -191,24 +190,6 @@ def _floors(scores: dict) -> Section:
     return Section("Is it over its floors?", [], [["", "needed", "reached", "holds"], *rows])
 
 
-def _failures(scores: dict) -> Section:
-    chat, known = scores["chat"], []
-    if chat["next line"]["low"] <= chat["next line"]["chance"]:
-        known.append(
-            "Which line comes next it can't tell better than a guesser, as far as these questions show."
-        )
-    for name, share in chat["tasks"].items():
-        if share["value"] < 0.9:
-            known.append(f"Of {name} it gets {1 - share['value']:.0%} wrong.")
-    if chat["stops"]["value"] < STOPS:
-        known.append(f"{1 - chat['stops']['value']:.0%} of its answers have no end.")
-    worse = [text for text, bits in chat["bits_per_byte"].items() if bits > scores["5-gram"][text]]
-    if worse:
-        known.append(f"As it chats, it predicts worse than a 5-gram: {', '.join(worse)}.")
-    known.append("It makes facts up, and nothing was done to keep it from rude or harmful text.")
-    return Section("Known failures", known)
-
-
 def _examples(scores: dict) -> Section:
     rows = [["asked", "answered"]]
     rows += [[example["prompt"], example["answer"]] for example in scores["chat"]["examples"][:EXAMPLES]]
@@ -229,16 +210,21 @@ def _licence(made: dict) -> Section:
     )
 
 
-def _markdown(found: list[Section]) -> str:
+def markdown(found: list[Section]) -> str:
+    """The sections in Markdown; whatever a text holds, it is no tag, and ends no line and no cell."""
     parts = []
     for number, section in enumerate(found):
-        parts.append(f"{'#' if number == 0 else '##'} {section.title}")
-        parts += section.paragraphs
+        parts.append(f"{'#' if number == 0 else '##'} {_one_line(section.title)}")
+        parts += map(_one_line, section.paragraphs)
         if section.table:
-            cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in section.table]
+            cells = [[_one_line(cell).replace("|", "\\|") for cell in row] for row in section.table]
             lines = [" | ".join(row) for row in cells]
             parts.append("\n".join([lines[0], " | ".join("---" for _ in cells[0]), *lines[1:]]))
     return "\n\n".join(parts) + "\n"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(escape(text, quote=False).split())
 
 
 def _html(found: list[Section]) -> str:

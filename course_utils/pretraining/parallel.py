@@ -23,6 +23,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
 from functools import partial
@@ -123,8 +124,9 @@ class Sharded:
             optimiser.state[parameter] = {"step": torch.zeros((), device=parameter.device)} | averages
         tensors, rest = _tensors(model, optimiser), _rest(batches)
         reader = dcp.HuggingFaceStorageReader(str(self.folder / latest["folder"]))
-        alone = not distributed.is_initialized()  # one process reads all shards
-        dcp.load(tensors | rest, storage_reader=reader, no_dist=alone)  # in place
+        with warnings.catch_warnings():  # that one process alone reads all shards, which is meant
+            warnings.simplefilter("ignore", UserWarning)
+            dcp.load(tensors | rest, storage_reader=reader)  # in place
         torch.set_rng_state(rest["generator.cpu"])
         prefix = "batches."
         state = {key.removeprefix(prefix): value for key, value in rest.items() if key.startswith(prefix)}

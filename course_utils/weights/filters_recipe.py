@@ -31,7 +31,7 @@ from pathlib import Path
 
 from course_utils.data import labelled
 from course_utils.data.reviews import reviews
-from course_utils.measuring.intervals import wilson
+from course_utils.finetuning.tasks import wilson
 from course_utils.pretraining.documents import Document, course_documents, held_out
 from course_utils.pretraining.filters import Filter, language, personal, personal_data, quality, verdict
 from course_utils.pretraining.filters.contamination import Contamination

@@ -165,7 +165,7 @@ function render(context) {
   }
 
   return view.start({ draw, tables, body: [
-    line(labelled("Show", lists), back, on, place),
+    line(field("Show", lists), back, on, place),
     element("div", { class: "cw-columns dd-desk" }, list,
       element("div", { class: "dd-document" }, title, verdict, reasons, text, line(hands.keep, hands.drop, undo, ...(knows ? [told.label] : [])))),
     element("fieldset", { class: "cw-line" }, element("legend", {}, "Filters that act"), ...acts), table] });

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from course_utils.measuring.intervals import wilson
+from course_utils.finetuning.tasks import wilson
 from course_utils.pretraining.filters.judging import Judged
 from course_utils.widgets.base import Widget
 from course_utils.widgets.state import Flag, OneOf, Some, Whole

@@ -499,6 +499,31 @@ choices = tuple(Choice(text, text, right=text == odd[0]) for text in odd)
 made = Quiz(odd[0], {"odd": Question("0.odd", odd[1], odd[2], choices)}, made._snapshot, odd[1])""",
         n_odd=4,
     ),
+    "report_card": Specimen(
+        "from course_utils.pretraining.reports import Number, Report\n"
+        "from course_utils.widgets.report_card import ReportCard\n"
+        "says = 'of 240 questions, fixed before training', 'whether it is of use'\n"
+        "def model(k):\n"
+        "    bits = [Number(f'bits of {name}', 2 + k / 9, 'bits', *says) for name in ('a play', 'reviews')]\n"
+        "    shares = [Number(name, 0.3 + k / 9, 'share', *says, 0.2 + k / 9, 0.4 + k / 9, 0.25, 240)\n"
+        "              for name in ('which line comes next', 'orders', 'addition', 'stops by itself')]\n"
+        "    said = [[corpus.test[60 * n : 60 * n + 50]] * 2 for n in range(9)]\n"
+        "    return Report(bits + shares, [f'It fails in {k}.'], said)\n"
+        "counted = Report(model(3).numbers[:2])\n"
+        "made = ReportCard({'before tuning': model(i), 'as it chats': model(i + 1), 'a 5-gram': counted})",
+        "(root, i) => root.querySelectorAll('[role=option]')[4 + i].click()",
+        "(root) => root.querySelector('[aria-label=\"more examples\"]').click()",
+        states=(
+            "(root) => press(root, 'As Markdown')",
+            "(root) => fill(root.querySelector('select'), 'a 5-gram')",  # which has not all numbers
+        ),
+        texts=60,
+        narrow=(600, 420, 360),
+        hostile="""\
+numbers = [Number(text, 0.5, "share", text, text, 0.4, 0.6, 0.5, 9) for text in odd]
+made = ReportCard({text: Report(numbers, odd, [[text, text]]) for text in odd})""",
+        n_odd=4,
+    ),
     "run_monitor": Specimen(
         "from course_utils.widgets.run_monitor import RunMonitor\n"
         "draws = np.random.default_rng(i)\n"

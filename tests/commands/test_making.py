@@ -3,9 +3,11 @@
 import json
 
 import pytest
+from small_llama import small_model, small_tokenizer
 
-from course_utils.commands import making
+from course_utils.commands import cli, making
 from course_utils.pretraining import machine
+from course_utils.pretraining.model import save
 from course_utils.scaling import Law
 from course_utils.training import Diverged
 
@@ -81,3 +83,25 @@ def test_floors_are_said_and_decide_the_exit_status(tmp_path, capsys):
         (tmp_path / "scores.json").write_text(content)
         with pytest.raises(ValueError, match="holds no scores of a finished model"):
             making.floors(tmp_path)
+
+
+def test_a_model_is_written_for_other_programs(tmp_path, capsys):
+    tokenizer = small_tokenizer()
+    save(tmp_path / "model", small_model(tokenizer.get_vocab_size()), tokenizer)
+    assert cli.main(["convert", str(tmp_path / "model"), "--to", "gguf"]) == 0
+    assert (tmp_path / "model" / "model.gguf").read_bytes()[:4] == b"GGUF"
+    out = tmp_path / "for transformers"
+    assert cli.main(["convert", str(tmp_path / "model"), "--to", "hugging-face", "--out", str(out)]) == 0
+    assert json.loads((out / "config.json").read_text())["model_type"] == "llama"
+    assert capsys.readouterr().out.endswith(f"Written: {out}\n")
+    with pytest.raises(SystemExit, match=r"model\.safetensors is not in .*: name the folder of a finished"):
+        cli.main(["convert", str(tmp_path), "--to", "gguf"])
+
+
+def test_shards_are_trained_by_adamw(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(machine, "make", lambda plan, *_, **among: asked.append((plan, among)))
+    making.make("gpu", tmp_path / "model", None, False, tmp_path, 8, shard=True)
+    [(plan, among)] = asked
+    assert (plan.name, plan.optimiser, plan.learning_rate) == ("gpu", "adamw", 0.002)
+    assert (among["processes"], among["shard"]) == (8, True)

@@ -5,9 +5,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from course_utils.finetuning import tasks
-from course_utils.finetuning.tasks import TASKS, Task, VerifierError, mean_pass_at_k, pass_at_k
+from course_utils.finetuning.tasks import TASKS, Task, VerifierError, mean_pass_at_k, pass_at_k, wilson
 
 EACH = pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
 
@@ -154,3 +155,10 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says():
         share = mean_pass_at_k(right, 16, 1, samples=300)
         held += share.low <= 0.5 <= share.high
     assert 88 <= held <= 100
+
+
+def test_intervals_are_wilsons():
+    for k, n in ((0, 50), (3, 50), (200, 200), (41, 1000)):
+        expected = binomtest(k, n).proportion_ci(0.95, method="wilson")
+        assert wilson(k, n) == pytest.approx((expected.low, expected.high), abs=1e-4)
+    assert wilson(0, 0) == (0, 1)  # nothing was seen

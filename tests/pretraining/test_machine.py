@@ -1,5 +1,6 @@
 """The whole machine, at a size that takes seconds: what it leaves behind, and what it refuses."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 from course_utils.data import corpora
-from course_utils.pretraining import card, evaluate, manifest, plans
+from course_utils.pretraining import card, corpus, evaluate, manifest, plans
 from course_utils.pretraining import model as models
 from course_utils.pretraining.machine import make
 from course_utils.pretraining.plans import PLANS
@@ -190,7 +191,7 @@ def test_what_a_model_says_is_text_on_the_card(made, tmp_path):
     card.write(folder, {"gzip": 3.2})
     page, text = (folder / "card.html").read_text(), (folder / "card.md").read_text()
     assert "<script" not in page and "&lt;script&gt;" in page and "gzip 3.20" in page
-    assert "a \\| b | <script>alert(1)</script>  # no heading" in text
+    assert "a \\| b | &lt;script&gt;alert(1)&lt;/script&gt; # no heading" in text
 
 
 def test_several_processes_pretrain_and_the_stages_go_on_with_what_they_made(made, monkeypatch, tiny):
@@ -264,6 +265,16 @@ def test_too_little_text_for_the_vocabulary(tmp_path, tiny):
     greedy = replace(tiny.PLAN, vocabularies=(50_000,))
     with pytest.raises(ValueError, match="take more text, or a smaller vocabulary"):
         make(greedy, tmp_path / "model", tiny.LAW, texts, say=list, device="cpu")
+
+
+def test_a_full_disk_leaves_no_half_of_the_tokens(made, tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(corpus.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        corpus.write_tokens(tmp_path / "tokens.bin", ["some text"], models.read_tokenizer(made[0]))
+    assert not [*tmp_path.iterdir()]
 
 
 def test_device_paths_are_not_kept(made):

@@ -33,6 +33,7 @@ from course_utils.learner.shannon_game import ShannonGame
 from course_utils.ngrams import NGramModel
 from course_utils.ngrams.bidirectional import BidirectionalNGram
 from course_utils.pretraining.filters.judging import Judged
+from course_utils.pretraining.reports import Number, Report
 from course_utils.recurrent import RecurrentLM, trace
 from course_utils.seq2seq.corruptions import corruptions, drawn_spans
 from course_utils.seq2seq.objectives import put_together
@@ -56,6 +57,7 @@ from course_utils.widgets.meaning_map import MeaningMap
 from course_utils.widgets.ngram_explorer import from_models
 from course_utils.widgets.preference_simplex import PreferenceSimplex
 from course_utils.widgets.qkv_stepper import QKVStepper, attention_steps
+from course_utils.widgets.report_card import ReportCard
 from course_utils.widgets.run_monitor import RunMonitor
 from course_utils.widgets.sampling_lab import SamplingLab
 from course_utils.widgets.surprise import Piece, SurpriseLine
@@ -185,6 +187,17 @@ def qkv_stepper(odd=""):
 def questions(odd=""):
     asked = {key: replace(one, ask=f"{one.ask}{odd}") for key, one in quiz("1").asked.items()}
     return Quiz(f"Quiz{odd}", asked, progress.current().read())
+
+
+def report_card(odd=""):
+    comes = f"of 60 problems{odd}", "all else"
+    bits, right = (
+        Number(f"bits{odd}", 2.5, "bits", *comes),
+        Number("sums", 0.3, "share", *comes, 0.2, 0.4, 0.25, 60),
+    )
+    return ReportCard(
+        {f"a{odd}": Report([bits, right], [f"it fails{odd}"], [[f"1+1={odd}", "3"]] * 9), "b": Report([bits])}
+    )
 
 
 def run_monitor(odd=""):
@@ -380,6 +393,7 @@ SPECIMENS: dict[str, tuple[Callable[..., Widget], list[dict]]] = {
     ),
     "qkv_stepper": (qkv_stepper, [{"x": [[1, 0.5, 0, -1]] * 3, "step": 3, "cell": ["scaled", 1, 0]}]),
     "quiz": (questions, [{"question": 1, "choice": 2}]),
+    "report_card": (report_card, [{"measure": "sums", "model": "b", "page": 0}, {"page": 2}]),
     "run_monitor": (
         run_monitor,
         [{"x": "seconds", "smooth": 30, "log": True, "hidden": [0, 2], "run": 1}, {"x": "FLOPs", "run": 7}],

@@ -1,0 +1,172 @@
+"""What a finished model scored, number by number: where each comes from, and what it does not say.
+
+    reports(folder)["as it chats"].numbers
+
+It is read from the files of the model's folder. The card is made of it, and the widget that shows it.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from course_utils.finetuning.tasks import wilson
+from course_utils.pretraining import evaluate
+
+BEFORE, CHATS, COUNTED = "before tuning", "as it chats", "a 5-gram on the same text"
+REPEATS = "repeats itself"
+TUNED = (
+    "It was tuned on prompts of just this form: how it does with the same task in other words is not asked."
+)
+
+
+class Number(NamedTuple):
+    """A measure's value in a unit, "bits" per byte or "share"; the ends of its 95 % interval, what guessing
+    reaches and n, None where there is no such thing; and a sentence or two on each of two questions."""
+
+    measure: str
+    value: float
+    unit: str
+    comes: str
+    not_said: str
+    low: float | None = None
+    high: float | None = None
+    chance: float | None = None
+    n: int | None = None
+
+
+class Report(NamedTuple):
+    """The numbers of a model, what it is known to fail in, and [what it was asked, what it answered]."""
+
+    numbers: list[Number]
+    failures: Sequence[str] = ()
+    examples: Sequence[Sequence[str]] = ()
+
+
+def reports(folder: Path, prefix: str = "") -> dict[str, Report]:
+    """Of a made model before and after its tuning, and of the 5-gram beside it, by name; the prefix tells
+    several models apart."""
+    scores, made = (json.loads((folder / name).read_bytes()) for name in ("scores.json", "manifest.json"))
+    asked, documents = (made["stages"][stage]["notes"] for stage in ("questions", "documents"))
+    removed = documents["removed"].get("contamination")
+    leaks = [_leaks(removed["documents"], documents["read"]["documents"])] if removed else []
+    base, chat = scores["base"], scores["chat"]
+    found = {
+        BEFORE: Report([*_bits(base["bits_per_byte"]), _next_line(base, asked), *leaks]),
+        CHATS: Report(
+            [*_bits(chat["bits_per_byte"]), _next_line(chat, asked), *_answered(chat, asked), *leaks],
+            failures(scores),
+            [[example["prompt"], example["answer"]] for example in chat["examples"]],
+        ),
+        COUNTED: Report(_bits(scores["5-gram"], counted=True)),
+    }
+    return {f"{prefix}{name}": report for name, report in found.items()}
+
+
+def _bits(texts: dict[str, float], counted: bool = False) -> list[Number]:
+    how = "-log2 p of all its tokens, over its bytes"
+    if counted:
+        how = (
+            f"-log2 p a byte of a {evaluate.NGRAM_ORDER}-gram of bytes with modified Kneser-Ney smoothing, "
+            "counted on what the model read"
+        )
+    return [
+        Number(
+            f"bits per byte of {text}",
+            bits,
+            "bits",
+            f"{how}, on the first {evaluate.TEXT_BYTES / 1000:.0f} kB or so of a text that was kept back "
+            "(scores.json). Fewer are better.",
+            "It is one text and one training run, so there is no interval. It does not say whether what the "
+            "model writes is true or of use.",
+        )
+        for text, bits in texts.items()
+    ]
+
+
+def _share(measure: str, share: dict, n: int, comes: str, not_said: str) -> Number:
+    low, high = share["low"], share["high"]
+    if low == high:  # all alike: questions drawn anew of these would be so too, but not of all that there are
+        low, high = wilson(round(share["value"] * n), n)
+    return Number(measure, share["value"], "share", comes, not_said, low, high, share.get("chance"), n)
+
+
+def _next_line(scores: dict, asked: dict) -> Number:
+    n = asked["choices"]
+    return _share(
+        "which line comes next",
+        scores["next line"],
+        n,
+        f"{n} places of texts that were kept back, fixed before training (evaluation.json): of "
+        f"{evaluate.OPTIONS} lines about as long, the one with the largest log p a byte is its answer.",
+        "It does not say what the model would write there. A line may be told by its style or its names.",
+    )
+
+
+def _answered(chat: dict, asked: dict) -> list[Number]:
+    """What a model that chats made of tasks and prompts."""
+    n, prompts = evaluate.PROBLEMS, asked["prompts"]
+    sampled = (
+        f"the answers to {prompts} prompts that were kept back, drawn at temperature 0.8 with top-p 0.95"
+    )
+    tasks = [
+        _share(
+            f"task: {name}",
+            share,
+            n,
+            f"{n} problems whose prompts training never draws; right if a program finds the whole answer "
+            "right, and it ends. Each token is the likeliest one.",
+            TUNED,
+        )
+        for name, share in chat["tasks"].items()
+    ]
+    return [
+        *tasks,
+        _share(
+            "stops by itself",
+            chat["stops"],
+            prompts,
+            f"Of {sampled}, those that end within {evaluate.ANSWER_TOKENS} tokens.",
+            "It does not say that the answer is right, or that it is one.",
+        ),
+        Number(
+            REPEATS,
+            chat["repetition"],
+            "share",
+            f"In {sampled}, the mean share of runs of {evaluate.RUN} words that the answer had before.",
+            "Short answers can hardly repeat themselves, whoever gives them. There is no interval.",
+            n=prompts,
+        ),
+    ]
+
+
+def _leaks(removed: int, read: int) -> Number:
+    return Number(
+        "contaminated documents",
+        removed / read,
+        "share",
+        f"{removed} of {read:,} documents hold 13 words in a row of a text that the model is scored on; they "
+        "were removed before training (manifest.json).",
+        "What says the same in other words, or in fewer, was not found and was read. All documents are "
+        "counted: there is no interval.",
+        n=read,
+    )
+
+
+def failures(scores: dict) -> list[str]:
+    """In which a model that chats is known to fail, by its scores."""
+    chat, known = scores["chat"], []
+    if chat["next line"]["low"] <= chat["next line"]["chance"]:
+        known.append(
+            "Which line comes next it can't tell better than a guesser, as far as these questions show."
+        )
+    for name, share in chat["tasks"].items():
+        if share["value"] < 0.9:
+            known.append(f"Of {name} it gets {1 - share['value']:.0%} wrong.")
+    if chat["stops"]["value"] < evaluate.STOPS:
+        known.append(f"{1 - chat['stops']['value']:.0%} of its answers have no end.")
+    worse = [text for text, bits in chat["bits_per_byte"].items() if bits > scores["5-gram"][text]]
+    if worse:
+        known.append(f"As it chats, it predicts worse than a 5-gram: {', '.join(worse)}.")
+    known.append("It makes facts up, and nothing was done to keep it from rude or harmful text.")
+    return known
