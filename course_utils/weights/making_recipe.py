@@ -1,0 +1,64 @@
+"""The small model that chats, which the course ships: what the plan for a laptop makes.
+
+    python3 course.py make --plan laptop --folder build/ours
+    python -m course_utils.weights.making_recipe build/ours
+
+It was run on two cores that others used too, so the seconds on its card are no measure of speed: documents to
+pretraining on two threads, and after the mix of problems was changed, tuning and all behind it again on one.
+
+The second keeps in the folder `ours` beside this file the weights in float16, the tokenizer, the card, the
+scores and the log, without the texts. `sample.json` has what the kept weights reach on a part of the
+questions, so that a test can ask them again.
+"""
+
+import json
+import shutil
+import sys
+from itertools import islice
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from course_utils.files import write_atomic
+from course_utils.gpt import GPT
+from course_utils.pretraining import evaluate, model, vocabulary
+
+OURS = Path(__file__).parent / "ours"
+KEPT = (
+    "manifest.json",
+    "size.json",
+    "vocabulary.json",
+    "pretrain_log.json",
+    "choices.json",
+    "scores.json",
+    "quantised.json",
+    "card.md",
+    "card.html",
+)
+CHARACTERS, PROBLEMS = 5000, 20  # of each text and task
+
+
+def sample(trained: GPT, tokenizer: Tokenizer) -> dict[str, dict[str, float]]:
+    """Bits per byte of the beginning of each held-out text, and the share of each task's first problems that
+    are right."""
+    asked, right = evaluate.fixed(), {}
+    for name, prompts in asked["problems"].items():
+        first = [*islice(prompts, PROBLEMS)]
+        marks = evaluate.problems_right(trained, tokenizer, evaluate.TASKS[name], first)
+        right[name] = sum(marks) / len(marks)
+    texts = {name: text[:CHARACTERS] for name, text in asked["texts"].items()}
+    bits = {name: vocabulary.bits(trained, tokenizer, text) for name, text in texts.items()}
+    return {"bits_per_byte": bits, "right": right}
+
+
+def keep(folder: Path) -> None:
+    """Keep a finished model of `course.py make`. Raises ValueError as `pretraining.model.load` does."""
+    model.save(OURS, *model.load(folder), half=True)
+    for name in KEPT:
+        shutil.copyfile(folder / name, OURS / name)
+    found = sample(*model.load(OURS))
+    write_atomic(OURS / "sample.json", json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    keep(Path(sys.argv[1]))

@@ -1,0 +1,61 @@
+"""The model that the course ships is the one whose numbers stand on its card."""
+
+import json
+
+import pytest
+import torch
+
+from course_utils.pretraining import evaluate, manifest
+from course_utils.pretraining import model as models
+from course_utils.pretraining.plans import PLANS
+from course_utils.serving.offers import on_offer
+from course_utils.weights import making_recipe as recipe
+from course_utils.weights.making_recipe import OURS
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def read(name):
+    return json.loads((OURS / name).read_text(encoding="utf-8"))
+
+
+def near(found, kept):
+    """Other machines round otherwise: by a little in bits, and in one of twenty answers."""
+    bits = [abs(found["bits_per_byte"][text] - b) < 0.005 for text, b in kept["bits_per_byte"].items()]
+    return all(bits) and all(abs(found["right"][task] - r) < 0.051 for task, r in kept["right"].items())
+
+
+def test_asked_again_it_reaches_what_was_kept():
+    found = recipe.sample(*models.load(OURS))
+    assert near(found, read("sample.json"))
+    assert found["right"]["addition"] > 0.3
+
+
+def test_another_model_would_not():
+    trained, tokenizer = models.load(OURS)
+    with torch.no_grad():
+        trained.decoder.blocks[-1].feed_forward.down.weight.mul_(0.9)
+    texts = {name: text[: recipe.CHARACTERS] for name, text in evaluate.fixed()["texts"].items()}
+    bits = {name: recipe.vocabulary.bits(trained, tokenizer, text) for name, text in texts.items()}
+    assert not near({"bits_per_byte": bits, "right": read("sample.json")["right"]}, read("sample.json"))
+
+
+def test_it_is_what_the_plan_for_a_laptop_makes():
+    made = manifest.load(OURS)
+    assert {name: made.plan[name] for name in PLANS["laptop"].settings()} == PLANS["laptop"].settings()
+    for stage in made.stages.values():
+        for name in recipe.KEPT[1:]:
+            if name in stage.writes and name != "card.html":
+                assert manifest.sha256(OURS / name) == stage.writes[name], name
+
+
+def test_which_floors_it_is_over():
+    missed = [floor.name for floor in evaluate.floors(read("scores.json")) if not floor.holds]
+    assert missed == []
+
+
+def test_it_is_small_and_offered_to_chat_with():
+    assert sum(path.stat().st_size for path in OURS.iterdir()) < 20e6
+    offers = on_offer(OURS / "nowhere", ours=OURS)
+    assert offers.names[0] == "ours"
+    assert offers.load("ours").context == 256
