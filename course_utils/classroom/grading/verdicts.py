@@ -28,6 +28,8 @@ PARTS = (
 )
 PACKAGES = ("numpy", "tqdm")  # a progress bar is no reason to lose points
 EXAMPLES = 4  # as many as a student has seen
+ALONE = "The other questions are not touched by that."
+ALIKE = "So did all your answers: perhaps one of the cells changes what they all run on."
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,11 @@ class _Run:
             and len(self.outcomes[question.id]) < len(self._cases[question.id])
         ]
 
+    @property
+    def alike(self) -> bool:
+        """Whether all answers, of several, were stopped by the same."""
+        return len(self.outcomes) == len(self.stopped) > 1 == len({*self.stopped.values()})
+
     def accept(self, message: dict) -> bool:
         """Take the message that is expected next; the clock starts again with a cell or a question."""
         if not self._expected:
@@ -164,9 +171,8 @@ def _mark(question: GradedFunction, run: _Run, there: bool) -> Mark:
     if not there:
         return _failed(question, "missing", "The answer's cell is missing.")
     if reason := run.stopped.get(question.id):
-        return _failed(
-            question, "stopped", f"Your answer {reason}. The other questions are not touched by that."
-        )
+        others = ALIKE if run.alike else ALONE
+        return _failed(question, "stopped", f"Your answer {reason}. {others}")
     outcomes = run.outcomes[question.id]
     shown, hidden, again = outcomes[:EXAMPLES], outcomes[EXAMPLES:-1], outcomes[-1]
     verdict = check.judge(hidden, question.hidden_seed)

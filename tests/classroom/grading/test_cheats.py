@@ -229,7 +229,8 @@ def contents(room):
 @pytest.mark.skipif(not FULL, reason="--full only")
 def test_who_breaks_the_script_inside_loses_what_comes_after(room):
     room.hand_in("eve", witten_bell=SABOTAGE)
-    assert room.grade()["eve"].details["score"] == 0
+    eve = room.grade()["eve"]
+    assert eve.details["score"] == 0 and eve.reason.count("perhaps one of the cells") == 4
 
 
 def test_points_tests_and_questions_of_ones_own_change_nothing(room):
