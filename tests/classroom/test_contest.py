@@ -3,20 +3,16 @@
 import csv
 import json
 import os
-from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.stats import ttest_ind
 
-from course_utils import weights
 from course_utils.classroom import overlay
 from course_utils.classroom.contest import holding, page, ranking
 from course_utils.commands import cli
 from course_utils.pretraining import recipes
 from course_utils.scaling.plans import read_log
-from course_utils.weights.recording import read_table
 
 CONTESTS = 2000 if os.environ.get("COURSE_FULL") else 100
 RECIPE = (
@@ -25,13 +21,9 @@ RECIPE = (
 TEXT = "Full fathom five thy father lies; of his bones are coral made.\n"
 
 
-@cache
 def measured_noise():
-    """The standard deviation between seeds of small models that the course recorded, in bits per byte."""
-    runs = {}
-    for row in read_table(Path(weights.__file__).with_name("seeds.csv")):
-        runs.setdefault(row["name"], []).append(float(row["The Tempest"]))
-    return float(np.mean([np.var(values, ddof=1) for values in runs.values()])) ** 0.5
+    """The standard deviation between seeds in the contest that was recorded, in bits per byte."""
+    return page.scatter(page.read_runs(page.EXAMPLE))
 
 
 def share_told_apart(told, *gains, noise=None, seeds=5, contests=CONTESTS):

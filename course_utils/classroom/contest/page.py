@@ -1,6 +1,8 @@
 """The page of a contest and its table: places, what can't be told apart, and how small a gain was found."""
 
+import csv
 from html import escape
+from pathlib import Path
 
 import numpy as np
 
@@ -10,6 +12,7 @@ from course_utils.classroom.grading.feedback import LOOK, POLICY
 from course_utils.classroom.grading.gradebook import as_csv
 from course_utils.files import write_atomic
 
+EXAMPLE = Path(__file__).with_name("example") / "leaderboard.csv"  # recorded, with its recipes beside it
 SHARE = 0.8  # of contests
 
 
@@ -33,19 +36,35 @@ def _beside(place: Place) -> str:
     return f"{'tied with the first' if place.tied else 'behind'}, p = {place.p:.2g}"
 
 
+def scatter(scores: dict[str, list[float]]) -> float:
+    """The standard deviation between the seeds of a recipe: of all recipes the median, which no wild one
+    moves."""
+    return float(np.median([np.std(values, ddof=1) for values in scores.values()]))
+
+
 def power_said(found: Results) -> str:
     """How small a gain such a contest finds, from the scatter of its own seeds."""
     if len(found.scores) < 2:
         return "With fewer than two recipes nothing is compared."
-    scores = [*found.scores.values()]
-    seeds, noise = len(scores[0]), float(np.mean([np.var(values, ddof=1) for values in scores])) ** 0.5
+    recipes, seeds = len(found.scores), len(next(iter(found.scores.values())))
+    noise = scatter(found.scores)
     if not noise:
         return "The seeds don't scatter at all."
     return (
-        f"Seeds of one recipe scatter by {noise:.4f} bits per byte here. With {seeds} seeds and "
-        f"{len(scores)} recipes a gain of {found_in(SHARE, noise, seeds, len(scores)):.4f} is found in "
+        f"Seeds of a recipe scatter by {noise:.4f} bits per byte here (the median). With {seeds} seeds and "
+        f"{recipes} recipes a gain of {found_in(SHARE, noise, seeds, recipes):.4f} is found in "
         f"{SHARE:.0%} of contests; among equals somebody falls behind in about {LEVEL:.0%}."
     )
+
+
+def read_runs(leaderboard: Path) -> dict[str, list[float]]:
+    """The scores of each recipe, one a seed, out of a leaderboard.csv."""
+    with leaderboard.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["rank"]]
+    return {
+        row["recipe"]: [float(value) for name, value in row.items() if name.startswith("run ")]
+        for row in rows
+    }
 
 
 def _csv(places: list[Place], found: Results) -> str:
