@@ -7,9 +7,9 @@ lowest and the highest of as many equal recipes (the studentised range), and eac
 a wild recipe scatters more than a tame one.
 
 With two recipes this is Welch's t-test. Simulated with 5 seeds, 2 to 8 equal recipes are all tied in 95 to 96
-of 100 contests, whether they scatter alike or not, and 30 in 92 (10 seeds: 94); with one scatter for all,
-Tukey's test, unlike scatters bring 8 down to 87. A permutation test would assume less, but of 5 seeds against 5 the
-least p that it can give is 2/252, which no correction for many recipes leaves below .05.
+of 100 contests, whether they scatter alike or not, and 30 in 92 (10 seeds: 94). With one scatter for all, as
+Tukey's test has it, unlike scatters leave 8 of them tied in 87. A permutation test would assume less, but the
+least p that it can give of 5 seeds against 5 is 2/252, which a correction for many recipes lifts above .05.
 
 Sources: Welch 1947; Tukey 1949 (the studentised range); Games & Howell 1976 (each pair its own scatter).
 """
