@@ -5,12 +5,15 @@
     block.py          chapter 5: their `block`
     gpt.py            chapter 8: their `gpt`; in gpt.safetensors stand the weights that it runs on
     sampler.py        chapter 9: their `with_temperature`, `top_p` and `write`
+    planning.py       chapter 11: their `best_size`; in law.json stands the law that it asks, which also
+                      `course.py make` reads
     tuning.py         chapter 10: their `lora_forward`, `fresh_adapter` and `chat_labels`; what these made of
                       the weights stands in tuned.safetensors
 
 `MyLLM(folder).write("VIOLA\n")` writes with all of them, and `MyLLM(folder, tuned=True).answer(...)` answers.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
@@ -29,6 +32,7 @@ ANSWERS = {
     "gpt.py": ["8.4"],
     "sampler.py": ["9.1", "9.2", "9.6"],
     "tuning.py": ["10.1", "10.2", "10.3"],
+    "planning.py": ["11.6"],
 }
 # The pieces of GPT-2 as `re` can say them: what it calls a word character is a letter, a digit or _.
 PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?[^\W\d_]+| ?\d+| ?(?:[^\s\w]|_)+|\s+(?!\S)|\s+"
@@ -159,6 +163,13 @@ def save_tuned(folder: Path, model, tokenizer, *answers: Callable) -> None:
     save(folder, "tuning.py", *answers)
     notes = {"config": asdict(model.config), "merges": getattr(tokenizer, "merges", [])}
     checkpoints.save_model(folder / TUNED, model, notes)
+
+
+def save_law(folder: Path, law, best_size: Callable) -> None:
+    """Keep a `scaling.Law`, of nats a byte, with the answer to 11.6 beside it: `course.py make` reads size
+    and tokens off it. Raises ValueError as `save` does, and then keeps nothing."""
+    save(folder, "planning.py", best_size)
+    write_atomic(folder / "law.json", json.dumps(asdict(law), indent=1) + "\n")
 
 
 class MyLLM:

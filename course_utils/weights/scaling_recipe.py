@@ -38,6 +38,7 @@ from course_utils.training.batches import Epochs
 
 FOLDER = Path(__file__).parent
 PLAN, LOG, SEALS = (FOLDER / name for name in ("scaling_plan.toml", "scaling_runs.jsonl", "seals"))
+RATES = FOLDER / "scaling_rates.jsonl"  # of scaling_rates_plan.toml: which rate suits which width
 ROWS, CONTEXT = 8, 64
 A_STEP = ROWS * CONTEXT  # bytes
 SCORED = 1024  # windows of the validation reviews
@@ -81,17 +82,28 @@ def text(part: str) -> Int[np.ndarray, " bytes"]:
 
 @functools.lru_cache
 def _scored() -> tuple[Tensor, Tensor]:
-    """Evenly spaced windows of the validation reviews: what is read, what is to be predicted."""
-    ids = torch.from_numpy(text("validation")).long()
-    reads, targets = (x[: len(x) // CONTEXT * CONTEXT].view(-1, CONTEXT) for x in (ids[:-1], ids[1:]))
-    chosen = torch.arange(SCORED) * (len(reads) // SCORED)
+    return windows(text("validation"))
+
+
+def windows(held_out: Int[np.ndarray, " bytes"]) -> tuple[Tensor, Tensor]:
+    """Evenly spaced windows of a text, SCORED or as many as it has: what is read, what is to be predicted.
+
+    Raises ValueError for a text that is shorter than one.
+    """
+    if len(held_out) <= CONTEXT:
+        raise ValueError(
+            f"the text to score has {len(held_out)} bytes, and a window {CONTEXT + 1}: take more"
+        )
+    ids = torch.from_numpy(held_out).long()
+    reads, targets = (x[: (len(ids) - 1) // CONTEXT * CONTEXT].view(-1, CONTEXT) for x in (ids[:-1], ids[1:]))
+    chosen = torch.arange(min(SCORED, len(reads))) * max(len(reads) // SCORED, 1)
     return reads[chosen], targets[chosen]
 
 
 @torch.no_grad()
-def validation_loss(model: GPT) -> float:
+def validation_loss(model: GPT, scored: tuple[Tensor, Tensor]) -> float:
     """Mean nats a byte of windows that don't overlap; the first bytes of each have little context."""
-    reads, targets = _scored()
+    reads, targets = scored
     losses = [
         functional.cross_entropy(model(x).flatten(0, 1), y.flatten(), reduction="sum").item()
         for x, y in zip(reads.split(64), targets.split(64), strict=True)
@@ -106,15 +118,19 @@ def run(
     checkpoint: Path | None = None,
     *,
     learning_rate: float = RATE,
+    optimiser: str = CONFIG.optimiser,
     unique: int | None = None,
+    own: str | None = None,
 ) -> dict:
     """Train one model and say what it lost, as `scaling.sweep` asks.
 
     unique: read only so many of the first training bytes, again and again. Without it a run that would read
-    a byte twice is refused. Raises ValueError for that and for tokens that are no whole number of steps;
-    Diverged as `train` does.
+    a byte twice is refused. own: another text than the reviews, of which the last tenth is scored. Raises
+    ValueError for that and for tokens that are no whole number of steps; Diverged as `train` does.
     """
-    config, read = shape(size), text("train")[:unique]
+    config, read = shape(size), text("train") if own is None else ByteTokenizer().encode(own)
+    scored = _scored() if own is None else windows(read[-(len(read) // 10) :])
+    read = (read if own is None else read[: -(len(read) // 10)])[:unique]
     steps, rest = divmod(tokens, A_STEP)
     if rest or not steps:
         raise ValueError(f"a step reads {A_STEP} bytes, and a run some whole steps; got {tokens:,} bytes")
@@ -122,11 +138,18 @@ def run(
     model, batches = GPT(config), Epochs(read, config.vocab_size, ROWS, CONTEXT, seed)
     if unique is None and tokens > batches.n_windows * CONTEXT:
         raise ValueError(
-            f"the training reviews have {len(read):,} bytes, and {tokens:,} would read some twice: the law "
+            f"the training text has {len(read):,} bytes, and {tokens:,} would read some twice: the law "
             "is about text that is new; name `unique` to study what repeating does"
         )
     warmup = min(max(steps // 20, 5), 200)
-    settings = replace(CONFIG, steps=steps, learning_rate=learning_rate, warmup_steps=warmup, seed=seed)
+    settings = replace(
+        CONFIG,
+        steps=steps,
+        learning_rate=learning_rate,
+        warmup_steps=warmup,
+        seed=seed,
+        optimiser=optimiser,
+    )
     long = steps > CONFIG.evaluate_every  # what takes seconds needs no checkpoint
     began = time.process_time()
     done = train(model, batches, settings, checkpoint=checkpoint if long else None)
@@ -139,7 +162,7 @@ def run(
         "body": counted.body,
         "d": done.tokens,
         "flops": a_window.training * done.tokens // CONTEXT,
-        "loss": validation_loss(model.eval()),
+        "loss": validation_loss(model.eval(), scored),
         "rate": learning_rate,
         "seconds": round(done.seconds, 1),
         "cpu_seconds": round(time.process_time() - began, 1),  # of this process, since it went on

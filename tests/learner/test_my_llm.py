@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from course_utils.commands import making
 from course_utils.data import corpora
 from course_utils.finetuning import own_functions
 from course_utils.finetuning.lora import LoRALinear
@@ -20,6 +21,7 @@ from course_utils.gpt import GPT, GPTConfig
 from course_utils.learner import my_llm
 from course_utils.learner.checks import find
 from course_utils.learner.progress import work_folder
+from course_utils.scaling import Law
 from course_utils.tokenizers import BPETokenizer, ByteTokenizer, bpe
 from course_utils.training import checkpoints
 from course_utils.weights import gpt_recipe
@@ -132,7 +134,7 @@ def test_with_every_answer_there_the_learners_parts_write_a_text_together(mine, 
     run_section_7()
     save_sampler()
     said = capsys.readouterr().out
-    parts = [file for file in my_llm.ANSWERS if file != "tuning.py"]
+    parts = [file for file in my_llm.ANSWERS if file not in ("tuning.py", "planning.py")]
     assert sorted(path.name for path in mine.iterdir()) == sorted(
         [*parts, "gpt.safetensors", "tokenizer.json"]
     )
@@ -268,6 +270,17 @@ def test_only_what_passes_by_itself_is_kept(mine):
         (mine / "sampler.py").write_text(source.replace(damage, "", 1), encoding="utf-8")
         with pytest.raises(ValueError, match=said):
             my_llm.load(mine, "sampler.py")
+
+
+def test_a_law_is_kept_with_the_answer_that_plans_by_it(mine):
+    law, best_size = Law(A=14.3, B=113.1, E=1.2, alpha=0.34, beta=0.44), find("11.6").reference
+    with pytest.raises(ValueError, match=r"11\.6 in planning.py does not pass"):
+        my_llm.save_law(mine, law, lambda law, flops: (1.0, 1.0))
+    assert not (mine / "law.json").exists()
+    my_llm.save_law(mine, law, best_size)
+    assert making.law_of(mine) == law
+    (kept,) = my_llm.load(mine, "planning.py")
+    assert kept([1.2, 14.3, 113.1, 0.34, 0.44], 2e13) == pytest.approx(law.optimum(2e13))
 
 
 @pytest.mark.parametrize("change", ["other merges", "another size", "none"])

@@ -46,6 +46,16 @@ def test_no_byte_is_read_twice_unless_it_is_asked_for(small):
     assert repeated["d"] == 4 * recipe.A_STEP
 
 
+def test_a_text_of_ones_own_is_read_and_its_last_tenth_scored(small, one_thread):
+    plain, strange = "to be or not " * 400, "#" * 520
+    alike = recipe.run("16x1", 4 * recipe.A_STEP, seed=0, own=plain + plain[:520])
+    assert recipe.run("16x1", 4 * recipe.A_STEP, seed=0, own=plain + strange)["loss"] > alike["loss"] + 0.2
+    with pytest.raises(ValueError, match="2,574 bytes, and 4,608 would read some twice"):
+        recipe.run("16x1", 9 * recipe.A_STEP, seed=0, own=plain[:2860])
+    with pytest.raises(ValueError, match="the text to score has 57 bytes"):
+        recipe.run("16x1", recipe.A_STEP, seed=0, own=plain[:570])
+
+
 @pytest.mark.parametrize(
     "size, tokens, sentence",
     [
@@ -66,6 +76,12 @@ def test_the_plan_has_budgets_and_only_text_that_is_new():
     assert budgets == [9.5, 10.0, 10.5, 11.0, 11.5, 12.0, 12.5]  # half a decade apart
     assert max(run.tokens for run in PLAN.runs) < 26_764_765  # bytes of the training reviews
     assert recipe.isoflop(1e10, ["16x1", "24x2"]) == {"16x1": 223_232, "24x2": 82_944}
+
+
+def test_the_short_plan_is_the_part_of_the_plan_that_two_decades_need():
+    short = read_plan(recipe.FOLDER / "scaling_short_plan.toml")
+    first = [run for run in PLAN.runs if run.seed == 0][: len(short.runs)]
+    assert [*short.runs] == first and short.runner == PLAN.runner and len(first) == 24
 
 
 def test_the_learning_rate_was_the_best_of_those_tried_at_each_size():
