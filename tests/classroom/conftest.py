@@ -29,6 +29,10 @@ You forgot your constant.
     own * p → p
 """}
 '''
+ATTENTION = {
+    "slopes": "def alibi_slopes(heads{0}):\n    return own * np.arange(heads)",
+    "alibi": "def alibi(q, k, v{0}):\n    return alibi_slopes(len(q){0})[:, None, None] * v + q[..., :1]",
+}
 
 
 def answer(name, own):
@@ -46,6 +50,14 @@ class Class:
         (self.folder / "ngrams.py").write_text(STAND_INS, encoding="utf-8")
         self.submissions.mkdir()
         self.overlay, self.assignment = overlay.Overlay(self.folder), find_assignment("ngrams")
+
+    def write_attention(self):
+        """The stand-ins of the other assignment, into the folder; return them as students write them."""
+        functions = [
+            text.replace("{0}", ", own").replace(":\n", ':\n    """."""\n') for text in ATTENTION.values()
+        ]
+        (self.folder / "attention.py").write_text("\n\n\n".join(["import numpy as np", *functions]) + "\n")
+        return {id: text.replace("{0}", "") for id, text in ATTENTION.items()}
 
     def own(self, student):
         return self.overlay.own("ngrams", student, self.assignment.asks["witten_bell"])

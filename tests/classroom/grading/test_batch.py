@@ -77,24 +77,15 @@ def test_pasting_the_courses_solutions_earns_nothing(room, grade):
         assert {m["id"]: m["points"] for m in standing.details["marks"]}["witten_bell"] == 0
 
 
-ATTENTION = {  # stand-ins, as those of the other assignment
-    "slopes": "def alibi_slopes(heads{0}):\n    return own * np.arange(heads)",
-    "alibi": "def alibi(q, k, v{0}):\n    return alibi_slopes(len(q){0})[:, None, None] * v + q[..., :1]",
-}
-
-
 def test_the_assignment_attention_is_graded_too(room):
     """Right answers, and answers that are right for another constant, in one batch."""
     attention = find_assignment("attention")
-    references = [
-        text.replace("{0}", ", own").replace(":\n", ':\n    """."""\n') for text in ATTENTION.values()
-    ]
-    (room.folder / "attention.py").write_text("\n\n\n".join(["import numpy as np", *references]) + "\n")
+    functions = room.write_attention()
     for student, more in {"ada": 0, "eve": 1}.items():
         handing_out.release(attention, room.overlay, [student])
         notebook = nbformat.read(room.overlay.released("attention", student), 4)
         own = room.overlay.own("attention", student, attention.asks["slopes"]) + more
-        answers = {id: f"own = {own}\n{text.replace('{0}', '')}" for id, text in ATTENTION.items()}
+        answers = {id: f"own = {own}\n{text}" for id, text in functions.items()}
         answers |= {"scores": CHECKS["4.1"].solution, "weights": CHECKS["4.2"].solution}
         for cell in notebook.cells:
             cell.source = answers.get(cell.metadata.get("nbgrader", {}).get("grade_id"), cell.source)
