@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 
 from course_utils.classroom import places
@@ -231,7 +232,8 @@ def book(options) -> None:
     notebooks = root / "notebooks"
     chapters = [release.find_chapter(name, notebooks) for name in options.chapters or ()]
     try:
-        book.make(chapters or sorted(notebooks.glob("*.ipynb")), options.folder or root / "book", print)
+        chosen = chapters or sorted(notebooks.glob("*.ipynb"))
+        book.make(chosen, root / "README.md", options.folder or root / "book", partial(print, flush=True))
     except outputs.RefreshError as error:
         raise ValueError(str(error)) from error
 

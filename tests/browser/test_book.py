@@ -1,6 +1,7 @@
 """The site of the chapters, read from disk in a browser that reaches nothing else: no kernel, no server."""
 
 import re
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -12,6 +13,7 @@ from course_utils.classroom.book import make
 from course_utils.learner.checks import find
 from course_utils.learner.quizzes import questions
 
+README = Path(__file__).parents[2] / "README.md"
 IMPORTS = """\
 from course_utils.learner.predict import predict
 from course_utils.learner.quiz import quiz
@@ -51,7 +53,7 @@ def chapter(tmp_path_factory):
 @pytest.fixture(scope="module")
 def book(chapter, tmp_path_factory):
     told, folder = [], tmp_path_factory.mktemp("book")
-    make([chapter], folder, told.append)
+    make([chapter], README, folder, told.append)
     assert told[:3] == [
         "01_chapter, alive: gradient_horizon, predict",
         "01_chapter, on examples: mask_viewer",
@@ -128,6 +130,14 @@ def test_a_solution_is_not_shown_before_it_is_asked_for(page):
     assert page.get_by_text("BEGIN SOLUTION").count() == 0
 
 
+def test_the_front_page_says_what_this_is(page, book):
+    page.goto((book / "index.html").as_uri())
+    assert page.get_by_role("heading", level=1).inner_text().startswith("The LLM Workbook")
+    assert page.locator("article img").evaluate_all("all => all.every((img) => img.naturalWidth > 300)")
+    page.get_by_role("link", name="1 · A chapter").last.press("Enter")
+    expect(widget(page, "mask_viewer")).to_be_visible()
+
+
 def test_formulas_search_and_dark(page, book):
     assert page.locator("math").count() == 1
     page.emulate_media(color_scheme="dark")
@@ -140,5 +150,5 @@ def test_formulas_search_and_dark(page, book):
 def test_a_cell_that_fails_is_named_and_nothing_is_written(tmp_path):
     nbformat.write(new_notebook(cells=[new_code_cell("1 / 0")]), tmp_path / "02_broken.ipynb")
     with pytest.raises(outputs.RefreshError, match=r"02_broken.ipynb, cell 1 \(1 / 0\): ZeroDivisionError"):
-        make([tmp_path / "02_broken.ipynb"], tmp_path / "book")
+        make([tmp_path / "02_broken.ipynb"], README, tmp_path / "book")
     assert not (tmp_path / "book").exists()

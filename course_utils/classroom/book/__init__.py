@@ -14,8 +14,9 @@ from pathlib import Path
 from course_utils.classroom.book import pages, site
 
 
-def make(chapters: Iterable[Path], folder: Path, say: Callable[[str], None] = print) -> None:
-    """Run the chapters, which takes some minutes, and write the site of them into `folder`.
+def make(chapters: Iterable[Path], readme: Path, folder: Path, say: Callable[[str], None] = print) -> None:
+    """Run the chapters, which takes some minutes, and write the site of them, behind what the README says
+    first, into `folder`.
 
     Raises outputs.RefreshError, naming the cell, if one fails; then nothing is written.
     """
@@ -29,5 +30,5 @@ def make(chapters: Iterable[Path], folder: Path, say: Callable[[str], None] = pr
                 kinds = Counter(record["kind"] for record in records if record["life"] == life)
                 told = ", ".join(f"{kind} ({n})" if n > 1 else kind for kind, n in sorted(kinds.items()))
                 say(f"{path.stem}, {life}: {told or 'none'}")
-        site.build(made, recorded, folder)
+        site.build(made, recorded, readme, folder)
     say(f"The book is in {folder}: open {folder / 'index.html'}.")

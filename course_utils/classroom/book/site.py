@@ -1,5 +1,6 @@
 """The site of the chapters: Sphinx with MyST-NB, formulas as MathML, and nothing fetched from anywhere."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -30,8 +31,8 @@ SETTINGS = {
 }
 
 
-def build(chapters: dict[str, NotebookNode], live: dict[str, Path], folder: Path) -> None:
-    """Write the site into `folder`: pages by name, and the folder in which each was recorded."""
+def build(chapters: dict[str, NotebookNode], live: dict[str, Path], readme: Path, folder: Path) -> None:
+    """Write the site into `folder`: pages by name, where each was recorded, and a front page."""
     source = folder / ".source"
     shutil.rmtree(source, ignore_errors=True)
     source.mkdir(parents=True)
@@ -41,13 +42,23 @@ def build(chapters: dict[str, NotebookNode], live: dict[str, Path], folder: Path
                 cell.metadata.setdefault("mystnb", {})["code_prompt_show"] = "Show the set-up"
         nbformat.write(nb, source / f"{name}.ipynb")
     names = "\n".join(chapters)
-    (source / "index.md").write_text(f"# {TITLE}\n\n```{{toctree}}\n:maxdepth: 1\n\n{names}\n```\n", "utf-8")
+    toctree = f"## Chapters\n\n```{{toctree}}\n:maxdepth: 1\n\n{names}\n```\n"
+    (source / "index.md").write_text(f"{front_page(readme, source)}\n\n{toctree}", "utf-8")
     settings = SETTINGS | {"course_live": {name: kinds(at) for name, at in live.items()}}
     Sphinx(source, None, folder, folder / ".doctrees", "html", settings, status=None).build()
     for name, recorded in live.items():
         write_scripts(recorded, folder / "_static" / "live", name)
     for work in (source, folder / ".doctrees"):
         shutil.rmtree(work)
+
+
+def front_page(readme: Path, source: Path) -> str:
+    """What the README says before it comes to needs and set-up; its pictures are copied."""
+    text = readme.read_text("utf-8").partition("\n## What you need")[0]
+    for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", text):
+        (source / picture).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(readme.parent / picture, source / picture)
+    return text
 
 
 def kinds(recorded: Path) -> list[str]:
