@@ -88,7 +88,8 @@ def grade_one(
 ) -> Result:
     """Grade a submission; never raises. What is no fault of its author's is an infra_error."""
     try:
-        answers = cells.read(store.content(submission), assignment.asked(), assignment.prelude)
+        content = store.content(submission)
+        answers = cells.read(content, assignment.asked(), assignment.prelude)
         questions = overlay.questions(assignment, submission.student, submission.sha256)
         marks = verdicts.grade(answers.sources, questions, prelude=assignment.prelude, unsafe=unsafe)
     except cells.Ungradable as error:
@@ -97,11 +98,25 @@ def grade_one(
         return "infra_error", f"{type(error).__name__}: {error}"[:2000], {}
     stopped = [f"{mark.title}: {mark.sentence}" for mark in marks if not mark.ran]
     details = verdicts.summary(marks) | {
-        "notices": list(answers.notices),
+        "notices": [*answers.notices, *_changed_tests(assignment, overlay, submission.student, content)],
         "written": {id: answers.sources.get(id, "") for id in assignment.written()},
         "caps": "unsafe" if unsafe else caps.kind(),
     }
     return ("partial" if stopped else "graded"), " ".join(stopped), details
+
+
+def _changed_tests(assignment: Assignment, overlay: Overlay, student: str, content: bytes) -> list[str]:
+    """Say which tests in a notebook are not those that its author was given."""
+    given = overlay.released(assignment.name, overlay.given_to(assignment.name, student))
+    if not given.exists():
+        return []
+    before, after = (cells.tests(cells.parse(each)[0]) for each in (given.read_bytes(), content))
+    changed = [
+        id for id, source in before.items() if id.endswith("-tests") and after.get(id, source) != source
+    ]
+    return [
+        f"The cell {id} is not as it was handed out; that changes nothing: ours counts." for id in changed
+    ]
 
 
 def grade_all(

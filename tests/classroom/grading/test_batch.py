@@ -102,8 +102,10 @@ def test_the_assignment_attention_is_graded_too(room):
 
 
 def test_a_stopped_answer_makes_a_partial_grade(room, grade):
-    room.hand_in("ada", witten_bell="import os; os._exit(5)")
+    room.hand_in("ada", witten_bell="import os; os._exit(5)", **{"page_bits-tests": "pass"})
     ada = grade()["ada"]
+    [notice] = ada.details["notices"]
+    assert "The cell page_bits-tests is not as it was handed out" in notice
     assert (ada.status, ada.details["score"]) == ("partial", 6)
     assert "exit status 5" in ada.reason
 

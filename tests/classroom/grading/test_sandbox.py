@@ -94,6 +94,13 @@ for name in job['names']:
     ]
 
 
+@pytest.mark.skipif(not os.environ.get("COURSE_FULL"), reason="seconds, for torch; --full only")
+def test_torch_works_within_the_caps(run):
+    script = "import torch\nx = torch.ones(3, requires_grad=True)\n(x @ x).backward()\n"
+    script += "send({'grad': x.grad.tolist()})"
+    assert run(script, packages=("torch",), limits=Limits(seconds=60)) == ("", [{"grad": [2.0] * 3}])
+
+
 def test_a_part_that_does_not_exist_is_named(run):
     with pytest.raises(ValueError, match=r"no module course_utils\.nothing"):
         run("", parts=("course_utils.nothing",))
