@@ -1,5 +1,6 @@
 """The commands of a class: overlay, release, check, grade, mark, feedback, export, contest."""
 
+import sqlite3
 import sys
 from functools import partial
 from pathlib import Path
@@ -100,32 +101,40 @@ def grade(options) -> None:
     """grade what was handed in"""
     from course_utils.classroom import overlay
     from course_utils.classroom.assignments import find_assignment
-    from course_utils.classroom.grading import batch, caps, cells, gradebook, sandbox
+    from course_utils.classroom.grading import batch, caps, gradebook, sandbox
 
     assignment, teacher = find_assignment(options.name), overlay.Overlay(overlay.place(options.overlay))
     if not options.unsafe and (problem := sandbox.problem()):
         raise ValueError(problem)
     teacher.questions(assignment, overlay.EVERYONE)  # is every reference there?
-    store = teacher.store()
-    if options.submissions:
-        students, remarks = batch.collect(assignment.name, options.submissions, store)
-        print(f"Kept what {len(students)} students handed in, with its sha256, in {store.folder}.")
-        if (roster := teacher.roster(assignment.name)) and (strangers := sorted({*students} - roster)):
-            remarks.append(f"Not in the roster, and graded by names of their own: {', '.join(strangers)}.")
-        for remark in remarks:
-            print(f"  But: {cells.printable(remark)}")
-    store.round(assignment.name, new=options.again)
-    print("No sandbox!" if options.unsafe else f"Sandboxed, capped by {caps.kind()}.")
-    at_once = partial(print, flush=True)  # into a file too
     try:
+        store = teacher.store()
+        if options.submissions:
+            _collect(assignment.name, options.submissions, teacher, store)
+        store.round(assignment.name, new=options.again)
+        print("No sandbox!" if options.unsafe else f"Sandboxed, capped by {caps.kind()}.")
+        at_once = partial(print, flush=True)  # into a file too
         counts = batch.grade_all(
             assignment, teacher, store, workers=options.workers, unsafe=options.unsafe, say=at_once
         )
-    except KeyboardInterrupt:
-        sys.exit("Stopped; what was graded is kept, and the same command goes on where it was.")
+    except (KeyboardInterrupt, OSError, sqlite3.OperationalError) as error:
+        why = f" ({error})" if f"{error}" else ""  # the disk is full
+        sys.exit(f"Stopped{why}; what was graded is kept, and the same command goes on where it was.")
     told = "; ".join(f"{number} {status}" for status, number in sorted(counts.items()))
     print(told or "Nothing is pending.")
     print(f"Written answers to read: {gradebook.to_read(assignment, teacher, store)}")
+
+
+def _collect(name, folder, teacher, store):
+    """Keep what was handed in, and say what a teacher should know of it."""
+    from course_utils.classroom.grading import batch, cells
+
+    students, remarks = batch.collect(name, folder, store)
+    print(f"Kept what {len(students)} students handed in, with its sha256, in {store.folder}.")
+    if (roster := teacher.roster(name)) and (strangers := sorted({*students} - roster)):
+        remarks.append(f"Not in the roster, and graded by names of their own: {', '.join(strangers)}.")
+    for remark in remarks:
+        print(f"  But: {cells.printable(remark)}")
 
 
 def _class(options):

@@ -342,13 +342,15 @@ def test_without_a_sandbox_it_refuses(room, monkeypatch):
         cli.main(["grade", "ngrams", "--overlay", str(room.folder)])
 
 
-def test_control_c_is_one_sentence(room, monkeypatch):
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_what_stops_the_grader_is_one_sentence(room, monkeypatch, error):
     def stopped(*arguments, **options):
-        raise KeyboardInterrupt
+        raise error
 
     monkeypatch.setattr(batch, "grade_all", stopped)
-    with pytest.raises(SystemExit, match="the same command goes on where it was"):
+    with pytest.raises(SystemExit, match="the same command goes on where it was") as caught:
         cli.main(["grade", "ngrams", "--overlay", str(room.folder)])
+    assert str(error) in str(caught.value)
 
 
 def test_again_is_a_new_round(room, grade, capsys):
