@@ -1,5 +1,8 @@
 """The whole machine with a plan, texts and questions so small that it takes seconds."""
 
+import os
+import signal
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from course_utils.scaling import Law
 
 LAW = Law(A=14.3, B=113.1, E=1.2, alpha=0.34, beta=0.44)
 LANGUAGE = {"language": lambda document: "nobody asked for this one"}
+KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # which on Windows ends a process as suddenly
 PLAN = Plan("tiny", 3e9, (280, 300), 1e9, context=128, batch=4, tune_steps=3, tune_batch=2, prefer_steps=2)
 
 
@@ -54,8 +58,15 @@ def small():
         yield
 
 
-def make(folder: str, texts: str) -> None:
-    """What a killed process runs."""
+def make(folder: str, texts: str, sentence: int = 0, seconds: float = 0) -> None:
+    """What a killed process runs: so many seconds after so many sentences, it is."""
     torch.set_num_threads(1)
+    said = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        if len(said) == sentence:
+            threading.Timer(seconds, os.kill, (os.getpid(), KILL)).start()
+
     with small():
-        machine.make(PLAN, Path(folder), LAW, Path(texts), resume=True, say=lambda _: None, device="cpu")
+        machine.make(PLAN, Path(folder), LAW, Path(texts), resume=True, say=say, device="cpu")
