@@ -108,7 +108,7 @@ class RunMonitor(Widget):
         logs = {**(self._runs() if callable(self._runs) else self._runs), **self._followed}
         if len(logs) > MOST:
             raise ValueError(f"at most {MOST} runs can be told apart; got {len(logs)}: leave some out")
-        return [facts(name, log) for name, log in logs.items()]
+        return [facts(str(name), log) for name, log in logs.items()]
 
     # ---- what is seen ----------------------------------------------------------------------------------
 
@@ -133,7 +133,8 @@ class RunMonitor(Widget):
             return "No run has begun."
         said = []
         for run in self.found:
-            ending = f", {run['ending']}" if run["ending"] else ""
+            ending = run["ending"].split(":")[0] if self._live else run["ending"]
+            ending = f", {ending}" if ending else ""
             numbers = "" if self._live else f", {_numbers(run)}"
             said.append(f"{phrase(shortened(run['name']))} {run['done']} steps{numbers}{ending}")
         return f"{plural(len(self.found), 'run')}: {'; '.join(said)}."
@@ -180,23 +181,20 @@ def facts(name: str, log: dict) -> dict:
     losses = np.array([math.nan if x is None else x for x in log["losses"]], dtype=float)
     n = len(losses)
     ok = np.flatnonzero(np.isfinite(losses))
-    evaluations = [(int(row[0]), float(row[-1])) for row in log.get("evaluations", [])]
+    rows = [[*map(float, row)] for row in log.get("evaluations", []) if math.isfinite(row[-1])]
+    evaluations = [(int(step), bits) for step, *_, bits in rows]
     found = (
         log["spikes"] if "spikes" in log else [asdict(one) for one in _spikes(tuple(losses[ok]), tuple(ok))]
     )
-    totals = {
-        "steps": n,
-        "tokens": log.get("tokens"),
-        "FLOPs": log.get("flops"),
-        "seconds": log.get("seconds"),
-    }
-    clock = [(row[0], row[1]) for row in log.get("evaluations", []) if len(row) == 3]
+    ends = {"steps": n} | {x: float(log.get(x.lower()) or 0) for x in AXES[1:]}  # 0 where it is not known
+    seconds, planned = ends["seconds"], int(log.get("steps") or n)
+    clock = [row[:2] for row in rows if len(row) == 3]
     last = float(losses[ok][-WINDOW:].mean()) if len(ok) else None
-    planned, seconds = log.get("steps") or n, totals["seconds"]
+    restarts = [*map(int, log.get("restarts", []))]
     ending = _ending(log, losses, ok, last)
     if not ending and n < planned:
         ending = f"stopped after step {n:,}" if log.get("stopped") else ""
-    notes = [ending] * bool(ending) + [f"restarted with step {step:,}" for step in log.get("restarts", [])]
+    notes = [ending] * bool(ending) + [f"restarted with step {step:,}" for step in restarts]
     notes += [
         f"loss spike at step {s['step']:,}: {s['loss']:.2f} nats, usual before it {s['usual']:.2f}"
         for s in found
@@ -208,13 +206,13 @@ def facts(name: str, log: dict) -> dict:
         "curve": _means(losses, every),
         "every": every,
         "evaluations": evaluations,
-        "ends": totals,
+        "ends": ends,
         "clock": [[0, 0], *clock, [n, seconds]] if seconds and n else [],
         "loss": last,
-        "speed": totals["tokens"] / seconds if totals["tokens"] and seconds else None,
+        "speed": ends["tokens"] / seconds if ends["tokens"] and seconds else None,
         "left": seconds / n * (planned - n) if seconds and n and not ending else None,
         "spikes": [[s["step"], s["loss"]] for s in found],
-        "restarts": list(log.get("restarts", [])),
+        "restarts": restarts,
         "ending": ending,
         "over": bool(ending) or n >= planned,
         "notes": [*notes[:NOTES], *[f"and {len(notes) - NOTES} more"] * (len(notes) > NOTES)],

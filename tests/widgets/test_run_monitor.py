@@ -1,5 +1,6 @@
 """The run monitor without a browser: what is read from logs, runs that report, what is named, bad input."""
 
+import json
 import math
 
 import numpy as np
@@ -49,6 +50,17 @@ def test_how_a_run_went_wrong_is_named(change, says):
     assert bool(facts("a", {"losses": FALL} | change)["ending"]) == bool(says)
 
 
+def test_what_is_no_number_or_no_plain_one_is_passed_over_and_a_name_may_be_a_rate():
+    log = {
+        "losses": np.float32([2, 1]),
+        "evaluations": [(1, np.float64(2)), (2, math.nan)],
+        "tokens": np.int64(8),
+    }
+    monitor = RunMonitor({0.3: log | {"seconds": np.float32(2)}})
+    assert json.dumps(monitor.fixed["runs"][0] | {"curve": ""})
+    assert "“0.3” 2 of 2 steps, loss 1.50 nats, validation 2.000 bits" in repr(monitor)
+
+
 def test_spikes_are_found_where_the_log_has_none_and_steps_without_a_loss_are_passed_over():
     losses = [None, *FALL]
     losses[121] += 5
@@ -86,7 +98,7 @@ def test_a_run_that_reports_is_shown_at_once_at_its_end_and_else_seldom(monkeypa
     ] == [(10, 2.0)]
     monitor.follow("b")(report(1))
     monitor.diverged("b", ArithmeticError("step 2: the loss is nan"))
-    assert seen[-1] == "2 runs: “a” 20 of 20 steps; “b” 1 of 20 steps, diverged: step 2: the loss is nan."
+    assert seen[-1] == "2 runs: “a” 20 of 20 steps; “b” 1 of 20 steps, diverged."
 
 
 def test_a_restart_is_named_and_its_seconds_go_on():
