@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
+from course_utils.training import StepReport
 from course_utils.widgets.run_monitor import RunMonitor, _along, facts
 
 LOG = {"losses": [4.0, None, 3.0, 2.0, 1.0], "evaluations": [[2, 8.0, 2.5], [4, 10.0, 2.4]]}
@@ -30,6 +31,27 @@ CLOCK = """() => {
 TICK = """async () => {
   for (let i = 0; i < 2; i++) await new Promise(requestAnimationFrame); // what is seen is told after a frame
   ticks.forEach((tick) => tick());
+}"""
+
+
+# a view of a model whose kernel is busy: it gets no answer, but news of a run that reports
+BUSY = """async ([source, fixed, shown]) => {
+  const blob = new Blob([source], { type: "text/javascript" });
+  const { default: widget } = await import(URL.createObjectURL(blob));
+  const bytes = (numbers) => new DataView(new Float32Array(numbers).buffer);
+  const withCurve = (curve) => shown.runs.map((run) => ({ ...run, curve: bytes(curve) }));
+  let hear, now = { ...shown, runs: withCurve([4]) };
+  const get = (name) => (name === "fixed" ? fixed : now), on = (_, f) => { hear = f; };
+  const model = { get, on, off() {}, send() {} };
+  widget.render({ model, el: document.body });
+  const box = document.querySelector("label.cw-box input:not([aria-label])");
+  box.click();
+  now = { ...now, sentence: "news", runs: withCurve([4, 3, 2, 1]) };
+  hear();
+  const was = [document.querySelector(".cw-sentence").textContent, box.checked];
+  now = { ...now, log: false, hidden: [0] };
+  hear();
+  return [...was, document.querySelectorAll("polyline").length];
 }"""
 
 
@@ -66,6 +88,15 @@ def test_javascript_smooths_and_places_as_python_does(browser):
     page.close()
 
 
+def test_news_of_a_run_undoes_nothing_that_a_busy_kernel_has_not_heard_of(browser):
+    page, monitor = browser.new_page(), RunMonitor()
+    monitor.follow("a")(StepReport(1, 9, 4.0, None, 1e-3, 1.0, 1.0))
+    monitor.refresh()
+    shown = monitor.shown | {"runs": [run | {"curve": ""} for run in monitor.shown["runs"]]}
+    assert page.evaluate(BUSY, [RunMonitor._esm, monitor.fixed, shown]) == ["news", True, 0]
+    page.close()
+
+
 def test_a_run_is_picked_and_hidden_and_its_spike_is_marked_and_named(opened):
     widget = opened.widget(0)
     plot, notes = widget.locator(".rm-plot").first, widget.locator(".rm-notes")
@@ -95,13 +126,13 @@ def test_a_run_that_goes_on_is_asked_for_while_somebody_looks_and_until_it_is_ov
         opened.page.evaluate(TICK)
         opened.settled(widget)
 
-    expect(sentence).to_have_text("1 run: “asked 1” 1 of 4 steps.")
+    expect(sentence).to_have_text("1 run: “asked 1” 25 % of 4 steps.")
     opened.widget(0).locator("select").first.scroll_into_view_if_needed()
     tick()
     expect(sentence).to_contain_text("asked 1”")  # it is below the window
     widget.locator(".cw-foot").scroll_into_view_if_needed()
-    for n in (2, 3, 4):
+    for n, done in ((2, "50 %"), (3, "75 %"), (4, "4")):
         tick()
-        expect(sentence).to_have_text(f"1 run: “asked {n}” {n} of 4 steps.")
+        expect(sentence).to_have_text(f"1 run: “asked {n}” {done} of 4 steps.")
     tick()
     expect(sentence).to_contain_text("asked 4”")

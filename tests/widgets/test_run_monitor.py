@@ -91,7 +91,8 @@ def test_a_run_that_reports_is_shown_at_once_at_its_end_and_else_seldom(monkeypa
     for step in range(1, 21):
         now[0] += PAUSE / 4
         told(report(step, value=2.0 if step > 9 else None, evaluated=10))
-    assert seen == [f"1 run: “a” {n} of 20 steps." for n in (1, 5, 9, 13, 17, 20)]
+    quarters = [f"1 run: “a” {share} % of 20 steps." for share in (0, 25, 25, 50, 75)]
+    assert seen == [*quarters, "1 run: “a” 20 of 20 steps."]  # after steps 1, 5, 9, 13, 17 and 20
     [run] = monitor.shown["runs"]
     assert run["ends"] == {"steps": 20, "tokens": 200, "FLOPs": 2e7, "seconds": 2.0} and run[
         "evaluations"
@@ -123,10 +124,10 @@ def test_logs_that_grow_are_asked_for_again_and_one_that_fails_leaves_the_widget
     monitor = RunMonitor(lambda: {"a": {"losses": losses, "steps": 1 // (5 - len(losses)) + 9}})
     losses.append(1.0)
     monitor._answer(monitor, {"id": "me/1"}, [])
-    assert "“a” 2 of 9 steps" in monitor.shown["sentence"]
+    assert "“a” 0 % of 9 steps" in monitor.shown["sentence"] and monitor.found[0]["done"] == "2 of 9"
     losses += [1.0] * 3
     monitor._answer(monitor, {"id": "me/2"}, [])
-    assert "ZeroDivisionError" in monitor.shown["problem"] and "2 of 9 steps" in monitor.shown["sentence"]
+    assert "ZeroDivisionError" in monitor.shown["problem"] and monitor.found[0]["done"] == "2 of 9"
 
 
 def test_the_sentence_of_logs_has_numbers_and_what_is_not_known_is_noticed():

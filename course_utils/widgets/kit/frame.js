@@ -23,6 +23,7 @@ function viewOf({ model, el }, label) {
   const state = Object.fromEntries(names.map((name) => [name, model.get("shown")[name]]));
   const followers = [], observers = [];
   let sent = ""; // the state as it was asked for last
+  let seen = model.get("shown");
   let parts;
 
   const notice = element("p", { class: "cw-notice cw-quiet", role: "status", hidden: true });
@@ -82,11 +83,14 @@ function viewOf({ model, el }, label) {
 
   /**
    * What the kernel made of a request is taken over, unless the hand has moved on since. Of this view's own
-   * request the texts stay as they were typed, for Python may have kept a part only.
+   * request the texts stay as they were typed, for Python may have kept a part only. Of news that nobody asked
+   * for only what has changed is taken: a busy kernel has not heard yet of what the hand did meanwhile.
    */
   function adopt(shown, isReply, isLast) {
+    const before = seen, isNew = (name) => JSON.stringify(shown[name]) !== JSON.stringify(before[name]);
     if (isReply && !(isLast && JSON.stringify(state) === sent)) return;
-    change(Object.fromEntries(names.filter((name) => !isReply || !texts.includes(name)).map((name) => [name, shown[name]])));
+    seen = shown;
+    change(Object.fromEntries(names.filter((name) => (isReply ? !texts.includes(name) : isNew(name))).map((name) => [name, shown[name]])));
     sent = JSON.stringify(state);
   }
 
