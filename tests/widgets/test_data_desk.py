@@ -5,6 +5,8 @@ import pytest
 from course_utils.pretraining.filters.judging import Judged
 from course_utils.widgets.data_desk import TOGETHER, Counts, DataDesk
 
+ODD = "", "</script>", "שלום 🦜", "$x$", "half \ud83d"
+
 
 def documents(truths=("a", "a", "b", "", "", None)):
     """Six documents; filter a removes the first, the fourth and the last, filter b the first two."""
@@ -72,6 +74,6 @@ def test_bad_input_is_refused_in_a_sentence(given, message):
 
 
 def test_names_may_be_anything_and_the_picture_gives_no_warning(recwarn):
-    for name in ("", "</script>", "שלום 🦜", "$x$", "half \ud83d"):
-        assert DataDesk([Judged(name, name, {name: name}, name), Judged(name, name, {name: None}, "")]).png()
+    reasons = dict(zip(ODD, ODD, strict=True))
+    assert DataDesk([Judged(name, name, reasons, name) for name in ODD]).png()
     assert not recwarn.list

@@ -6,6 +6,7 @@ from course_utils.pretraining.reports import Number, Report
 from course_utils.widgets.report_card import ReportCard, against_chance, in_words
 
 SAYS = "It comes from here.", "It says little."
+ODD = "", "</script>", "שלום 🦜", "$x$", "half \ud83d"
 
 
 def right(value=0.3, low=0.2, high=0.4, chance=0.25, measure="sums", n=60):
@@ -77,7 +78,6 @@ def test_bad_input_is_refused_in_a_sentence(models, message):
 
 
 def test_names_may_be_anything_and_the_picture_gives_no_warning(recwarn):
-    for name in ("", "</script>", "שלום 🦜", "$x$", "half \ud83d"):
-        numbers = [right(measure=name)] if name else [bits(measure=name)]
-        assert ReportCard({name: Report(numbers, [name], [[name, name]])}).png()
+    numbers = [right(measure=name) for name in ODD[1:]] + [bits(measure="")]
+    assert ReportCard({name: Report(numbers, ODD, [[name, name]]) for name in ODD}).png()
     assert not recwarn.list

@@ -11,6 +11,7 @@ from course_utils.widgets import run_monitor
 from course_utils.widgets.run_monitor import PAUSE, POINTS, RunMonitor, facts
 
 FALL = [4 * 0.99**k for k in range(200)]
+ODD = "", "</script>", "שלום 🦜", "$x$", "half \ud83d"
 
 
 def report(step, steps=20, loss=3.0, value=None, speed=100.0, **more):
@@ -153,9 +154,7 @@ def test_bad_input_is_refused_in_a_sentence(runs, message):
 
 
 def test_names_may_be_anything_and_the_picture_gives_no_warning(recwarn):
-    for name in ("", "</script>", "שלום 🦜", "$x$", "half \ud83d"):
-        monitor = RunMonitor({name: {"losses": FALL, "evaluations": [[9, 2.0]]}, "b": {"losses": []}})
-        assert monitor.png()
+    monitor = RunMonitor({name: {"losses": FALL, "evaluations": [[9, 2.0]]} for name in ODD})
     for asked in ({"log": True}, {"x": "tokens"}):  # of which nothing is known
         monitor.handle(asked)
         assert monitor.png()
