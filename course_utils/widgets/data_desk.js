@@ -122,8 +122,10 @@ function render(context) {
     setIdle(undo, !state.keep.length && !state.drop.length);
     drawDocument(goes);
     table.replaceChildren(tableOf(filterTable(counts), { class: "dd-table" }));
-    view.say(sentenceOf(fixed, state, counts.at(-1)));
+    view.say(sentence());
   }
+
+  const sentence = () => sentenceOf(fixed, state, countsOf(fixed, state).at(-1));
 
   function drawDocument(goes) {
     const one = documents[state.at], why = filters.map((name, f) => [name, one.reasons[f]]).filter(([, reason]) => reason);
@@ -164,7 +166,7 @@ function render(context) {
         ...(state.told && knows ? [truthOf(documents[i])] : [])]) }];
   }
 
-  return view.start({ draw, tables, body: [
+  return view.start({ draw, tables, sentence, body: [
     line(field("Show", lists), back, on, place),
     element("div", { class: "cw-columns dd-desk" }, list,
       element("div", { class: "dd-document" }, title, verdict, reasons, text, line(hands.keep, hands.drop, undo, ...(knows ? [told.label] : [])))),

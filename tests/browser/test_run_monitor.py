@@ -132,7 +132,10 @@ def test_a_run_that_goes_on_is_asked_for_while_somebody_looks_and_until_it_is_ov
     expect(sentence).to_contain_text("asked 1”")  # it is below the window
     widget.locator(".cw-foot").scroll_into_view_if_needed()
     for n, done in ((2, "50 %"), (3, "75 %"), (4, "4")):
-        tick()
+        for _ in range(100):  # the page may be slow to notice that it is in sight
+            tick()
+            if f"asked {n}”" in sentence.inner_text():
+                break
         expect(sentence).to_have_text(f"1 run: “asked {n}” {done} of 4 steps.")
     tick()
     expect(sentence).to_contain_text("asked 4”")

@@ -15,7 +15,7 @@ from course_utils.learner.predict import Predict
 from course_utils.learner.quiz import Quiz
 from course_utils.measuring.plots import picture_html
 from course_utils.widgets.base import Widget
-from course_utils.widgets.state import After, Flag, Number, OneOf, Spec, Text
+from course_utils.widgets.state import After, Flag, Number, OneOf, Some, Spec, Text
 
 MOST_ANSWERS, MOST_BYTES, MOST_SECONDS = 60, 1_500_000, 20.0  # of a widget
 
@@ -134,6 +134,8 @@ def others(spec: Spec | After, value) -> list:
         return [option for option in spec.options if option != value]
     if isinstance(spec, Flag):
         return [not value]
+    if isinstance(spec, Some):
+        return [some for some in (spec.options, []) if some != value]
     if isinstance(spec, Number):
         return [spec.low, spec.high]
     if isinstance(spec, Text):

@@ -14,9 +14,10 @@ const MAX_SENT = 20_000; // characters of a text; Python keeps fewer and says so
  *   ask(changes): change the state and ask the kernel for what follows. send(request): ask for something else.
  *   follow(name, set): keep a field at an entry of the state. onResize(node, f): until the view is closed.
  *   notice: the place of what Python has to add. say(text): a sentence of the page's own.
- *   start({ body, draw, tables }): show the nodes `body`, draw now and at all news, and return what closes it.
+ *   start({ body, draw, tables, sentence }): show the nodes `body`, draw now and at all news, and return what closes it.
  *     draw({ isReply, isLast }): the news answer this view, so the hand may have moved on since; nothing newer
  *     is asked for. tables(): [{ caption, head, rows }, ...] for "Show as table".
+ *     sentence(): Python's, from a page that can say it too, and goes on to where no kernel answers.
  */
 function viewOf({ model, el }, label) {
   const fixed = model.get("fixed"), names = Object.keys(fixed.specs), texts = names.filter((name) => fixed.specs[name].text);
@@ -111,7 +112,7 @@ function viewOf({ model, el }, label) {
     adopt(shown, isReply, isLast);
     parts.draw({ isReply, isLast });
     // the same text put in again would be read aloud again
-    for (const [node, text] of [[sentence, shown.sentence], [problem, shown.problem], [notice, shown.notice]])
+    for (const [node, text] of [[sentence, parts.sentence?.() ?? shown.sentence], [problem, shown.problem], [notice, shown.notice]])
       if (node.textContent !== text) node.textContent = text;
     problem.hidden = !shown.problem;
     notice.hidden = !shown.notice;
