@@ -24,7 +24,7 @@ function viewOf({ model, el }, label) {
   const state = Object.fromEntries(names.map((name) => [name, model.get("shown")[name]]));
   const followers = [], observers = [];
   let sent = ""; // the state as it was asked for last
-  let seen = model.get("shown");
+  let seen = {}; // what was taken over last
   let parts;
 
   const notice = element("p", { class: "cw-notice cw-quiet", role: "status", hidden: true });
