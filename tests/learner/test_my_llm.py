@@ -21,10 +21,12 @@ from course_utils.gpt import GPT, GPTConfig
 from course_utils.learner import my_llm
 from course_utils.learner.checks import find
 from course_utils.learner.progress import work_folder
-from course_utils.scaling import Law
+from course_utils.pretraining.plans import PLANS
+from course_utils.scaling import Law, bootstrap, fit_law, interval
+from course_utils.scaling.plans import read_runs
 from course_utils.tokenizers import BPETokenizer, ByteTokenizer, bpe
 from course_utils.training import checkpoints
-from course_utils.weights import gpt_recipe
+from course_utils.weights import gpt_recipe, scaling_recipe
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 # An answer to the exercise of chapter 5: a block in the pre-norm order.
@@ -270,6 +272,26 @@ def test_only_what_passes_by_itself_is_kept(mine):
         (mine / "sampler.py").write_text(source.replace(damage, "", 1), encoding="utf-8")
         with pytest.raises(ValueError, match=said):
             my_llm.load(mine, "sampler.py")
+
+
+def test_chapter_11_keeps_the_law_of_the_learners_own_runs(mine, capsys):
+    cells, planned = code_cells("11_scaling_laws"), find("11.6").reference
+    columns, numbers = (
+        next(cell for cell in cells if f"def {name}(" in cell) for name in ("columns", "numbers")
+    )
+    names = {"best": planned, "best_size": planned, "np": np, "PLANS": PLANS, "read_runs": read_runs}
+    names |= {"find": find, "work_folder": work_folder, "my_llm": my_llm, "scaling_recipe": scaling_recipe}
+    names |= {"fit_law": fit_law, "bootstrap": bootstrap, "interval": interval}
+    functions = columns.split("\n\n\n")[0] + "\n" + numbers[numbers.index("def numbers") :].split("\n\n\n")[0]
+    cell = next(cell for cell in cells if "save_law" in cell)
+    lines = [json.dumps(run) + "\n" for run in read_runs(scaling_recipe.LOG) if run["seed"] == 0]
+    (mine / "runs.jsonl").write_text("".join(lines[:3]))
+    exec(f"{functions}\n{cell}", names)
+    assert "needs 5 runs or more" in capsys.readouterr().out and not (mine / "law.json").exists()
+    (mine / "runs.jsonl").write_text("".join(lines))
+    exec(f"{functions}\n{cell}", names)
+    assert capsys.readouterr().out.startswith("24 runs; 2e+13 FLOPs ask for")
+    assert making.law_of(mine) == names["law"] and len(my_llm.load(mine, "planning.py")) == 1
 
 
 def test_a_law_is_kept_with_the_answer_that_plans_by_it(mine):
