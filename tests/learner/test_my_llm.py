@@ -21,7 +21,6 @@ from course_utils.gpt import GPT, GPTConfig
 from course_utils.learner import my_llm
 from course_utils.learner.checks import find
 from course_utils.learner.progress import work_folder
-from course_utils.pretraining.plans import PLANS
 from course_utils.scaling import Law, bootstrap, fit_law, interval
 from course_utils.scaling.plans import read_runs
 from course_utils.tokenizers import BPETokenizer, ByteTokenizer, bpe
@@ -279,7 +278,7 @@ def test_chapter_11_keeps_the_law_of_the_learners_own_runs(mine, capsys):
     columns, numbers = (
         next(cell for cell in cells if f"def {name}(" in cell) for name in ("columns", "numbers")
     )
-    names = {"best": planned, "best_size": planned, "np": np, "PLANS": PLANS, "read_runs": read_runs}
+    names = {"best": planned, "best_size": planned, "np": np, "read_runs": read_runs}
     names |= {"find": find, "work_folder": work_folder, "my_llm": my_llm, "scaling_recipe": scaling_recipe}
     names |= {"fit_law": fit_law, "bootstrap": bootstrap, "interval": interval}
     functions = columns.split("\n\n\n")[0] + "\n" + numbers[numbers.index("def numbers") :].split("\n\n\n")[0]
