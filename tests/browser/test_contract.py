@@ -41,21 +41,27 @@ SMALL_TARGETS = """(root) => [...root.querySelectorAll(
   .map(([html, { width, height }]) => `${width} x ${height}: ${html}`)"""
 TABLES = """(root) => [...root.querySelectorAll(".cw-tables table")].map((table) => ({
   caption: table.caption.textContent, head: table.tHead.textContent, rows: table.tBodies[0].rows.length }))"""
-# what is different of a widget, beside others whose style sheets come after its own, from what it is alone
+# What is different of a widget, beside others whose style sheets come after its own, from what it is alone.
+# Looked at is all that they set, anywhere, and the size: no rule changes more.
 BESIDE = """(root, name) => {
   const sheets = [...document.querySelectorAll("style[id^=course_utils]")];
   const own = sheets.find(({ id }) => id.includes(`.${name}.`));
   const others = sheets.filter((sheet) => sheet !== own);
+  const set = (rule) => [...(rule.style ?? []), ...[...(rule.cssRules ?? [])].flatMap(set)];
+  const properties = [...new Set([...others.flatMap(({ sheet }) => set(sheet)), "width", "height"])];
   const looks = () => [...root.querySelectorAll("*")].flatMap((node) => {
     const style = getComputedStyle(node);
-    return [...style].map((is) => `${node.localName}.${node.className} ${is}: ${style.getPropertyValue(is)}`);
+    return properties.map((is) => style.getPropertyValue(is));
   });
   sheets[0].before(own); // after those of JupyterLab, as always
   const beside = looks();
   for (const sheet of others) sheet.disabled = true;
   const alone = looks();
   for (const sheet of others) sheet.disabled = false;
-  return { others: others.length, differences: beside.filter((look, i) => look !== alone[i]).slice(0, 10) };
+  const nodes = root.querySelectorAll("*"), told = (i) => nodes[Math.floor(i / properties.length)].outerHTML;
+  const differences = beside.flatMap((look, i) => look === alone[i] ? [] :
+    [`${properties[i % properties.length]}: ${look}, alone ${alone[i]}: ${told(i).slice(0, 100)}`]);
+  return { others: others.length, properties: properties.length, differences: differences.slice(0, 10) };
 }"""
 # half a character crosses in no other way
 TYPE = "(field, text) => fill(field, JSON.parse(text))"
@@ -132,8 +138,8 @@ class Gallery:
             self.page.set_viewport_size({"width": width, "height": 1000})
 
     def settled(self, widget: Locator) -> None:
-        self.opened.settled(widget)
-        expect(widget.locator("[aria-busy=true]")).to_have_count(0, timeout=PATIENCE)
+        quiet = self.page.locator('[data-state="idle"]:not(:has([aria-busy=true]))')
+        widget.and_(quiet).wait_for(timeout=PATIENCE)
 
     def do(self, widget: Locator, script: str) -> None:
         widget.evaluate(script)
@@ -343,7 +349,18 @@ def test_it_looks_beside_others_as_it_does_alone(gallery, name):
     if not others:
         pytest.skip("`-k name` shows it alone")
     found = gallery.widget(name).evaluate(BESIDE, name)
-    assert found == {"others": len(others), "differences": []}
+    assert found["differences"] == []
+    assert found["others"] == len(others) and found["properties"] > 50
+
+
+def test_the_check_beside_others_finds_a_rule_that_reaches_them(gallery):
+    rule = "@media all { .jp-Cell { .course-widget .cw-sentence { letter-spacing: 1px } } }"
+    place = "document.head.insertAdjacentHTML('beforeend', `<style id='course_utils.a.b'>${rule}</style>`)"
+    gallery.page.evaluate(f"(rule) => {place}", rule)
+    name = gallery.names[0]
+    found = gallery.widget(name).evaluate(BESIDE, name)
+    gallery.page.evaluate("document.getElementById('course_utils.a.b').remove()")
+    assert any(told.startswith("letter-spacing: 1px, alone normal:") for told in found["differences"])
 
 
 # ---- what is done ------------------------------------------------------------------------------------
