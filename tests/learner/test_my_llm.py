@@ -1,10 +1,12 @@
 """The learner's own model: chapters 8 and 9 run the cells that add to it as they stand, on short training."""
 
 import ast
+import inspect
 import json
 from collections import Counter
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,6 +23,8 @@ from course_utils.gpt import GPT, GPTConfig
 from course_utils.learner import my_llm
 from course_utils.learner.checks import find
 from course_utils.learner.progress import work_folder
+from course_utils.pretraining import machine
+from course_utils.pretraining.plans import PLANS
 from course_utils.scaling import Law, bootstrap, fit_law, interval
 from course_utils.scaling.plans import read_runs
 from course_utils.tokenizers import BPETokenizer, ByteTokenizer, bpe
@@ -336,3 +340,18 @@ def test_whose_part_is_whose_and_what_goes_into_a_made_model(mine):
     found = my_llm.whose(mine)
     assert found["law"] == "its maker's own" and found["block"].startswith("its maker's own passes")
     assert found["gpt"] == found["tokenizer"] == nothing["gpt"]
+
+
+def test_chapter_12_makes_a_model_of_what_is_there(mine, capsys):
+    (cell,) = (cell for cell in code_cells("12_make_an_llm") if "TRAIN = False" in cell)
+    made = []
+
+    def make(*args, **options):
+        made.append(inspect.signature(machine.make).bind(*args, **options).arguments)
+
+    names = {"mine": mine, "my_llm": my_llm, "machine": SimpleNamespace(make=make)}
+    exec(cell, names)
+    assert not made and "tokenizer" in capsys.readouterr().out
+    exec(cell.replace("TRAIN = False", "TRAIN = True"), names | {"PLANS": PLANS, "law": None})
+    assert made[0]["folder"] == mine.parent / "models" / "my_llm"
+    assert made[0]["whose"] == my_llm.whose(mine) and not made[0]["resume"]
