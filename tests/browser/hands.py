@@ -8,6 +8,10 @@ from playwright.sync_api import Locator, expect
 # JupyterLab gives an error the type of what is written to stderr
 ERROR = '[data-mime-type="application/vnd.jupyter.stderr"]'
 NUMBER = re.compile(r"^\[\d+\]:$")
+NUMBERED = r"""(i) => {
+  const prompt = document.querySelector(`.jp-Cell[data-windowed-list-index="${i}"] .jp-InputPrompt`);
+  return prompt && /^\[\d+\]:$/.test(prompt.textContent);
+}"""
 
 # what a learner does with a control, by its role or kind; what is none of these has arrow keys of its own
 KEYS = {
@@ -74,7 +78,8 @@ class Learner:
 
     def ran(self, i: int) -> Locator:
         """Wait for the number of a cell. Returns the cell, which shows no error."""
-        expect(self.cell(i).locator(".jp-InputPrompt")).to_have_text(NUMBER, timeout=5 * PATIENCE)
+        # `expect` looks once a second at last, and would sleep half a second after most cells
+        self.page.wait_for_function(NUMBERED, arg=i, polling=50, timeout=5 * PATIENCE)
         failed = "\n".join(self.cell(i).locator(ERROR).all_inner_texts()).splitlines()
         assert not failed, "\n".join(failed[-30:])  # the error stands at the end of its traceback
         return self.cell(i)
@@ -108,15 +113,17 @@ class Learner:
                 return
         raise AssertionError("no way into the widget by the Tab key")
 
-    def come_back(self, i: int) -> None:
-        """After a Tab too many: back to the cell."""
-        if self.page.locator(".jp-Notebook").evaluate(
-            INSIDE
-        ):  # on a link, a fold or a widget of a cell below
-            self.press("Escape")
-            self.go_to(i)
-        else:
-            self.press("Shift+Tab", "Escape")
+    def come_back(self, i: int, widget: Locator) -> None:
+        """After a Tab too many: back into the widget, and out of it to its cell.
+
+        What follows may be a link many cells below. Its cell is then chosen, and is a stop of its own on the
+        way back.
+        """
+        for _ in range(3):
+            self.press("Shift+Tab")
+            if widget.evaluate(INSIDE):
+                break
+        self.press("Escape")
         expect(self.cell(i)).to_be_focused()
 
     def tour(self, i: int, widget: Locator) -> None:
@@ -128,7 +135,7 @@ class Learner:
             reached += 1
             self.press("Tab")
         assert reached == stops, f"{reached} of {stops} controls are reached, or the keyboard is trapped"
-        self.come_back(i)
+        self.come_back(i, widget)
 
     def operate(self, i: int, widget: Locator, commands: list[str] | None = None) -> None:
         """Use every control of a widget. None takes the keyboard away from under the hand.
@@ -142,11 +149,11 @@ class Learner:
             keys = [*more.pop(kind, []), *KEYS.get(kind, [])]
             self.press(*keys)
             # a wide beam search to its end asks a real model 160 times
-            expect(widget).to_have_attribute("data-state", "idle", timeout=5 * PATIENCE)
+            self.opened.settled(widget, timeout=5 * PATIENCE)
             assert widget.evaluate(INSIDE), f"the keyboard has left the widget after {keys} on a {kind}"
             self.press("Tab")
             if not widget.evaluate(INSIDE):
-                return self.come_back(i)
+                return self.come_back(i, widget)
         raise AssertionError("no way out of the widget by the Tab key")
 
     def tab_to(self, target: Locator) -> None:

@@ -268,8 +268,8 @@ class Notebook:
         self.settled(widget)
         return widget
 
-    def settled(self, widget: Locator) -> None:
-        widget.and_(self.page.locator('[data-state="idle"]')).wait_for(timeout=PATIENCE)
+    def settled(self, widget: Locator, timeout: float = PATIENCE) -> None:
+        widget.and_(self.page.locator('[data-state="idle"]')).wait_for(timeout=timeout)
 
     def save(self) -> None:
         """Save, and wait until the server has written the file."""
