@@ -191,6 +191,7 @@ SWITCH = """async (path) => {
   const old = jupyterapp.shell.currentWidget;
   const opened = await jupyterapp.commands.execute("docmanager:open", { path, factory: "Notebook" });
   old.dispose(); // asks nothing about what is not saved
+  jupyterapp.shell.activateById(opened.id); // so the keys go to it, as to the first
   await opened.sessionContext.ready;
 }"""
 

@@ -278,38 +278,36 @@ def test_a_conversation_goes_on_and_begins_anew(opened):
     expect(widget.locator(".cb-message")).to_have_count(0)
 
 
-def test_keyboard_alone_then_touch(browser, lab):
-    write_notebook(lab.folder / "bench-write-keys.ipynb", CELL)
-    with notebook(browser, lab, "bench-write-keys.ipynb", has_touch=True) as opened:
-        press, widget = opened.page.keyboard.press, opened.page.locator(".course-widget")
-        press("Control+Enter")
-        opened.wait_until_run()
-        opened.tab_to("select")
-        press("s")  # as in every select: the first that begins so
-        opened.tab_to("textarea")
-        press("Control+a")
-        opened.page.keyboard.type("ROMEO:")
-        press("Shift+Enter")
-        opened.page.keyboard.type("Ah")
-        press("Enter")
-        expect(widget.locator(".cb-new")).to_contain_text("word2 ", timeout=60_000)
-        press("Escape")
-        ended(widget)
-        expect(sentence(widget)).to_contain_text("slow continues “ROMEO:⏎Ah”")
-        expect(sentence(widget)).to_contain_text("ended by an interruption")
-        assert opened.page.evaluate("document.activeElement.matches('.course-widget textarea')")
-        for key in ["d", "d", "a", "b", "x", "j", "k", "m"]:  # JupyterLab's commands, were it to hear them
-            press(key)
-        assert opened.page.locator(".jp-CodeCell").count() == 1
-        press("Escape")  # nothing is being written: it leads back to the notebook
-        assert opened.page.evaluate("document.activeElement.closest('.course-widget')") is None
+def test_keyboard_alone_then_touch(opened):
+    widget, cells = begin(opened, **{"Most tokens": "1000"}), opened.page.locator(".jp-CodeCell")
+    press, before = opened.page.keyboard.press, cells.count()
+    widget.locator("textarea").press("Escape")  # back to the cell
+    opened.tab_to("select")
+    press("s")  # as in every select: the first that begins so
+    opened.tab_to("textarea")
+    press("Control+a")
+    opened.page.keyboard.type("ROMEO:")
+    press("Shift+Enter")
+    opened.page.keyboard.type("Ah")
+    press("Enter")
+    expect(widget.locator(".cb-new")).to_contain_text("word2 ", timeout=60_000)
+    press("Escape")
+    ended(widget)
+    expect(sentence(widget)).to_contain_text("slow continues “ROMEO:⏎Ah”")
+    expect(sentence(widget)).to_contain_text("ended by an interruption")
+    assert opened.page.evaluate("document.activeElement.matches('.course-widget textarea')")
+    for key in ["d", "d", "a", "b", "x", "j", "k", "m"]:  # JupyterLab's commands, were it to hear them
+        press(key)
+    assert cells.count() == before
+    press("Escape")  # nothing is being written: it leads back to the notebook
+    assert opened.page.evaluate("document.activeElement.closest('.course-widget')") is None
 
-        widget.get_by_label("chat").tap()
-        widget.locator("textarea").fill("hello")
-        widget.get_by_role("button", name="Send").tap()
-        expect(widget.locator(".cb-message")).to_have_count(2, timeout=60_000)
-        widget.get_by_role("button", name="Stop").tap()
-        ended(widget)
+    widget.get_by_label("chat").tap()
+    widget.locator("textarea").fill("hello")
+    widget.get_by_role("button", name="Send").tap()
+    expect(widget.locator(".cb-message")).to_have_count(2, timeout=60_000)
+    widget.get_by_role("button", name="Stop").tap()
+    ended(widget)
 
 
 def test_a_cell_that_runs_again_stops_what_its_old_bench_wrote(opened):

@@ -6,7 +6,6 @@ answered, every bet placed, and of each other widget every control is reached, o
 Nothing here uses a mouse, or moves the focus by script: the hands are on the keyboard, all else only looks.
 """
 
-import contextlib
 import json
 import os
 import re
@@ -45,17 +44,16 @@ def lab(work):
         yield lab
 
 
-@contextlib.contextmanager
-def opened_by_a_learner(browser, lab, name):
-    with notebook(browser, lab, f"my_work/{name}") as opened:
-        yield Learner(opened)
-    lab.stop_kernels()
-
-
 @pytest.fixture(scope="module")
 def learner(browser, lab):
-    with opened_by_a_learner(browser, lab, CHAPTER) as learner:
-        yield learner
+    with notebook(browser, lab, f"my_work/{CHAPTER}") as opened:
+        yield Learner(opened)
+
+
+def another(learner, name):
+    """Another notebook in the place of this one, with a kernel of its own."""
+    learner.opened.lab.stop_kernels()
+    learner.opened.switch(f"my_work/{name}")
 
 
 def sentence(widget):
@@ -257,21 +255,21 @@ def test_the_next_morning_no_exercise_is_open(learner, work):
 
 
 @pytest.mark.parametrize("name", [QUICK, *(pytest.param(name, marks=LONG) for name in OTHERS)])
-def test_another_chapter_by_keyboard_alone(browser, lab, name):
-    with opened_by_a_learner(browser, lab, name) as learner:
-        assert len(walk(learner, ANYWHERE, run_and_operate)) > 10
+def test_another_chapter_by_keyboard_alone(learner, name):
+    another(learner, name)
+    assert len(walk(learner, ANYWHERE, run_and_operate)) > 10
 
 
 # ---- a walk that must fail ---------------------------------------------------------------------------
 
 
-def test_an_error_in_a_folded_cell_ends_the_walk(browser, lab, work):
+def test_an_error_in_a_folded_cell_ends_the_walk(learner, work):
     slow, wrong = "# Set-up 1\nimport time\ntime.sleep(2)", "# Set-up 2\n1 / 0"
     path = write_notebook(work / "broken.ipynb", slow, wrong, "# Set-up 3", "1")
     nb = nbformat.read(path, as_version=4)
     for cell in nb.cells[:3]:
         cell.metadata.jupyter = {"source_hidden": True}
     nbformat.write(nb, path)
-    raises = pytest.raises(AssertionError, match="ZeroDivisionError")
-    with opened_by_a_learner(browser, lab, path.name) as learner, raises:
+    another(learner, path.name)
+    with pytest.raises(AssertionError, match="ZeroDivisionError"):
         learner.run_folded(0, 2)
