@@ -53,6 +53,7 @@ def sections(folder: Path, beside: dict[str, float]) -> list[Section]:
         _head(made, size),
         _data(made),
         _choices(made, size, vocabulary),
+        _tuning(read("choices.json")),
         _cost(made, log),
         _bits(scores, beside),
         _asked(made, reports(folder)),
@@ -111,6 +112,19 @@ def _choices(made: dict, size: dict, vocabulary: dict) -> Section:
     )
 
 
+def _tuning(choices: dict) -> Section:
+    before, after = (f"{choices[when]['right']:.0%}" for when in ("before", "after"))
+    kept = {"before": "did not get better, and the model from before it was kept", "after": "was kept"}
+    return Section(
+        "How it was tuned",
+        [
+            "On conversations and problems; then, by DPO, on choices between right answers and its own wrong "
+            f"ones. Of validation problems {before} were right before that step and {after} after it: it "
+            f"{kept[choices['kept']]}.",
+        ],
+    )
+
+
 def _cost(made: dict, log: dict) -> Section:
     stages, threads = made["stages"], made["made_with"]["threads"]
     seconds = sum(stage["seconds"] for stage in stages.values())
@@ -154,7 +168,8 @@ def _asked(made: dict, found: dict[str, Report]) -> Section:
                 continue
             chance = "" if number.chance is None else f"{number.chance:.1%}"
             interval = f"{number.low:.0%} to {number.high:.0%}"
-            rows.append([f"{number.measure}, {name}", f"{number.value:.0%}", interval, chance])
+            right = f"{number.value:.0%} of {number.n}" if number.n else f"{number.value:.0%}"
+            rows.append([f"{number.measure}, {name}", right, interval, chance])
     repeats = next(n.value for n in found[CHATS].numbers if n.measure == REPEATS)
     digest = made["stages"]["questions"]["writes"]["evaluation.json"]
     return Section(

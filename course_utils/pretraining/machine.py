@@ -155,7 +155,14 @@ class Machine:
                 "card",
                 self.card,
                 ("card.md", "card.html"),
-                ("scores.json", "quantised.json", "size.json", "vocabulary.json", "pretrain_log.json"),
+                (
+                    "scores.json",
+                    "quantised.json",
+                    "choices.json",
+                    "size.json",
+                    "vocabulary.json",
+                    "pretrain_log.json",
+                ),
             ),
         ]
 

@@ -168,6 +168,8 @@ def test_the_card_says_what_it_read_cost_and_cannot_do(made):
             "Known fail",
             "What fewer bits a weight cost",
             "Is it over its floors?",
+            "Of validation problems",
+            "% of 2",
         ):
             assert said in page
         assert f"{scores['base']['bits_per_byte']['The Tempest']:.3f}" in page
