@@ -70,17 +70,20 @@ def test_what_does_not_train_forgets_nothing():
         if row["bits_after"]:
             bits.setdefault(row["way"], []).append(float(row["bits_after"]))
     untouched = bits["prompt only"] + bits["frozen + linear"]
-    assert len(set(untouched)) == 1 and min(bits["LoRA"]) > untouched[0]
+    assert len(set(untouched)) == 1 and min(bits["LoRA"] + bits["all weights"]) > untouched[0]
 
 
-def test_at_the_same_rate_lora_forgets_less_though_at_each_one_s_own_it_forgets_more():
-    """The control: each of the two at the rate that was the other's best, with all seeds."""
-    bits = {}
+def test_at_one_rate_lora_forgets_less_and_at_equal_gain_as_much():
+    """The control: both at each of three rates, with all seeds."""
+    found = {}
     for row in recording.read_table(recipe.TABLE):
-        if row["bits_after"] and row["way"].split(",")[0] in recipe.RATES:
-            bits.setdefault((row["way"], row["learning_rate"]), []).append(float(row["bits_after"]))
-    lora, slow_lora = bits["LoRA", "0.001"], bits["LoRA, swapped", "0.0001"]
-    whole, fast_whole = bits["all weights", "0.0001"], bits["all weights, swapped", "0.001"]
-    assert {len(some) for some in bits.values()} == {len(recipe.SEEDS)}
-    assert min(lora) > max(whole)
-    assert np.mean(slow_lora) < np.mean(whole) and max(lora) < min(fast_whole)
+        if row["bits_after"] and (way := row["way"].removesuffix(", another rate")) in recipe.RATES:
+            scores = found.setdefault((way, float(row["learning_rate"])), [])
+            scores.append((float(row["bits_after"]), float(row["test_right"])))
+    assert {len(some) for some in found.values()} == {len(recipe.SEEDS)}
+    bits, right = ({run: np.mean([s[i] for s in some]) for run, some in found.items()} for i in (0, 1))
+    for rate in recipe.COMPARED:
+        assert bits["LoRA", rate] < bits["all weights", rate] - 0.01
+    near = ("LoRA", 3e-4), ("all weights", 1e-4)
+    assert abs(bits[near[0]] - bits[near[1]]) < 0.01 and abs(right[near[0]] - right[near[1]]) < 0.05
+    assert bits["LoRA", 1e-3] > bits["all weights", 1e-4] + 0.05  # a sweep that ended there said the opposite
