@@ -54,6 +54,7 @@ def chapter(tmp_path_factory):
 def book(chapter, tmp_path_factory):
     told, folder = [], tmp_path_factory.mktemp("book")
     make([chapter], README, folder, told.append)
+    assert not any(path.suffix == ".py" for path in folder.rglob("*"))
     assert told[:3] == [
         "01_chapter, alive: gradient_horizon, predict",
         "01_chapter, on examples: mask_viewer",

@@ -20,7 +20,7 @@ def make(chapters: Iterable[Path], readme: Path, folder: Path, say: Callable[[st
 
     Raises outputs.RefreshError, naming the cell, if one fails; then nothing is written.
     """
-    with tempfile.TemporaryDirectory() as work:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as work:
         made, recorded = {}, {}
         for path in chapters:
             recorded[path.stem] = Path(work) / path.stem

@@ -56,13 +56,16 @@ def write(folder: str) -> None:
     """Write what was recorded: a script for each kind of widget, and one with the states of all."""
     folder, records = Path(folder), []
     for widget in shown:
-        kind = f"{type(widget).__module__.rpartition('.')[-1]}"
+        kind = type(widget).__module__.rpartition(".")[-1]
         script = folder / f"{kind}.js"
         if not script.exists():
-            code = widget._esm.replace("export default { render }", "return { render }")
+            code, export, _ = widget._esm.rpartition("export default { render }")
+            if not export:
+                raise ValueError(f"{kind}.js must end in `export default {{ render }};`")
+            code += "return { render };"
             script.write_text(
                 f"courseBook.kinds[{json.dumps(kind)}] = () => {{\n{code}\n}};\n"
-                f"courseBook.styles[{json.dumps(kind)}] = {as_script(widget._css)};\n",
+                f"courseBook.styles[{json.dumps(kind)}] = {json.dumps(widget._css)};\n",
                 encoding="utf-8",
             )
         record = recorded(widget)
@@ -111,7 +114,7 @@ def ask(widget: Widget, state: dict) -> dict | None:
     request = {name: value for name, value in state.items() if value is not None}
     try:
         widget.handle(request)
-    except ValueError:
+    except Exception:  # of a callable of the chapter's own; the page will say that it has no answer
         return None
     widget.show()
     return request
@@ -176,8 +179,3 @@ def packed(value):
     if isinstance(value, list | tuple):
         return [packed(one) for one in value]
     return value
-
-
-def as_script(text: str) -> str:
-    """A text as JavaScript writes it, in a script of a page."""
-    return json.dumps(text).replace("</", "<\\/")

@@ -22,7 +22,7 @@ SETTINGS = {
     "myst_enable_extensions": ["dollarmath", "amsmath"],
     "myst_heading_anchors": 3,
     "html_math_renderer": "mathml",
-    "html_static_path": [str(HERE)],
+    "html_static_path": [str(HERE / name) for name in ("book.css", "host.js")],
     "html_css_files": ["book.css"],
     "html_copy_source": False,
     "html_show_sphinx": False,
@@ -55,13 +55,14 @@ def build(chapters: dict[str, NotebookNode], live: dict[str, Path], readme: Path
 def front_page(readme: Path, source: Path) -> str:
     """What the README says before it comes to needs and set-up; its pictures are copied."""
     text = readme.read_text("utf-8").partition("\n## What you need")[0]
-    for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", text):
+    for picture in re.findall(r"!\[[^]]*\]\((?!https?:)([^)\s]+)[^)]*\)", text):
         (source / picture).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(readme.parent / picture, source / picture)
     return text
 
 
 def kinds(recorded: Path) -> list[str]:
+    """The kinds of widgets that were recorded, by the names of their scripts."""
     return sorted(path.stem for path in recorded.glob("*.js"))
 
 
@@ -78,6 +79,7 @@ def write_scripts(recorded: Path, folder: Path, name: str) -> None:
 
 
 def setup(app: Sphinx) -> dict:
+    """What Sphinx calls of an extension."""
     app.add_config_value("course_live", {}, "html")
     app.add_html_math_renderer("mathml", (inline, None), (block, None))
     app.connect("html-page-context", add_scripts)
