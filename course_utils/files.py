@@ -2,7 +2,10 @@
 
 import os
 import secrets
+import time
 from pathlib import Path
+
+TRIES = 40 if os.name == "nt" else 1  # to take a name
 
 
 def write_atomic(path: str | Path, content: bytes | str) -> None:
@@ -19,9 +22,19 @@ def write_atomic(path: str | Path, content: bytes | str) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        _replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)  # still there only if something above failed
+
+
+def _replace(old: Path, new: Path) -> None:
+    """On Windows a file that somebody is reading can't be replaced; readers are done in a moment."""
+    for _ in range(TRIES - 1):
+        try:
+            return os.replace(old, new)
+        except PermissionError:
+            time.sleep(0.05)
+    os.replace(old, new)
 
 
 def delimiter_of(text: str) -> str:

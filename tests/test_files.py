@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from course_utils import files
 from course_utils.files import write_atomic
 
 
@@ -29,3 +30,32 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(step, tmp_path, monk
         write_atomic(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("tries, held", [(1, 0), (4, 2), (4, 3)])
+def test_a_save_waits_for_whoever_is_reading(tries, held, tmp_path, monkeypatch):
+    """As on Windows, where a file that is open can't be replaced."""
+    path, replace, asked = tmp_path / "file", os.replace, []
+
+    def fails_at_first(*paths):
+        asked.append(paths)
+        if len(asked) <= held:
+            raise PermissionError(13, "Access is denied")
+        replace(*paths)
+
+    monkeypatch.setattr(os, "replace", fails_at_first)
+    monkeypatch.setattr(files, "TRIES", tries)
+    write_atomic(path, "new")
+    assert path.read_text() == "new" and len(asked) == held + 1
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_save_does_not_wait_for_ever(tmp_path, monkeypatch):
+    def fail(*_):
+        raise PermissionError(13, "Access is denied")
+
+    monkeypatch.setattr(os, "replace", fail)
+    monkeypatch.setattr(files, "TRIES", 3)
+    with pytest.raises(PermissionError):
+        write_atomic(tmp_path / "file", "new")
+    assert not [*tmp_path.iterdir()]

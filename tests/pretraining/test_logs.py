@@ -26,5 +26,11 @@ def test_a_run_that_goes_on_is_read_from_its_checkpoint_and_one_that_is_done_fro
     written = {"losses": [2.0, 1.0], "evaluations": [[2, 3.0]], "spikes": []}
     notes = {"seconds": 9.0, "tokens": 32, "flops": 1e9}
     (tmp_path / "pretrain_log.json").write_text(json.dumps(written))
+    assert run_log(tmp_path) == log  # the manifest does not know the stage yet, or that of another time
     (tmp_path / "manifest.json").write_text(json.dumps({"stages": {"pretrain": {"notes": notes}}}))
+    assert run_log(tmp_path) == log
+    (tmp_path / "pretrain.safetensors").unlink()
     assert run_log(tmp_path) == written | notes | {"steps": 2}
+    (tmp_path / "pretrain.shards").mkdir()  # it is made again
+    with pytest.raises(ValueError, match="is trained in shards: its log is there when it is done"):
+        run_log(tmp_path)
