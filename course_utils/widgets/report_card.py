@@ -24,8 +24,9 @@ class ReportCard(Widget):
         ReportCard(reports(folder))
 
     models: the `Report` of each, of `pretraining.reports`, by name; 1 to 6. A measure that several have
-    stands once, with a bar for each. `markdown()` gives the whole card as text. Raises ValueError for more
-    models or 16 measures, none, and for a number that is not finite or has a unit other than bits and share.
+    stands once, with a bar for each. `markdown()` gives the whole card as text. Raises ValueError for no
+    model or more than 6, for no measure or more than 16, for two numbers of one measure in a report, and for
+    a number that is not finite, has a unit other than bits and share, or only one end of an interval.
     """
 
     def __init__(self, models: dict[str, Report]):
@@ -38,7 +39,17 @@ class ReportCard(Widget):
                 f"a card shows 1 to {MOST} models and 1 to {MOST_MEASURES} measures; got {len(models)} and "
                 f"{len(self._measures)}"
             )
+        for name, report in models.items():
+            if len(self._numbers[name]) < len(report.numbers):
+                raise ValueError(
+                    f"the report of {phrase(name)} has two numbers of one measure: leave one out"
+                )
         for number in (number for numbers in self._numbers.values() for number in numbers.values()):
+            if (number.low is None) != (number.high is None):
+                raise ValueError(
+                    f"the interval of {number.measure} has two ends or none; got {number.low} and "
+                    f"{number.high}"
+                )
             if number.unit not in ("bits", "share") or not math.isfinite(number.value):
                 raise ValueError(
                     f"{number.measure} is a finite number of bits or a share; got {number.value} "

@@ -42,8 +42,8 @@ class RunMonitor(Widget):
     which it went on from a checkpoint; diverged, a sentence. Other keys are passed over.
 
     The sentence of a monitor that watches says nothing that differs from machine to machine; show it again
-    after the runs, and its picture stays in the notebook. Raises
-    ValueError for more runs, and for a log that is none.
+    after the runs, and its picture stays in the notebook. Raises ValueError for more than 8 runs and for a
+    log that is none, and whatever the function raises that is asked for them.
     """
 
     def __init__(self, runs: dict[str, dict] | Callable[[], dict[str, dict]] | None = None):
@@ -64,8 +64,13 @@ class RunMonitor(Widget):
     ) -> Callable[[StepReport], None]:
         """What a run reports to, as `train` wants it. tokens, flops: of a step, if they are known.
 
-        A run that begins with a later step, or again with one that it had, was restarted.
+        A run that begins with a later step, or again with one that it had, was restarted. Raises ValueError
+        for a ninth run, before it trains.
         """
+        if len({*map(str, self._followed), *(run["name"] for run in self.found), str(name)}) > MOST:
+            raise ValueError(
+                f"at most {MOST} runs can be told apart: follow {phrase(name)} in another monitor"
+            )
         log = self._followed[name] = {"losses": [], "evaluations": [], "restarts": []}
         begun, before = 0, 0.0  # the steps and seconds before those of this process
 
@@ -74,6 +79,7 @@ class RunMonitor(Widget):
             losses, step = log["losses"], progress.step
             if step <= len(losses) or (step > 1 and not losses):
                 log["restarts"].append(step)
+                log["evaluations"] = [row for row in log["evaluations"] if row[0] < step]
                 begun, before = step - 1, log.get("seconds", 0.0)
             del losses[step - 1 :]
             losses += [*[None] * (step - 1 - len(losses)), progress.loss]
@@ -166,9 +172,10 @@ class RunMonitor(Widget):
             if run["evaluations"]:
                 at, bits = np.array(run["evaluations"], dtype=float).T
                 right.plot(_along(run, x, at), bits, ".-", **look)
-        starts = [self.found[i]["curve"][0] for i in drawn if len(self.found[i]["curve"])]
-        if left.get_ylim()[1] > 1.15 * np.nanmax(starts):  # a loss that diverges leaves the picture
-            left.set_ylim(top=1.15 * np.nanmax(starts))
+        curves = [self.found[i]["curve"] for i in drawn]
+        starts = [curve[known][0] for curve in curves if (known := np.isfinite(curve)).any()]
+        if starts and left.get_ylim()[1] > 1.15 * max(starts):  # a loss that diverges leaves the picture
+            left.set_ylim(top=1.15 * max(starts))
         figure.legend(*left.get_legend_handles_labels(), loc="outside lower left", ncols=3, fontsize=8)
         for axes in (left, right):
             axes.spines[["top", "right"]].set_visible(False)
@@ -176,10 +183,16 @@ class RunMonitor(Widget):
 
 def facts(name: str, log: dict) -> dict:
     """What the page draws and says of a log. Raises ValueError for one that is none."""
+    needed = f"the log of {phrase(name)} is a dict with losses, as {', '.join(KEYS)}"
     if not isinstance(log, dict) or "losses" not in log:
-        raise ValueError(
-            f"the log of {phrase(name)} is a dict with losses, as {', '.join(KEYS)}; got {log!r:.80}"
-        )
+        raise ValueError(f"{needed}; got {log!r:.80}")
+    try:
+        return _facts(name, log)
+    except (TypeError, ValueError, LookupError, AttributeError, OverflowError) as error:
+        raise ValueError(f"{needed}, each as RunMonitor says; this one fails with {error!r:.80}") from None
+
+
+def _facts(name: str, log: dict) -> dict:
     losses = np.array([math.nan if x is None else x for x in log["losses"]], dtype=float)
     n = len(losses)
     ok = np.flatnonzero(np.isfinite(losses))

@@ -70,6 +70,8 @@ def test_the_markdown_has_every_number_where_it_comes_from_and_no_markup_of_a_te
         ({"a": Report([bits(measure=str(i)) for i in range(17)])}, "got 1 and 17"),
         ({"a": Report([bits(float("nan"))])}, "a finite number of bits or a share; got nan bits"),
         ({"a": Report([right()._replace(unit="metres")])}, r"got 0\.3 metres"),
+        ({"a": Report([bits(2.0), bits(3.0)])}, "the report of “a” has two numbers of one measure"),
+        ({"a": Report([right(high=None)])}, r"has two ends or none; got 0\.2 and None"),
     ],
 )
 def test_bad_input_is_refused_in_a_sentence(models, message):

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from course_utils.training import StepReport
 from course_utils.widgets import run_monitor
@@ -120,6 +121,32 @@ def test_a_restart_is_named_and_its_seconds_go_on():
     assert monitor.found[1]["notes"] == ["restarted with step 8"]
 
 
+def test_a_restart_keeps_the_evaluations_before_it_and_takes_those_after_it_anew():
+    monitor = RunMonitor()
+    told = monitor.follow("a")
+    for step, value, at in [(1, None, 0), (2, 9.0, 2), (4, 8.0, 4), (3, 9.0, 2), (4, 1.0, 4)]:
+        told(report(step, value=value, evaluated=at))
+    assert monitor._followed["a"]["evaluations"] == [(2, 9.0), (4, 1.0)]
+
+
+def test_a_ninth_run_is_refused_before_it_trains():
+    monitor = RunMonitor(lambda: {"old": {"losses": FALL}})
+    for name in "abcdefg":
+        monitor.follow(name)(report(1))
+    monitor.follow("a")  # once more is no ninth
+    with pytest.raises(ValueError, match="at most 8 runs can be told apart: follow “h” in another"):
+        monitor.follow("h")
+    monitor.refresh()
+    assert len(monitor.found) == 8
+
+
+def test_a_run_that_began_later_and_diverges_is_cut_in_the_picture(recwarn):
+    monitor, figure = RunMonitor({"a": {"losses": [None, None, 3.0, *FALL, 900.0]}}), Figure()
+    monitor.picture(figure)
+    assert figure.axes[0].get_ylim()[1] == pytest.approx(1.15 * 3)
+    assert not recwarn.list
+
+
 def test_logs_that_grow_are_asked_for_again_and_one_that_fails_leaves_the_widget_as_it_was():
     losses = [2.0]
     monitor = RunMonitor(lambda: {"a": {"losses": losses, "steps": 1 // (5 - len(losses)) + 9}})
@@ -146,6 +173,18 @@ def test_the_sentence_of_logs_has_numbers_and_what_is_not_known_is_noticed():
         ({str(i): {"losses": []} for i in range(9)}, "at most 8 runs can be told apart; got 9"),
         ({"a": {}}, "the log of “a” is a dict with losses"),
         ({"a": [1, 2]}, r"got \[1, 2\]"),
+        *[
+            ({"a": {"losses": FALL} | wrong}, f"the log of “a” is a dict with losses.* fails with {kind}")
+            for wrong, kind in [
+                ({"losses": 5}, "TypeError"),
+                ({"evaluations": None}, "TypeError"),
+                ({"evaluations": [[1, None]]}, "TypeError"),
+                ({"evaluations": [[2]]}, "ValueError"),
+                ({"evaluations": [[]]}, "IndexError"),
+                ({"spikes": [{"loss": 2.0, "usual": 1.0}]}, "KeyError"),
+                ({"steps": math.inf}, "OverflowError"),
+            ]
+        ],
     ],
 )
 def test_bad_input_is_refused_in_a_sentence(runs, message):
