@@ -60,9 +60,9 @@ def make(
 ) -> Manifest:
     """Make a model, or go on with one. `texts` is a folder of the user's own, read in place of the course's;
     `beside`, bits per byte on The Tempest of other models by name, stands on the card, as does `whose` each
-    part is. With `merges`, those of `vocabulary.from_merges` are its tokens, whatever the trials say. With
-    `processes`, a torchrun of so many pretrains, each on a GPU of its own where there are any: by DDP, or
-    with `shard` by FSDP2, which needs a plan with AdamW.
+    part was when it began. With `merges`, those of `vocabulary.from_merges` are its tokens, whatever the
+    trials say. With `processes`, a torchrun of so many pretrains, each on a GPU of its own where there are
+    any: by DDP, or with `shard` by FSDP2, which needs a plan with AdamW.
 
     Raises ValueError as `stages.run` does and for a folder without texts; MemoryError, before anything is
     written, for a plan that needs more than there is; KeyboardInterrupt on Ctrl-C, with what was done kept.
@@ -76,8 +76,10 @@ def make(
         if not texts.is_dir():
             raise ValueError(f"there is no folder {texts}: name one that holds text files")
         asked["texts"] = manifest.sha256(texts)
-    if whose:
-        asked |= {"whose": whose, "merges": [[*pair] for pair in merges]}
+    begun = manifest.load(folder).plan if (folder / manifest.NAME).exists() else {"whose": whose}
+    said = begun.get("whose") or {}  # as it was then: what was learnt since is no reason to begin anew
+    if said or merges:
+        asked |= {"whose": said, "merges": [[*pair] for pair in merges]}
     machine = Machine(plan, law, texts, on, beside or {}, processes, shard, merges)
     return run(folder, asked, machine.stages(), resume, say)
 

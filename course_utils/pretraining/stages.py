@@ -102,7 +102,7 @@ def _begin(folder: Path, plan: dict, resume: bool, say: Say) -> Manifest:
 
 
 def _named(values: dict) -> str:
-    return ", ".join(f"{name}={value}" for name, value in values.items())
+    return ", ".join(f"{name}={value!s:.160}" for name, value in values.items())
 
 
 def _made_with() -> dict:

@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,19 @@ def test_the_makers_own_tokens_are_taken_and_the_card_says_whose_they_are(made, 
     assert tokenizer.encode("the rain").ids == [*(BPETokenizer(own).encode("the rain") + len(SPECIAL))]
     card = (tmp_path / "card.md").read_text()
     assert "last, its maker's own" in card and "tokenizer: its maker's own. law: the course's." in card
+    again, more = (
+        partial(make, tiny.PLAN, tmp_path, tiny.LAW, texts, True, device="cpu"),
+        whose | {"block": ""},
+    )
+    assert again(list, merges=own, whose=more).plan["whose"] == whose  # as it was when the run began
+    with pytest.raises(ValueError, match=r"another plan: merges=.{,160} there, and merges=.{,160} asked for"):
+        again(list, merges=own[::-1], whose=more)
+
+
+def test_other_tokens_are_another_plan_though_nobody_says_whose(made, tiny):
+    folder, texts, _ = made
+    with pytest.raises(ValueError, match=r"another plan: .*merges="):
+        make(tiny.PLAN, folder, tiny.LAW, texts, True, list, "cpu", merges=[(1, 2)])
 
 
 def test_the_questions_were_fixed_before_anything_was_read(made):
