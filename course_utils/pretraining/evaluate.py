@@ -39,6 +39,7 @@ PROBLEMS, PROMPTS = 60, 100
 ANSWER_TOKENS = 120  # an answer that is longer did not stop by itself
 NGRAM_ORDER, NGRAM_BYTES = 5, 64_000_000
 STOPS = 0.95  # the least share of prompts whose answers end
+CHATTING = {"temperature": 0.8, "top_p": 0.95}  # with which answers to prompts are drawn
 RUN = 4  # words that are a repetition when they come again
 
 
@@ -219,7 +220,7 @@ def score(
         guessed = chance(TASKS[name], prompts)
         scores["tasks"][name] = share(right)._asdict() | {"chance": guessed}
         say(f"  {name}: {np.mean(right):.2f} right at the first try; by chance {guessed:.4f}")
-    written = answers(model, tokenizer, asked["prompts"], Sampler(temperature=0.8, top_p=0.95))
+    written = answers(model, tokenizer, asked["prompts"], Sampler(**CHATTING))
     scores["stops"] = share([completion.reason == "end" for completion in written])._asdict()
     texts = [completion.text for completion in written]
     scores["repetition"] = float(np.mean([repetition(text) for text in texts]))

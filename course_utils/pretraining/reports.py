@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from course_utils.finetuning.tasks import wilson
 from course_utils.pretraining import evaluate
+from course_utils.pretraining.filters.contamination import LENGTH
 
 BEFORE, CHATS, COUNTED = "before tuning", "as it chats", "a 5-gram on the same text"
 REPEATS = "repeats itself"
@@ -106,9 +107,8 @@ def _next_line(scores: dict, asked: dict) -> Number:
 def _answered(chat: dict, asked: dict) -> list[Number]:
     """What a model that chats made of tasks and prompts."""
     n, prompts = evaluate.PROBLEMS, asked["prompts"]
-    sampled = (
-        f"the answers to {prompts} prompts that were kept back, drawn at temperature 0.8 with top-p 0.95"
-    )
+    drawn = "drawn at temperature {temperature} with top-p {top_p}".format(**evaluate.CHATTING)
+    sampled = f"the answers to {prompts} prompts that were kept back, {drawn}"
     tasks = [
         _share(
             f"task: {name}",
@@ -145,8 +145,8 @@ def _leaks(removed: int, read: int) -> Number:
         "contaminated documents",
         removed / read,
         "share",
-        f"{removed} of {read:,} documents hold 13 words in a row of a text that the model is scored on; they "
-        "were removed before training (manifest.json).",
+        f"{removed} of {read:,} documents hold {LENGTH} words in a row of a text that the model is scored "
+        "on; they were removed before training (manifest.json).",
         "What says the same in other words, or in fewer, was not found and was read. All documents are "
         "counted: there is no interval.",
         n=read,

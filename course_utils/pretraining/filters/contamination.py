@@ -11,6 +11,8 @@ import numpy as np
 from course_utils.pretraining.documents import Document
 from course_utils.pretraining.filters.runs import runs, words
 
+LENGTH = 13  # words of a run
+
 
 class Contamination:
     """Removes a document that shares a run of `length` words with one of the evaluation texts.
@@ -21,7 +23,7 @@ class Contamination:
     Raises ValueError for a length below 1, and if no text is long enough.
     """
 
-    def __init__(self, evaluation: Iterable[Document], length: int = 13):
+    def __init__(self, evaluation: Iterable[Document], length: int = LENGTH):
         if length < 1:
             raise ValueError(f"length is a number of words of at least 1; got {length!r}")
         self.length, self.too_short, found = length, 0, []

@@ -117,4 +117,5 @@ def leaked(drawn: random.Random, text: str, test: str, n_words: int, every: int)
 
 
 def planted(drawn: random.Random, text: str, datum: str) -> str:
+    """The text with the datum in it, in one of the `PLACES`, drawn."""
     return drawn.choice(PLACES).format(text=text, datum=datum)
