@@ -70,7 +70,7 @@ def test_failures_are_what_chance_and_the_5_gram_are_not_beaten_in(folder):
 def test_the_card_has_the_same_numbers_and_a_text_in_it_is_no_markup(folder):
     made, scores = (json.loads((folder / f"{name}.json").read_bytes()) for name in ("manifest", "scores"))
     text = card.markdown([card._asked(made, reports(folder)), card._examples(scores)])
-    assert "task: orders, as it chats | 100% | 94% to 100% | 0.0%" in text
-    assert "which line comes next, before tuning | 26% | 21% to 32% | 25.0%" in text
+    assert "task: orders, as it chats | 100% of 60 | 94% to 100% | 0.0%" in text
+    assert "which line comes next, before tuning | 26% of 240 | 21% to 32% | 25.0%" in text
     assert "It repeats 12.5% of its runs" in text
     assert "a\\|b | &lt;b&gt;x&lt;/b&gt; and more" in text
