@@ -9,7 +9,8 @@ DISTRIBUTION = "llm-workbook"
 
 def clone() -> Path | None:
     """The clone that this package is part of; None if it was installed from a wheel."""
-    return PACKAGE.parent if (PACKAGE.parent / "course.py").is_file() else None
+    known_by = "course.py", "pyproject.toml"  # a file of one of these names may lie beside any package
+    return PACKAGE.parent if all((PACKAGE.parent / name).is_file() for name in known_by) else None
 
 
 def clone_for(command: str) -> Path:
@@ -30,6 +31,7 @@ def home() -> Path:
 
 
 def work() -> Path:
+    """The folder of a learner's copies, progress and models."""
     return home() / "my_work"
 
 

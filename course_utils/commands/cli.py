@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     options.rest = rest
     try:
         return options.command(options) or 0
-    except (ValueError, _asset_error()) as error:
+    except (ValueError, OSError, _asset_error()) as error:
         sys.exit(f"{places.program()}: {error}")
 
 
@@ -175,11 +175,8 @@ def test(options) -> int:
 
 def _need_test_packages() -> None:
     """course.py installs them into .venv; an environment of the learner's own may lack them."""
-    if missing := [
-        name
-        for name in ("furo", "nltk", "pytest", "ruff", "transformers", "xdist")
-        if importlib.util.find_spec(name) is None
-    ]:
+    needed = ["furo", "latex2mathml", "myst_nb", "nltk", "pytest", "ruff", "sphinx", "transformers", "xdist"]
+    if missing := [name for name in needed if importlib.util.find_spec(name) is None]:
         raise ValueError(
             f"{', '.join(missing)} missing in {sys.prefix}: run `python -m pip install -e .[test]`"
         )
@@ -199,8 +196,12 @@ def where(options) -> None:
 
     print(release.where(places.notebooks(), places.work()))
     print(f"Texts and weights that were fetched: {assets.cache()}")
+    print("You can delete that folder: the next start makes it again.")
     print(f"Installed packages: {sys.prefix}")
-    print("You can delete either folder: the next start makes it again.")
+    if (root := places.clone()) and Path(sys.prefix).resolve() == root / ".venv":  # course.py's own
+        print("You can delete that one, too.")
+    else:
+        print(f"`python -m pip uninstall {places.DISTRIBUTION}` takes the workbook out of there.")
 
 
 def reset(options) -> None:

@@ -5,6 +5,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from course_utils.classroom import places
+
 say = partial(print, flush=True)
 
 
@@ -36,7 +38,8 @@ def make(
     except KeyboardInterrupt:
         say("Stopped; what is done is kept: the same command with --resume goes on.")
         return 130
-    say(f"The model is in {folder}: `python3 course.py chat {folder}` opens a page to chat with it.")
+    start = "python3 course.py" if places.clone() else places.program()
+    say(f'The model is in {folder}: `{start} chat "{folder}"` opens a page to chat with it.')
     return 0
 
 
@@ -61,8 +64,9 @@ def convert(folder: Path, to: str, out: Path | None) -> None:
     from course_utils.pretraining.export import gguf, hugging_face
     from course_utils.pretraining.model import load
 
-    out = out or folder / FORMATS[to]
-    {"hugging-face": hugging_face, "gguf": gguf}[to].export(out, *load(folder))
+    model, out = load(folder), out or folder / FORMATS[to]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    {"hugging-face": hugging_face, "gguf": gguf}[to].export(out, *model)
     say(f"Written: {out}")
 
 

@@ -30,7 +30,8 @@ def folder(tmp_path, monkeypatch):
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "notebooks" / "01_ngrams.ipynb")
     (tmp_path / "benchmarks").mkdir()
     (tmp_path / "benchmarks" / "ngrams.py").write_text("import sys; print('measured', sys.argv[1:])")
-    (tmp_path / "course.py").touch()  # by which a clone is known
+    for name in ("course.py", "pyproject.toml"):  # by which a clone is known
+        (tmp_path / name).touch()
     monkeypatch.setattr(places, "clone", lambda: tmp_path)
     monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
     return tmp_path
@@ -143,6 +144,9 @@ def test_where_names_each_folder(run, folder, monkeypatch):
     out = run("where")[1]
     for each in (folder / "my_work", folder / "notebooks", folder / "cache", sys.prefix):
         assert str(each) in out
+    assert "pip uninstall" in out  # this environment may be anybody's, and course.py would not make it again
+    monkeypatch.setattr(sys, "prefix", str(folder / ".venv"))
+    assert "You can delete that one, too." in run("where")[1]
 
 
 def test_an_unknown_option_and_no_chapters(run, folder, monkeypatch):

@@ -89,11 +89,18 @@ def test_a_model_is_written_for_other_programs(tmp_path, capsys):
     tokenizer = small_tokenizer()
     save(tmp_path / "model", small_model(tokenizer.get_vocab_size()), tokenizer)
     assert cli.main(["convert", str(tmp_path / "model"), "--to", "gguf"]) == 0
-    assert (tmp_path / "model" / "model.gguf").read_bytes()[:4] == b"GGUF"
+    elsewhere = tmp_path / "no" / "such" / "model.gguf"
+    assert cli.main(["convert", str(tmp_path / "model"), "--to", "gguf", "--out", str(elsewhere)]) == 0
+    assert elsewhere.read_bytes() == (tmp_path / "model" / "model.gguf").read_bytes()
+    assert elsewhere.read_bytes()[:4] == b"GGUF"
     out = tmp_path / "for transformers"
     assert cli.main(["convert", str(tmp_path / "model"), "--to", "hugging-face", "--out", str(out)]) == 0
     assert json.loads((out / "config.json").read_text())["model_type"] == "llama"
     assert capsys.readouterr().out.endswith(f"Written: {out}\n")
+    with pytest.raises(SystemExit, match=r"course\.py: .*config\.json"):
+        cli.main(
+            ["convert", str(tmp_path / "model"), "--to", "gguf", "--out", str(out / "config.json" / "x")]
+        )
     with pytest.raises(SystemExit, match=r"model\.safetensors is not in .*: name the folder of a finished"):
         cli.main(["convert", str(tmp_path), "--to", "gguf"])
 

@@ -22,7 +22,7 @@ from course_utils.gpt import GPT, GPTConfig
 from course_utils.pretraining.model import check_tokenizer, llama_config
 from course_utils.tokenizers.chat import END, END_OF_TEXT, end_ids
 
-# `pretraining.model.template` in Jinja. Here a message that names a special token gets it: transformers lays
+# `tokenizers.chat.chatml` in Jinja. Here a message that names a special token gets it: transformers lays
 # out the conversation before it encodes it.
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
