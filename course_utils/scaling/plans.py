@@ -110,8 +110,9 @@ def read_log(path: str | Path) -> Log:
             continue
         try:
             line = json.loads(text)
-            name = line["run"]
-        except (ValueError, TypeError, KeyError):
+            if not isinstance(name := line["run"], str):
+                raise TypeError
+        except (ValueError, TypeError, KeyError, RecursionError):
             log.problems.append(
                 f"{path.name}, line {number}: cut off or damaged ({len(text)} bytes); its run counts as not "
                 "made, and the next sweep makes it"

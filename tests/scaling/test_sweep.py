@@ -93,6 +93,13 @@ def test_what_comes_after_a_cut_line_stands_on_its_own(tmp_path):
     assert log.read_bytes() == b'{"run": "a", "lo\n{"run": "b"}\n' and read_log(log).names == {"b"}
 
 
+def test_a_line_of_no_run_is_named_and_left_out(tmp_path):
+    log = tmp_path / "runs.jsonl"
+    for damaged in (b'{"run": ["a"]}', b'{"run": {}}', b'{"run": 1}', b'["run"]', b"[" * 100_000):
+        log.write_bytes(damaged + b'\n{"run": "b"}\n')
+        assert read_log(log).names == {"b"} and "line 1: cut off or damaged" in read_log(log).problems[0]
+
+
 def test_what_diverged_or_was_cut_off_is_named_and_left_out_on_request_only(tmp_path):
     more = "\n[[runs]]\nseeds = [0]\ntokens = { wild = 10, 13 = 100 }\n"
     plan, said = planned(tmp_path, PLAN + more), []
