@@ -68,8 +68,8 @@ def _functions(source: str, file: str) -> list[Callable]:
     namespace, answers = {}, []
     try:
         exec(compile(source, file, "exec"), namespace)
-    except Exception as error:
-        raise ValueError(f"{file} can't be run ({error}): run the cell that saves it again") from None
+    except (Exception, SystemExit) as error:
+        raise ValueError(f"{file} can't be run ({error!r}): run the cell that saves it again") from None
     for exercise in map(find, ANSWERS[file]):
         answers.append(namespace.get(exercise.reference.__name__))
         verdict = exercise.run(answers[-1])

@@ -267,12 +267,13 @@ def test_only_what_passes_by_itself_is_kept(mine):
     source = (mine / "sampler.py").read_text(encoding="utf-8")
     heat, *_ = my_llm.load(mine, "sampler.py")
     assert np.allclose(heat(np.log([1.0, 4.0]), 2.0), [1 / 3, 2 / 3])
-    for damage, said in (
-        ("/ T", "does not pass"),
-        ("import numpy as np", "can't be run"),
-        ("def", "can't be run"),
+    for damaged, said in (
+        (source.replace("/ T", "", 1), "does not pass"),
+        (source.replace("import numpy as np", "", 1), "can't be run"),
+        (source.replace("def", "", 1), "can't be run"),
+        (source + "\nraise SystemExit\n", "can't be run"),  # what exit() does
     ):
-        (mine / "sampler.py").write_text(source.replace(damage, "", 1), encoding="utf-8")
+        (mine / "sampler.py").write_text(damaged, encoding="utf-8")
         with pytest.raises(ValueError, match=said):
             my_llm.load(mine, "sampler.py")
 

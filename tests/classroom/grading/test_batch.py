@@ -101,6 +101,13 @@ def test_the_assignment_attention_is_graded_too(room):
     assert points == {"ada": [0, 0, 5, 9], "eve": [0, 0, 0, 0]}
 
 
+def test_a_damaged_notebook_of_ours_costs_nobody_a_grade(room, grade):
+    room.hand_in("ada")
+    room.overlay.released("ngrams", "ada").write_text("{")
+    ada = grade()["ada"]
+    assert (ada.status, ada.details["score"], ada.details["notices"]) == ("graded", 14, [])
+
+
 def test_a_stopped_answer_makes_a_partial_grade(room, grade):
     room.hand_in("ada", witten_bell="import os; os._exit(5)", **{"page_bits-tests": "pass"})
     ada = grade()["ada"]
