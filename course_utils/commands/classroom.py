@@ -118,11 +118,15 @@ def grade(options) -> None:
             assignment, teacher, store, workers=options.workers, unsafe=options.unsafe, say=at_once
         )
     except (KeyboardInterrupt, OSError, sqlite3.OperationalError) as error:
-        why = f" ({error})" if f"{error}" else ""  # the disk is full
-        sys.exit(f"Stopped{why}; what was graded is kept, and the same command goes on where it was.")
+        sys.exit(_stopped("was graded", error))
     told = "; ".join(f"{number} {status}" for status, number in sorted(counts.items()))
     print(told or "Nothing is pending.")
     print(f"Written answers to read: {gradebook.to_read(assignment, teacher, store)}")
+
+
+def _stopped(done: str, error: BaseException) -> str:
+    why = f" ({error})" if f"{error}" else ""  # the disk is full
+    return f"Stopped{why}; what {done} is kept, and the same command goes on where it was."
 
 
 def _collect(name, folder, teacher, store):
@@ -176,12 +180,16 @@ def contest(options) -> None:
 
     if options.held_out and not options.held_out.is_file():
         raise ValueError(f"there is no file {options.held_out}: name a text in UTF-8")
-    text = corpora.read_utf8(options.held_out) if options.held_out else corpora.shakespeare().test
+    if options.held_out:
+        text = corpora.read_utf8(options.held_out).removeprefix("\ufeff")  # Windows' mark is no text
+    else:
+        text = corpora.shakespeare().test
+    holding.look_in(options.recipes)  # raises before a contest is begun, which fixes its settings
     name, teacher = options.recipes.resolve().name, overlay.Overlay(overlay.place(options.overlay))
     held = holding.Contest(teacher, name, options.seeds, options.flops, text)
     try:
         found = held.hold(options.recipes, options.processes, partial(print, flush=True))
-    except KeyboardInterrupt:
-        sys.exit("Stopped; what is done is kept, and the same command goes on where it was.")
+    except (KeyboardInterrupt, OSError) as error:
+        sys.exit(_stopped("is done", error))
     print("\n".join(page.write(held, found)))
     print(f"The table and the page: {held.folder / 'leaderboard.csv'}, and .html beside it.")

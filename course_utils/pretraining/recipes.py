@@ -15,6 +15,7 @@ starts, by the same rule as a plan of `course.py make`.
 
 import hashlib
 import math
+import reprlib
 import tomllib
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
@@ -53,7 +54,7 @@ MAX_MEMORY = 2 * 2**30  # bytes that training may need: any machine must be able
 @dataclass(frozen=True)
 class Recipe:
     """A shape in Llama's form, and how it is trained: `batch` windows of `context` tokens in each of so many
-    `steps`. See `GPTConfig` and `TrainConfig`; momentum is muon's. d_ff is 8/3 d_model, if None."""
+    `steps`. See `GPTConfig` and `TrainConfig`; adamw ignores momentum. d_ff is 8/3 d_model, if None."""
 
     n_layers: int
     n_heads: int
@@ -89,6 +90,7 @@ class Recipe:
         return flops_per_token(self.config) * self.tokens
 
     def training(self, seed: int) -> TrainConfig:
+        """How `train` trains it with a seed, which the contest gives."""
         return TrainConfig(
             self.steps,
             self.learning_rate,
@@ -119,7 +121,7 @@ def read_recipe(content: bytes, flops: float = math.inf) -> Recipe:
         raise ValueError(f"it is no TOML in UTF-8: {error}") from None
     known = {field.name: field.default for field in fields(Recipe)}
     if unknown := sorted(said.keys() - known.keys()):
-        raise ValueError(f"a recipe has no field {', '.join(unknown)}; it may have {', '.join(known)}")
+        raise ValueError(f"a recipe has no field {', '.join(unknown):.100}; it may have {', '.join(known)}")
     if missing := [name for name, default in known.items() if default is MISSING and name not in said]:
         raise ValueError(f"it says nothing of {', '.join(missing)}")
     for name, value in said.items():
@@ -142,13 +144,21 @@ def _check(name: str, value) -> None:
     """Raises ValueError if a field may not have this value."""
     if name == "optimiser":
         if value not in [*OPTIMISERS]:  # a list: what TOML gives may have no hash
-            raise ValueError(f"optimiser must be one of {', '.join(OPTIMISERS)}; got {value!r}")
+            raise ValueError(f"optimiser must be one of {', '.join(OPTIMISERS)}; got {_brief(value)}")
         return
     low, high = RANGES[name]
     kinds = (int,) if type(low) is type(high) is int else (int, float)
     if type(value) not in kinds or not low <= value <= high:  # no bool, which is an int to Python; no nan
         kind = "whole number" if kinds == (int,) else "number"
-        raise ValueError(f"{name} must be a {kind} from {low} to {high}; got {value!r}")
+        raise ValueError(f"{name} must be a {kind} from {low} to {high}; got {_brief(value)}")
+
+
+def _brief(value) -> str:
+    """A value to show: what TOML gives may be as long, and nested as deep, as its file."""
+    try:
+        return f"{reprlib.repr(value):.100}"
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        return "a number of thousands of digits"
 
 
 # ---- running -----------------------------------------------------------------------------------------
@@ -169,6 +179,11 @@ def lay_out(folder: Path, vocab_size: int) -> None:
         corpus.write_tokens(at / TOKENS, texts(), tokenizer)  # the last: once it is there, both are
 
 
+def kept(folder: Path, sha256: str) -> Path:
+    """Where a contest's folder has the recipe of a sha256."""
+    return folder / "recipes" / f"{sha256}.toml"
+
+
 def _vocabulary(folder: Path, vocab_size: int) -> Path:
     return folder / "vocabularies" / str(vocab_size)
 
@@ -180,7 +195,7 @@ def run(name: str, tokens: int, seed: int, checkpoint: Path, recipe: str) -> dic
     `lay_out` made. Raises ValueError if the recipe's file is no longer that of its sha256.
     """
     folder = checkpoint.parents[1]
-    content = (folder / "recipes" / f"{recipe}.toml").read_bytes()
+    content = kept(folder, recipe).read_bytes()
     if hashlib.sha256(content).hexdigest() != recipe:
         raise ValueError(f"the recipe of {name} was changed after it was handed in: its sha256 is another")
     made = read_recipe(content)
@@ -188,7 +203,7 @@ def run(name: str, tokens: int, seed: int, checkpoint: Path, recipe: str) -> dic
     read, tokenizer = corpus.read_tokens(at / TOKENS), model.read_tokenizer(at)
     gpt, batches = build(made.config, seed), Epochs(read, made.vocab_size, made.batch, made.context, seed)
     done = finished(train(gpt, batches, made.training(seed), checkpoint=checkpoint))
-    held_out = (folder / HELD_OUT).read_text(encoding="utf-8")
+    held_out = (folder / HELD_OUT).read_bytes().decode("utf-8")  # read_text would change the ends of lines
     return {
         "n": size(made.config),
         "d": done.tokens,

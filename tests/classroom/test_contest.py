@@ -1,8 +1,11 @@
 """A contest: noise alone is a tie, a real gain is found, and nothing unsigned, changed or too dear counts."""
 
 import csv
+import errno
 import json
 import os
+import sys
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -232,6 +235,51 @@ def test_who_overspends_is_refused_before_anything_runs(room, trained):
     assert sum("refused" in line for line in room.said) == 3
     with pytest.raises(ValueError, match="there are no recipes in"):
         room.hold()[0].hold(room.folder / "nowhere")
+
+
+def test_no_file_of_one_student_costs_the_others_their_leaderboard(room, trained):
+    room.hand_in("deep", RECIPE + "clip" + ".a" * 4800 + " = 1")
+    room.hand_in("_ada")
+    latin_1 = {"M\udcfcller": r"M\udcfcller"} if sys.platform != "darwin" else {}  # which refuses such a name
+    for name in ("Eve.TOML", "eve.toml.txt", ".hidden.toml", *(f"{name}.toml" for name in latin_1)):
+        (room.recipes / name).write_text(RECIPE)
+    (room.recipes / "eve_1234").mkdir()
+    held, found = room.hold()
+    page.write(held, found)
+    rows = [*csv.DictReader((room.folder / "leaderboard.csv").read_text("utf-8").splitlines())]
+    assert [row["recipe"] for row in rows if row["rank"]] == ["a", "bb"]
+    assert {row["recipe"]: row["left out"].split(":")[0] for row in rows if not row["rank"]} == {
+        "deep": "refused",
+        "_ada": "refused",
+        **dict.fromkeys(latin_1.values(), "refused"),
+        "Eve.TOML": "passed over",
+        "eve.toml.txt": "passed over",
+        "eve_1234": "passed over",
+        "wild": "not ranked",
+    }
+    assert "begins with a letter or digit" in found.left_out["_ada"]
+
+
+def test_a_mistyped_folder_begins_no_contest(room, tmp_path):
+    with pytest.raises(SystemExit, match="there are no recipes in"):
+        cli.main(["contest", str(tmp_path / "frist"), "--overlay", str(room.overlay.folder)])
+    assert not (room.overlay.folder / "contests").exists()
+
+
+def test_a_mark_of_windows_is_no_text_and_a_full_disk_is_a_sentence(room, trained, monkeypatch, tmp_path):
+    (tmp_path / "text.txt").write_bytes(b"\xef\xbb\xbf" + TEXT.encode())
+    words = ["contest", str(room.recipes), "--held-out", str(tmp_path / "text.txt"), "--seeds", "3"]
+    words += ["--overlay", str(room.overlay.folder)]
+    full = OSError(errno.ENOSPC, "No space left on device")
+    for module, name, said in (
+        (holding, "sweep", r"Stopped \(.*No space left.*\); what is done is kept"),
+        (page, "write_atomic", r": .*No space left"),
+    ):
+        with monkeypatch.context() as patched:
+            patched.setattr(module, name, Mock(side_effect=full))
+            with pytest.raises(SystemExit, match=said):
+                cli.main(words)
+    assert (room.folder / "held_out.txt").read_bytes() == TEXT.encode()
 
 
 def test_the_command_writes_table_and_page(room, trained, capsys, tmp_path):

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import fields
+from types import SimpleNamespace
 
 import pytest
 from small_llama import TEXT
@@ -48,8 +49,12 @@ def test_every_field_has_a_range_and_every_default_lies_in_it():
         ("n_layers = 1", "n_layers = " + "[" * 5000, "no TOML"),
         ("n_layers = 1", "n_layers = " + "9" * 5000, "no TOML"),
         ("n_layers = 1", "# " + "a" * 10_000, "at most 10,000"),
+        ("steps = 5", "steps" + ".a" * 4800 + " = 5", "steps must be a whole number"),
+        ("steps = 5", "steps = 0x" + "f" * 9000, "got a number of thousands of digits$"),
+        ("0.01", f'0.01\noptimiser = "{"a" * 9000}"', "optimiser must be one of .{,150}$"),
+        ("0.01", f"0.01\n{'a' * 9000} = 1", "a recipe has no field a{100}; it may have"),
     ],
-    ids=range(16),
+    ids=range(20),
 )
 def test_what_is_no_recipe_is_refused_by_name(old, new, said):
     with pytest.raises(ValueError, match=said):
@@ -70,6 +75,23 @@ def test_it_costs_what_a_plan_would_count():
     wide = RECIPE.replace(b"batch = 2", b"batch = 256").replace(b"300", b"8192").replace(b"= 32", b"= 512")
     with pytest.raises(ValueError, match="GiB of memory, and 2 are allowed"):
         read_recipe(wide)
+
+
+def test_the_text_is_scored_as_it_was_handed_in(tmp_path, monkeypatch):
+    scored = []
+    monkeypatch.setattr(recipes.corpus, "read_tokens", lambda path: None)
+    monkeypatch.setattr(recipes.model, "read_tokenizer", lambda folder: None)
+    for name in ("Epochs", "train"):
+        monkeypatch.setattr(recipes, name, lambda *_, **__: None)
+    monkeypatch.setattr(recipes, "finished", lambda run: SimpleNamespace(tokens=1, seconds=1.0))
+    monkeypatch.setattr(recipes.vocabulary, "bits", lambda gpt, tokenizer, text: scored.append(text))
+    digest = hashlib.sha256(RECIPE).hexdigest()
+    path = recipes.kept(tmp_path, digest)
+    path.parent.mkdir()
+    path.write_bytes(RECIPE)
+    (tmp_path / recipes.HELD_OUT).write_bytes(b"Full fathom five\r\nthy father lies\r\n")
+    run("mine", 320, 0, tmp_path / "under_way" / "first", digest)
+    assert scored == ["Full fathom five\r\nthy father lies\r\n"]
 
 
 def test_it_trains_what_it_says_and_a_seed_decides_the_rest(tmp_path, monkeypatch):

@@ -22,9 +22,10 @@ from course_utils.files import write_atomic
 from course_utils.scaling.plans import Plan, PlannedRun, read_log, what_is_wrong
 from course_utils.scaling.sweep import sweep
 
+ENDING = ".toml"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,59}")  # of a recipe: it names files
 RUNNER = "course_utils.pretraining.recipes:run"
-SETTINGS, LOG, HELD_OUT = "contest.json", "runs.jsonl", "held_out.txt"
+SETTINGS, LOG = "contest.json", "runs.jsonl"
 
 
 @dataclass
@@ -33,9 +34,7 @@ class Results:
     was refused or did not come to its end."""
 
     scores: dict[str, list[float]] = field(default_factory=dict)
-    costs: dict[str, dict] = field(
-        default_factory=dict
-    )  # of a run: parameters, tokens, FLOPs, and the sha256
+    costs: dict[str, dict] = field(default_factory=dict)  # a run's parameters, tokens, FLOPs and sha256
     left_out: dict[str, str] = field(default_factory=dict)
 
 
@@ -47,6 +46,8 @@ class Contest:
     """
 
     def __init__(self, overlay: Overlay, name: str, seeds: int, flops: float, held_out: str):
+        from course_utils.pretraining.recipes import HELD_OUT
+
         if seeds < LEAST_SEEDS or not 0 < flops < float("inf"):
             raise ValueError(
                 f"a contest needs {LEAST_SEEDS} seeds or more and a budget above 0; got {seeds} and {flops}"
@@ -92,7 +93,7 @@ class Contest:
 
     def hold(self, recipes: Path, processes: int = 1, say: Callable[[str], None] = print) -> Results:
         """Train each recipe of a folder with each seed, unless the log has it. Who is left out is said."""
-        from course_utils.pretraining.recipes import lay_out, read_recipe
+        from course_utils.pretraining.recipes import kept, lay_out, read_recipe
 
         found, runs = Results(), {}
         for name, content in _handed_in(recipes, found.left_out):
@@ -102,8 +103,9 @@ class Contest:
                 found.left_out[name] = f"refused: {error}"
                 continue
             sha256 = hashlib.sha256(content).hexdigest()
-            (self.folder / "recipes").mkdir(exist_ok=True)
-            write_atomic(self.folder / "recipes" / f"{sha256}.toml", content)
+            path = kept(self.folder, sha256)
+            path.parent.mkdir(exist_ok=True)
+            write_atomic(path, content)
             lay_out(self.folder, recipe.vocab_size)
             seeds = [
                 self.overlay.seed("contest's", self.name, name, str(i), bits=31) for i in range(self.seeds)
@@ -133,21 +135,29 @@ class Contest:
         return {line["run"]: line for line in lines}
 
 
-def _handed_in(folder: Path, left_out: dict[str, str]) -> Iterator[tuple[str, bytes]]:
-    """The recipes of a folder by name; why others can't be read is noted.
+def look_in(folder: Path) -> list[Path]:
+    """What lies in a folder of recipes, but for hidden files.
 
     Raises ValueError if there is no such folder, or no recipe in it.
     """
-    paths = sorted(path for path in folder.glob("*.toml") if not path.name.startswith("."))
-    if not paths:
-        raise ValueError(f"there are no recipes in {folder}: it holds files such as NAME.toml")
-    for path in paths:
-        if not NAME.fullmatch(path.stem):
-            left_out[path.stem] = (
-                "refused: its name may have letters, digits, and -, _ and full stops, 60 at most"
+    found = sorted(folder.glob("[!.]*"))
+    if not any(path.suffix == ENDING for path in found):
+        raise ValueError(f"there are no recipes in {folder}: it holds files such as NAME{ENDING}")
+    return found
+
+
+def _handed_in(folder: Path, left_out: dict[str, str]) -> Iterator[tuple[str, bytes]]:
+    """The recipes of a folder by name; why others can't be read is noted. Raises ValueError as `look_in`."""
+    for path in look_in(folder):
+        if path.suffix != ENDING:  # on Windows and macOS, too: the same folder gives the same leaderboard
+            left_out[cells.storable(path.name)] = f"passed over: a recipe is a file NAME{ENDING}"
+        elif not NAME.fullmatch(path.stem):
+            left_out[cells.storable(path.stem)] = (
+                "refused: its name begins with a letter or digit, and has these, -, _ and full stops only, "
+                "60 at most"
             )
-            continue
-        try:
-            yield path.stem, cells.load(path)
-        except cells.Ungradable as error:
-            left_out[path.stem] = f"refused: {error}"
+        else:
+            try:
+                yield path.stem, cells.load(path)
+            except cells.Ungradable as error:
+                left_out[path.stem] = f"refused: {error}"

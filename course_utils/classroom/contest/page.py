@@ -20,9 +20,10 @@ def write(contest: Contest, found: Results) -> list[str]:
     """Write leaderboard.csv and leaderboard.html into the contest's folder; the lines that say the same."""
     places = ranked(found.scores)
     write_atomic(contest.folder / "leaderboard.csv", _csv(places, found))
-    write_atomic(contest.folder / "leaderboard.html", _html(contest, places, found))
+    power = power_said(found)
+    write_atomic(contest.folder / "leaderboard.html", _html(contest, places, found, power))
     lines = [f"{place.rank:4}  {place.name:30} {_number(place)}  {_beside(place)}" for place in places]
-    return [*lines, power_said(found)]
+    return [*lines, power]
 
 
 def _number(place: Place) -> str:
@@ -82,7 +83,7 @@ def _csv(places: list[Place], found: Results) -> str:
     return as_csv([*lines, *(["", name, *empty, why] for name, why in found.left_out.items())])
 
 
-def _html(contest: Contest, places: list[Place], found: Results) -> str:
+def _html(contest: Contest, places: list[Place], found: Results, power: str) -> str:
     title = f"Leaderboard: {escape(contest.name)}"
     words = "Rank", "Recipe", "Bits per byte", "Beside the first", "Parameters"
     head = "".join(f"<th scope='col'>{word}</th>" for word in words)
@@ -103,5 +104,5 @@ def _html(contest: Contest, places: list[Place], found: Results) -> str:
         f"{contest.flops:.4g} FLOPs. The lowest mean on the held-out text comes first; whoever can't be told "
         f"from it (p of at least {LEVEL}) is tied with it. ± is the standard error of the mean.</p>"
         f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        f"<p>{power_said(found)}</p>" + (f"<ul>{left_out}</ul>" if left_out else "") + "</body></html>\n"
+        f"<p>{power}</p>" + (f"<ul>{left_out}</ul>" if left_out else "") + "</body></html>\n"
     )
