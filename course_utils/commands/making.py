@@ -105,7 +105,7 @@ def law_of(my_llm: Path):
                 f"{own} holds no law ({error}): it needs A, B, E, alpha and beta, all above 0; write it "
                 "again, or remove it and the course's law is taken"
             ) from None
-        say("Size and tokens are read off your own law.")
+        say("Size and tokens are read off the law that chapter 11 kept in my_llm.")
         return law
     runs = read_runs(LOG)
     return fit_law(*([float(run[key]) for run in runs] for key in ("n", "d", "loss")))

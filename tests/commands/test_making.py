@@ -22,7 +22,7 @@ def test_the_courses_law_is_that_of_chapter_11(tmp_path):
 def test_the_learners_own_law_comes_first(tmp_path, capsys):
     (tmp_path / "law.json").write_text(json.dumps(LAW))
     assert making.law_of(tmp_path) == Law(**LAW)
-    assert capsys.readouterr().out == "Size and tokens are read off your own law.\n"
+    assert capsys.readouterr().out == "Size and tokens are read off the law that chapter 11 kept in my_llm.\n"
 
 
 def test_outside_the_learners_folder_nothing_is_said_of_whose_it_is(tmp_path):
