@@ -1,16 +1,17 @@
 """A class for the tests of grading: an overlay with references that stand in for the real ones."""
 
+import inspect
 import re
 
 import nbformat
 import pytest
 
 from course_utils.classroom import handing_out, overlay
-from course_utils.classroom.assignments import find_assignment
+from course_utils.classroom.assignments import Private, find_assignment
 from course_utils.classroom.grading import batch
 from course_utils.learner.checks import CHECKS
 
-# Not what the assignment asks: that is in no public file. The same inputs, other rules.
+# Not what the assignments ask: that is in no public file. The same inputs, other rules.
 STAND_INS = '''"""References."""
 
 
@@ -27,37 +28,76 @@ def page_bits(page: list[str], counts: dict[str, dict[str, int]], lower: dict[st
 SLIPS = {"witten_bell": """
 You forgot your constant.
     own * p → p
+You forgot the counts.
+    counts.get(word, 0) + →
+The constant is not the whole.
+    own * p → own
+""", "page_bits": """
+You forgot your constant.
+    own * lower → lower
+You forgot the counts.
+    + len(counts) →
+That is the first word.
+    page[-1] → page[0]
 """}
 '''
-ATTENTION = {
-    "slopes": "def alibi_slopes(heads{0}):\n    return own * np.arange(heads)",
-    "alibi": "def alibi(q, k, v{0}):\n    return alibi_slopes(len(q){0})[:, None, None] * v + q[..., :1]",
-}
+SLIPS = """
+You forgot your constant.
+    own * total → total
+You forgot the seven.
+    + 7 →
+That is upside down.
+    return own → return -own
+"""
+TOTAL = """
 
 
-def answer(name, own):
-    """The stand-in as a student writes it."""
-    source = re.search(rf"^def {name}\(.*?(?=\n\n\n)", STAND_INS, re.S | re.M)[0]
-    return f"K = {own}\n\n\n" + source.replace(", own: int", "").replace("own", "K")
+def total(value):
+    if isinstance(value, dict):
+        return total([*value, *value.values()])
+    if isinstance(value, str):
+        return len(value)
+    return sum(map(total, value)) if isinstance(value, list | tuple) else float(np.sum(value))"""
+
+
+def stand_ins(assignment):
+    """Stand-ins for the references of any assignment: the sum of all that they are given, by the constant."""
+    if assignment.name == "ngrams":
+        return STAND_INS
+    text, slips = "import numpy as np" + TOTAL, {}
+    for ask in assignment.asks.values():
+        if isinstance(ask, Private):
+            names = [*inspect.signature(ask.stub).parameters]
+            body = f"return own * total([{', '.join(names[:-1])}]) + 7"
+            text += f'\n\n\ndef {ask.name}({", ".join(names)}):\n    """Stands in."""\n    {body}'
+            slips[ask.name] = SLIPS
+    return f"{text}\n\n\nSLIPS = {slips!r}\n"
 
 
 class Class:
     """A teacher's folder and what students hand in."""
 
-    def __init__(self, folder):
-        self.folder, self.submissions = folder / "class", folder / "submissions"
+    def __init__(self, folder, name="ngrams"):
+        self.folder, self.submissions, self.name = folder / "class", folder / "submissions", name
         overlay.new(self.folder)
-        (self.folder / "ngrams.py").write_text(STAND_INS, encoding="utf-8")
+        self.overlay, self.assignment = overlay.Overlay(self.folder), find_assignment(name)
+        (self.folder / f"{name}.py").write_text(stand_ins(self.assignment), encoding="utf-8")
         self.submissions.mkdir()
-        self.overlay, self.assignment = overlay.Overlay(self.folder), find_assignment("ngrams")
 
-    def write_attention(self):
-        """The stand-ins of the other assignment, into the folder; return them as students write them."""
-        functions = [
-            text.replace("{0}", ", own").replace(":\n", ':\n    """."""\n') for text in ATTENTION.values()
-        ]
-        (self.folder / "attention.py").write_text("\n\n\n".join(["import numpy as np", *functions]) + "\n")
-        return {id: text.replace("{0}", "") for id, text in ATTENTION.items()}
+    def answers(self, student, more=0):
+        """What a student with this constant, or `more`, rightly writes into each answer's cell."""
+        right, text = dict.fromkeys(self.assignment.written(), "Hamlet."), stand_ins(self.assignment)
+        for id, ask in self.assignment.asks.items():
+            if isinstance(ask, Private):
+                own = self.overlay.own(self.name, student, ask) + more
+                source = re.search(rf"^def {ask.name}\(.*?(?=\n\n\n)", text, re.S | re.M)[0]
+                source = re.sub(r", own\b(: int)?", "", source, count=1)
+                source = re.sub(r"\bown\b", ask.constant, source)
+                source = source if self.name == "ngrams" else TOTAL.strip() + "\n\n\n" + source
+                right[id] = f"{ask.constant} = {own}\n\n\n{source}"
+            else:
+                right[id] = CHECKS[ask].solution
+        return right
 
     def own(self, student):
         return self.overlay.own("ngrams", student, self.assignment.asks["witten_bell"])
@@ -65,37 +105,42 @@ class Class:
     def release(self, *students):
         return handing_out.release(self.assignment, self.overlay, list(students))
 
-    def notebook(self, student, **changes):
+    def notebook(self, student, more=0, **changes):
         """The right answers of a student, but for `changes`."""
         self.release(student)
-        notebook, own = nbformat.read(self.overlay.released("ngrams", student), 4), self.own(student)
-        right = {"count": CHECKS["1.1"].solution, "perplexity": CHECKS["1.3"].solution, "answer": "Hamlet."}
-        right |= {name: answer(name, own) for name in ("witten_bell", "page_bits")} | changes
+        notebook = nbformat.read(self.overlay.released(self.name, student), 4)
+        right = self.answers(student, more) | changes
         for cell in notebook.cells:
             id = cell.metadata.get("nbgrader", {}).get("grade_id")
             cell.source = right.get(id, cell.source)
         return notebook
 
-    def hand_in(self, student, content=None, **changes):
+    def hand_in(self, student, content=None, more=0, **changes):
         """Put a file where a student's is expected: the right answers, or these bytes."""
         folder = self.submissions / student
         folder.mkdir(exist_ok=True)
         if content is None:
-            content = nbformat.writes(self.notebook(student, **changes)).encode()
-        (folder / "ngrams.ipynb").write_bytes(content)
+            content = nbformat.writes(self.notebook(student, more, **changes)).encode()
+        (folder / f"{self.name}.ipynb").write_bytes(content)
 
     def grade(self, again=False):
         """Collect and grade in this process; standings by student."""
         store = self.overlay.store()
-        batch.collect("ngrams", self.submissions, store)
-        round = store.round("ngrams", new=again)
-        for submission in store.pending("ngrams", round):
+        batch.collect(self.name, self.submissions, store)
+        round = store.round(self.name, new=again)
+        for submission in store.pending(self.name, round):
             store.record(
                 submission, round, *batch.grade_one(self.assignment, self.overlay, store, submission)
             )
-        return store.standings("ngrams")
+        return store.standings(self.name)
 
 
 @pytest.fixture
 def room(tmp_path):
     return Class(tmp_path)
+
+
+@pytest.fixture
+def room_of(tmp_path):
+    """The class of another assignment, by its name."""
+    return lambda name: Class(tmp_path / name, name)

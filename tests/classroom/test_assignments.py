@@ -138,18 +138,22 @@ def test_without_a_roster_all_have_the_notebook_of_everyone(room):
     assert len(seeds) == 1
 
 
-def run_cells(notebook):
+def run_cells(assignment, notebook):
     names = {}
-    exec(find_assignment("ngrams").prelude, names)
+    exec(assignment.prelude, names)
     for cell in notebook.cells:
-        if cell.metadata.get("nbgrader", {}).get("grade_id", "seed") not in ("seed", "answer"):
+        if cell.metadata.get("nbgrader", {}).get("grade_id", "seed") not in ("seed", *assignment.written()):
             exec(cell.source, names)
 
 
-def test_the_examples_pass_with_right_answers_and_fail_with_wrong_ones(room):
-    run_cells(room.notebook("ada"))
-    with pytest.raises(AssertionError, match=r"witten_bell.*expected"):
-        run_cells(room.notebook("ada", witten_bell="def witten_bell(counts, lower):\n    return lower"))
+@each_one
+def test_the_examples_pass_with_right_answers_and_fail_with_wrong_ones(room_of, assignment):
+    room = room_of(assignment.name)
+    run_cells(assignment, room.notebook("ada"))
+    id, ask = next((id, ask) for id, ask in assignment.asks.items() if isinstance(ask, Private))
+    wrong = f"def {ask.name}(*arguments):\n    return arguments[0]"
+    with pytest.raises(AssertionError, match=rf"{ask.name}.*expected"):
+        run_cells(assignment, room.notebook("ada", **{id: wrong}))
 
 
 ROSTERS = {
