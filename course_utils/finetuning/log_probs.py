@@ -47,8 +47,14 @@ def token_log_probs(model: nn.Module, ids: Int[Tensor, "batch time"]) -> Float[T
 def answer_log_probs(
     model: nn.Module, ids: Int[Tensor, "batch time"], answer: Bool[Tensor, "batch time"]
 ) -> Float[Tensor, " batch"]:
-    """log p in nats of each row's answer, the sum over its tokens; for the two see `with_answers`."""
-    return (token_log_probs(model, ids) * answer[:, 1:]).sum(-1)
+    """log p in nats of each row's answer, the sum over its tokens; for the two see `with_answers`.
+
+    Only for these are logits computed: behind a long prompt they are few.
+    """
+    asked = answer[:, 1:]
+    logits = model(ids[:, :-1], chosen=asked)
+    found = -functional.cross_entropy(logits, ids[:, 1:][asked], reduction="none")
+    return found.new_zeros(asked.shape).masked_scatter(asked, found).sum(-1)
 
 
 @torch.no_grad()

@@ -33,14 +33,20 @@ def document_mask(documents: Int[Tensor, "batch time"]) -> Bool[Tensor, "batch 1
 
 def pack(lengths: Sequence[int], room: int) -> list[list[int]]:
     """Put texts of these lengths into rows of `room` tokens: the longest first, each into the first row that
-    has room for it. Returns the texts' numbers, a list a row."""
-    rows, left = [], []
+    has room for it. Returns the texts' numbers, a list a row.
+
+    A row that is too full for one text is so for all of its length: the search for the next goes on there.
+    """
+    rows, left, length, at = [], [], None, 0
     for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        row = next((row for row, free in enumerate(left) if free >= lengths[i]), len(rows))
-        if row == len(rows):
+        if lengths[i] != length:
+            length, at = lengths[i], 0
+        while at < len(rows) and left[at] < length:
+            at += 1
+        if at == len(rows):
             rows.append([]), left.append(room)
-        rows[row].append(i)
-        left[row] -= lengths[i]
+        rows[at].append(i)
+        left[at] -= length
     return rows
 
 

@@ -121,6 +121,7 @@ def test_packing_leaves_no_text_out_and_no_row_too_long():
     assert sorted(itertools.chain(*rows)) == list(range(200))
     filled = [sum(lengths[i] for i in row) for row in rows]
     assert max(filled) <= 64 and len(rows) <= 1.25 * math.ceil(sum(lengths) / 64)
+    assert pack([4, 3, 2, 1, 1], 5) == [[0, 3], [1, 2], [4]], "each into the first row that has room"
 
 
 def test_each_text_once_an_epoch_in_an_order_that_can_be_resumed():

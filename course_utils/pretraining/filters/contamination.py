@@ -37,7 +37,7 @@ class Contamination:
                 f"none of the {self.too_short} evaluation texts has {length} words: give longer texts, or a "
                 "shorter length"
             )
-        self._runs = np.unique(np.concatenate(found))
+        self._runs = np.sort(np.concatenate(found))
 
     def __call__(self, document: Document) -> str | None:
         asked = runs(document.text, self.length)
