@@ -15,6 +15,7 @@ from pathlib import Path
 
 from course_utils.classroom import places
 from course_utils.classroom.assignments import NAMES, Assignment, Private, find_assignment
+from course_utils.classroom.grading import lateness
 from course_utils.classroom.grading.store import Store
 from course_utils.classroom.grading.verdicts import GradedFunction
 from course_utils.files import write_atomic
@@ -49,6 +50,8 @@ def new(folder: Path) -> str:
         text = _HEAD.format(name=name, module=module.__name__) + functions
         if not (folder / f"{name}.py").exists():
             write_atomic(folder / f"{name}.py", text)
+    if not (folder / lateness.FILE).exists():
+        write_atomic(folder / lateness.FILE, lateness.EXAMPLE)
     write_atomic(folder / "secret.txt", secrets.token_hex(32) + "\n")
     (folder / "secret.txt").chmod(0o600)
     files = ", ".join(f"{name}.py" for name in NAMES)

@@ -24,6 +24,9 @@ def add_to(add) -> None:
     parser = with_overlay(add(grade))
     parser.add_argument("name")
     parser.add_argument("--submissions", type=Path, metavar="DIR", help="what was handed in since")
+    parser.add_argument(
+        "--received", metavar="TIMES.csv", help="when that was received; `nbgrader`: by its timestamp.txt"
+    )
     parser.add_argument("--workers", type=int, help="how many at a time")
     parser.add_argument("--again", action="store_true", help="grade all again, in a new round")
     parser.add_argument(
@@ -106,11 +109,14 @@ def grade(options) -> None:
     assignment, teacher = find_assignment(options.name), overlay.Overlay(overlay.place(options.overlay))
     if not options.unsafe and (problem := sandbox.problem()):
         raise ValueError(problem)
+    if options.received and not options.submissions:
+        raise ValueError("--received says when what --submissions names was received: give both")
     teacher.questions(assignment, overlay.EVERYONE)  # is every reference there?
     try:
         store = teacher.store()
         if options.submissions:
-            _collect(assignment.name, options.submissions, teacher, store)
+            _collect(assignment.name, options, teacher, store)
+        print(gradebook.lateness_of(assignment, teacher, store))
         store.round(assignment.name, new=options.again)
         print("No sandbox!" if options.unsafe else f"Sandboxed, capped by {caps.kind()}.")
         at_once = partial(print, flush=True)  # into a file too
@@ -129,13 +135,16 @@ def _stopped(done: str, error: BaseException) -> str:
     return f"Stopped{why}; what {done} is kept, and the same command goes on where it was."
 
 
-def _collect(name, folder, teacher, store):
+def _collect(name, options, teacher, store):
     """Keep what was handed in, and say what a teacher should know of it."""
-    from course_utils.classroom.grading import batch, cells
+    from course_utils.classroom.grading import batch, cells, times
 
-    students, remarks = batch.collect(name, folder, store)
-    print(f"Kept what {len(students)} students handed in, with its sha256, in {store.folder}.")
-    if (roster := teacher.roster(name)) and (strangers := sorted({*students} - roster)):
+    kept, remarks = batch.collect(name, options.submissions, store)
+    print(f"Kept what {len(kept)} students handed in, with its sha256, in {store.folder}.")
+    if options.received:
+        remarks += times.note(store, kept, options.submissions, options.received)
+    print(f"The time that counts: {options.received or 'when this command first saw a file'}.")
+    if (roster := teacher.roster(name)) and (strangers := sorted({*kept} - roster)):
         remarks.append(f"Not in the roster, and graded by names of their own: {', '.join(strangers)}.")
     for remark in remarks:
         print(f"  But: {cells.printable(remark)}")

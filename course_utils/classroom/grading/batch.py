@@ -22,12 +22,12 @@ DIED = "the process that graded it died, perhaps for want of memory"
 context: dict = {}  # of a worker
 
 
-def collect(assignment: str, folder: Path, store: Store) -> tuple[list[str], list[str]]:
+def collect(assignment: str, folder: Path, store: Store) -> tuple[dict[str, Submission], list[str]]:
     """Keep what was handed in: a file or a folder a student, the newest layouts of nbgrader among them.
 
     FOLDER/STUDENT.ipynb, FOLDER/STUDENT/NAME.ipynb, FOLDER/STUDENT/NAME/NAME.ipynb. Links are noted as such
-    and never followed; of several files the one that was changed last counts. Returns the students, and what
-    a teacher should know; raises ValueError if there is no such folder.
+    and never followed; of several files the one that was changed last counts. Returns what was kept, by
+    student, and what a teacher should know; raises ValueError if there is no such folder.
     """
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
@@ -44,11 +44,10 @@ def collect(assignment: str, folder: Path, store: Store) -> tuple[list[str], lis
             found.setdefault(cells.storable(entry.name), []).extend(_notebooks_in(path, assignment))
         else:
             found.setdefault(cells.storable(path.stem), []).append(path)
-    remarks = []
-    for student, paths in list(found.items()):
+    kept, remarks = {}, []
+    for student, paths in found.items():
         if len(student.encode()) > MAX_NAME:
             remarks.append(f"{student[:40]}... is too long a name, and was left out: rename it.")
-            del found[student]
             continue
         *others, last = sorted(paths, key=lambda path: (_changed(path), path))
         if others:
@@ -56,8 +55,8 @@ def collect(assignment: str, folder: Path, store: Store) -> tuple[list[str], lis
             remarks.append(
                 f"{student} has handed in {last.relative_to(folder)} last; {names} does not count."
             )
-        store.keep(assignment, student, last)
-    return list(found), remarks
+        kept[student] = store.keep(assignment, student, last)
+    return kept, remarks
 
 
 def _notebooks_in(folder: Path, assignment: str) -> list[Path]:

@@ -16,13 +16,16 @@ from course_utils.files import write_atomic
 def table(assignment: Assignment, all_rows: list[Row]) -> str:
     """One line a student, a column a question: for a person, and for whoever imports by column."""
     ids = list(assignment.points())
-    head = ["student", "status", "score", "out of", *ids, *(f"{id}: why" for id in ids)]
-    lines = [[*head, "reason", "file", "sha256", "received", "receipt"]]
+    head = ["student", "status", "score", "out of", "before lateness", "% off", "lateness", *ids]
+    head += [*(f"{id}: why" for id in ids), "reason", "file", "sha256", "received", "by", "receipt"]
+    lines = [head]
     for row in all_rows:
         kept = row.standing.submission if row.standing else None
-        line = [row.student, row.status, row.score, sum(row.out_of.values())]
+        late = [row.earned, row.late.percent, row.late.sentence]
+        line = [row.student, row.status, row.score, sum(row.out_of.values()), *late]
         line += [row.points[id] for id in ids] + [row.comments[id] for id in ids] + [row.reason]
-        lines.append(line + ([kept.name, kept.sha256, kept.received, kept.receipt] if kept else [""] * 4))
+        received = [row.standing.received.isoformat(), row.standing.source] if kept else []
+        lines.append(line + ([kept.name, kept.sha256, *received, kept.receipt] if kept else [""] * 5))
     return as_csv(lines)
 
 
@@ -34,7 +37,8 @@ def moodle(assignment: Assignment, all_rows: list[Row]) -> str:
 
 
 def canvas(assignment: Assignment, all_rows: list[Row]) -> str:
-    """Canvas, Grades, Import: who is who by `SIS Login ID`; the sections are left to Canvas."""
+    """Canvas, Grades, Import: who is who by `SIS Login ID`; the sections are left to Canvas. Only the grade
+    itself, for any other column would become an assignment there."""
     head = ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", assignment.name]
     possible = ["    Points Possible", "", "", "", "", sum(assignment.points().values())]
     return as_csv([head, possible, *([row.student, "", "", row.student, "", row.score] for row in all_rows)])
@@ -79,13 +83,16 @@ def nbgrader(assignment: Assignment, all_rows: list[Row], database: Path) -> Non
             book.update_or_create_student(row.student)
             if row.status not in ("graded", "partial"):
                 continue  # a submission of which nothing is known is no zero
-            book.update_or_create_submission(assignment.name, row.student)
+            received = row.standing.received.replace(tzinfo=None)  # UTC, as nbgrader keeps it
+            work = book.update_or_create_submission(assignment.name, row.student, timestamp=received)
             for id, points in row.points.items():
                 grade = book.find_grade(cells[id], assignment.name, assignment.name, row.student)
                 grade.auto_score, grade.manual_score = (
                     (None, points) if id in assignment.written() else (points, None)
                 )
                 grade.needs_manual_grade = points is None
+            earned = sum(points or 0 for points in row.points.values())
+            work.notebooks[0].late_submission_penalty = earned - row.late.of(earned)
             book.db.commit()
 
 

@@ -4,7 +4,7 @@ from html import escape
 from pathlib import Path
 
 from course_utils.classroom.assignments import Assignment
-from course_utils.classroom.grading.gradebook import OPEN, Row, rows, shown
+from course_utils.classroom.grading.gradebook import Row, rows, shown, summed
 from course_utils.classroom.grading.store import FAULT, Store
 from course_utils.classroom.overlay import Overlay
 from course_utils.files import write_atomic
@@ -39,9 +39,6 @@ def feedback(assignment: Assignment, overlay: Overlay, store: Store) -> Path:
 def _page(assignment: Assignment, row: Row) -> str:
     """The page of one student. All that comes from outside is escaped, and no script may run."""
     kept, standing = row.standing.submission, row.standing
-    known = [points for points in row.points.values() if points is not None]
-    score = f"{sum(known):g} of {sum(row.out_of.values()):g} points" if standing.details else ""
-    score += f", and what is {OPEN}" if standing.details and row.score is None else ""
     lines = "".join(
         f"<tr><th scope='row'>{escape(id)}</th><td>{shown(row, id)}</td>"
         f"<td>{escape(row.comments[id])}</td></tr>"
@@ -55,7 +52,6 @@ def _page(assignment: Assignment, row: Row) -> str:
     ]
     listed = "".join(f"<li>{escape(note)}</li>" for note in notes)
     name = f"{escape(assignment.name)}: {escape(row.student)}"
-    received = kept.received[:16].replace("T", " ")
     head = "".join(f"<th scope='col'>{word}</th>" for word in ("Answer", "Points", "Why"))
     answers = (
         f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>" if standing.details else ""
@@ -65,10 +61,11 @@ def _page(assignment: Assignment, row: Row) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         "<meta name='viewport' content='width=device-width'>"
         f"<title>{name}</title><style>{LOOK}</style></head><body><h1>{name}</h1>"
-        f"<p><strong>{WORDS[standing.status]}.</strong> {score}</p>"
+        f"<p><strong>{WORDS[standing.status]}.</strong> {escape(summed(row))}</p>"
         + (f"<ul>{listed}</ul>" if notes else "")
         + answers
-        + f"<p>Handed in: {escape(kept.name)}, {kept.bytes:,} bytes, {received} UTC.<br>"
+        + f"<p>Handed in: {escape(kept.name)}, {kept.bytes:,} bytes, "
+        f"{standing.received:%Y-%m-%d %H:%M} UTC ({escape(standing.source)}).<br>"
         f"sha256 <code>{kept.sha256 or 'none'}</code><br>receipt <code>{kept.receipt}</code></p>"
         "</body></html>\n"
     )

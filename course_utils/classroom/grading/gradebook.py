@@ -5,11 +5,13 @@ A grade that is not known yet is empty and never 0: the status says why.
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from course_utils.classroom.assignments import Assignment
+from course_utils.classroom.grading import lateness
+from course_utils.classroom.grading.lateness import NOT_LATE, Late
 from course_utils.classroom.grading.store import FAULT, Standing, Store
 from course_utils.classroom.overlay import Overlay
 from course_utils.files import delimiter_of, write_atomic
@@ -27,6 +29,7 @@ class Row:
     points: dict[str, float | None]  # by question; None: not known yet
     comments: dict[str, str]  # by question
     out_of: dict[str, float]
+    late: Late = NOT_LATE
 
     @property
     def status(self) -> str:
@@ -37,19 +40,22 @@ class Row:
         return self.standing.reason if self.standing else "nothing was handed in"
 
     @property
-    def score(self) -> float | None:
+    def earned(self) -> float | None:
         """The sum, once it is known: of a submission that was graded and whose written answers were read."""
         known = [points for points in self.points.values() if points is not None]
         return sum(known) if len(known) == len(self.points) else None
 
+    @property
+    def score(self) -> float | None:
+        """The grade: what was earned, less what lateness takes off."""
+        return None if self.earned is None else self.late.of(self.earned)
+
 
 def rows(assignment: Assignment, overlay: Overlay, store: Store) -> Iterator[Row]:
-    """A row for each student who was given a notebook or has handed one in, by name."""
-    standings, marks, out_of = (
-        store.standings(assignment.name),
-        store.marks(assignment.name),
-        assignment.points(),
-    )
+    """A row for each student who was given a notebook or has handed one in, by name. Raises ValueError if
+    `term.toml` can't be read."""
+    standings, marks = store.standings(assignment.name), store.marks(assignment.name)
+    out_of, policy = assignment.points(), policy_of(assignment, overlay, standings)
     for student in sorted({*standings, *overlay.roster(assignment.name)}):
         standing = standings.get(student)
         got = {mark["id"]: mark for mark in standing.details.get("marks", [])} if standing else {}
@@ -58,14 +64,44 @@ def rows(assignment: Assignment, overlay: Overlay, store: Store) -> Iterator[Row
         for id in assignment.written():
             unread = OPEN if standing and standing.details else ""
             points[id], comments[id] = marks.get((student, id), (None, unread))
-        yield Row(student, standing, points, comments, out_of)
+        late = policy.late(student, standing.received) if standing else NOT_LATE
+        yield Row(student, standing, points, comments, out_of, late)
+
+
+def policy_of(assignment: Assignment, overlay: Overlay, handed_in: Iterable[str]) -> lateness.Policy:
+    """The late policy. With a roster only its students, and who has handed in, can have an extension."""
+    roster = overlay.roster(assignment.name)
+    return lateness.read(overlay.folder, assignment.name, {*roster, *handed_in} if roster else set())
+
+
+def lateness_of(assignment: Assignment, overlay: Overlay, store: Store) -> str:
+    """How many are late, said before an hour of grading. Raises ValueError if `term.toml` can't be read."""
+    standings = store.standings(assignment.name)
+    policy = policy_of(assignment, overlay, standings)
+    if not policy.deadline:
+        return f"{lateness.FILE} has no deadline for {assignment.name}: nothing is late."
+    late = sum(policy.late(name, standing.received).percent > 0 for name, standing in standings.items())
+    return f"By {lateness.FILE}, lateness costs {late} of {len(standings)} students points."
 
 
 def told(row: Row) -> str:
     """A student's grade in a few lines of text."""
     lines = [f"{id}: {shown(row, id)}. {row.comments[id]}" for id in row.out_of]
     reason = FAULT if row.status == "infra_error" else row.reason
-    return "\n".join([reason, *lines] if reason else lines)
+    return "\n".join(filter(None, [reason, *lines, summed(row)]))
+
+
+def summed(row: Row) -> str:
+    """The sum of what is known, before and after what lateness takes off. Empty while there is no grade."""
+    known = [points for points in row.points.values() if points is not None]
+    if not known:
+        return row.late.sentence
+    out_of = f"of {sum(row.out_of.values()):g} points"
+    parts = [f"{row.late.of(sum(known)):g} {out_of}"]
+    if row.late.percent:
+        parts[0] += f" ({sum(known):g} before {row.late.percent:g} % less)"
+    parts += [f"and what is {OPEN}"] if row.score is None else []
+    return ". ".join(filter(None, [", ".join(parts), row.late.sentence]))
 
 
 def shown(row: Row, id: str) -> str:

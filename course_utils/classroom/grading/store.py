@@ -13,7 +13,7 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,6 +28,9 @@ CREATE TABLE IF NOT EXISTS submissions (
     id INTEGER PRIMARY KEY, assignment TEXT NOT NULL, student TEXT NOT NULL, name TEXT NOT NULL,
     sha256 TEXT NOT NULL, bytes INTEGER NOT NULL, refused TEXT NOT NULL, received TEXT NOT NULL,
     receipt TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS times (
+    id INTEGER PRIMARY KEY, submission INTEGER NOT NULL REFERENCES submissions, received TEXT NOT NULL,
+    source TEXT NOT NULL, noted TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS rounds (
     id INTEGER PRIMARY KEY, assignment TEXT NOT NULL, begun TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS results (
@@ -40,7 +43,8 @@ CREATE TABLE IF NOT EXISTS marks (
 CREATE UNIQUE INDEX IF NOT EXISTS once ON results (submission, round) WHERE status != 'infra_error';
 CREATE INDEX IF NOT EXISTS by_student ON submissions (assignment, student);
 """
-TABLES = ("submissions", "rounds", "results", "marks")
+TABLES = ("submissions", "times", "rounds", "results", "marks")
+OURS = "when it was collected"  # as the source of a time
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,8 @@ class Standing:
     reason: str
     details: dict
     newer: tuple[str, ...] = ()  # why later submissions don't count
+    received: datetime | None = None  # in UTC; by whose clock says `source`
+    source: str = OURS
 
 
 class Store:
@@ -169,6 +175,23 @@ class Store:
             raise OSError(f"the kept file of {submission.student} has changed: its sha256 is another one")
         return content
 
+    def receive(self, times: list[tuple[Submission, datetime, str]]) -> None:
+        """Note when submissions were received, by whose word, in one transaction; the last word counts."""
+        rows = [
+            (submission.id, _text(received), cells.storable(source)) for submission, received, source in times
+        ]
+        with self._transaction():
+            known = self._times()
+            self._database.executemany(
+                "INSERT INTO times (submission, received, source, noted) VALUES (?, ?, ?, ?)",
+                [(*row, _now()) for row in rows if known.get(row[0]) != row[1:]],
+            )
+
+    def _times(self) -> dict[int, tuple[str, str]]:
+        """What was noted last, by submission: when it was received, by whose word."""
+        rows = self._database.execute("SELECT submission, received, source FROM times ORDER BY id")
+        return {submission: (received, source) for submission, received, source in rows}
+
     def round(self, assignment: str, new: bool = False) -> int:
         """The number of the round of grading that is on, or that begins now."""
         if new or not self._last_round(assignment):
@@ -242,18 +265,24 @@ class Store:
             (assignment,),
         )
         last = {submission: result for submission, *result in results}
-        standings: dict[str, Standing] = {}
+        times, standings = self._times(), {}
         for submission in self._submissions("assignment = ? ORDER BY id", assignment):
             status, reason, details = last.get(submission.id, ("pending", "not graded yet", "{}"))
             before = standings.get(submission.student)
             if before and before.status in ("graded", "partial") and status not in ("graded", "partial"):
                 said = FAULT if status == "infra_error" else reason
                 newer = (*before.newer, f"{submission.name} of {submission.received}: {said}")
-                standings[submission.student] = Standing(
-                    before.submission, before.status, before.reason, before.details, newer
-                )
+                standings[submission.student] = replace(before, newer=newer)
             else:
-                standings[submission.student] = Standing(submission, status, reason, json.loads(details))
+                received, source = times.get(submission.id, (submission.received, OURS))
+                standings[submission.student] = Standing(
+                    submission,
+                    status,
+                    reason,
+                    json.loads(details),
+                    received=datetime.fromisoformat(received),
+                    source=source,
+                )
         return dict(sorted(standings.items()))
 
     def _submissions(self, where: str, *values) -> list[Submission]:
@@ -263,4 +292,8 @@ class Store:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    return _text(datetime.now(UTC))
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,86 @@
+"""When a file was received. Its own date says nothing, since whoever has the file can set it.
+
+The store notes when `grade` first kept a file. Where students hand in elsewhere that is too late, and a
+teacher names who knows better: a CSV file out of the learning platform, or nbgrader's `timestamp.txt`.
+"""
+
+import csv
+from datetime import UTC, datetime
+from pathlib import Path
+
+from course_utils.classroom.grading import cells
+from course_utils.classroom.grading.store import Store, Submission
+from course_utils.classroom.handing_out import COLUMNS
+from course_utils.files import delimiter_of
+
+STAMP = "timestamp.txt"
+NBGRADER = "nbgrader"  # in place of a CSV file
+
+
+def note(store: Store, kept: dict[str, Submission], folder: Path, source: str) -> list[str]:
+    """Note when what was collected from `folder` was received, by `source`: NBGRADER, or a CSV file's name.
+
+    Returns what a teacher should know: whose time is not known, so that ours counts. Raises ValueError, and
+    notes nothing, for a CSV file that can't be read.
+    """
+    if source == NBGRADER:
+        known, remarks = _stamps(folder, kept)
+    else:
+        times = read_times(Path(source))
+        known = {student: times[student] for student in kept if student in times}
+        remarks = [
+            f"{s} is not in {source}: when `grade` kept the file counts." for s in kept if s not in known
+        ]
+    store.receive([(kept[student], received, Path(source).name) for student, received in known.items()])
+    return remarks
+
+
+def read_times(file: Path) -> dict[str, datetime]:
+    """{student: when} of a CSV file with the columns `student` and `received`. Raises ValueError."""
+    try:
+        text = file.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"{file} can't be read ({error}): it is a CSV file in UTF-8, or the word {NBGRADER}"
+        ) from None
+    lines = csv.DictReader(text.splitlines(), delimiter=delimiter_of(text), restval="")
+    names = {(name or "").strip().lower(): name for name in lines.fieldnames or ()}
+    student = next((names[name] for name in COLUMNS if name in names), None)
+    if student is None or "received" not in names:
+        raise ValueError(
+            f"{file} needs the columns `student` and `received`; it has {', '.join(names) or 'none'}"
+        )
+    times = {}
+    for line in lines:
+        name, said = line[student].strip(), line[names["received"]].strip()
+        if name in times:
+            raise ValueError(f"{name} stands more than once in {file}: say when the last file came")
+        if said:  # who has handed in nothing may stand there too
+            times[name] = _moment(said, f"{file}, {name}")
+    return times
+
+
+def _stamps(folder: Path, kept: dict[str, Submission]) -> tuple[dict[str, datetime], list[str]]:
+    """What nbgrader's `collect` has laid beside each student's notebook."""
+    known, remarks = {}, []
+    for student, submission in kept.items():
+        stamp = folder / student / submission.assignment / STAMP
+        try:
+            text = cells.load(stamp).decode("ascii").strip()  # 2026-12-04 22:58:23.948203 UTC
+            known[student] = _moment(text.replace(" UTC", "+00:00"), STAMP)
+        except ValueError:
+            remarks.append(f"{student}: no {STAMP} in UTC, so that when `grade` kept the file counts.")
+    return known, remarks
+
+
+def _moment(text: str, where: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # the latter in the year 9999
+        pass
+    raise ValueError(
+        f"{where}: {text[:60]!r} is no time with a zone; write it as 2026-12-04T22:59:00Z or "
+        "2026-12-04T23:59:00+01:00"
+    )
