@@ -15,7 +15,14 @@ def add_to(add) -> None:
 
     parser = with_overlay(add(overlay))
     parser.add_argument("what", choices=["new", "check"])
-    parser = with_overlay(add(release))
+
+    def with_exchange(parser):
+        parser.add_argument(
+            "--exchange", type=Path, metavar="FOLDER", help="of a JupyterHub: deploy/README.md says more"
+        )
+        return parser
+
+    parser = with_exchange(with_overlay(add(release)))
     parser.add_argument("name")
     parser.add_argument("--students", type=Path, metavar="ROSTER.csv", help="a notebook for each")
     parser = add(check)
@@ -23,7 +30,8 @@ def add_to(add) -> None:
     parser.add_argument("--unsafe", action="store_true", help="run your own file without a sandbox")
     parser = with_overlay(add(grade))
     parser.add_argument("name")
-    parser.add_argument("--submissions", type=Path, metavar="DIR", help="what was handed in since")
+    collected = with_exchange(parser.add_mutually_exclusive_group())
+    collected.add_argument("--submissions", type=Path, metavar="DIR", help="what was handed in since")
     parser.add_argument(
         "--received", metavar="TIMES.csv", help="when that was received; `nbgrader`: by its timestamp.txt"
     )
@@ -35,7 +43,7 @@ def add_to(add) -> None:
     parser = with_overlay(add(mark))
     parser.add_argument("name")
     parser.add_argument("file", type=Path, metavar="FILLED.csv")
-    with_overlay(add(feedback)).add_argument("name")
+    with_exchange(with_overlay(add(feedback))).add_argument("name")
     parser = with_overlay(add(export))
     parser.add_argument("name")
     parser.add_argument(
@@ -59,14 +67,20 @@ def overlay(options) -> None:
 
 def release(options) -> None:
     """write an assignment's notebooks for students"""
-    from course_utils.classroom import handing_out, overlay
+    from course_utils.classroom import exchange, handing_out, overlay
     from course_utils.classroom.assignments import find_assignment
 
     assignment, teacher = find_assignment(options.name), overlay.Overlay(overlay.place(options.overlay))
+    if options.exchange and not options.students:
+        raise ValueError("--exchange gives each student a notebook of their own: name them by --students")
     students = handing_out.read_roster(options.students) if options.students else [overlay.EVERYONE]
     written = handing_out.release(assignment, teacher, students)
     folder = teacher.folder / "release" / assignment.name
     print(f"Wrote {len(written)} of {len(students)} notebooks into {folder}; those that were there stay.")
+    if options.exchange:
+        notebooks = {student: teacher.released(assignment.name, student) for student in students}
+        laid = exchange.hand_out(options.exchange, assignment.name, notebooks)
+        print(f"Laid {laid} of them into {options.exchange}, where students fetch them.")
 
 
 def check(options) -> int:
@@ -114,7 +128,7 @@ def grade(options) -> None:
     teacher.questions(assignment, overlay.EVERYONE)  # is every reference there?
     try:
         store = teacher.store()
-        if options.submissions:
+        if options.submissions or options.exchange:
             _collect(assignment.name, options, teacher, store)
         print(gradebook.lateness_of(assignment, teacher, store))
         store.round(assignment.name, new=options.again)
@@ -137,13 +151,19 @@ def _stopped(done: str, error: BaseException) -> str:
 
 def _collect(name, options, teacher, store):
     """Keep what was handed in, and say what a teacher should know of it."""
+    from course_utils.classroom import exchange
     from course_utils.classroom.grading import batch, cells, times
 
-    kept, remarks = batch.collect(name, options.submissions, store)
+    if options.exchange:
+        kept, remarks = exchange.collect(options.exchange, name, store)
+        clock = "when it came into the exchange"
+    else:
+        kept, remarks = batch.collect(name, options.submissions, store)
+        if options.received:
+            remarks += times.note(store, kept, options.submissions, options.received)
+        clock = options.received or "when this command first saw a file"
     print(f"Kept what {len(kept)} students handed in, with its sha256, in {store.folder}.")
-    if options.received:
-        remarks += times.note(store, kept, options.submissions, options.received)
-    print(f"The time that counts: {options.received or 'when this command first saw a file'}.")
+    print(f"The time that counts: {clock}.")
     if (roster := teacher.roster(name)) and (strangers := sorted({*kept} - roster)):
         remarks.append(f"Not in the roster, and graded by names of their own: {', '.join(strangers)}.")
     for remark in remarks:
@@ -169,9 +189,14 @@ def mark(options) -> None:
 
 def feedback(options) -> None:
     """write a page for each student"""
+    from course_utils.classroom import exchange
     from course_utils.classroom.grading import feedback
 
-    print(f"Wrote the pages into {feedback.feedback(*_class(options))}.")
+    pages = feedback.feedback(*_class(options))
+    print(f"Wrote the pages into {pages}.")
+    if options.exchange:
+        given = exchange.give_back(options.exchange, options.name, pages)
+        print(f"Laid those of {given} students into {options.exchange}, where they fetch them.")
 
 
 def export(options) -> None:

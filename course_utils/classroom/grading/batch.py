@@ -41,7 +41,7 @@ def collect(assignment: str, folder: Path, store: Store) -> tuple[dict[str, Subm
         if entry.name.startswith(".") or entry.name == "__MACOSX":
             continue
         if entry.is_dir(follow_symlinks=False):
-            found.setdefault(cells.storable(entry.name), []).extend(_notebooks_in(path, assignment))
+            found.setdefault(cells.storable(entry.name), []).extend(notebooks_in(path, assignment))
         else:
             found.setdefault(cells.storable(path.stem), []).append(path)
     kept, remarks = {}, []
@@ -59,7 +59,7 @@ def collect(assignment: str, folder: Path, store: Store) -> tuple[dict[str, Subm
     return kept, remarks
 
 
-def _notebooks_in(folder: Path, assignment: str) -> list[Path]:
+def notebooks_in(folder: Path, assignment: str) -> list[Path]:
     """The notebook in a student's folder: the one of the assignment's name, or else all."""
     named = folder / f"{assignment}.ipynb"
     inner = folder / assignment
