@@ -1,4 +1,4 @@
-"""The commands of a class: overlay, release, check, grade, mark, feedback, export, contest."""
+"""The commands of a class: overlay, release, check, grade, mark, feedback, report, export, contest."""
 
 import sqlite3
 import sys
@@ -44,6 +44,7 @@ def add_to(add) -> None:
     parser.add_argument("name")
     parser.add_argument("file", type=Path, metavar="FILLED.csv")
     with_exchange(with_overlay(add(feedback))).add_argument("name")
+    with_overlay(add(report)).add_argument("name")
     parser = with_overlay(add(export))
     parser.add_argument("name")
     parser.add_argument(
@@ -197,6 +198,13 @@ def feedback(options) -> None:
     if options.exchange:
         given = exchange.give_back(options.exchange, options.name, pages)
         print(f"Laid those of {given} students into {options.exchange}, where they fetch them.")
+
+
+def report(options) -> None:
+    """write a page for the teacher: results, answers that are alike, questions to talk about"""
+    from course_utils.classroom.reporting import page
+
+    print(f"Wrote {page.report(*_class(options))}: for you only, it names students.")
 
 
 def export(options) -> None:

@@ -21,6 +21,7 @@ from course_utils.learner.checks.observing import observe
 from course_utils.learner.checks.slips import Mistake
 
 NAMES = ("ngrams", "attention")
+FOR_ANOTHER = "That is right for"  # how the sentence begins for another student's constant
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Private:
             whole.slips(slips)
         mistakes = [Mistake(each.sentence, bound(each.answer, own)) for each in whole.mistakes]
         for other in self.choices:
-            sentence = f"That is right for {self.constant} = {other}; yours is {own}, as your notebook says."
+            sentence = f"{FOR_ANOTHER} {self.constant} = {other}; yours is {own}, as your notebook says."
             mistakes += [Mistake(sentence, bound(reference, other))] if other != own else []
         return Check(self.name, self.title, bound(reference, own), 2, 10, self.inputs, mistakes=mistakes)
 

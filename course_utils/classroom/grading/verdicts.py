@@ -16,8 +16,8 @@ from pathlib import Path
 from course_utils.classroom.grading import sandbox, wire
 from course_utils.classroom.grading.caps import Limits
 from course_utils.learner.checks.engine import FORGETFUL, Check
-from course_utils.learner.checks.observing import Outcome
-from course_utils.learner.checks.values import plain
+from course_utils.learner.checks.observing import Outcome, observe
+from course_utils.learner.checks.values import plain, show
 from course_utils.learner.checks.verdict import Verdict
 
 SCRIPT = Path(__file__).with_name("answering.py")
@@ -28,6 +28,7 @@ PARTS = (
 )
 PACKAGES = ("numpy", "tqdm")  # a progress bar is no reason to lose points
 EXAMPLES = 4  # as many as a student has seen
+GLANCE = 200  # characters of a call
 ALONE = "The other questions are not touched by that."
 ALIKE = "So did all your answers: perhaps one of the cells changes what they all run on."
 
@@ -53,7 +54,8 @@ class GradedFunction:
 
 @dataclass(frozen=True)
 class Mark:
-    """What a question got. `sentence` is for the student, `detail` for the teacher."""
+    """What a question got. `sentence` is for the student; the teacher also gets `detail`, the sentence of a
+    `known` mistake, and an `example`: a call that stands in the student's notebook, and what came of it."""
 
     id: str
     title: str
@@ -62,6 +64,8 @@ class Mark:
     status: str  # of a verdict, or "stopped" or "missing"
     sentence: str
     detail: str = ""
+    known: str = ""
+    example: dict | None = None  # its number, and "call", "returned", "expected" as texts
 
     @property
     def ran(self) -> bool:
@@ -185,7 +189,32 @@ def _mark(question: GradedFunction, run: _Run, there: bool) -> Mark:
     cell = run.cell_outcomes[question.id]
     sentence = _sentence(verdict, example, cell)
     detail = "\n".join(filter(None, [repr(verdict), cell.error]))[:4000]
-    return Mark(question.id, check.title, points, question.points, verdict.status, sentence, detail)
+    return Mark(
+        question.id,
+        check.title,
+        points,
+        question.points,
+        verdict.status,
+        sentence,
+        detail,
+        known=verdict.sentence if verdict.status == "mistake" else "",
+        example=_example(question, shown),
+    )
+
+
+def _example(question: GradedFunction, outcomes: list[Outcome]) -> dict:
+    """Of the examples that a student has, one to talk about: a wrong one if there is any, and the longest
+    that is read at a glance."""
+    check, found = question.check, []
+    cases = question.examples.cases(question.shown_seed)
+    for number, (case, outcome) in enumerate(zip(cases, outcomes, strict=True)):
+        expected = observe(check.reference, case)
+        call, right = check.call(case), check.agree(expected, outcome)
+        texts = [outcome.error or show(outcome.value), show(expected.value)]
+        example = dict(zip(("returned", "expected"), texts, strict=True))
+        example |= {"number": number, "call": call, "right": right}
+        found.append(((right, len(call) > GLANCE, abs(len(call) - GLANCE)), number, example))
+    return min(found)[2]
 
 
 def _failed(question: GradedFunction, status: str, sentence: str) -> Mark:

@@ -119,7 +119,7 @@ class Check:
         again = observe(answer, cases[-1])
         if not self.agree(outcomes[-1], again):
             facts = (
-                ("Input", self._call(cases[-1])),
+                ("Input", self.call(cases[-1])),
                 ("First time", outcomes[-1].error or show(outcomes[-1].value)),
                 ("Second time", again.error or show(again.value)),
             )
@@ -143,7 +143,7 @@ class Check:
             return Verdict(self.id, self.title, "passed", f"Right on all {len(cases)} inputs.")
 
         i = min(differing or changing, key=lambda i: (size(plain(cases[i])), i))
-        facts = [("Smallest input", self._call(cases[i]))]
+        facts = [("Smallest input", self.call(cases[i]))]
         if not differing:
             return Verdict(self.id, self.title, "mistake", self._changed(outcomes[i]), tuple(facts))
         if outcomes[i].error:
@@ -169,7 +169,8 @@ class Check:
             return one.error.partition(":")[0] == other.error.partition(":")[0]
         return difference(one.value, other.value, self.tolerance) is None
 
-    def _call(self, case: tuple) -> str:
+    def call(self, case: tuple) -> str:
+        """A case as the call that it is, cut to what can be shown."""
         return f"{self.reference.__name__}({', '.join(show(plain(argument)) for argument in case)})"
 
     def _changed(self, outcome: Outcome) -> str:
