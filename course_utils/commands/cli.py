@@ -65,6 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     booking = add(book)
     booking.add_argument("folder", nargs="?", type=Path, help="where the site goes; without it, book/")
     booking.add_argument("--chapters", nargs="+", metavar="CHAPTER", help="these only")
+    booking.add_argument(
+        "--repository", metavar="OWNER/NAME", help="at GitHub, for links to Colab and VS Code"
+    )
     making = add(make)
     making.add_argument("--plan", default="laptop", help="laptop (the default), evening or gpu")
     making.add_argument("--texts", type=Path, help="a folder of your own texts, in place of the course's")
@@ -229,12 +232,18 @@ def book(options) -> None:
     _need_test_packages()
     _fetch_assets()
     from course_utils.classroom import book, outputs, release
+    from course_utils.data import assets
 
     notebooks = root / "notebooks"
     chapters = [release.find_chapter(name, notebooks) for name in options.chapters or ()]
     try:
         chosen = chapters or sorted(notebooks.glob("*.ipynb"))
-        book.make(chosen, root / "README.md", options.folder or root / "book", partial(print, flush=True))
+        folder, say, cache = (
+            options.folder or root / "book",
+            partial(print, flush=True),
+            assets.cache() / "book",
+        )
+        book.make(chosen, root / "README.md", folder, say, cache, options.repository)
     except outputs.RefreshError as error:
         raise ValueError(str(error)) from error
 

@@ -135,7 +135,7 @@ function render(context) {
   /** What a query attends to, head by head: exact if the kernel has sent it, else as good as a byte; or null. */
   function rowsOf(query) {
     const { shown } = view, n = nKeys();
-    const isExact = query === shown.query && ["attention", "layer"].every((name) => state[name] === shown[name]) &&
+    const isExact = shown.row && query === shown.query && ["attention", "layer"].every((name) => state[name] === shown[name]) &&
       JSON.stringify(state.edits) === JSON.stringify(shown.edits);
     if (isExact) {
       const floats = floatsOf(shown.row);

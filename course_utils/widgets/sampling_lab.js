@@ -9,7 +9,7 @@ const bits = (race) => entropy(race) / Math.LN2;
 function render(context) {
   const view = viewOf(context, "Sampling lab"), { fixed, state } = view, { size, prompts, settings } = fixed;
   const mostDraws = fixed.specs.n.max;
-  const names = new Map(); // id → text, of the tokens that the kernel has named
+  const names = new Map((fixed.names ?? []).entries()); // id → text, of the tokens that the kernel has named; a book names all
   let steps = []; // the samplers as the hand has set them; the kernel hears of them when it lets go
   let leftOut = []; // names of those that can't be taken
   let byAfter = false; // whether the bars are of the likeliest after

@@ -79,7 +79,7 @@ function render(context) {
   /** What the token at a place looks at: exact if the kernel has sent it. */
   function rowOf(at) {
     const { shown } = view;
-    if (["layer", "head"].every((name) => state[name] === shown[name]) && at === shown.place) return floatsOf(shown.row);
+    if (shown.row && ["layer", "head"].every((name) => state[name] === shown[name]) && at === shown.place) return floatsOf(shown.row);
     return weights && weights.subarray(at * nKeys(), (at + 1) * nKeys());
   }
 

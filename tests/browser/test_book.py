@@ -58,7 +58,7 @@ def book(chapter, tmp_path_factory):
     assert told[:3] == [
         "01_chapter, alive: gradient_horizon, predict",
         "01_chapter, on examples: mask_viewer",
-        "01_chapter, as it was: none",
+        "01_chapter, picture only: none",
     ]
     return folder
 
@@ -81,13 +81,14 @@ def widget(page, kind):
 
 def test_what_the_page_computes_answers_at_once(page):
     horizon = widget(page, "gradient_horizon")
-    horizon.get_by_role("slider", name="how many").press("ArrowRight")
-    expect(horizon.get_by_role("slider", name="how many")).to_have_value("11")
-    expect(horizon.locator(".cw-sentence")).to_contain_text("page alone")
-    bias = horizon.get_by_role("slider", name="forget bias")
-    horizon.get_by_role("slider", name="how many").press("ArrowLeft")
-    bias.press("ArrowRight")  # with the distance of the start, this was recorded
-    expect(horizon.locator(".cw-sentence")).to_contain_text("at bias 1.5")
+    distance, sentence = horizon.get_by_role("slider", name="how many"), horizon.locator(".cw-sentence")
+    distance.press("ArrowRight")
+    expect(sentence).to_contain_text("11 steps back")  # recorded, as its bias beside it
+    horizon.get_by_role("slider", name="forget bias").press("ArrowRight")
+    expect(sentence).to_contain_text("at bias 1.5 (0.818 to the power of 11)")
+    horizon.get_by_role("checkbox", name="LSTM").press("Space")
+    expect(sentence).to_contain_text("page alone")
+    expect(distance).to_have_value("11")
     expect(horizon.locator(".cw-problem")).to_be_hidden()
 
 

@@ -4,6 +4,7 @@ const courseBook = { kinds: {}, styles: {}, records: [] };
 const NOT_KEPT = "This page has no Python. It answers to the settings that were tried when it was made; " +
   "for all others, open the chapter in JupyterLab.";
 const DRAWN_ONLY = "Drawn by this page alone; JupyterLab says it in a sentence as well.";
+const ITS_OWN = "Here each passage counts by itself, and nothing is kept; bounds for you need JupyterLab.";
 
 /** A request as a text that does not depend on the order of its entries. */
 function keyOf(value) {
@@ -21,29 +22,94 @@ function unpacked(value) {
   return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, unpacked(one)]));
 }
 
-/** What a bet's page would get from Python: chips are locked, and paid for in bits. */
-function placed(shown, chips, cameTrue) {
+const pick = (from, names) => Object.fromEntries(names.filter((name) => name in from).map((name) => [name, from[name]]));
+
+/** What the browser keeps under a name; nothing, where it may keep nothing. */
+const kept = {
+  get(name) {
+    try { return JSON.parse(localStorage.getItem(`llm-workbook:${name}`)); } catch { return null; }
+  },
+  set(name, value) {
+    try { localStorage.setItem(`llm-workbook:${name}`, JSON.stringify(value)); } catch { /* the page works without */ }
+  },
+};
+
+// ---- who answers ---------------------------------------------------------------------------------------------
+// Each takes a record and gives { begin, answer }: the traits at the beginning, and those that a request changes.
+
+/** A bet: chips are locked, paid for in bits, and kept in this browser. */
+function bet({ traits, id, came_true: cameTrue }) {
   const bits = (share) => (share > 0 ? `${Math.abs(Math.log2(share)).toFixed(2)} bits` : "infinitely many bits");
-  const sentence = cameTrue === null ? "Your chips lie; this chapter does not say what came true." :
-    `${chips[cameTrue]} of your 100 chips were on what came true: ${bits(chips[cameTrue] / 100)}. ` +
-    `Uniform guessing: ${bits(1 / chips.length)}. Nothing is kept when you leave the page.`;
-  return { ...shown, chips, placed: true, result: cameTrue ?? -1, sentence, problem: "" };
+  const { shown } = traits;
+  function placed(chips) {
+    const sentence = cameTrue === null ? "Your chips lie; this chapter does not say what came true." :
+      `${chips[cameTrue]} of your 100 chips were on what came true: ${bits(chips[cameTrue] / 100)}. ` +
+      `Uniform guessing: ${bits(1 / chips.length)}. Your bet is kept in this browser only.`;
+    return { shown: { ...shown, chips, placed: true, result: cameTrue ?? -1, sentence, problem: "" } };
+  }
+  const before = kept.get(`bet ${id}`), isBet = Array.isArray(before) && before.length === shown.chips.length;
+  return { begin: { ...traits, ...(isBet ? placed(before) : {}) }, answer({ chips }) {
+    kept.set(`bet ${id}`, chips);
+    return placed(chips);
+  } };
 }
 
+/** The game judges guesses itself; it asks for the next passage, and for the other text. */
+function game({ traits, rounds }) {
+  const at = Object.fromEntries(Object.keys(rounds).map((text) => [text, 0]));
+  let shown = unpacked(rounds[traits.shown.text][0]);
+  return { begin: { ...traits, shown: { ...shown, sentence: ITS_OWN } }, answer({ text, go }) {
+    const other = go in rounds ? go : text;
+    if (go === "next") at[text] = (at[text] + 1) % rounds[text].length;
+    if (go) shown = unpacked(rounds[other][at[other]]);
+    return { shown: { ...shown, sentence: ITS_OWN } };
+  } };
+}
+
+/** All others: what the page draws by itself is free, and the rest was asked when the book was made. */
+function examples({ traits, answers, free, after, refined, sentences }) {
+  const names = Object.keys(traits.fixed.specs), first = pick(traits.shown, names);
+  const stateOf = (shown) => keyOf(pick(shown, names));
+  const sentenceOf = new Map(sentences.map(([changes, sentence]) => [stateOf({ ...first, ...changes }), sentence]));
+  let answerOf = null; // read when it is asked for first: pages open sooner
+
+  /** What an answer depends on: all that is not free, and for what Python is to choose, that from which it follows. */
+  function keyTo(request) {
+    const missing = Object.keys(after).filter((name) => !(name in request));
+    const wanted = new Set([...names.filter((name) => !free.includes(name)), ...missing.flatMap((name) => after[name])]);
+    return keyOf(pick(request, [...wanted]));
+  }
+
+  /** Each answer is recorded by what it changes beside the one before. */
+  function readAnswers() {
+    const found = new Map();
+    let last = pick(traits, Object.keys(traits).filter((name) => name !== "fixed"));
+    for (const [request, { shown, ...changes }] of answers) {
+      last = { ...last, ...unpacked(changes), shown: { ...last.shown, ...unpacked(shown ?? {}) } };
+      for (const key of [keyTo(request), keyTo(pick(last.shown, names))]) if (!found.has(key)) found.set(key, last);
+    }
+    return found;
+  }
+
+  return { begin: traits, answer(request, now) {
+    const found = (answerOf ??= readAnswers()).get(keyTo(request));
+    if (!found) return { shown: { ...now.shown, problem: NOT_KEPT } };
+    const shown = { ...found.shown, ...pick(request, free) };
+    if (stateOf(shown) === stateOf(found.shown)) return { ...found, shown };
+    return { ...found, shown: { ...shown, ...refined, notice: "", sentence: sentenceOf.get(stateOf(shown)) ?? DRAWN_ONLY } };
+  } };
+}
+
+// ---- on the page ---------------------------------------------------------------------------------------------
+
 /** What anywidget calls a model: traits, those who listen to them, and requests that are answered. */
-function modelOf({ traits, answers, free, came_true: cameTrue }) {
-  const values = unpacked(traits), first = { ...values }, listeners = {};
-  const answerOf = new Map(answers.map(([request, changes]) => [keyOf(request), changes]));
-  const tell = (event) => (listeners[event] ?? []).forEach((listener) => listener());
-  function answer({ id, ...request }) {
-    const changes = answerOf.get(keyOf(request));
-    let news = { shown: { ...values.shown, problem: NOT_KEPT } };
-    if (changes) news = { ...first, ...unpacked(changes) };
-    else if (cameTrue !== undefined) news = { shown: placed(values.shown, request.chips, cameTrue) };
-    else if (Object.keys(request).every((name) => free.includes(name) || keyOf(request[name]) === keyOf(values.shown[name])))
-      news = { shown: { ...values.shown, ...request, problem: "", sentence: DRAWN_ONLY } };
+function modelOf(record) {
+  const play = { ...record, traits: unpacked(record.traits) };
+  const { begin, answer } = ("came_true" in record ? bet : "rounds" in record ? game : examples)(play);
+  const values = { ...begin }, listeners = {};
+  function take(id, news) {
     Object.assign(values, news, { shown: { ...news.shown, answers: id } });
-    Object.keys(news).forEach((name) => tell(`change:${name}`));
+    Object.keys(news).forEach((name) => (listeners[`change:${name}`] ?? []).forEach((listener) => listener()));
   }
   return {
     get: (name) => values[name],
@@ -51,8 +117,20 @@ function modelOf({ traits, answers, free, came_true: cameTrue }) {
     save_changes() {},
     on: (event, listener) => (listeners[event] ??= []).push(listener),
     off: (event, listener) => { listeners[event] = (listeners[event] ?? []).filter((one) => one !== listener); },
-    send: (request) => setTimeout(() => answer(request)), // as from a kernel: not at once
+    send: ({ id, ...request }) => setTimeout(() => take(id, answer(request, values))), // as from a kernel: not at once
+    offer: (changes) => take("", answer({ ...pick(begin.shown, Object.keys(begin.fixed.specs)), ...changes }, values)),
   };
+}
+
+/** A choice of the texts that this page can answer, for a widget that has none on its buttons. */
+function offered({ name, texts }, model) {
+  const choice = document.createElement("select");
+  choice.append(...texts.map((text) => new Option(text ? `“${text}”` : "nothing")));
+  choice.addEventListener("change", () => model.offer({ [name]: texts[choice.selectedIndex] }));
+  const label = document.createElement("label");
+  label.className = "course-offer";
+  label.append("This page has no Python. Texts that it can answer: ", choice);
+  return label;
 }
 
 const styled = new Set();
@@ -67,7 +145,9 @@ function bringToLife(place) {
   }
   place.before(el);
   try {
-    courseBook.kinds[record.kind]().render({ model: modelOf(record), el });
+    const model = modelOf(record);
+    courseBook.kinds[record.kind]().render({ model, el });
+    if (record.offers?.texts) el.prepend(offered(record.offers, model));
     place.remove();
   } catch (error) {
     el.remove();
@@ -75,4 +155,14 @@ function bringToLife(place) {
   }
 }
 
-document.addEventListener("DOMContentLoaded", () => document.querySelectorAll("[data-live]").forEach(bringToLife));
+/** Answers of a quiz that were opened are open again. */
+function keepQuiz(choice, i) {
+  const name = `quiz ${location.pathname.split("/").pop()} ${i}`;
+  if (kept.get(name)) choice.open = true;
+  choice.addEventListener("toggle", () => kept.set(name, choice.open));
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+  document.querySelectorAll("[data-live]").forEach(bringToLife);
+  document.querySelectorAll("fieldset.course-quiz details").forEach(keepQuiz);
+});

@@ -1,7 +1,13 @@
 """A chapter as the pages have it: run anew, with places for its widgets, without what only a kernel does."""
 
+import hashlib
+import json
 import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from html import escape
+from importlib.metadata import distributions
 from pathlib import Path
 
 import nbformat
@@ -10,24 +16,60 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from course_utils.classroom import outputs
 from course_utils.classroom.release import strip_solutions
+from course_utils.files import write_atomic
 from course_utils.learner.checks import find
 
+PACKAGE = Path(__file__).parents[2]
 MARKERS = re.compile(r"^ *### (BEGIN|END) SOLUTION\n?", re.MULTILINE)
 RECORDING = "from course_utils.classroom.book import recording"
+WITHOUT_INFLUENCE = [Path(__file__).parent / name for name in ("__init__.py", "pages.py", "site.py")]
+RUNS_KEPT = 2  # of a chapter
 
 
-def run(path: Path, folder: Path) -> NotebookNode:
-    """Execute a notebook; what its widgets do is written into `folder`, and what a learner would keep into
-    `work` there. Raises outputs.RefreshError if a cell fails."""
-    folder.mkdir(parents=True, exist_ok=True)
+@contextmanager
+def runs(cache: Path | None) -> Iterator[Path]:
+    """Where runs are kept: `cache`, or a folder that goes with the block."""
+    if cache:
+        yield cache
+    else:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            yield Path(folder)
+
+
+def run(path: Path, runs: Path) -> tuple[NotebookNode, list[dict]]:
+    """A notebook executed, and what its widgets do; from `runs` if it is there. What a learner would keep
+    goes nowhere. Raises outputs.RefreshError if a cell fails."""
+    kept = runs / path.stem / f"{_hash(path)}.json"
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        for old in sorted(kept.parent.glob("*.json"), key=lambda one: one.stat().st_mtime)[: 1 - RUNS_KEPT]:
+            old.unlink()
+        write_atomic(kept, json.dumps(_execute(path)))
+    executed, recorded = json.loads(kept.read_text("utf-8"))
+    return nbformat.reads(executed, as_version=4), recorded
+
+
+def _execute(path: Path) -> tuple[str, list[dict]]:
     nb = nbformat.read(path, as_version=4)
     chapter = list(nb.cells)
-    before = new_code_cell(f"{RECORDING}\nrecording.start()")
-    after = new_code_cell(f"{RECORDING}\nrecording.write({str(folder)!r})")
-    nb.cells = [before, *chapter, after]
-    outputs.execute(nb, path, {"COURSE_WORK": str(folder / "work")})
-    nb.cells = chapter
-    return nb
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        recorded = Path(folder) / "recorded.json"
+        before = new_code_cell(f"{RECORDING}\nrecording.start()")
+        after = new_code_cell(f"{RECORDING}\nrecording.write({str(recorded)!r})")
+        nb.cells = [before, *chapter, after]
+        outputs.execute(nb, path, {"COURSE_WORK": str(Path(folder) / "work")})
+        nb.cells = chapter
+        return nbformat.writes(nb), json.loads(recorded.read_text("utf-8"))
+
+
+def _hash(path: Path) -> str:
+    """Of a notebook, of the code that it runs, and of the packages. The scripts of widgets are read later."""
+    code = [one for one in sorted(PACKAGE.rglob("*")) if one.suffix in (".py", ".md", ".toml", ".txt")]
+    texts = [path, *(one for one in code if "__pycache__" not in one.parts and one not in WITHOUT_INFLUENCE)]
+    digest = hashlib.sha256("".join(sorted({f"{one.name}{one.version}" for one in distributions()})).encode())
+    for text in texts:
+        digest.update(f"{text.name}\0".encode() + text.read_bytes())
+    return digest.hexdigest()[:24]
 
 
 def page(nb: NotebookNode) -> NotebookNode:

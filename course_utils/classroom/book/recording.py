@@ -6,18 +6,22 @@ This runs in the kernel of the chapter: `start` before its first cell, `write` a
 import base64
 import json
 import time
-from collections.abc import Iterator
 from html import escape
-from itertools import combinations, product
+from itertools import chain, combinations, product
 from pathlib import Path
 
+from course_utils.classroom.book import tours
 from course_utils.learner.predict import Predict
 from course_utils.learner.quiz import Quiz
+from course_utils.learner.shannon_game import ShannonGame
 from course_utils.measuring.plots import picture_html
 from course_utils.widgets.base import Widget
-from course_utils.widgets.state import After, Flag, Number, OneOf, Some, Spec, Text
+from course_utils.widgets.state import After, Text
 
-MOST_ANSWERS, MOST_BYTES, MOST_SECONDS = 60, 1_500_000, 20.0  # of a widget
+MOST_ANSWERS, MOST_SENTENCES, MOST_ROUNDS = 400, 500, 6  # of a widget
+MOST_BYTES, MOST_SECONDS = 1_500_000, 40.0
+ALIVE, EXAMPLES, PICTURE = "alive", "on examples", "picture only"
+STAYS = "A picture: this one computes in Python. Open the chapter in JupyterLab to use it."
 
 shown: list[Widget] = []
 
@@ -33,7 +37,8 @@ def place(widget: Widget) -> str:
         return folded(widget)
     if widget not in shown:
         shown.append(widget)
-    picture = picture_html(widget.png(), repr(widget))
+    stays = type(widget).handle is not Widget.handle and not isinstance(widget, Predict | ShannonGame)
+    picture = picture_html(widget.png(), repr(widget), STAYS if stays else "")
     return f'<div class="course-live" data-live="{shown.index(widget)}">{picture}</div>'
 
 
@@ -52,122 +57,144 @@ def folded(quiz: Quiz) -> str:
     return "".join(parts)
 
 
-def write(folder: str) -> None:
-    """Write what was recorded: a script for each kind of widget, and one with the states of all."""
-    folder, records = Path(folder), []
-    for widget in shown:
-        kind = type(widget).__module__.rpartition(".")[-1]
-        script = folder / f"{kind}.js"
-        if not script.exists():
-            code, export, _ = widget._esm.rpartition("export default { render }")
-            if not export:
-                raise ValueError(f"{kind}.js must end in `export default {{ render }};`")
-            code += "return { render };"
-            script.write_text(
-                f"courseBook.kinds[{json.dumps(kind)}] = () => {{\n{code}\n}};\n"
-                f"courseBook.styles[{json.dumps(kind)}] = {json.dumps(widget._css)};\n",
-                encoding="utf-8",
-            )
-        record = recorded(widget)
-        records.append({"kind": kind, "life": life(record)} | record)
-    (folder / "recorded.json").write_text(json.dumps(records), encoding="utf-8")
+def write(path: str) -> None:
+    """Write what was recorded of each widget, in the order of their places."""
+    Path(path).write_text(json.dumps([recorded(widget) for widget in shown]), encoding="utf-8")
 
 
 def recorded(widget: Widget) -> dict:
-    """What a page needs of a widget: its traits; answers, as pairs of a request and the traits it changes;
-    the fields that are `free`, since the page alone draws what they change; and what came true, of a bet."""
-    record = {"traits": sent(widget), "answers": [], "free": []}
+    """What a page needs of a widget: which it is, how it lives there, and, unless it stays a picture, its
+    traits and who answers for it: a bet, the game, or examples."""
+    kind = widget._widget
+    module = next(of.__module__ for of in type(widget).__mro__ if of.__module__.endswith(f".{kind}"))
+    fixed = packed(widget.fixed | tours.BESIDE.get(kind, lambda _: {})(widget))
+    record = {"kind": kind, "module": module, "traits": {"fixed": fixed} | sent(widget)}
     if isinstance(widget, Predict):
-        return record | {"came_true": widget.result}
-    if type(widget).handle is Widget.handle:  # else it hears of events, to which only Python can answer
-        begin = dict(widget.state)
-        record["answers"] = answers(widget, begin, record["traits"])
-        record["free"] = [name for name in begin if is_free(widget, begin, name)]
-        ask(widget, begin)
-    return record
+        return record | {"life": ALIVE, "id": widget.id, "came_true": widget.result}
+    if isinstance(widget, ShannonGame):
+        return record | {"life": ALIVE, "rounds": rounds(widget)}
+    if type(widget).handle is not Widget.handle:  # it hears of events, to which only Python can answer
+        return {"kind": kind, "life": PICTURE}
+    begin, refined = dict(widget.state), tours.REFINED.get(kind, {})
+    free = [name for name in begin if is_free(widget, begin, name, refined)]
+    record |= {"free": free, "refined": refined, "after": after(widget)}
+    record["answers"] = answers(widget, begin, free, record["traits"])
+    record["sentences"] = sentences(widget, begin, free)
+    record["offers"] = offers(widget, record["answers"])
+    ask(widget, begin)
+    return record | {"life": ALIVE if len(free) == len(begin) else EXAMPLES}
 
 
-def life(record: dict) -> str:
-    """What a widget does on a page, in a word."""
-    if "came_true" in record or record["free"] == [*record["traits"]["fixed"]["specs"]] != []:
-        return "alive"
-    return "on examples" if len(record["answers"]) > 1 or record["free"] else "as it was"
+def after(widget: Widget) -> dict[str, list[str]]:
+    """The entries that Python may choose, and those from which they follow."""
+    return {name: list(spec.names) for name, spec in widget._specs.items() if isinstance(spec, After)}
 
 
-def answers(widget: Widget, begin: dict, traits: dict) -> list:
-    """Pairs for what a hand finds in a step or two, as far as time and place allow."""
-    found, until, size = [], time.monotonic() + MOST_SECONDS, 0
-    for changes in steps(widget):
-        request = ask(widget, begin | changes)
-        if request is None:
-            continue
-        changed = {name: value for name, value in sent(widget).items() if value != traits[name]}
-        found.append([packed(request), changed])
-        size += len(json.dumps(changed))
+def answers(widget: Widget, begin: dict, free: list[str], traits: dict) -> list:
+    """Pairs of a request and of what its answer changes beside the one before, while time and place last."""
+    found, until, size, before = [], time.monotonic() + MOST_SECONDS, 0, traits
+    for changes in tours.tour(widget, begin, free):
+        request = ask(widget, begin | untied(widget, changes))
+        if request is not None:
+            now = sent(widget)
+            found.append(
+                [request, {name: news(before, now, name) for name in now if now[name] != before[name]}]
+            )
+            before, size = now, size + len(json.dumps(found[-1]))
         if time.monotonic() > until or size > MOST_BYTES or len(found) == MOST_ANSWERS:
             break
     return found
 
 
+def untied(widget: Widget, changes: dict) -> dict:
+    """These changes, with what follows from them left for Python to choose."""
+    tied = {name: None for name, others in after(widget).items() if any(other in changes for other in others)}
+    return tied | changes
+
+
+def news(before: dict, now: dict, trait: str):
+    """What is new in a trait: all of it, but of `shown`, which keeps its entries, those that changed."""
+    if trait != "shown":
+        return now[trait]
+    return {name: value for name, value in now[trait].items() if before[trait].get(name, ()) != value}
+
+
+def offers(widget: Widget, answers: list) -> dict:
+    """The texts that a page can answer, {"name", "texts"}, of a widget that has none on its buttons."""
+    names = [name for name, spec in widget._specs.items() if isinstance(spec, Text)]
+    texts = list(dict.fromkeys(request[names[0]] for request, _ in answers)) if names else []
+    has_its_own = {"examples", "prompts", "sentences"} & widget.fixed.keys()
+    return {"name": names[0], "texts": texts} if len(texts) > 1 and not has_its_own else {}
+
+
+def sentences(widget: Widget, begin: dict, free: list[str]) -> list:
+    """Pairs of changes among what is free, and the sentence that says them."""
+    found, until = [], time.monotonic() + MOST_SECONDS / 4
+    choices = {name: tours.all_of(tours.spec_of(widget, name)) for name in free}
+    one = ({name: value} for name, values in choices.items() for value in values)
+    two = ({a: x, b: y} for a, b in combinations(choices, 2) for x, y in product(choices[a], choices[b]))
+    for changes in chain(one, two):
+        if ask(widget, begin | changes) is not None:
+            found.append([changes, widget.shown["sentence"]])
+        if time.monotonic() > until or len(found) == MOST_SENTENCES:
+            break
+    return found
+
+
 def ask(widget: Widget, state: dict) -> dict | None:
-    """Ask as the page would, which leaves out what Python is to choose; None if that is refused."""
-    request = {name: value for name, value in state.items() if value is not None}
+    """Ask as the page would, which leaves out what Python is to choose, and asks on while steps are taken.
+
+    Returns the request, or None if it is refused.
+    """
+    request, steps = {name: value for name, value in state.items() if value is not None}, None
     try:
-        widget.handle(request)
+        while steps is None or widget.shown.get("written", 0) > steps:
+            steps = widget.shown.get("written", 0) if steps is not None else -1
+            widget.handle(request)
+            widget.show()
     except Exception:  # of a callable of the chapter's own; the page will say that it has no answer
         return None
-    widget.show()
     return request
 
 
-def is_free(widget: Widget, begin: dict, name: str) -> bool:
-    """Whether other values of a field leave alone what Python sends for the page to draw."""
+def is_free(widget: Widget, begin: dict, name: str, refined: dict) -> bool:
+    """Whether other values of an entry leave alone what Python sends for the page to draw."""
     if type(widget).view is Widget.view:
         return True
-    views = set()
-    for value in [begin[name], *others(widget._specs[name], begin[name])]:
-        if ask(widget, begin | {name: value}) is not None:
-            views.add(json.dumps(packed(widget.view()), sort_keys=True))
-    return len(views) == 1 and others(widget._specs[name], begin[name]) != []
+    ask(widget, begin)
+    first, values = drawn(widget, refined), tours.others(tours.spec_of(widget, name), begin[name])
+    asked = [ask(widget, begin | {name: value}) and drawn(widget, refined) == first for value in values]
+    ask(widget, begin)
+    return True in asked and False not in asked
 
 
-def others(spec: Spec | After, value) -> list:
-    """Other values of a field: all of a choice, some of what is written or counted."""
-    if isinstance(spec, OneOf):
-        return [option for option in spec.options if option != value]
-    if isinstance(spec, Flag):
-        return [not value]
-    if isinstance(spec, Some):
-        return [some for some in (spec.options, []) if some != value]
-    if isinstance(spec, Number):
-        return [spec.low, spec.high]
-    if isinstance(spec, Text):
-        return ["to be", "or not"]
-    return []
+def drawn(widget: Widget, refined: dict) -> dict:
+    """What Python sends for the page to draw, beside the state and words."""
+    traits = sent(widget)
+    words = {*widget.state, *refined, "sentence", "notice", "answers", "problem"}
+    return traits | {"shown": {name: value for name, value in traits["shown"].items() if name not in words}}
 
 
-def steps(widget: Widget) -> Iterator[dict]:
-    """Changes of the state by no field, by one, then by two."""
-    choices = {
-        name: spec.options if isinstance(spec, OneOf) else [False, True]
-        for name, spec in widget._specs.items()
-        if isinstance(spec, OneOf | Flag)
-    }
-    yield {}
-    for name, values in choices.items():
-        yield from ({name: value} for value in values)
-    for one, other in combinations(choices, 2):
-        yield from ({one: a, other: b} for a, b in product(choices[one], choices[other]))
+def rounds(game: ShannonGame) -> dict[str, list[dict]]:
+    """What the game shows of the first passages of each text, before any guess."""
+    found = {}
+    for text in game.fixed["texts"]:
+        played = {"text": text, "passage": "", "ranks": [], "wrong": "", "shown": 0, "known": False}
+        ask(game, played | {"go": text})
+        found[text] = []
+        while game.shown["passage"] and len(found[text]) < MOST_ROUNDS:
+            found[text].append(packed(game.shown))
+            ask(game, played | {"passage": game.shown["passage"]["key"], "known": True, "go": "next"})
+    return found
 
 
 def sent(widget: Widget) -> dict:
-    """The traits that cross to the page, as JSON holds them."""
-    names = [
-        name
+    """The traits that cross to the page and may change, as JSON holds them."""
+    return {
+        name: packed(getattr(widget, name))
         for name, trait in widget.traits(sync=True).items()
-        if trait.this_class.__module__.startswith("course_utils")
-    ]
-    return {name: packed(getattr(widget, name)) for name in names}
+        if trait.this_class.__module__.startswith("course_utils") and name != "fixed" and name[0] != "_"
+    }
 
 
 def packed(value):

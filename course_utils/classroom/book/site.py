@@ -1,7 +1,10 @@
 """The site of the chapters: Sphinx with MyST-NB, formulas as MathML, and nothing fetched from anywhere."""
 
+import json
 import re
 import shutil
+from html import escape
+from importlib import import_module
 from pathlib import Path
 
 import nbformat
@@ -9,6 +12,8 @@ from docutils import nodes
 from latex2mathml.converter import convert
 from nbformat import NotebookNode
 from sphinx.application import Sphinx
+
+from course_utils.widgets.base import Widget
 
 HERE = Path(__file__).parent
 TITLE = "The LLM Workbook"
@@ -31,8 +36,14 @@ SETTINGS = {
 }
 
 
-def build(chapters: dict[str, NotebookNode], live: dict[str, Path], readme: Path, folder: Path) -> None:
-    """Write the site into `folder`: pages by name, where each was recorded, and a front page."""
+def build(
+    chapters: dict[str, NotebookNode],
+    recorded: dict[str, list[dict]],
+    readme: Path,
+    folder: Path,
+    repository: str | None = None,
+) -> None:
+    """Write the site into `folder`: pages by name, what was recorded of their widgets, and a front page."""
     source = folder / ".source"
     shutil.rmtree(source, ignore_errors=True)
     source.mkdir(parents=True)
@@ -44,10 +55,19 @@ def build(chapters: dict[str, NotebookNode], live: dict[str, Path], readme: Path
     names = "\n".join(chapters)
     toctree = f"## Chapters\n\n```{{toctree}}\n:maxdepth: 1\n\n{names}\n```\n"
     (source / "index.md").write_text(f"{front_page(readme, source)}\n\n{toctree}", "utf-8")
-    settings = SETTINGS | {"course_live": {name: kinds(at) for name, at in live.items()}}
+    living = {name: [one for one in records if "traits" in one] for name, records in recorded.items()}
+    kinds = {name: sorted({(one["kind"], one["module"]) for one in some}) for name, some in living.items()}
+    settings = SETTINGS | {
+        "course_live": {name: [kind for kind, _ in some] for name, some in kinds.items()},
+        "course_repository": repository or "",
+    }
     Sphinx(source, None, folder, folder / ".doctrees", "html", settings, status=None).build()
-    for name, recorded in live.items():
-        write_scripts(recorded, folder / "_static" / "live", name)
+    live = folder / "_static" / "live"
+    live.mkdir(parents=True, exist_ok=True)
+    for kind, module in {pair for some in kinds.values() for pair in some}:
+        (live / f"{kind}.js").write_text(script_of(kind, module), "utf-8")
+    for name, records in recorded.items():
+        (live / f"{name}.js").write_text(f"courseBook.records = {json.dumps(records)};\n", "utf-8")
     for work in (source, folder / ".doctrees"):
         shutil.rmtree(work)
 
@@ -61,18 +81,17 @@ def front_page(readme: Path, source: Path) -> str:
     return text
 
 
-def kinds(recorded: Path) -> list[str]:
-    """The kinds of widgets that were recorded, by the names of their scripts."""
-    return sorted(path.stem for path in recorded.glob("*.js"))
-
-
-def write_scripts(recorded: Path, folder: Path, name: str) -> None:
-    """The scripts of a page: its kinds of widgets, which pages share, and its own records."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for kind in recorded.glob("*.js"):
-        shutil.copy(kind, folder)
-    records = (recorded / "recorded.json").read_text("utf-8")
-    (folder / f"{name}.js").write_text(f"courseBook.records = {records};\n", "utf-8")
+def script_of(kind: str, module: str) -> str:
+    """A kind of widget as a script: no module, which a page read from disk may not load."""
+    classes = [one for one in vars(import_module(module)).values() if isinstance(one, type)]
+    widget = next(one for one in classes if issubclass(one, Widget) and one._widget == kind)
+    code, export, _ = widget._esm.rpartition("export default { render }")
+    if not export:
+        raise ValueError(f"{kind}.js must end in `export default {{ render }};`")
+    return (
+        f"courseBook.kinds[{json.dumps(kind)}] = () => {{\n{code}\nreturn {{ render }};\n}};\n"
+        f"courseBook.styles[{json.dumps(kind)}] = {json.dumps(widget._css)};\n"
+    )
 
 
 # ---- as an extension of Sphinx ---------------------------------------------------------------------------
@@ -82,7 +101,8 @@ def setup(app: Sphinx) -> dict:
     """What Sphinx calls of an extension."""
     app.add_config_value("course_live", {}, "html")
     app.add_html_math_renderer("mathml", (inline, None), (block, None))
-    app.connect("html-page-context", add_scripts)
+    app.add_config_value("course_repository", "", "html")
+    app.connect("html-page-context", complete)
     return {"parallel_read_safe": True}
 
 
@@ -96,10 +116,36 @@ def block(writer, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
-def add_scripts(app: Sphinx, name: str, _template, _context, _doctree) -> None:
-    """The scripts of a page whose widgets live; no modules, which a page read from disk may not load."""
+def complete(app: Sphinx, name: str, _template, context: dict, _doctree) -> None:
+    """What a chapter's page has beside its text: where it runs, and the scripts of its widgets."""
     if name not in app.config.course_live:
         return
+    title, end, text = context["body"].partition("</h1>")
+    context["body"] = title + end + openers(name, app.config.course_repository) + text
     app.add_js_file("host.js")
     for script in [*app.config.course_live[name], name]:
         app.add_js_file(f"live/{script}.js")
+
+
+def openers(name: str, repository: str) -> str:
+    """How to open a chapter where Python runs. A link is followed only when it is pressed."""
+    file, at = f"<code>{name}.ipynb</code>", f"github.com/{escape(repository)}"
+    lab = f"in the course’s folder, run <code>python3 course.py lab</code>, and open {file}."
+    colab = f"upload {file} from <code>notebooks</code>, and install the course there before its first cell."
+    code = f"open the course’s folder in its container, which it offers, and {file} in <code>my_work</code>."
+    if repository:
+        lab = f"<code>git clone https://{at}</code>; then, {lab}"
+        notebook = f"{escape(repository)}/blob/main/notebooks/{name}.ipynb"
+        colab = (
+            f'<a href="https://colab.research.google.com/github/{notebook}">open {file} there</a>, and run '
+            f"<code>%pip install git+https://{at}</code> in a cell before its first."
+        )
+        code = f'<a href="vscode://vscode.git/clone?url=https://{at}.git">clone the course</a>; then {code}'
+    items = "".join(
+        f"<li><strong>{where}</strong>: {how}</li>"
+        for where, how in {"JupyterLab": lab, "Colab": colab, "VS Code": code}.items()
+    )
+    return (
+        '<details class="course course-open"><summary>Open in JupyterLab, Colab or VS Code</summary>'
+        f"<ul>{items}</ul></details>"
+    )

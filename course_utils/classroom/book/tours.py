@@ -1,0 +1,202 @@
+"""What a hand tries first in each widget: changes of the state at which it was shown, the likeliest first.
+
+A page without a kernel answers these, and with them all that it draws by itself. A tour goes on after each of
+its changes was asked for, so it may look at what the widget found; an entry of None is Python's to choose.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import combinations, product
+
+from course_utils.widgets.base import Widget
+from course_utils.widgets.sampling_lab import Chain
+from course_utils.widgets.state import After, Flag, List, Number, OneOf, Row, Some, Spec, Text
+from course_utils.widgets.words import visible
+
+Tour = Iterator[dict]
+
+# Entries of a view that only make exact what the page draws without them, and what stands there instead.
+REFINED = {
+    "attention_explorer": {"row": None},
+    "translator": {"row": None},
+    "sampling_lab": {"named": []},
+    "qkv_stepper": {"yours": {}},
+}
+# What the page is given beside what the kernel sends, which would say it when asked.
+BESIDE = {"sampling_lab": lambda lab: {"names": [visible(token) for token in lab._tokens]}}
+CONTEXTS = ["the king ", "I will ", "What is the ", "my ", "q", "zzz"]  # for a widget that has no examples
+
+
+def spec_of(widget: Widget, name: str) -> Spec:
+    """What an entry of the state may be now."""
+    spec = widget._specs[name]
+    return spec.make(*(widget.state[other] for other in spec.names)) if isinstance(spec, After) else spec
+
+
+def others(spec: Spec, value) -> list:
+    """Other values of an entry: all of a choice, some of what is written or counted."""
+    if isinstance(spec, OneOf):
+        return [option for option in spec.options if option != value]
+    if isinstance(spec, Flag):
+        return [not value]
+    if isinstance(spec, Some):
+        return [some for some in (spec.options, spec.options[:1], []) if some != value]
+    if isinstance(spec, Number):
+        return [end for end in (spec.low, spec.high) if end != value]
+    if isinstance(spec, Text):
+        return ["to be", "or not"]
+    if isinstance(spec, Chain):
+        return [value[::-1], [step | {"on": True} for step in value]]
+    if isinstance(spec, List) and value:
+        return [[*value[:-1], other] for other in others(spec.item, value[-1])]
+    if isinstance(spec, List):
+        return [[spec.item.start]] if hasattr(spec.item, "start") else []
+    if isinstance(spec, Row):
+        changed = [(i, other) for i, item in enumerate(spec.items) for other in others(item, value[i])]
+        return [[*value[:i], other, *value[i + 1 :]] for i, other in changed]
+    return []
+
+
+def all_of(spec: Spec) -> list:
+    """All values of a choice, and of numbers where they are not many."""
+    if isinstance(spec, OneOf | Flag):
+        return getattr(spec, "options", [False, True])
+    if isinstance(spec, Number) and spec.kind is not float and spec.high - spec.low < 100:
+        return list(range(spec.low, spec.high + 1)) if isinstance(spec.low, int) else []
+    return []
+
+
+def tour(widget: Widget, begin: dict, free: list[str]) -> Tour:
+    """Changes of `begin`; what is `free` needs no answer of Python's."""
+    yield {}
+    kind = type(widget).__module__.rpartition(".")[-1]
+    yield from TOURS.get(kind, by_choices)(widget, begin, [name for name in begin if name not in free])
+
+
+def by_choices(widget: Widget, begin: dict, names: list[str]) -> Tour:
+    """Changes of one entry, then of two."""
+    choices = {
+        name: all_of(widget._specs[name]) for name in names if not isinstance(widget._specs[name], After)
+    }
+    for name, values in choices.items():
+        yield from ({name: value} for value in values)
+    for one, other in combinations(choices, 2):
+        yield from ({one: a, other: b} for a, b in product(choices[one], choices[other]))
+
+
+def by_examples(name: str, *more: str) -> Callable[..., Tour]:
+    """The examples on its buttons, each with all values of the entries `more`."""
+
+    def tour(widget: Widget, begin: dict, names: list[str]) -> Tour:
+        texts = list(widget.fixed["examples"].values())
+        for values in product(texts, *(all_of(widget._specs[other]) for other in more)):
+            yield dict(zip((name, *more), values, strict=True))
+
+    return tour
+
+
+def in_steps(widget: Widget, settings: dict) -> Tour:
+    """What is written step by step: to its end first, then each step, and as the page begins it."""
+    yield settings | {"step": spec_of(widget, "step").high}
+    for step in range(widget.state["step"], -1, -1):
+        yield settings | {"step": step}
+    yield settings | {"step": None}
+
+
+def before_after(widget: Widget, begin: dict, _names) -> Tour:
+    for prompt in widget.fixed["examples"].values():
+        yield from in_steps(widget, {"prompt": prompt})
+
+
+def unmasking(widget: Widget, begin: dict, _names) -> Tour:
+    examples = [
+        dict(zip(("text", "more"), example, strict=True)) for example in widget.fixed["examples"].values()
+    ]
+    for changes in ({}, {"order": others(widget._specs["order"], begin["order"])[0]}):
+        for example in examples:
+            yield from in_steps(widget, example | changes)
+
+
+def translator(widget: Widget, begin: dict, _names) -> Tour:
+    for task, text in widget.fixed["examples"].values():
+        example = {"task": task, "text": text, "forced": []}
+        yield example | {"step": spec_of(widget, "step").high}
+        n = widget.state["step"]
+        yield example | {"step": None}
+        for place in range(n):
+            yield example | {"step": n, "place": place}
+        for step in range(n):
+            yield example | {"step": step, "place": max(step - 1, 0)}
+
+
+def ngram_explorer(widget: Widget, begin: dict, names: list[str]) -> Tour:
+    yield from ({"order": order} for order in widget._specs["order"].options)
+    yield from ({"seed": begin["seed"] + more} for more in range(1, 9))
+    words = begin["context"].split(" ")
+    beginnings = [" ".join(words[:n]) for n in range(len(words) - 1, -1, -1)]
+    yield from ({"context": context} for context in [*beginnings, *CONTEXTS])
+    yield from by_choices(widget, begin, [name for name in names if name in ("order", "model")])
+
+
+def masking_figure(widget: Widget, begin: dict, _names) -> Tour:
+    pieces = range(len(widget.view()["pieces"]))
+    for sentence in widget.fixed["sentences"]:
+        yield {"text": sentence, "own": None, "focus": None}
+    for draw in range(begin["draw"] + 1, begin["draw"] + 9):
+        yield {"draw": draw, "own": None, "focus": None}
+    yield from ({"own": [place], "focus": place} for place in pieces)
+    for draw, sentence in product(range(begin["draw"] + 1, begin["draw"] + 5), widget.fixed["sentences"]):
+        yield {"text": sentence, "draw": draw, "own": None, "focus": None}
+
+
+def corruption_builder(widget: Widget, begin: dict, _names) -> Tour:
+    drawn = {"hidden": None, "masks": None}
+    rates, means = widget._specs["rate"].options, all_of(widget._specs["mean"])
+    for draw in range(begin["draw"], begin["draw"] + 30):
+        yield drawn | {"draw": draw}
+    for rate, mean, draw in product(rates, means, range(begin["draw"], begin["draw"] + 3)):
+        yield drawn | {"rate": rate, "mean": mean, "draw": draw}
+
+
+def sampling_lab(widget: Widget, begin: dict, _names) -> Tour:
+    yield from ({"prompt": prompt} for prompt in widget.fixed["prompts"])
+
+
+def attention_explorer(widget: Widget, begin: dict, names: list[str]) -> Tour:
+    yield from by_choices(widget, begin, [name for name in names if name == "attention"])
+    if not widget.view()["predicts"]:
+        return
+    n_layers, n_heads = (spec_of(widget, name).high + 1 for name in ("layer", "head"))
+    for how in ("ablate", "uniform"):
+        for layer, head in product(range(n_layers), range(n_heads)):
+            yield {"edits": [{"layer": layer, "head": head, "how": how}]}
+
+
+def token_tree(widget: Widget, begin: dict, _names) -> Tour:
+    rows = widget.view()["rows"]
+    for row in rows:
+        at = {"chosen": row["path"], "at": row["kind"]}
+        yield at
+        if row["kind"] == "rest" or row.get("open") is False:
+            yield at | {"wanted": [*begin["wanted"], [row["path"], row["more"]]]}
+    for width in (begin["width"], 1, 2, 5, begin["width"] + 1):
+        end = widget._specs["steps"].high
+        yield {"width": width, "steps": end}
+        yield from ({"width": width, "steps": steps} for steps in range(widget.state["steps"], -1, -1))
+
+
+TOURS = {
+    "adapter_lab": by_choices,
+    "attention_explorer": attention_explorer,
+    "before_after": before_after,
+    "corruption_builder": corruption_builder,
+    "gate_scope": by_examples("text"),
+    "masking_figure": masking_figure,
+    "ngram_explorer": ngram_explorer,
+    "sampling_lab": sampling_lab,
+    "smoothing_lab": by_examples("context", "order"),
+    "surprise": by_examples("text"),
+    "token_tree": token_tree,
+    "tokenizer_bench": by_examples("text", "merges"),
+    "translator": translator,
+    "unmasking": unmasking,
+}
