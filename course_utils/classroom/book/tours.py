@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from itertools import combinations, product
 
 from course_utils.widgets.base import Widget
-from course_utils.widgets.sampling_lab import Chain
 from course_utils.widgets.state import After, Flag, List, Number, OneOf, Row, Some, Spec, Text
 from course_utils.widgets.words import visible
 
@@ -44,7 +43,7 @@ def others(spec: Spec, value) -> list:
         return [end for end in (spec.low, spec.high) if end != value]
     if isinstance(spec, Text):
         return ["to be", "or not"]
-    if isinstance(spec, Chain):
+    if value and isinstance(value, list) and isinstance(value[0], dict) and "on" in value[0]:  # samplers
         return [value[::-1], [step | {"on": True} for step in value]]
     if isinstance(spec, List) and value:
         return [[*value[:-1], other] for other in others(spec.item, value[-1])]
