@@ -2,20 +2,25 @@
 
     python docs/take_pictures.py
 
-Each picture is docs/pictures/NAME.png, in the light theme.
+    python docs/take_pictures.py film    only the moving one
+
+Each picture is docs/pictures/NAME.png, in the light theme; the moving one is explorer.gif.
 """
 
+import io
 import re
 import sys
 import tempfile
 from pathlib import Path
 
 import nbformat
+from PIL import Image
 from playwright.sync_api import Locator, sync_playwright
 
 ROOT = Path(__file__).parents[1]
 PICTURES = ROOT / "docs" / "pictures"
-MAX_BYTES = 300_000
+MAX_BYTES, FILM_BYTES = 300_000, 1_500_000
+FILM_WIDTH, FILM_LINE = 860, "To be, or not to be, that is the qu"
 sys.path.insert(0, str(ROOT / "tests" / "browser"))
 import harness  # noqa: E402 (it lives beside the tests that it serves)
 
@@ -67,17 +72,66 @@ def guess(widget: Locator) -> None:
 
 
 def save(name: str, first: Locator, last: Locator | None = None) -> None:
-    """Save a picture of `first`, or of all from its top to the bottom of `last`.
-
-    Raises ValueError if it is too large for a README.
-    """
+    """Save a picture of `first`, or of all from its top to the bottom of `last`."""
     file, top, bottom = PICTURES / f"{name}.png", first.bounding_box(), (last or first).bounding_box()
     clip = top | {"height": bottom["y"] + bottom["height"] - top["y"]}
     first.page.screenshot(path=file, clip=clip)
+    check_size(file, MAX_BYTES)
+
+
+def film(notebook, widget: Locator) -> None:
+    """A learner at the explorer: a line is typed, orders are chosen, one letter is seen more often."""
+    page, frames = notebook.page, []
+    more = widget.get_by_role("button", name="+ 100")
+    more.click()  # which makes room for the longest of its answers
+    top = widget.bounding_box()
+    below = widget.get_by_text("writes on").first.bounding_box()["y"]  # what it samples is not filmed
+    clip = top | {"height": below - top["y"] - 12}
+    widget.get_by_role("button", name="Put back").click()
+
+    def shot(milliseconds: int) -> None:
+        notebook.settled(widget)
+        picture = Image.open(io.BytesIO(page.screenshot(clip=clip)))
+        size = FILM_WIDTH, round(FILM_WIDTH * picture.height / picture.width)
+        frames.append((picture.convert("RGB").resize(size, Image.Resampling.LANCZOS), milliseconds))
+
+    text = widget.get_by_role("textbox").first
+    text.fill("")
+    for n in range(1, len(FILM_LINE) + 1):
+        text.fill(FILM_LINE[:n])
+        shot(1500 if n == len(FILM_LINE) else 220)
+    orders = widget.get_by_role("listbox").first
+    for i in (2, 4, 5, 4, 2, 0):
+        orders.get_by_role("option").nth(i).click()
+        shot(900)
+    widget.get_by_role("listbox").nth(1).get_by_role("option").nth(1).click()
+    shot(900)
+    for _ in range(3):
+        more.click()
+        shot(900)
+    file = PICTURES / "explorer.gif"
+    colours = frames[0][0].quantize(48)  # of all frames the same: what stays as it is takes no bytes
+    first, *rest = (frame.quantize(palette=colours, dither=Image.Dither.NONE) for frame, _ in frames)
+    durations = [milliseconds for _, milliseconds in frames]
+    first.save(file, save_all=True, append_images=rest, duration=durations, loop=0)
+    check_size(file, FILM_BYTES)
+
+
+def check_size(file: Path, most: int) -> None:
+    """Raises ValueError for a picture that is too large for a README."""
     size = file.stat().st_size
     print(f"{file.relative_to(ROOT)}: {size:,} bytes")
-    if size > MAX_BYTES:
-        raise ValueError(f"{file.name} has {size:,} bytes; at most {MAX_BYTES:,} are wanted: show less")
+    if size > most:
+        raise ValueError(f"{file.name} has {size:,} bytes; at most {most:,} are wanted: show less")
+
+
+def take_film(browser, lab: harness.Lab) -> None:
+    harness.write_notebook(lab.folder / "00_start_here.ipynb", *shorten("00_start_here"))
+    with harness.notebook(
+        browser, lab, "00_start_here.ipynb", viewport={"width": 1200, "height": 5000}
+    ) as notebook:
+        notebook.run_all()
+        film(notebook, notebook.widget())
 
 
 def take(browser, lab: harness.Lab) -> None:
@@ -86,7 +140,6 @@ def take(browser, lab: harness.Lab) -> None:
     tall = {"width": 1200, "height": 5000}  # nothing is cut off
     with harness.notebook(browser, lab, "00_start_here.ipynb", viewport=tall) as notebook:
         notebook.run_all()
-        save("explorer", notebook.widget())
         save("scoreboard", notebook.page.locator("figure img"))
     with harness.notebook(browser, lab, "01_ngrams.ipynb", viewport=tall) as notebook:
         notebook.run_all()
@@ -112,7 +165,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = harness.chromium(playwright)
         with harness.running_lab(Path(folder)) as lab:
-            take(browser, lab)
+            if sys.argv[1:] != ["film"]:
+                take(browser, lab)
+            take_film(browser, lab)
         browser.close()
 
 
