@@ -73,8 +73,9 @@ def build(
 
 
 def front_page(readme: Path, source: Path) -> str:
-    """What the README says before it comes to needs and set-up; its pictures are copied."""
+    """What the README says of the course, without how it is started; its pictures are copied."""
     text = readme.read_text("utf-8").partition("\n## What you need")[0]
+    text = re.sub(r"\n## (Start|Chapters)\n.*?(?=\n## )", "", text, flags=re.DOTALL)
     for picture in re.findall(r"!\[[^]]*\]\((?!https?:)([^)\s]+)[^)]*\)", text):
         (source / picture).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(readme.parent / picture, source / picture)
