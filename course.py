@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Sets the workbook up in .venv and starts it.
 
-    python3 course.py lab [--port N] [--no-browser]   copy the chapters to my_work/ and open JupyterLab there
+    python3 course.py lab [--port N] [--no-browser] [--from BUNDLE]
+                                                      copy the chapters to my_work/ and open JupyterLab there
     python3 course.py test [--full] [pytest options]  run every check, as CI does
     python3 course.py doctor                          say what is installed, and whether it works
     python3 course.py where                           say where everything is, and how to remove it
@@ -17,6 +18,7 @@
     python3 course.py check FILE                      say whether an assignment can be graded as it is
 
 For teachers (docs/teachers_guide.md says more):
+    python3 course.py bundle FOLDER                   gather all that a room without internet needs
     python3 course.py overlay new                     make the private folder of a class
     python3 course.py release NAME [--students CSV]   write an assignment's notebooks for students
     python3 course.py grade NAME --submissions DIR    grade what was handed in
@@ -37,6 +39,7 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import platform
 import re
 import shutil
 import signal
@@ -64,6 +67,7 @@ EXTRAS = {
     "refresh": "",
     "make": "",
     "chat": "",
+    "bundle": "",
     "test": "test",
     "bench": "test",
     "book": "test",
@@ -137,14 +141,14 @@ def main(argv):
         raise Stop(f"Unknown command {argv[0]!r}: choose from {', '.join([*EXTRAS, *READ_ONLY])}.")
     if sys.version_info < OLDEST:
         return run_with_newer_python(argv)
-    python = active_environment()
+    python, bundle = active_environment(), bundle_in(argv)
     if python is None and argv[0] in READ_ONLY:
         if not is_ready(""):
             raise Stop("The workbook is not set up here yet: `python3 course.py lab` does it.")
     elif python is None and not is_ready(EXTRAS[argv[0]]):
         with one_at_a_time():
             if not is_ready(EXTRAS[argv[0]]):  # else: the set-up that we waited for has done it
-                set_up(EXTRAS[argv[0]])
+                set_up(EXTRAS[argv[0]], bundle)
     return hand_over(python or PYTHON, argv)
 
 
@@ -195,6 +199,63 @@ def active_environment():
         if origin.get("url") == HERE.as_uri():
             return sys.executable
     return None
+
+
+# A bundle (commands/bundling.py writes it), for a room without internet
+
+
+def bundle_in(argv):
+    """The folder that `lab --from` names, or None."""
+    given = [argv[i + 1 :][:1] for i, word in enumerate(argv) if argv[0] == "lab" and word == "--from"]
+    if given and not given[0]:
+        raise Stop("--from needs the folder of a bundle: `python3 course.py lab --from FOLDER`.")
+    return Path(given[0][0]).resolve() if given else None
+
+
+def this_machine():
+    """What the wheels of a bundle depend on."""
+    return [sys.platform, platform.machine(), "Python {}.{}".format(*sys.version_info[:2])]
+
+
+def take_all_from(bundle):
+    """Let the installers see the wheels of a bundle and nothing else. Raises Stop if it is not whole."""
+    try:
+        manifest = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
+        wheels = {name: told for name, told in manifest["files"].items() if name.startswith("wheels/")}
+    except (OSError, ValueError, KeyError):
+        raise Stop(
+            f"{bundle} holds no whole bundle (its bundle.json is missing or damaged): `python3 course.py "
+            "bundle FOLDER`, where there is internet, makes one, or ends one that was half made."
+        ) from None
+    if manifest["machine"] != this_machine():
+        raise Stop(
+            "{} was made for {}, and this is {}: make one on a machine like this one, or start course.py "
+            "with that Python.".format(bundle, *map(", ".join, (manifest["machine"], this_machine())))
+        )
+    for name, (size, sha256) in wheels.items():
+        path = bundle / name
+        if not path.is_file() or path.stat().st_size != size or sha256_of(path) != sha256:
+            raise Stop(
+                f"{name} in {bundle} is missing or damaged: copy the bundle again, then run the same command."
+            )
+    if strange := {f"wheels/{path.name}" for path in (bundle / "wheels").iterdir()} - {*wheels}:
+        raise Stop(
+            f"{min(strange)} in {bundle} is not in its bundle.json: remove it, or copy the bundle again."
+        )
+    for name in [name for name in os.environ if name.startswith(("PIP_", "UV_"))]:
+        del os.environ[name]
+    # a URI, for blanks in a path would part it in two
+    os.environ.update(
+        PIP_CONFIG_FILE=os.devnull, PIP_NO_INDEX="1", PIP_FIND_LINKS=(bundle / "wheels").as_uri()
+    )
+
+
+def sha256_of(path):
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for chunk in iter(lambda: file.read(1 << 20), b""):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 # What is installed
@@ -265,7 +326,9 @@ def try_lock(file):
     return True
 
 
-def set_up(extra):
+def set_up(extra, bundle=None):
+    if bundle:
+        take_all_from(bundle)
     before = read_stamp()
     moved = before.get("folder", str(HERE)) != str(HERE)
     if VENV.exists() and (UNFINISHED.exists() or moved or not version_of(PYTHON)):
@@ -280,7 +343,7 @@ def set_up(extra):
     parts = ["test"] if extra else []
     if before.get("project") != stamp(extra)["project"]:  # else only the test packages are missing
         parts.append("cuda" if torch_backend({}) == "auto" else "cpu")
-    announce(parts)
+    announce(parts, bundle)
     VENV.mkdir(exist_ok=True)
     STAMP.unlink(missing_ok=True)
     LOG.unlink(missing_ok=True)
@@ -299,7 +362,7 @@ def set_up(extra):
     UNFINISHED.unlink()
 
 
-def announce(parts):
+def announce(parts, bundle=None):
     """Say how much will be fetched, and refuse now what would fill the disk later."""
     sizes = pyproject()["tool"]["course"]["megabytes"]
     fetched, kept = (sum(sizes[part][i] for part in parts) for i in range(2))
@@ -309,7 +372,8 @@ def announce(parts):
             f"Set-up needs {kept:,} MB of disk, and {free:,} MB are free in {HERE}: "
             "free some, then run the same command again."
         )
-    say(f"Setting up {VENV}, once: up to {fetched:,} MB will be fetched and {kept:,} MB kept.")
+    comes = f"all comes from {bundle}" if bundle else f"up to {fetched:,} MB will be fetched"
+    say(f"Setting up {VENV}, once: {comes} and {kept:,} MB kept.")
 
 
 def free_megabytes():

@@ -2,9 +2,11 @@
 
 import ast
 import contextlib
+import hashlib
 import importlib.util
 import json
 import os
+import platform
 import shutil
 import signal
 import socket
@@ -331,3 +333,85 @@ def test_active_environment_that_has_the_package(project, tmp_path):
     assert Path(given(run(project.as_uri()).stdout)["prefix"]) == tmp_path / "own"
     assert not (project / ".venv").exists()
     assert_one_sentence(run("file:///another/clone").stderr, "not set up here yet")
+
+
+# A bundle
+
+
+def machine():
+    return [sys.platform, platform.machine(), "Python {}.{}".format(*sys.version_info[:2])]
+
+
+@pytest.fixture
+def bundle(tmp_path, wheels):
+    """The stand-in's packages as `course.py bundle` lays them, in a folder with blanks."""
+    folder = tmp_path / "a stick"
+    shutil.copytree(wheels, folder / "wheels")
+    files = {
+        f"wheels/{path.name}": [path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest()]
+        for path in (folder / "wheels").iterdir()
+    }
+    (folder / "bundle.json").write_text(json.dumps({"machine": machine(), "files": files}))
+    return folder
+
+
+def without_network(command):
+    """The command in a network namespace that has nothing but loopback, where bubblewrap can make one."""
+    jail = ["bwrap", "--dev-bind", "/", "/", "--unshare-net"]
+    works = shutil.which("bwrap") and not subprocess.run([*jail, "true"], capture_output=True).returncode
+    return [*jail, *command] if works else command
+
+
+@NO_UV
+def test_a_bundle_is_all_that_a_set_up_needs(project, tmp_path, bundle, with_uv):
+    shutil.copytree(with_uv, project / ".venv", symlinks=True)
+    away = environment(tmp_path, PIP_INDEX_URL=nobody_listens(), UV_INDEX_URL=nobody_listens())
+    command = [sys.executable, project / "course.py", "lab", "--from", bundle, "--no-browser"]
+    done = subprocess.run(without_network(command), env=away, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    assert f"all comes from {bundle}" in done.stdout and "fetched" not in done.stdout
+    assert given(done.stdout)["argv"] == ["lab", "--from", str(bundle), "--no-browser"]
+
+
+def other(key, value):
+    def change(bundle):
+        manifest = json.loads((bundle / "bundle.json").read_text())
+        manifest["machine"][key] = value
+        (bundle / "bundle.json").write_text(json.dumps(manifest))
+
+    return change
+
+
+def flip(bundle):
+    wheel = bundle / "wheels" / "tiny_one-1-py3-none-any.whl"
+    data = bytearray(wheel.read_bytes())
+    data[50_000] ^= 1
+    wheel.write_bytes(data)
+
+
+BROKEN = {
+    "half made": (lambda bundle: (bundle / "bundle.json").unlink(), ["no whole bundle", "course.py bundle"]),
+    "cut off": (lambda bundle: (bundle / "bundle.json").write_text('{"machine'), ["no whole bundle"]),
+    "another system": (other(0, "win32"), ["was made for win32", "make one on a machine like this"]),
+    "another processor": (other(1, "sparc"), ["was made for", "sparc"]),
+    "another Python": (other(2, "Python 3.9"), ["Python 3.9", "start course.py with that Python"]),
+    "one byte": (flip, ["tiny_one-1-py3-none-any.whl", "damaged", "copy the bundle again"]),
+    "a wheel too few": (lambda b: (b / "wheels/torch-1-py3-none-any.whl").unlink(), ["torch-1", "missing"]),
+    "a wheel too many": (
+        lambda b: (b / "wheels/z-1-py3-none-any.whl").touch(),
+        ["z-1", "not in its bundle.json"],
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_a_bundle_that_is_not_whole_is_refused_before_anything_is_made(project, tmp_path, bundle, what):
+    breaks, words = BROKEN[what]
+    breaks(bundle)
+    status, _, err = course(project, environment(tmp_path), "lab", "--from", str(bundle))
+    assert status == 1 and not (project / ".venv").exists()
+    assert_one_sentence(err, *words)
+
+
+def test_from_without_a_folder(project, tmp_path):
+    assert_one_sentence(course(project, environment(tmp_path), "lab", "--from")[2], "needs the folder")

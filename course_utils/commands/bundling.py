@@ -1,0 +1,125 @@
+"""What a room without internet needs, in one folder: `course.py bundle` where there is a network, and
+`course.py lab --from` where there is none.
+
+    bundle.json   the machine it is for, and size and sha256 of every file; written last, so that a bundle
+                  that was half made has none
+    course/       the course: copy it to the disk of each computer, and start course.py there
+    wheels/       every package, for this kind of machine and this Python
+    assets/       texts and weights
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from course_utils.data import assets
+from course_utils.files import write_atomic
+
+MANIFEST = "bundle.json"
+LEFT_OUT = (
+    ".git",
+    ".venv",
+    "my_work",
+    "__pycache__",
+    "*.egg-info",
+    ".*_cache",
+    ".ipynb_checkpoints",
+    ".hypothesis",
+)
+LEFT_OUT += ("artefacts", "build", "dist", "book", ".setup.lock", "shared")
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"  # where a torch whose version ends in +cpu comes from
+BUILDS_THE_COURSE = "setuptools"  # which no package needs, but installing a clone does
+
+
+def make(root: Path, folder: Path) -> str:
+    """Write a bundle of the clone `root` into `folder`, or go on with one; return what it holds, in words.
+
+    Raises ValueError for a folder that holds something else, for a package that can't be had, a full disk.
+    """
+    if folder.is_relative_to(root):
+        raise ValueError(
+            f"{folder} is inside the course, which goes into the bundle: name a folder elsewhere"
+        )
+    ours = {MANIFEST, "course", "wheels", "assets"}
+    if folder.exists() and (strange := {path.name for path in folder.iterdir()} - ours):
+        raise ValueError(f"{folder} holds {min(strange)}, which is no part of a bundle: name a new folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(folder / "course", ignore_errors=True)
+        shutil.copytree(root, folder / "course", ignore=shutil.ignore_patterns(*LEFT_OUT))
+        _wheels(root, folder / "wheels")
+        left = _assets(folder / "assets")
+        files = {path.relative_to(folder).as_posix(): _told(path) for path in _files(folder)}
+        write_atomic(folder / MANIFEST, json.dumps({"machine": _machine(), "files": files}, indent=0))
+    except OSError as error:
+        raise ValueError(
+            f"the bundle could not be written ({error.strerror}), and is half made: make room, or name "
+            "another folder, and the same command goes on"
+        ) from error
+    size = sum(bytes for bytes, _ in files.values()) / 1e6
+    told = f"{folder}: {size:,.0f} MB in {len(files):,} files, for {', '.join(_machine())}."
+    return told + (f" Not in it, as they were never fetched here: {', '.join(left)}." if left else "")
+
+
+def _machine() -> list[str]:
+    """As course.py's `this_machine`, which compares it before anything is installed."""
+    return [sys.platform, platform.machine(), "Python {}.{}".format(*sys.version_info[:2])]
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
+
+
+def _told(path: Path) -> list:
+    with path.open("rb") as file:
+        return [path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()]
+
+
+def _wheels(root: Path, folder: Path) -> None:
+    """Let pip fetch what the course needs, in the versions that are installed here."""
+    installed = {found.name: found.version for found in importlib.metadata.distributions()}
+    needed = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    folder.mkdir(exist_ok=True)
+    limits = folder / "versions.txt"
+    write_atomic(limits, "".join(f"{name}=={version}\n" for name, version in sorted(installed.items())))
+    command = [sys.executable, "-P", "-m", "pip", "download", "--only-binary=:all:", "--no-input", "--quiet"]
+    command += ["--disable-pip-version-check", "--constraint", limits, "--dest", folder]
+    if "+cpu" in installed.get("torch", ""):
+        command += ["--extra-index-url", CPU_INDEX]
+    done = subprocess.run([*command, *needed, "uv", BUILDS_THE_COURSE], capture_output=True, text=True)
+    limits.unlink()
+    if done.returncode:
+        raise ValueError(_explained(done.stdout + done.stderr))
+
+
+def _explained(output: str) -> str:
+    if re.search(r"No space left|Errno 28", output):
+        return "the disk is full, and the bundle is half made: make room, and the same command goes on"
+    if re.search(r"onnection|timed out|name resolution", output) and "No matching" not in output:
+        return "no package index can be reached: a bundle is made where there is internet"
+    lines = output.strip().splitlines() or ["no output"]
+    line = next((line for line in reversed(lines) if line.startswith("ERROR")), lines[-1])
+    return (
+        f"pip could not fetch the packages ({line.strip()}): `course.py doctor` says what is installed here"
+    )
+
+
+def _assets(folder: Path) -> list[str]:
+    """Copy the texts and weights that this machine has, every byte hashed; return the names of the others."""
+    wanted = [asset for asset in assets.manifest().values() if not assets.missing([asset.name])]
+    shutil.rmtree(folder, ignore_errors=True)
+    for asset in wanted:
+        assets.verify(asset.name)
+        for file in asset.folder.glob(asset.files):
+            target = folder / asset.name / file.relative_to(asset.folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+    return [name for name in assets.manifest() if name not in {asset.name for asset in wanted}]

@@ -1,0 +1,161 @@
+"""`course.py bundle`: what goes into the folder, and what is refused."""
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from standin import make_project, make_wheel
+
+from course_utils.commands import bundling
+from course_utils.data import assets
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A stand-in for the clone, its packages in a folder, and one asset in the cache."""
+    wheels = tmp_path / "index"
+    for name in ("tiny_one", "torch", "setuptools", "uv"):
+        make_wheel(wheels, name, {f"{name}.py": b""})
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    for name, value in {"NO_INDEX": "1", "FIND_LINKS": str(wheels), "CONFIG_FILE": os.devnull}.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+    monkeypatch.setattr(bundling.importlib.metadata, "distributions", list)
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
+    root = make_project(tmp_path / "course")
+    for left_out in (".git/config", ".venv/bin/python", "my_work/mine.ipynb"):
+        (root / left_out).parent.mkdir(parents=True)
+        (root / left_out).write_text("CANARY")
+    return root
+
+
+def test_a_bundle_holds_course_wheels_and_hashes(root, tmp_path):
+    said = bundling.make(root, tmp_path / "stick")
+    manifest = json.loads((tmp_path / "stick" / "bundle.json").read_text())
+    assert manifest["machine"][0] == sys.platform and manifest["machine"][2].startswith("Python 3.")
+    wheels = {name.split("/")[1].split("-")[0] for name in manifest["files"] if name.startswith("wheels/")}
+    assert wheels == {"tiny_one", "torch", "uv", "setuptools"}
+    assert "course/course.py" in manifest["files"] and "shakespeare" in said
+    for file in (tmp_path / "stick").rglob("*"):
+        assert not file.is_file() or b"CANARY" not in file.read_bytes()
+    (tmp_path / "stick" / "holiday.jpg").touch()
+    with pytest.raises(ValueError, match=r"holds holiday.jpg"):
+        bundling.make(root, tmp_path / "stick")
+
+
+def test_a_bundle_is_no_part_of_the_course(root):
+    with pytest.raises(ValueError, match="inside the course"):
+        bundling.make(root, root / "bundle")
+
+
+def test_a_package_that_cannot_be_had_is_named(root, tmp_path):
+    (tmp_path / "index" / "tiny_one-1-py3-none-any.whl").unlink()
+    with pytest.raises(ValueError, match=r"No matching distribution found for tiny-one"):
+        bundling.make(root, tmp_path / "stick")
+    assert not (tmp_path / "stick" / "bundle.json").exists()
+
+
+def test_a_full_disk_is_a_sentence(root, tmp_path, monkeypatch):
+    def full(*arguments, **settings):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(bundling.shutil, "copytree", full)
+    with pytest.raises(ValueError, match=r"No space left.*half made: make room.*goes on"):
+        bundling.make(root, tmp_path / "stick")
+    assert not (tmp_path / "stick" / "bundle.json").exists()
+
+
+@pytest.mark.parametrize(
+    "output, said",
+    [
+        ("ERROR: Could not install: [Errno 28] No space left on device", "the disk is full"),
+        ("WARNING: Retrying after connection broken by 'NewConnectionError'", "where there is internet"),
+        ("Looking\nERROR: something else\n", "ERROR: something else"),
+    ],
+)
+def test_what_pip_says_becomes_a_sentence(output, said):
+    assert said in bundling._explained(output)
+
+
+ENTRY = """
+[sample]
+package = "sample"
+version = "1"
+wheel = "sample-1.whl"
+wheel_sha256 = ""
+wheel_bytes = 1
+inside = "."
+files = "text.txt"
+sha256 = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+bytes = 5
+licence = ""
+what_for = ""
+"""
+
+
+@pytest.fixture
+def sample(tmp_path, monkeypatch):
+    """A manifest of one asset, whose text is `hello`, in a bundle."""
+    (tmp_path / "assets.toml").write_text(ENTRY)
+    monkeypatch.setattr(assets, "MANIFEST", tmp_path / "assets.toml")
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "stick" / "sample").mkdir(parents=True)
+    (tmp_path / "stick" / "sample" / "text.txt").write_text("hello")
+    return tmp_path / "stick"
+
+
+def test_an_asset_is_taken_from_a_bundle(sample):
+    assets.take(sample)
+    assert assets.verify("sample").read_text() == "hello"
+    shutil.rmtree(sample)
+    assets.take(sample)  # a bundle without it, and nothing is missing
+    assert assets.missing() == []
+
+
+def test_a_damaged_asset_is_refused_and_named(sample):
+    (sample / "sample" / "text.txt").write_text("hallo")
+    with pytest.raises(assets.DamagedError, match=r"asset sample in .* is damaged: copy the bundle again"):
+        assets.take(sample)
+    assert [asset.name for asset in assets.missing()] == ["sample"]
+
+
+IN_THE_ROOM = """
+import re, subprocess, sys, urllib.request
+stick, python = sys.argv[1:]
+lab = [sys.executable, "course.py", "lab", "--from", stick, "--no-browser"]
+with subprocess.Popen(lab, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
+    try:
+        for line in server.stdout:
+            print(line, end="", flush=True)
+            if found := re.search(r"(http://127[^/]+)/lab.token=(\\w+)", line):
+                break
+        asked = f"{found[1]}/api/contents?token={found[2]}"
+        assert b"01_ngrams.ipynb" in urllib.request.urlopen(asked).read()
+    finally:
+        server.terminate()
+words = "from course_utils.data import corpora; import torch; print(len(corpora.shakespeare().test))"
+print(subprocess.check_output([python, "-c", words], text=True))
+"""
+
+
+@pytest.mark.skipif(
+    not os.environ.get("COURSE_FULL"), reason="minutes and 700 MB; `course.py test --full` runs it"
+)
+@pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap takes the network away")
+def test_the_whole_course_opens_where_there_is_no_network(tmp_path):
+    stick, room = tmp_path / "a stick", tmp_path / "room"
+    bundle = [sys.executable, "-P", "-m", "course_utils.commands.cli", "bundle", stick]
+    subprocess.run(bundle, check=True, cwd=tmp_path)
+    shutil.copytree(stick / "course", room / "course")
+    settings = {"HOME": str(room), "PATH": os.environ["PATH"]}  # no cache, no configuration of ours
+    jail = ["bwrap", "--dev-bind", "/", "/", "--unshare-net", "--die-with-parent", "--clearenv"]
+    jail += [word for pair in settings.items() for word in ("--setenv", *pair)]
+    python = room / "course" / ".venv" / "bin" / "python"
+    inside = [*jail, sys.executable, "-c", IN_THE_ROOM, stick, python]
+    done = subprocess.run(inside, cwd=room / "course", capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"all comes from {stick}" in done.stdout
