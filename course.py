@@ -301,7 +301,7 @@ def is_ready(extra):
 @contextlib.contextmanager
 def one_at_a_time():
     """Hold the set-up lock of this folder. The system frees it when its holder dies."""
-    with open(HERE / ".setup.lock", "a") as file:
+    with open(HERE / ".setup.lock", "ab") as file:
         if not try_lock(file):
             say("Another set-up is running in this folder: waiting for it to end.")
             while not try_lock(file):

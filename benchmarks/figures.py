@@ -121,6 +121,12 @@ def fetched(*names: str) -> float:
     )
 
 
+def announced(kind: str, at: int) -> float:
+    """What set-up says before it fetches: megabytes fetched (0), kept on disk (1)."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    return project["tool"]["course"]["megabytes"][kind][at]
+
+
 def point(name: str) -> float:
     """Bits a byte of The Tempest of a recorded model or compressor, as the scoreboard has it."""
     points, lines = scoreboard.recorded()
