@@ -79,7 +79,7 @@ def test_licences():
         assert name in read("README.md")
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/benchmarks.md"])
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/benchmarks.md", "docs/elsewhere.md"])
 def test_the_documents_name_commands_and_files_that_exist(name):
     text = read(name)
     spec = importlib.util.spec_from_file_location("course", ROOT / "course.py")

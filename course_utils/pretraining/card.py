@@ -14,6 +14,7 @@ from pathlib import Path
 
 from course_utils.files import write_atomic
 from course_utils.pretraining.evaluate import floors
+from course_utils.pretraining.filters import contamination
 from course_utils.pretraining.reports import BEFORE, CHATS, COUNTED, REPEATS, Report, failures, reports
 
 WATTS = 10.0  # of a core at work, with its share of the rest: what a laptop's or a server's takes, about
@@ -176,7 +177,8 @@ def _asked(made: dict, found: dict[str, Report]) -> Section:
         "What it was asked",
         [
             f"The questions were fixed before anything was trained: sha256 `{digest[:16]}...`. No document "
-            "that was read holds 13 words in a row of a held-out text: such documents were removed.",
+            f"that was read holds {contamination.LENGTH} words in a row of a held-out text: such documents "
+            "were removed.",
             f"It repeats {repeats:.1%} of its runs of four words within an answer.",
         ],
         rows,
