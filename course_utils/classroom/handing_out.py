@@ -27,6 +27,8 @@ def same(got, expected):
         return keys and all(same(got[key], expected[key]) for key in expected)
     if isinstance(expected, (list, tuple)):
         return type(got) is type(expected) and len(got) == len(expected) and all(map(same, got, expected))
+    if isinstance(expected, str):
+        return got == expected
     return np.shape(got) == np.shape(expected) and np.allclose(got, expected, rtol=1e-9, atol=1e-12)
 
 
