@@ -1,4 +1,5 @@
-"""The commands of a class: overlay, release, check, grade, mark, feedback, report, export, contest."""
+"""The commands of a class: overlay, release, check, grade, mark, feedback, report, gradescope, export and
+contest."""
 
 import sqlite3
 import sys
@@ -45,6 +46,7 @@ def add_to(add) -> None:
     parser.add_argument("file", type=Path, metavar="FILLED.csv")
     with_exchange(with_overlay(add(feedback))).add_argument("name")
     with_overlay(add(report)).add_argument("name")
+    with_overlay(add(gradescope)).add_argument("name")
     parser = with_overlay(add(export))
     parser.add_argument("name")
     parser.add_argument(
@@ -205,6 +207,16 @@ def report(options) -> None:
     from course_utils.classroom.reporting import page
 
     print(f"Wrote {page.report(*_class(options))}: for you only, it names students.")
+
+
+def gradescope(options) -> None:
+    """pack the autograder that Gradescope runs"""
+    from course_utils.classroom.gradescope import packing
+
+    assignment, teacher, _ = _class(options)
+    print(
+        f"Wrote {packing.pack(assignment, teacher)}: it holds your references, so give it to Gradescope only."
+    )
 
 
 def export(options) -> None:

@@ -49,7 +49,7 @@ def collect(assignment: str, folder: Path, store: Store) -> tuple[dict[str, Subm
         if len(student.encode()) > MAX_NAME:
             remarks.append(f"{student[:40]}... is too long a name, and was left out: rename it.")
             continue
-        *others, last = sorted(paths, key=lambda path: (_changed(path), path))
+        *others, last = sorted(paths, key=lambda path: (changed(path), path))
         if others:
             names = ", ".join(str(path.relative_to(folder)) for path in others)
             remarks.append(
@@ -74,7 +74,7 @@ def notebooks_in(folder: Path, assignment: str) -> list[Path]:
     return [path for path in others if path.suffix == ".ipynb"] or others[:1] or [named]
 
 
-def _changed(path: Path) -> float:
+def changed(path: Path) -> float:
     """When a file, or a link itself, was changed; 0 if there is none."""
     try:
         return path.lstat().st_mtime
@@ -83,14 +83,22 @@ def _changed(path: Path) -> float:
 
 
 def grade_one(
-    assignment: Assignment, overlay: Overlay, store: Store, submission: Submission, unsafe: bool = False
+    assignment: Assignment,
+    overlay: Overlay,
+    store: Store,
+    submission: Submission,
+    unsafe: bool = False,
+    user: int | None = None,
 ) -> Result:
-    """Grade a submission; never raises. What is no fault of its author's is an infra_error."""
+    """Grade a submission; never raises. What is no fault of its author's is an infra_error. `user` is for
+    where there can be no sandbox, as `sandbox.run` says."""
     try:
         content = store.content(submission)
         answers = cells.read(content, assignment.asked(), assignment.prelude)
         questions = overlay.questions(assignment, submission.student, submission.sha256)
-        marks = verdicts.grade(answers.sources, questions, prelude=assignment.prelude, unsafe=unsafe)
+        marks = verdicts.grade(
+            answers.sources, questions, prelude=assignment.prelude, unsafe=unsafe, user=user
+        )
     except cells.Ungradable as error:
         return "ungradable", str(error), {}
     except Exception as error:

@@ -56,9 +56,10 @@ def problem() -> str:
 
 
 @contextlib.contextmanager
-def group(limits: Limits) -> Iterator["Group"]:
-    """A group of capped processes that is gone, with all that is left of them, at the end."""
-    made = Group(limits)
+def group(limits: Limits, kind: str) -> Iterator["Group"]:
+    """A group of processes, capped by "cgroup" or "rlimits", that is gone, with all that is left of them, at
+    the end."""
+    made = Group(limits, kind)
     try:
         yield made
     finally:
@@ -68,9 +69,9 @@ def group(limits: Limits) -> Iterator["Group"]:
 class Group:
     """The control groups of one sandbox; none of them where rlimits must do."""
 
-    def __init__(self, limits: Limits):
+    def __init__(self, limits: Limits, kind: str):
         self._limits, self._folders = limits, {}
-        if kind() == "rlimits":
+        if kind == "rlimits":
             return
         name = f"course-{os.getpid()}-{secrets.token_hex(4)}"
         for controller, caps in {

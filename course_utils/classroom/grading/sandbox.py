@@ -74,17 +74,31 @@ def run(
     parts: tuple[str, ...] = (),
     limits: Limits | None = None,
     unsafe: bool = False,
+    user: int | None = None,
 ) -> str:
     """Run a script, which begins with `channel.open_channel`, on a job; return what stopped it, or "".
 
     `accept` gets each message and says whether it counts: the next one has `limits.seconds` from then on.
-    Raises SandboxError if the script did not even get ready.
+    `user` is for a container where root may make no sandbox: the script runs as this user, by its number,
+    with rlimits, and without all else that a sandbox has. Raises SandboxError if the script did not even get
+    ready.
     """
     limits, nonce = limits or Limits(), secrets.token_hex(16)
-    kind = "unsafe" if unsafe else caps.kind()
-    given = json.dumps({"nonce": nonce, "rlimits": limits.rlimits(kind), "job": job}).encode()
-    with _file(given) as inbox, _file(syscalls.seccomp_filter()) as refused, caps.group(limits) as group:
-        if unsafe:
+    kind = caps.kind() if user is None else "rlimits"
+    rlimits = limits.rlimits("unsafe" if unsafe else kind)
+    given = json.dumps({"nonce": nonce, "rlimits": rlimits, "job": job}).encode()
+    with (
+        _file(given) as inbox,
+        _file(syscalls.seccomp_filter()) as refused,
+        caps.group(limits, kind) as group,
+        _laid_open(user, script, (CHANNEL, *parts)) as folder,
+    ):
+        owner = {}
+        if user is not None:
+            command = [sys.executable, "-B", "-s", "-P", f"{folder}/main.py"]
+            variables = _variables(f"{folder}:{sysconfig.get_path('purelib')}", f"{folder}/scratch")
+            owner = {"user": user, "group": user, "extra_groups": [], "cwd": f"{folder}/scratch"}
+        elif unsafe:
             command, variables = [sys.executable, "-B", "-s", "-P", str(script)], _unsafe_variables()
         else:
             command, variables = _command(script, packages, parts, limits, refused), {}
@@ -96,14 +110,56 @@ def run(
             stderr=subprocess.STDOUT,
             env=variables,
             start_new_session=True,
+            **owner,
         )
         try:
             return _listen(process, nonce.encode(), accept, limits, group)
         finally:
             with contextlib.suppress(ProcessLookupError):  # nothing is left of it
                 os.killpg(process.pid, signal.SIGKILL)
+            if user is not None:
+                _end_all(user)
             process.wait()
             process.stdout.close()
+
+
+@contextlib.contextmanager
+def _laid_open(user: int | None, script: Path, parts: tuple[str, ...]) -> Iterator[Path | None]:
+    """A folder that any user may read, with a script and the parts that it needs; nothing without a user."""
+    if user is None:
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        shutil.copyfile(script, Path(folder, "main.py"))
+        for part in parts:
+            to = Path(folder, *part.split(".")).with_suffix(".py")
+            to.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(visible.ROOT.joinpath(*part.split(".")).with_suffix(".py"), to)
+        os.mkdir(f"{folder}/scratch")
+        os.chown(f"{folder}/scratch", user, user)
+        yield Path(folder)
+
+
+def _end_all(user: int) -> None:
+    """Kill all processes of a user, those too that have left the group."""
+    for _ in range(100):
+        found = [path for path in Path("/proc").glob("[0-9]*") if _owner(path) == user]
+        if not found:
+            return
+        for path in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(path.name), signal.SIGKILL)
+        time.sleep(0.02)
+
+
+def _owner(path: Path) -> int | None:
+    """Whose process this is; None if it has ended, or is only waited for."""
+    try:
+        ended = "State:\tZ" in (path / "status").read_text("utf-8", "replace")
+        return None if ended else path.stat().st_uid
+    except OSError:
+        return None
 
 
 def _sealable() -> BinaryIO:

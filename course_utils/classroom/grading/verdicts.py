@@ -81,6 +81,7 @@ def grade(
     parts: tuple[str, ...] = (),
     limits: Limits | None = None,
     unsafe: bool = False,
+    user: int | None = None,
 ) -> list[Mark]:
     """Give each question its mark. Raises SandboxError if the sandbox could not start: that is our fault."""
     todo = [question for question in questions if question.id in sources]
@@ -97,6 +98,7 @@ def grade(
             parts=(*PARTS, *parts),
             limits=limits or Limits(),
             unsafe=unsafe,
+            user=user,
         )
 
     run.finish(once)

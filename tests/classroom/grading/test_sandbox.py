@@ -305,7 +305,7 @@ def test_groups_of_killed_graders_are_removed():
         pass
     stale = caps._parent("pids") / f"course-{ended.pid}-0"
     stale.mkdir()
-    with caps.group(SMALL):
+    with caps.group(SMALL, caps.kind()):
         assert not stale.exists()
 
 
