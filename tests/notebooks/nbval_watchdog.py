@@ -5,14 +5,19 @@ every wait is cut into short ones, with a look at the kernel's process between t
 """
 
 import signal
+import sys
 import time
 from queue import Empty
 
-import nbval.plugin
-import pytest
-from nbval.kernel import RunningKernel
+# With this package jsonschema, which nbformat imports, makes 38 parsers of addresses that no notebook needs:
+# a second and a half, more than all that nbval does besides.
+sys.modules["rfc3987_syntax"] = None
 
-from course_utils.classroom.outputs import cell_name
+import nbval.plugin  # noqa: E402
+import pytest  # noqa: E402
+from nbval.kernel import RunningKernel  # noqa: E402
+
+from course_utils.classroom.outputs import cell_name  # noqa: E402
 
 LOOK_EVERY = 0.5  # seconds
 OUTPUT_SECONDS = 60  # nbval's 5 s for the last outputs to arrive are too few on a busy machine
