@@ -172,6 +172,9 @@ def _take_assets(bundle: Path) -> None:
         )
 
 
+# glibc would give the memory of each larger array back at once, and the next one's would be zeroed anew: a
+# seventh of what a training step takes.
+KEEPING_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(512 << 20)}  # bytes
 # Each file whole in one of two processes, in order: the long ones, browser and chapters, come first.
 TWO_AT_A_TIME = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
 
@@ -184,7 +187,7 @@ def test(options) -> int:
     _need_test_packages()
     _fetch_assets()
     environment = dict(os.environ, COURSE_FULL="1") if options.full else dict(os.environ)
-    environment |= browsers.find_or_install()
+    environment |= KEEPING_MEMORY | browsers.find_or_install()
     # Many processes start from here. Where none may keep what it compiles, each begins with seconds of it.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     if not shutil.which("bwrap"):  # where there is still none, the tests that need it say so and are skipped
