@@ -1,6 +1,7 @@
 """What several tests need."""
 
 import os
+import sys
 
 import pytest
 import torch
@@ -12,6 +13,9 @@ from course_utils.learner import progress
 # the kernels that they start.
 torch.set_num_threads(max(1, torch.get_num_threads() // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))))
 os.environ["OMP_NUM_THREADS"] = str(torch.get_num_threads())
+
+# With it jsonschema, which nbformat imports, makes 38 parsers of addresses: seconds in each process.
+sys.modules["rfc3987_syntax"] = None
 
 LONGEST = ["tests/notebooks/test_chapters.py", "tests/browser/"]
 

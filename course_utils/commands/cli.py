@@ -193,7 +193,8 @@ def test(options) -> int:
     if not shutil.which("bwrap"):  # where there is still none, the tests that need it say so and are skipped
         debian.install("bubblewrap", "Installing bubblewrap for the tests of grading (1 MB).")
     run = [sys.executable, "-m"]
-    pytest = ["pytest", "-ra", *([] if options.rest else TWO_AT_A_TIME)]
+    # nbval runs in processes of its own; here it would only be imported
+    pytest = ["pytest", "-ra", "-p", "no:nbval", *([] if options.rest else TWO_AT_A_TIME)]
     steps = [["ruff", "format", "--check", "."], ["ruff", "check", "."], [*pytest, *options.rest]]
     failed = [step for step in steps if subprocess.call([*run, *step], cwd=root, env=environment)]
     for step in failed:
