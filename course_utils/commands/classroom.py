@@ -1,6 +1,7 @@
 """The commands of a class: overlay, release, check, grade, mark, feedback, report, gradescope, export and
 contest."""
 
+import getpass
 import sqlite3
 import sys
 from functools import partial
@@ -13,6 +14,9 @@ def add_to(add) -> None:
     def with_overlay(parser):
         parser.add_argument("--overlay", help="the folder of the class, if it is not beside the course")
         return parser
+
+    def signed(parser):
+        parser.add_argument("--by", metavar="NAME", help="who decides; without it, you")
 
     parser = with_overlay(add(overlay))
     parser.add_argument("what", choices=["new", "check"])
@@ -43,7 +47,8 @@ def add_to(add) -> None:
     )
     parser = with_overlay(add(mark))
     parser.add_argument("name")
-    parser.add_argument("file", type=Path, metavar="FILLED.csv")
+    parser.add_argument("file", type=Path, help="a filled CSV file, or nbgrader's gradebook.db")
+    signed(parser)
     with_exchange(with_overlay(add(feedback))).add_argument("name")
     with_overlay(add(report)).add_argument("name")
     with_overlay(add(gradescope)).add_argument("name")
@@ -121,7 +126,7 @@ def grade(options) -> None:
     """grade what was handed in"""
     from course_utils.classroom import overlay
     from course_utils.classroom.assignments import find_assignment
-    from course_utils.classroom.grading import batch, caps, gradebook, sandbox
+    from course_utils.classroom.grading import batch, caps, gradebook, marking, sandbox
 
     assignment, teacher = find_assignment(options.name), overlay.Overlay(overlay.place(options.overlay))
     if not options.unsafe and (problem := sandbox.problem()):
@@ -144,7 +149,7 @@ def grade(options) -> None:
         sys.exit(_stopped("was graded", error))
     told = "; ".join(f"{number} {status}" for status, number in sorted(counts.items()))
     print(told or "Nothing is pending.")
-    print(f"Written answers to read: {gradebook.to_read(assignment, teacher, store)}")
+    print(f"Written answers to read: {marking.to_read(assignment, teacher, store)}")
 
 
 def _stopped(done: str, error: BaseException) -> str:
@@ -184,10 +189,21 @@ def _class(options):
 
 def mark(options) -> None:
     """note the points that a person gave for written answers"""
-    from course_utils.classroom.grading import gradebook
+    from course_utils.classroom.grading import cells, formgrader, marking
 
     assignment, _, store = _class(options)
-    print(f"Noted {gradebook.read_marks(assignment, store, options.file)} marks.")
+    by_nbgrader = options.file.suffix == ".db"
+    marks = formgrader.read(assignment, options.file) if by_nbgrader else marking.read(options.file)
+    for line in marking.note(assignment, store, marks, _who(options)):
+        print(cells.printable(line))
+
+
+def _who(options) -> str:
+    """Who decides: the name that was given, or that of the login."""
+    try:
+        return options.by or getpass.getuser()
+    except (KeyError, OSError):  # which a container may not have
+        raise ValueError("your login has no name here: say who you are by --by NAME") from None
 
 
 def feedback(options) -> None:

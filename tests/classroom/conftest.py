@@ -8,7 +8,7 @@ import pytest
 
 from course_utils.classroom import handing_out, overlay
 from course_utils.classroom.assignments import Private, find_assignment
-from course_utils.classroom.grading import batch
+from course_utils.classroom.grading import batch, gradebook
 from course_utils.learner.checks import CHECKS
 
 # Not what the assignments ask: that is in no public file. The same inputs, other rules.
@@ -122,6 +122,22 @@ class Class:
         if content is None:
             content = nbformat.writes(self.notebook(student, more, **changes)).encode()
         (folder / f"{self.name}.ipynb").write_bytes(content)
+
+    def result(self, student, content="{}", answer="Hamlet.", round=None):
+        """Keep a file, and note what a grader would if all its functions were right."""
+        store, path = self.overlay.store(), self.submissions / f"{student}.ipynb"
+        path.write_text(content)
+        kept, points = store.keep("ngrams", student, path), self.assignment.points()
+        marks = [{"id": id, "points": points[id], "sentence": "Right."} for id in self.assignment.asks]
+        details = {"marks": marks, "written": {"answer": answer}}
+        store.record(kept, round or store.round("ngrams"), "graded", details=details)
+        return kept
+
+    def rows(self):
+        """The rows of the gradebook, by student."""
+        return {
+            row.student: row for row in gradebook.rows(self.assignment, self.overlay, self.overlay.store())
+        }
 
     def grade(self, again=False):
         """Collect and grade in this process; standings by student."""

@@ -1,12 +1,10 @@
 """The files that other systems import. Nothing that a submission printed or returned is in them."""
 
 import json
-import os
-import sys
-import warnings
 from pathlib import Path
 
 from course_utils.classroom.assignments import Assignment
+from course_utils.classroom.grading import formgrader
 from course_utils.classroom.grading.gradebook import Row, as_csv, rows, told
 from course_utils.classroom.grading.store import Store
 from course_utils.classroom.overlay import Overlay
@@ -61,41 +59,6 @@ def gradescope(assignment: Assignment, row: Row) -> str:
     return json.dumps(results | ({"score": row.score} if row.score is not None else {}), indent=1)
 
 
-def nbgrader(assignment: Assignment, all_rows: list[Row], database: Path) -> None:
-    """Put the grades into nbgrader's gradebook, through its API. Raises ValueError if it is missing."""
-    try:
-        from nbgrader.api import Gradebook
-    except ImportError:
-        raise ValueError(
-            f"nbgrader is not installed here: `{sys.executable} -m pip install nbgrader`, and try again"
-        ) from None
-    # it starts `alembic`, which was installed with it, by its name
-    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    cells = {id: id if id in assignment.written() else f"{id}-tests" for id in assignment.points()}
-    with warnings.catch_warnings(), Gradebook(f"sqlite:///{database}") as book:
-        warnings.simplefilter("ignore")  # SQLAlchemy's, on how nbgrader uses it
-        book.update_or_create_assignment(assignment.name)
-        book.update_or_create_notebook(assignment.name, assignment.name)
-        for id, points in assignment.points().items():
-            kind = {"max_score": points, "cell_type": "markdown" if id in assignment.written() else "code"}
-            book.update_or_create_grade_cell(cells[id], assignment.name, assignment.name, **kind)
-        for row in all_rows:
-            book.update_or_create_student(row.student)
-            if row.status not in ("graded", "partial"):
-                continue  # a submission of which nothing is known is no zero
-            received = row.standing.received.replace(tzinfo=None)  # UTC, as nbgrader keeps it
-            work = book.update_or_create_submission(assignment.name, row.student, timestamp=received)
-            for id, points in row.points.items():
-                grade = book.find_grade(cells[id], assignment.name, assignment.name, row.student)
-                grade.auto_score, grade.manual_score = (
-                    (None, points) if id in assignment.written() else (points, None)
-                )
-                grade.needs_manual_grade = points is None
-            earned = sum(points or 0 for points in row.points.values())
-            work.notebooks[0].late_submission_penalty = earned - row.late.of(earned)
-            book.db.commit()
-
-
 def export(form: str, assignment: Assignment, overlay: Overlay, store: Store) -> Path:
     """Write the files of a format into the overlay; return where they are."""
     all_rows, folder = list(rows(assignment, overlay, store)), overlay.folder / "export"
@@ -107,8 +70,7 @@ def export(form: str, assignment: Assignment, overlay: Overlay, store: Store) ->
             write_atomic(place / "results.json", gradescope(assignment, row))
         return folder / "gradescope" / assignment.name
     if form == "nbgrader":
-        nbgrader(assignment, all_rows, folder / "gradebook.db")
-        return folder / "gradebook.db"
+        return formgrader.write(assignment, overlay, store, folder / "nbgrader")
     text = {"csv": table, "moodle": moodle, "canvas": canvas}[form](assignment, all_rows)
     write_atomic(folder / f"{assignment.name}-{form}.csv", text)
     return folder / f"{assignment.name}-{form}.csv"

@@ -1,4 +1,4 @@
-"""A class's grades: a row a student, and what a person gave for the written answers.
+"""A class's grades: a row a student, of what the machine and persons gave.
 
 A grade that is not known yet is empty and never 0: the status says why.
 """
@@ -7,14 +7,12 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from course_utils.classroom.assignments import Assignment
 from course_utils.classroom.grading import lateness
 from course_utils.classroom.grading.lateness import NOT_LATE, Late
-from course_utils.classroom.grading.store import FAULT, Standing, Store
+from course_utils.classroom.grading.store import FAULT, Given, Standing, Store
 from course_utils.classroom.overlay import Overlay
-from course_utils.files import delimiter_of, write_atomic
 
 OPEN = "not read yet"
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a text begins that a spreadsheet would run
@@ -54,18 +52,33 @@ class Row:
 def rows(assignment: Assignment, overlay: Overlay, store: Store) -> Iterator[Row]:
     """A row for each student who was given a notebook or has handed one in, by name. Raises ValueError if
     `term.toml` can't be read."""
-    standings, marks = store.standings(assignment.name), store.marks(assignment.name)
+    standings, marks = store.standings(assignment.name), last_marks(assignment, store)
     out_of, policy = assignment.points(), policy_of(assignment, overlay, standings)
     for student in sorted({*standings, *overlay.roster(assignment.name)}):
         standing = standings.get(student)
-        got = {mark["id"]: mark for mark in standing.details.get("marks", [])} if standing else {}
-        points = {id: got[id]["points"] if id in got else None for id in out_of}
-        comments = {id: got[id]["sentence"] if id in got else "" for id in out_of}
-        for id in assignment.written():
-            unread = OPEN if standing and standing.details else ""
-            points[id], comments[id] = marks.get((student, id), (None, unread))
+        details = standing.details if standing else {}
+        got = {mark["id"]: (mark["points"], mark["sentence"]) for mark in details.get("marks", [])}
+        got |= {id: (None, OPEN) for id in assignment.written() if details}
+        got |= {id: (mark.points, mark.comment) for id in out_of if (mark := given(marks, standing, id))}
+        points, comments = ({id: got.get(id, (None, ""))[i] for id in out_of} for i in (0, 1))
         late = policy.late(student, standing.received) if standing else NOT_LATE
         yield Row(student, standing, points, comments, out_of, late)
+
+
+Marks = dict[tuple[str, str, str], Given]  # by student, question and file
+
+
+def last_marks(assignment: Assignment, store: Store) -> Marks:
+    """What persons gave, the last mark of each place."""
+    return {mark.place: mark for mark in store.marks(assignment.name)}
+
+
+def given(marks: Marks, standing: Standing | None, question: str) -> Given | None:
+    """What a person gave for a question of the file that counts."""
+    if not (standing and standing.details):
+        return None
+    kept = standing.submission
+    return marks.get((kept.student, question, kept.sha256)) or marks.get((kept.student, question, ""))
 
 
 def policy_of(assignment: Assignment, overlay: Overlay, handed_in: Iterable[str]) -> lateness.Policy:
@@ -112,52 +125,6 @@ def shown(row: Row, id: str) -> str:
     return f"{given} of {row.out_of[id]:g}"
 
 
-def to_read(assignment: Assignment, overlay: Overlay, store: Store) -> Path:
-    """Write the written answers into a CSV file in which a person fills in points and comments."""
-    lines = [["student", "question", "points", "comment", "answer"]]
-    marks = store.marks(assignment.name)
-    for student, standing in store.standings(assignment.name).items():
-        for id, answer in standing.details.get("written", {}).items():
-            lines.append([student, id, *marks.get((student, id), ("", "")), answer])
-    path = overlay.folder / f"{assignment.name}-to-read.csv"
-    write_atomic(path, as_csv(lines))
-    return path
-
-
-def read_marks(assignment: Assignment, store: Store, file: Path) -> int:
-    """Note the points that a person has filled in; the number of them. Raises ValueError, and notes
-    nothing, for points beyond what there are and for unknown students or questions."""
-    try:
-        text = file.read_bytes().decode("utf-8-sig")  # as it is: a comment may hold any line end
-        lines = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter_of(text)))
-        found = [(e["student"], e["question"], e["points"].strip(), e["comment"]) for e in lines]
-    except KeyError as error:
-        raise ValueError(f"{file} has no column {error}: fill in the file that `grade` wrote") from None
-    except (OSError, UnicodeDecodeError, AttributeError, csv.Error) as error:
-        raise ValueError(
-            f"{file} can't be read ({error}): save the file that `grade` wrote as CSV in UTF-8"
-        ) from None
-    students, points = store.standings(assignment.name), assignment.points()
-    noted, marks = store.marks(assignment.name), []
-    for student, question, given, comment in found:
-        student, comment = _as_it_was(student), _as_it_was(comment)
-        if not given:
-            continue
-        given = given.replace(",", ".")  # as many countries write it
-        number = float(given) if given.replace(".", "", 1).isdecimal() else -1.0
-        known = student in students and question in assignment.written()
-        if not known or not 0 <= number <= points[question]:
-            raise ValueError(
-                f"{given!r} points for {question!r} of {student!r} can't be: points go from 0 to "
-                f"{points.get(question, 0):g}, students and questions are those that `grade` wrote"
-            )
-        if noted.get((student, question)) != (number, comment):
-            marks.append((student, question, number, comment))
-    for mark in marks:
-        store.mark(assignment.name, *mark)
-    return len(marks)
-
-
 def as_csv(lines: list[list]) -> str:
     """Lines as CSV. A text that a spreadsheet would run as a formula gets an apostrophe before it."""
 
@@ -172,6 +139,6 @@ def as_csv(lines: list[list]) -> str:
     return out.getvalue()
 
 
-def _as_it_was(text: str) -> str:
+def as_it_was(text: str) -> str:
     """A text of `as_csv` without the apostrophe that kept it from being run."""
     return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA) else text

@@ -4,46 +4,21 @@ Every result is one transaction, so that a grader killed at any moment loses non
 next one goes on with what is pending. Nothing is ever changed or removed; a second grading is a new round.
 """
 
-import contextlib
 import hashlib
 import hmac
 import json
 import os
 import secrets
-import sqlite3
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import astuple, dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
-from course_utils.classroom.grading import cells
+from course_utils.classroom.grading import cells, database
+from course_utils.classroom.grading.database import as_text, now, transaction
 
 STATUSES = ("graded", "partial", "ungradable", "infra_error")  # the last is tried again by the next run
 FAULT = "Something of ours went wrong; it will be graded again"  # a student reads this, and never the error
-TRIES, PAUSE = 20, 0.05  # to open a new store that others open too; seconds between them
 KEEP_MB = 200  # what is larger is no notebook: its name and size are noted
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS submissions (
-    id INTEGER PRIMARY KEY, assignment TEXT NOT NULL, student TEXT NOT NULL, name TEXT NOT NULL,
-    sha256 TEXT NOT NULL, bytes INTEGER NOT NULL, refused TEXT NOT NULL, received TEXT NOT NULL,
-    receipt TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS times (
-    id INTEGER PRIMARY KEY, submission INTEGER NOT NULL REFERENCES submissions, received TEXT NOT NULL,
-    source TEXT NOT NULL, noted TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS rounds (
-    id INTEGER PRIMARY KEY, assignment TEXT NOT NULL, begun TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS results (
-    id INTEGER PRIMARY KEY, submission INTEGER NOT NULL REFERENCES submissions, round INTEGER NOT NULL,
-    status TEXT NOT NULL CHECK (status IN ('graded', 'partial', 'ungradable', 'infra_error')),
-    reason TEXT NOT NULL, details TEXT NOT NULL, graded TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS marks (
-    id INTEGER PRIMARY KEY, assignment TEXT NOT NULL, student TEXT NOT NULL, question TEXT NOT NULL,
-    points REAL NOT NULL, comment TEXT NOT NULL, marked TEXT NOT NULL);
-CREATE UNIQUE INDEX IF NOT EXISTS once ON results (submission, round) WHERE status != 'infra_error';
-CREATE INDEX IF NOT EXISTS by_student ON submissions (assignment, student);
-"""
-TABLES = ("submissions", "times", "rounds", "results", "marks")
 OURS = "when it was collected"  # as the source of a time
 
 
@@ -60,6 +35,22 @@ class Submission:
     refused: str
     received: str
     receipt: str
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a person gave for a question of one file. A mark from before marks had a sha256 holds for any."""
+
+    student: str
+    question: str
+    sha256: str
+    points: float
+    comment: str
+    who: str = ""
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        return self.student, self.question, self.sha256
 
 
 @dataclass(frozen=True)
@@ -81,49 +72,16 @@ class Store:
     def __init__(self, folder: Path, key: bytes = b""):
         self.folder, self._key = Path(folder), key
         (self.folder / "submissions").mkdir(parents=True, exist_ok=True)
-        self._database = sqlite3.connect(self.folder / "grades.sqlite", timeout=60, isolation_level=None)
-        self._write_ahead()
-        self._database.execute("PRAGMA synchronous = FULL")
-        with self._transaction():
-            for statement in filter(str.strip, SCHEMA.split(";")):
-                self._database.execute(statement)
-            for table in TABLES:
-                for change in ("UPDATE", "DELETE"):
-                    self._database.execute(
-                        f"CREATE TRIGGER IF NOT EXISTS no_{change}_{table} BEFORE {change} ON {table} "
-                        "BEGIN SELECT RAISE(ABORT, 'the store is append-only'); END"
-                    )
-
-    def _write_ahead(self) -> None:
-        """So that readers don't wait for writers. Of two that open a new store at once SQLite may refuse one
-        on the spot, whatever the time-out, since each could wait for the other for ever: it tries again."""
-        for tries_left in reversed(range(TRIES)):
-            try:
-                self._database.execute("PRAGMA journal_mode = WAL")
-                return
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or not tries_left:
-                    raise
-                time.sleep(PAUSE)
+        self._database = database.opened(self.folder / "grades.sqlite")
 
     def close(self) -> None:
         self._database.close()
 
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._database.execute("BEGIN IMMEDIATE")  # waits for other writers, at most the time-out
-        try:
-            yield
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
-
     def keep(self, assignment: str, student: str, path: Path) -> Submission:
         """Keep a file byte for byte. What the student handed in last is not kept twice."""
         sha256, size, refused = self._copy(path)
-        student, name, received = cells.storable(student), cells.storable(path.name), _now()
-        with self._transaction():
+        student, name, received = cells.storable(student), cells.storable(path.name), now()
+        with transaction(self._database):
             last = self._submissions(
                 "assignment = ? AND student = ? ORDER BY id DESC LIMIT 1", assignment, student
             )
@@ -178,13 +136,14 @@ class Store:
     def receive(self, times: list[tuple[Submission, datetime, str]]) -> None:
         """Note when submissions were received, by whose word, in one transaction; the last word counts."""
         rows = [
-            (submission.id, _text(received), cells.storable(source)) for submission, received, source in times
+            (submission.id, as_text(received), cells.storable(source))
+            for submission, received, source in times
         ]
-        with self._transaction():
+        with transaction(self._database):
             known = self._times()
             self._database.executemany(
                 "INSERT INTO times (submission, received, source, noted) VALUES (?, ?, ?, ?)",
-                [(*row, _now()) for row in rows if known.get(row[0]) != row[1:]],
+                [(*row, now()) for row in rows if known.get(row[0]) != row[1:]],
             )
 
     def _times(self) -> dict[int, tuple[str, str]]:
@@ -198,7 +157,7 @@ class Store:
             self._database.execute(  # one statement: of two graders that begin at once, one begins the round
                 "INSERT INTO rounds (assignment, begun) SELECT ?, ? "
                 "WHERE ? OR NOT EXISTS (SELECT 1 FROM rounds WHERE assignment = ?)",
-                (assignment, _now(), new, assignment),
+                (assignment, now(), new, assignment),
             )
         return self._last_round(assignment)
 
@@ -232,30 +191,37 @@ class Store:
             cells.storable(reason),
             json.dumps(details or {}),
         )
-        with self._transaction():
+        with transaction(self._database):
             made = self._database.execute(
                 "INSERT INTO results (submission, round, status, reason, details, graded) "
                 "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                (*row, _now()),
+                (*row, now()),
             )
         return made.rowcount == 1
 
-    def mark(self, assignment: str, student: str, question: str, points: float, comment: str) -> None:
-        """Note what a person gave for a written answer; the last mark counts."""
-        with self._transaction():
-            self._database.execute(
-                "INSERT INTO marks (assignment, student, question, points, comment, marked) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
-                (assignment, student, question, points, comment, _now()),
+    def mark(self, assignment: str, marks: list[Given]) -> None:
+        """Note marks of a person, in one transaction; the last for a question of a file counts."""
+        with transaction(self._database):
+            self._database.executemany(
+                "INSERT INTO marks (assignment, student, question, sha256, points, comment, who, marked) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                [(assignment, *map(_stored, astuple(mark)), now()) for mark in marks],
             )
 
-    def marks(self, assignment: str) -> dict[tuple[str, str], tuple[float, str]]:
-        """{(student, question): (points, comment)}"""
+    def marks(self, assignment: str) -> list[Given]:
+        """All marks that persons gave, in their order."""
         rows = self._database.execute(
-            "SELECT student, question, points, comment FROM marks WHERE assignment = ? ORDER BY id",
+            f"SELECT {', '.join(Given.__annotations__)} FROM marks WHERE assignment = ? ORDER BY id",
             (assignment,),
         )
-        return {(student, question): (points, comment) for student, question, points, comment in rows}
+        return [Given(*row) for row in rows]
+
+    def files(self, assignment: str) -> set[tuple[str, str]]:
+        """Student and sha256 of all that was handed in."""
+        rows = self._database.execute(
+            "SELECT student, sha256 FROM submissions WHERE assignment = ?", (assignment,)
+        )
+        return set(rows)
 
     def standings(self, assignment: str) -> dict[str, Standing]:
         """What counts for each student who has handed something in, by name."""
@@ -291,9 +257,5 @@ class Store:
         return [Submission(*row) for row in found]
 
 
-def _now() -> str:
-    return _text(datetime.now(UTC))
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds")
+def _stored(value: str | float) -> str | float:
+    return cells.storable(value) if isinstance(value, str) else value

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from course_utils.classroom.grading import batch, lateness, times
-from course_utils.classroom.grading.store import OURS
+from course_utils.classroom.grading.store import OURS, Given
 from course_utils.commands import cli
 
 DUE = datetime(2026, 12, 4, 22, 59, tzinfo=UTC)
@@ -106,7 +106,7 @@ def handed_in(room, tmp_path):
     for submission in kept.values():
         marks = [{"id": id, "points": points[id], "sentence": "Right."} for id in room.assignment.asks]
         store.record(submission, 1, "graded", details={"marks": marks, "written": {"answer": "Hamlet."}})
-        store.mark("ngrams", submission.student, "answer", 4, "")
+        store.mark("ngrams", [Given(submission.student, "answer", submission.sha256, 4, "")])
     return kept
 
 

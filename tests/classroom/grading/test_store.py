@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
-from course_utils.classroom.grading import store as module
+from course_utils.classroom.grading import database as module
 from course_utils.classroom.grading.cells import Ungradable
-from course_utils.classroom.grading.store import STATUSES, Store
+from course_utils.classroom.grading.store import STATUSES, Given, Store
 from course_utils.classroom.grading.visible import ROOT
 
 
@@ -108,7 +109,7 @@ def test_a_kept_file_that_has_changed_is_found(store, hand_in):
 
 def test_nothing_can_be_changed_or_removed(store, hand_in):
     store.record(hand_in(), 1, "graded")
-    store.mark("ngrams", "ada", "essay", 2, "")
+    store.mark("ngrams", [Given("ada", "essay", "", 2, "")])
     with sqlite3.connect(store.folder / "grades.sqlite") as database:
         for statement in (
             "UPDATE results SET status = 'partial'",
@@ -168,10 +169,31 @@ def test_an_earlier_valid_submission_still_counts(store, hand_in):
     assert store.standings("ngrams")["ada"].submission == later
 
 
-def test_marks_of_a_person_are_kept_and_the_last_counts(store):
-    store.mark("ngrams", "ada", "essay", 2, "good")
-    store.mark("ngrams", "ada", "essay", 3, "better")
-    assert store.marks("ngrams") == {("ada", "essay"): (3.0, "better")}
+def test_marks_of_a_person_are_kept_and_none_is_lost(store):
+    marks = [
+        Given("ada", "essay", "ab", 2, "good", "Ms A"),
+        Given("ada", "essay", "ab", 3, "half \udc80", "B"),
+    ]
+    store.mark("ngrams", marks)
+    assert store.marks("ngrams") == [marks[0], replace(marks[1], comment=r"half \udc80")]
+
+
+def test_marks_are_noted_all_or_none(store):
+    with pytest.raises(sqlite3.Error):
+        store.mark("ngrams", [Given("ada", "essay", "ab", 2, ""), Given("alan", "essay", None, 3, "")])
+    assert store.marks("ngrams") == []
+
+
+def test_a_store_from_before_marks_had_a_file_is_opened_and_keeps_its_marks(tmp_path):
+    (tmp_path / "store").mkdir()
+    with sqlite3.connect(tmp_path / "store" / "grades.sqlite") as old:
+        old.execute(
+            "CREATE TABLE marks (id INTEGER PRIMARY KEY, assignment TEXT NOT NULL, student TEXT NOT NULL, "
+            "question TEXT NOT NULL, points REAL NOT NULL, comment TEXT NOT NULL, marked TEXT NOT NULL)"
+        )
+        old.execute("INSERT INTO marks VALUES (1, 'ngrams', 'ada', 'answer', 4, 'good', '')")
+    for _ in range(2):
+        assert Store(tmp_path / "store").marks("ngrams") == [Given("ada", "answer", "", 4, "good")]
 
 
 def test_any_name_can_be_stored(store, hand_in):

@@ -1,0 +1,104 @@
+"""What a person gives: marks for written answers, and for any other where a person knows better.
+
+A mark belongs to the file that was read: it stays when that is graded again, and is asked anew for another.
+"""
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+from course_utils.classroom.assignments import Assignment
+from course_utils.classroom.grading.gradebook import as_csv, as_it_was, given, last_marks
+from course_utils.classroom.grading.store import Given, Store
+from course_utils.classroom.overlay import Overlay
+from course_utils.files import delimiter_of, write_atomic
+
+COLUMNS = ("student", "question", "points", "comment", "file")
+
+
+def to_read(assignment: Assignment, overlay: Overlay, store: Store) -> Path:
+    """Write the written answers into a CSV file in which a person fills in points and comments. A file that
+    holds marks which are not noted yet stays as it is, and another is written beside it."""
+    lines = [[*COLUMNS, "answer"]]
+    marks = last_marks(assignment, store)
+    for student, standing in store.standings(assignment.name).items():
+        for id, answer in standing.details.get("written", {}).items():
+            mark = given(marks, standing, id)
+            filled = (mark.points, mark.comment) if mark else ("", "")
+            lines.append([student, id, *filled, standing.submission.sha256, answer])
+    names = (f"{assignment.name}-to-read{f'-{n}' if n > 1 else ''}.csv" for n in count(1))
+    path = next(path for name in names if not _holds_marks(path := overlay.folder / name, assignment, store))
+    write_atomic(path, as_csv(lines))
+    return path
+
+
+def _holds_marks(file: Path, assignment: Assignment, store: Store) -> bool:
+    """Whether a person is at work on the file."""
+    try:
+        return file.exists() and bool(never_noted(assignment, store, read(file)))
+    except ValueError:
+        return True
+
+
+def never_noted(assignment: Assignment, store: Store, marks: list[Given]) -> set[Given]:
+    """Those marks that are new, and neither count now nor did before others replaced them."""
+    return {*marks} - {replace(mark, who="") for mark in store.marks(assignment.name)}
+
+
+def read(file: Path) -> list[Given]:
+    """The marks that a person has filled in. Raises ValueError for a file that `to_read` has not written."""
+    try:
+        text = file.read_bytes().decode("utf-8-sig")  # as it is: a comment may hold any line end
+        lines = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter_of(text))
+        if missing := [name for name in COLUMNS if name not in (lines.fieldnames or ())]:
+            raise ValueError(f"{file} has no column {missing[0]!r}: fill in the file that `grade` wrote")
+        return [
+            Given(
+                as_it_was(line["student"]),
+                line["question"],
+                line["file"],
+                _number(line["points"], line["student"]),
+                as_it_was(line["comment"]),
+            )
+            for line in lines
+            if line["points"].strip()
+        ]
+    except (OSError, UnicodeDecodeError, AttributeError, csv.Error) as error:
+        raise ValueError(
+            f"{file} can't be read ({error}): save the file that `grade` wrote as CSV in UTF-8"
+        ) from None
+
+
+def _number(text: str, student: str) -> float:
+    plain = text.strip().replace(",", ".")  # as many countries write it
+    if not plain.replace(".", "", 1).isdecimal():
+        raise ValueError(f"{text!r} points for {student!r} are no number")
+    return float(plain)
+
+
+def note(assignment: Assignment, store: Store, marks: Iterable[Given], who: str) -> list[str]:
+    """Note those marks that differ from what counts, all at once; a line for each that replaces another.
+
+    Raises ValueError, and notes nothing, for points beyond what there are, and for unknown students,
+    questions or files.
+    """
+    files, points, noted = store.files(assignment.name), assignment.points(), last_marks(assignment, store)
+    new, lines = [], []
+    for mark in marks:
+        known = (mark.student, mark.sha256) in files and mark.question in points
+        if not known or not 0 <= mark.points <= points[mark.question]:
+            raise ValueError(
+                f"{mark.points:g} points for {mark.question!r} of {mark.student!r} can't be: points go from "
+                f"0 to {points.get(mark.question, 0):g}; students, questions and files are those of `grade`"
+            )
+        before = noted.get(mark.place, replace(mark, points=None))
+        if (before.points, before.comment) != (mark.points, mark.comment):
+            new.append(replace(mark, who=who))
+            if before.points is not None:
+                was = f"{before.points:g} ({before.comment})"
+                lines.append(f"{mark.student}, {mark.question}: {was} → {mark.points:g} ({mark.comment})")
+    store.mark(assignment.name, new)
+    return [f"Noted {len(new)} marks, by {who}.", *lines]
