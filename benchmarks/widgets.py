@@ -1,7 +1,7 @@
 """Every widget in a real JupyterLab in a real Chromium: bytes, nodes, and what a learner waits for.
 
 python3 course.py bench widgets
-python3 course.py bench widgets attention    only the attention explorer beside bertviz and CircuitsVis
+python3 course.py bench widgets attention    the attention explorer beside bertviz and CircuitsVis
 """
 
 import math
@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
+import numpy as np
 from playwright.sync_api import sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -29,11 +30,12 @@ def main():
         running_lab(Path(folder)) as lab,
         sync_playwright() as playwright,
     ):
-        if sys.argv[1:] != ["attention"]:
+        if sys.argv[1:] == ["attention"]:
+            peers = Path(folder) / "peers"
+            peers.mkdir()
+            compare(playwright, lab, N, peers)
+        else:
             every_widget(playwright, lab)
-        peers = Path(folder) / "peers"
-        peers.mkdir()
-        compare(playwright, lab, N, peers)
 
 
 def every_widget(playwright, lab):
@@ -45,7 +47,7 @@ def every_widget(playwright, lab):
     )
     head = ("wire KB", "kept KB", "nodes", "first draw", "repaint", "kernel step")
     print(f"{'':18}" + "".join(f"{name:>13}" for name in head), flush=True)
-    browser = chromium(playwright)
+    browser, rows = chromium(playwright), []
     for name, shown in exhibits(browser, lab, PLAYS, N):
         numbers = (
             shown.bytes_over_the_wire / 1000,
@@ -55,8 +57,15 @@ def every_widget(playwright, lab):
             median(shown.repaint),
             median(shown.kernel_step or [math.nan]),  # one that only listens never asks
         )
+        rows.append(numbers)
         print(f"{name:18}" + "".join(f"{number:13,.0f}" for number in numbers), flush=True)
     browser.close()
+    _, kept, _, *waits = np.array(rows).T
+    ranges = (
+        f"{what} {np.nanmin(ms):.0f} to {np.nanmax(ms):.0f} ms"
+        for what, ms in zip(head[3:], waits, strict=True)
+    )
+    print(f"all: {', '.join(ranges)}; at most {max(kept):.0f} KB kept")
     for name in without_specimen():
         print(f"{name:18}  has no specimen in tests/browser/gallery.py yet")
 
