@@ -6,6 +6,7 @@ from html import unescape
 import pytest
 
 from course_utils.classroom.grading import sandbox
+from course_utils.classroom.grading.store import Given
 from course_utils.classroom.reporting import oral, page
 from course_utils.commands import cli
 from course_utils.learner.checks import CHECKS
@@ -50,7 +51,8 @@ def test_what_the_page_counts(room):
     record(room, "bob", {"witten_bell": 0}, known="You forgot K.")
     record(room, "cleo", {"witten_bell": 0, "page_bits": 0}, known="You forgot K.")
     record(room, "dora", {"page_bits": 0}, known="That is right for K = 3; yours is 5, as it says.")
-    room.overlay.store().mark("ngrams", "ada", "answer", 4, "")
+    store = room.overlay.store()
+    store.mark("ngrams", [Given("ada", "answer", store.standings("ngrams")["ada"].submission.sha256, 4, "")])
     text = report(room)
     assert re.search(r"missing\s+1\s+nothing was handed in\s+nobody", section(text, "5 students"))
     points = section(text, "Points")
