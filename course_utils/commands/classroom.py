@@ -1,5 +1,5 @@
-"""The commands of a class: overlay, release, check, grade, mark, feedback, report, gradescope, export and
-contest."""
+"""The commands of a class: overlay, release, check, grade, mark, requests, reply, feedback, report,
+gradescope, export and contest."""
 
 import getpass
 import sqlite3
@@ -48,6 +48,17 @@ def add_to(add) -> None:
     parser = with_overlay(add(mark))
     parser.add_argument("name")
     parser.add_argument("file", type=Path, help="a filled CSV file, or nbgrader's gradebook.db")
+    signed(parser)
+    parser = with_overlay(add(requests))
+    parser.add_argument("name")
+    parser.add_argument("--add", type=Path, metavar="FILE.csv", help="note these: student, question, why")
+    parser = with_overlay(add(reply))
+    parser.add_argument("name")
+    parser.add_argument("ids", type=int, nargs="+", metavar="REQUEST", help="its number")
+    parser.add_argument("--why", required=True, help="the student reads it")
+    answer = parser.add_mutually_exclusive_group(required=True)
+    answer.add_argument("--points", type=float, help="another mark")
+    answer.add_argument("--no-change", action="store_true", help="the grade stays")
     signed(parser)
     with_exchange(with_overlay(add(feedback))).add_argument("name")
     with_overlay(add(report)).add_argument("name")
@@ -196,6 +207,33 @@ def mark(options) -> None:
     marks = formgrader.read(assignment, options.file) if by_nbgrader else marking.read(options.file)
     for line in marking.note(assignment, store, marks, _who(options)):
         print(cells.printable(line))
+
+
+def requests(options) -> None:
+    """note students' requests for another look; list those that are open"""
+    from course_utils.classroom.grading import cells, gradebook, requests
+
+    assignment, teacher, store = _class(options)
+    if options.add:
+        print(f"Noted {requests.note(assignment, store, options.add)} requests.")
+    rows = {row.student: row for row in gradebook.rows(assignment, teacher, store)}
+    waiting = [request for request in requests.requests(assignment, store) if not request.replies]
+    for request in waiting:
+        row, id = rows[request.student], request.question
+        print(f"{request.id}  {request.student}, {id}, {request.asked[:10]}: {cells.printable(request.why)}")
+        print(f"   {gradebook.shown(row, id)}. {cells.printable(row.comments[id])}")
+    print(f"{len(waiting)} are open." if waiting else "None is open.")
+
+
+def reply(options) -> None:
+    """answer requests for another look"""
+    from course_utils.classroom.grading import requests
+    from course_utils.classroom.grading.database import now
+
+    assignment, _, store = _class(options)
+    answer = requests.Reply(options.why, _who(options), now(), options.points)
+    requests.reply(assignment, store, options.ids, answer)
+    print(f"Noted: {answer.said}. `feedback {options.name}` writes it on the pages.")
 
 
 def _who(options) -> str:

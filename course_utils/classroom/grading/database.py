@@ -26,10 +26,17 @@ CREATE TABLE IF NOT EXISTS marks (
     id INTEGER PRIMARY KEY, assignment TEXT NOT NULL, student TEXT NOT NULL, question TEXT NOT NULL,
     points REAL NOT NULL, comment TEXT NOT NULL, marked TEXT NOT NULL, sha256 TEXT NOT NULL DEFAULT '',
     who TEXT NOT NULL DEFAULT '');
+CREATE TABLE IF NOT EXISTS requests (
+    id INTEGER PRIMARY KEY, assignment TEXT NOT NULL, student TEXT NOT NULL, question TEXT NOT NULL,
+    why TEXT NOT NULL, asked TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS replies (
+    id INTEGER PRIMARY KEY, request INTEGER NOT NULL REFERENCES requests,
+    mark INTEGER REFERENCES marks, erratum INTEGER, why TEXT NOT NULL, who TEXT NOT NULL,
+    replied TEXT NOT NULL);
 CREATE UNIQUE INDEX IF NOT EXISTS once ON results (submission, round) WHERE status != 'infra_error';
 CREATE INDEX IF NOT EXISTS by_student ON submissions (assignment, student);
 """
-TABLES = ("submissions", "times", "rounds", "results", "marks")
+TABLES = ("submissions", "times", "rounds", "results", "marks", "requests", "replies")
 ADDED = {"marks": ("sha256", "who")}  # columns that a store of before lacks
 
 

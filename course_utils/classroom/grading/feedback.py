@@ -5,6 +5,7 @@ from pathlib import Path
 
 from course_utils.classroom.assignments import Assignment
 from course_utils.classroom.grading.gradebook import Row, rows, shown, summed
+from course_utils.classroom.grading.requests import Request, requests
 from course_utils.classroom.grading.store import FAULT, Store
 from course_utils.classroom.overlay import Overlay
 from course_utils.files import write_atomic
@@ -30,14 +31,36 @@ def feedback(assignment: Assignment, overlay: Overlay, store: Store) -> Path:
     """Write a page for each student who has handed something in; return the folder."""
     folder = overlay.folder / "feedback" / assignment.name
     folder.mkdir(parents=True, exist_ok=True)
+    asked: dict[str, list[Request]] = {}
+    for request in requests(assignment, store):
+        asked.setdefault(request.student, []).append(request)
     for row in rows(assignment, overlay, store):
         if row.standing:
-            write_atomic(folder / f"{row.student}.html", _page(assignment, row))
+            page = _page(assignment, row, _requests(asked.get(row.student, [])))
+            write_atomic(folder / f"{row.student}.html", page)
     return folder
 
 
-def _page(assignment: Assignment, row: Row) -> str:
-    """The page of one student. All that comes from outside is escaped, and no script may run."""
+def _requests(asked: list[Request]) -> str:
+    """What a student has asked for, and what came of it."""
+    lines = []
+    for request in asked:
+        replies = [
+            f"{reply.said}, by {reply.who} on {reply.replied[:10]}: {reply.why}" for reply in request.replies
+        ]
+        said = "<br>".join(map(escape, replies or ["open"]))
+        lines.append(
+            f"<tr><th scope='row'>{escape(request.question)}</th><td>{request.asked[:10]}</td>"
+            f"<td>{escape(request.why)}<br><strong>{said}</strong></td></tr>"
+        )
+    head = "".join(f"<th scope='col'>{word}</th>" for word in ("About", "Asked", "Why, and the reply"))
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
+    return f"<h2>Requests for another look</h2>{table}" if asked else ""
+
+
+def _page(assignment: Assignment, row: Row, trail: str) -> str:
+    """The page of one student; `trail` is HTML. All that comes from outside is escaped, and no script may
+    run."""
     kept, standing = row.standing.submission, row.standing
     lines = "".join(
         f"<tr><th scope='row'>{escape(id)}</th><td>{shown(row, id)}</td>"
@@ -64,6 +87,7 @@ def _page(assignment: Assignment, row: Row) -> str:
         f"<p><strong>{WORDS[standing.status]}.</strong> {escape(summed(row))}</p>"
         + (f"<ul>{listed}</ul>" if notes else "")
         + answers
+        + trail
         + f"<p>Handed in: {escape(kept.name)}, {kept.bytes:,} bytes, "
         f"{standing.received:%Y-%m-%d %H:%M} UTC ({escape(standing.source)}).<br>"
         f"sha256 <code>{kept.sha256 or 'none'}</code><br>receipt <code>{kept.receipt}</code></p>"

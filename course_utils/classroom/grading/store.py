@@ -13,8 +13,8 @@ from dataclasses import astuple, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from course_utils.classroom.grading import cells, database
-from course_utils.classroom.grading.database import as_text, now, transaction
+from course_utils.classroom.grading import cells
+from course_utils.classroom.grading.database import as_text, now, opened, transaction
 
 STATUSES = ("graded", "partial", "ungradable", "infra_error")  # the last is tried again by the next run
 FAULT = "Something of ours went wrong; it will be graded again"  # a student reads this, and never the error
@@ -72,16 +72,16 @@ class Store:
     def __init__(self, folder: Path, key: bytes = b""):
         self.folder, self._key = Path(folder), key
         (self.folder / "submissions").mkdir(parents=True, exist_ok=True)
-        self._database = database.opened(self.folder / "grades.sqlite")
+        self.database = opened(self.folder / "grades.sqlite")
 
     def close(self) -> None:
-        self._database.close()
+        self.database.close()
 
     def keep(self, assignment: str, student: str, path: Path) -> Submission:
         """Keep a file byte for byte. What the student handed in last is not kept twice."""
         sha256, size, refused = self._copy(path)
         student, name, received = cells.storable(student), cells.storable(path.name), now()
-        with transaction(self._database):
+        with transaction(self.database):
             last = self._submissions(
                 "assignment = ? AND student = ? ORDER BY id DESC LIMIT 1", assignment, student
             )
@@ -90,7 +90,7 @@ class Store:
             signed = "\0".join((assignment, student, sha256, received)).encode()
             receipt = hmac.new(self._key, signed, hashlib.sha256).hexdigest()[:20]
             row = (assignment, student, name, sha256, size, refused, received, receipt)
-            made = self._database.execute(
+            made = self.database.execute(
                 "INSERT INTO submissions (assignment, student, name, sha256, bytes, refused, received, "
                 "receipt) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 row,
@@ -139,22 +139,22 @@ class Store:
             (submission.id, as_text(received), cells.storable(source))
             for submission, received, source in times
         ]
-        with transaction(self._database):
+        with transaction(self.database):
             known = self._times()
-            self._database.executemany(
+            self.database.executemany(
                 "INSERT INTO times (submission, received, source, noted) VALUES (?, ?, ?, ?)",
                 [(*row, now()) for row in rows if known.get(row[0]) != row[1:]],
             )
 
     def _times(self) -> dict[int, tuple[str, str]]:
         """What was noted last, by submission: when it was received, by whose word."""
-        rows = self._database.execute("SELECT submission, received, source FROM times ORDER BY id")
+        rows = self.database.execute("SELECT submission, received, source FROM times ORDER BY id")
         return {submission: (received, source) for submission, received, source in rows}
 
     def round(self, assignment: str, new: bool = False) -> int:
         """The number of the round of grading that is on, or that begins now."""
         if new or not self._last_round(assignment):
-            self._database.execute(  # one statement: of two graders that begin at once, one begins the round
+            self.database.execute(  # one statement: of two graders that begin at once, one begins the round
                 "INSERT INTO rounds (assignment, begun) SELECT ?, ? "
                 "WHERE ? OR NOT EXISTS (SELECT 1 FROM rounds WHERE assignment = ?)",
                 (assignment, now(), new, assignment),
@@ -162,7 +162,7 @@ class Store:
         return self._last_round(assignment)
 
     def _last_round(self, assignment: str) -> int | None:
-        [(number,)] = self._database.execute("SELECT max(id) FROM rounds WHERE assignment = ?", (assignment,))
+        [(number,)] = self.database.execute("SELECT max(id) FROM rounds WHERE assignment = ?", (assignment,))
         return number
 
     def pending(self, assignment: str, round: int) -> list[Submission]:
@@ -191,8 +191,8 @@ class Store:
             cells.storable(reason),
             json.dumps(details or {}),
         )
-        with transaction(self._database):
-            made = self._database.execute(
+        with transaction(self.database):
+            made = self.database.execute(
                 "INSERT INTO results (submission, round, status, reason, details, graded) "
                 "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 (*row, now()),
@@ -201,16 +201,21 @@ class Store:
 
     def mark(self, assignment: str, marks: list[Given]) -> None:
         """Note marks of a person, in one transaction; the last for a question of a file counts."""
-        with transaction(self._database):
-            self._database.executemany(
-                "INSERT INTO marks (assignment, student, question, sha256, points, comment, who, marked) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                [(assignment, *map(_stored, astuple(mark)), now()) for mark in marks],
-            )
+        with transaction(self.database):
+            for mark in marks:
+                self.insert_mark(assignment, mark)
+
+    def insert_mark(self, assignment: str, mark: Given) -> int:
+        """Note a mark within a transaction; return its number."""
+        return self.database.execute(
+            "INSERT INTO marks (assignment, student, question, sha256, points, comment, who, marked) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (assignment, *map(_stored, astuple(mark)), now()),
+        ).lastrowid
 
     def marks(self, assignment: str) -> list[Given]:
         """All marks that persons gave, in their order."""
-        rows = self._database.execute(
+        rows = self.database.execute(
             f"SELECT {', '.join(Given.__annotations__)} FROM marks WHERE assignment = ? ORDER BY id",
             (assignment,),
         )
@@ -218,14 +223,14 @@ class Store:
 
     def files(self, assignment: str) -> set[tuple[str, str]]:
         """Student and sha256 of all that was handed in."""
-        rows = self._database.execute(
+        rows = self.database.execute(
             "SELECT student, sha256 FROM submissions WHERE assignment = ?", (assignment,)
         )
         return set(rows)
 
     def standings(self, assignment: str) -> dict[str, Standing]:
         """What counts for each student who has handed something in, by name."""
-        results = self._database.execute(
+        results = self.database.execute(
             "SELECT submission, status, reason, details FROM results "
             "JOIN submissions ON submission = submissions.id WHERE assignment = ? ORDER BY round, results.id",
             (assignment,),
@@ -253,7 +258,7 @@ class Store:
 
     def _submissions(self, where: str, *values) -> list[Submission]:
         names = ", ".join(Submission.__annotations__)
-        found = self._database.execute(f"SELECT {names} FROM submissions WHERE {where}", values)
+        found = self.database.execute(f"SELECT {names} FROM submissions WHERE {where}", values)
         return [Submission(*row) for row in found]
 
 

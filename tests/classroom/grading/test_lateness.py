@@ -126,7 +126,7 @@ def test_a_grade_follows_the_file_without_grading_again(room, handed_in, tmp_pat
     store, given = room.overlay.store(), str(tmp_path / "lms.csv")
     assert times.note(store, handed_in, room.submissions, given) == []
     assert times.note(store, handed_in, room.submissions, given) == [], "the same again"
-    assert store._database.execute("SELECT count(*) FROM times").fetchone() == (2,)
+    assert store.database.execute("SELECT count(*) FROM times").fetchone() == (2,)
     assert {name: line["score"] for name, line in exported(room).items()} == {
         "ada": "18",
         "alan": "18",

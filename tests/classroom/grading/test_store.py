@@ -71,7 +71,7 @@ def test_a_new_store_that_another_opens_too_is_tried_again(tmp_path, monkeypatch
     monkeypatch.setattr(module, "PAUSE", 0)
     if opens:
         store = Store(tmp_path / "new")
-        assert store._database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert store.database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         store.close()
     else:
         with pytest.raises(sqlite3.OperationalError, match="database is locked"):
@@ -140,7 +140,7 @@ def test_a_result_of_an_older_round_leaves_the_new_one_to_be_graded(store, hand_
 
 def test_reading_the_round_waits_for_no_writer(store):
     number, other = store.round("ngrams"), sqlite3.connect(store.folder / "grades.sqlite")
-    store._database.execute("PRAGMA busy_timeout = 0")
+    store.database.execute("PRAGMA busy_timeout = 0")
     other.execute("BEGIN IMMEDIATE")
     assert store.round("ngrams") == number
     other.close()
@@ -250,5 +250,5 @@ def test_a_writer_that_is_killed_loses_none_and_notes_none_twice(tmp_path):
     assert {student: s.status for student, s in store.standings("ngrams").items()} == {
         f"{i:02}": "graded" for i in range(30)
     }
-    [(results,)] = store._database.execute("SELECT count(*) FROM results")
+    [(results,)] = store.database.execute("SELECT count(*) FROM results")
     assert results == 30 and all(store.content(s.submission) for s in store.standings("ngrams").values())

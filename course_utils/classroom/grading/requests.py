@@ -1,0 +1,126 @@
+"""Requests for another look at a grade, and what came of each: who asked what, who answered what, and why.
+
+Nothing of it is ever changed: who answers a request a second time adds to it.
+"""
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from course_utils.classroom.assignments import Assignment
+from course_utils.classroom.grading import cells
+from course_utils.classroom.grading.database import now, transaction
+from course_utils.classroom.grading.gradebook import as_it_was
+from course_utils.classroom.grading.store import Given, Store
+from course_utils.files import delimiter_of
+
+COLUMNS = ("student", "question", "why")
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer. Without points and an erratum's number it says that the grade stays."""
+
+    why: str
+    who: str
+    replied: str
+    points: float | None = None
+    erratum: int | None = None
+
+    @property
+    def said(self) -> str:
+        if self.points is not None:
+            return f"{self.points:g} points"
+        return "no change" if self.erratum is None else f"erratum {self.erratum}"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a student asks; open until somebody has replied."""
+
+    id: int
+    student: str
+    question: str
+    why: str
+    asked: str
+    replies: tuple[Reply, ...] = ()
+
+
+def requests(assignment: Assignment, store: Store) -> list[Request]:
+    """All requests, in their order, with the replies in theirs."""
+    replies: dict[int, list[Reply]] = {}
+    for request, *values in store.database.execute(
+        "SELECT request, why, replies.who, replied, points, erratum FROM replies "
+        "LEFT JOIN marks ON mark = marks.id ORDER BY replies.id"
+    ):
+        replies.setdefault(request, []).append(Reply(*values))
+    rows = store.database.execute(
+        "SELECT id, student, question, why, asked FROM requests WHERE assignment = ? ORDER BY id",
+        (assignment.name,),
+    )
+    return [Request(*row, tuple(replies.get(row[0], ()))) for row in rows]
+
+
+def note(assignment: Assignment, store: Store, file: Path) -> int:
+    """Note the requests in a CSV file, a line each; return how many are new. Raises ValueError, and notes
+    nothing, for a line that names nobody, no question or no reason."""
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+        lines = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter_of(text), restval=""))
+        found = [tuple(as_it_was(line[name].strip()) for name in COLUMNS) for line in lines]
+    except KeyError as error:
+        raise ValueError(f"{file} has no column {error}; a request has {', '.join(COLUMNS)}") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{file} can't be read ({error}): it is a CSV file in UTF-8") from None
+    handed_in, questions = store.standings(assignment.name), assignment.points()
+    for student, question, why in found:
+        if student not in handed_in:
+            raise ValueError(f"{file}: {student!r} has handed nothing in for {assignment.name}")
+        if question not in questions:
+            raise ValueError(f"{file}: there is no question {question!r}; there are {', '.join(questions)}")
+        if not why:
+            raise ValueError(f"{file}: {student} does not say why {question} needs another look")
+    with transaction(store.database):
+        known = {(request.student, request.question, request.why) for request in requests(assignment, store)}
+        new = [
+            row for row in dict.fromkeys(tuple(map(cells.storable, row)) for row in found) if row not in known
+        ]
+        store.database.executemany(
+            "INSERT INTO requests (assignment, student, question, why, asked) VALUES (?, ?, ?, ?, ?)",
+            [(assignment.name, *row, now()) for row in new],
+        )
+    return len(new)
+
+
+def reply(assignment: Assignment, store: Store, ids: list[int], answer: Reply) -> None:
+    """Answer requests, all or none, in one transaction: by another mark, an erratum's number, or no change.
+
+    Raises ValueError for a number that no request has, points that can't be, and an empty reason.
+    """
+    with transaction(store.database):
+        by_id = {request.id: request for request in requests(assignment, store)}
+        standings, out_of = store.standings(assignment.name), assignment.points()
+        if unknown := [id for id in ids if id not in by_id]:
+            raise ValueError(f"there is no request {unknown[0]} for {assignment.name}; `requests` lists them")
+        if not answer.why.strip():
+            raise ValueError("a reply says why: the student reads it")
+        for request in (by_id[id] for id in dict.fromkeys(ids)):
+            mark = None
+            if answer.points is not None:
+                if not standings[request.student].details:
+                    raise ValueError(f"{request.student} has no graded file, to which points could belong")
+                if not 0 <= answer.points <= out_of[request.question]:
+                    raise ValueError(
+                        f"{answer.points:g} points for {request.question} can't be: they go from 0 to "
+                        f"{out_of[request.question]:g}"
+                    )
+                kept = standings[request.student].submission
+                given = Given(
+                    request.student, request.question, kept.sha256, answer.points, answer.why, answer.who
+                )
+                mark = store.insert_mark(assignment.name, given)
+            store.database.execute(
+                "INSERT INTO replies (request, mark, erratum, why, who, replied) VALUES (?, ?, ?, ?, ?, ?)",
+                (request.id, mark, answer.erratum, cells.storable(answer.why), answer.who, now()),
+            )
