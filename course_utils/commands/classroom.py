@@ -1,5 +1,4 @@
-"""The commands of a class: overlay, release, check, grade, mark, requests, reply, feedback, report,
-gradescope, export and contest."""
+"""The commands of a class, from `overlay new` to `export`."""
 
 import getpass
 import sqlite3
@@ -63,6 +62,9 @@ def add_to(add) -> None:
     with_exchange(with_overlay(add(feedback))).add_argument("name")
     with_overlay(add(report)).add_argument("name")
     with_overlay(add(gradescope)).add_argument("name")
+    parser = add(inventory)
+    parser.add_argument("what", choices=["forms", "results"])
+    parser.add_argument("path", type=Path, help="a folder for the forms, or the table of answers")
     parser = with_overlay(add(export))
     parser.add_argument("name")
     parser.add_argument(
@@ -271,6 +273,18 @@ def gradescope(options) -> None:
     print(
         f"Wrote {packing.pack(assignment, teacher)}: it holds your references, so give it to Gradescope only."
     )
+
+
+def inventory(options) -> None:
+    """write the concept inventory's forms, or what a class's answers to them say"""
+    from course_utils.classroom.inventory import items, results
+
+    if options.what == "forms":
+        written = items.write_forms(options.path)
+        print(f"Wrote {', '.join(path.name for path in written)} into {options.path}.")
+        return
+    page, lines = results.write(options.path)
+    print("\n".join([*lines, f"Each question: {page}"]))
 
 
 def export(options) -> None:

@@ -1,0 +1,49 @@
+"""The inventory itself: each idea once in each form, with a source, and no letter that pays."""
+
+import re
+
+from course_utils.classroom.inventory.items import FORMS, LETTERS, items, write_forms
+from course_utils.commands import cli
+from course_utils.learner.quizzes import all_questions
+
+
+def test_there_are_twenty_ideas_each_in_two_forms():
+    assert len(items()) == 20 == len({item.id for item in items()})
+    for item in items():
+        assert item.idea and item.misconception and re.search(r"(18|19|20)\d\d", item.source), item.id
+        assert f"chapter {item.chapter}," in item.source or item.id in ("context", "quadratic")
+        assert item.chapter in all_questions()
+        asked = [item.forms[form] for form in FORMS]
+        assert asked[0].ask != asked[1].ask and not set(asked[0].choices) & set(asked[1].choices), item.id
+        for question in asked:
+            assert len(set(question.choices)) == len(LETTERS) and question.right != question.tempting
+            lengths = [len(choice) for choice in question.choices]
+            assert len(question.choices[LETTERS.index(question.right)]) < 3 * sorted(lengths)[2], item.id
+
+
+def test_no_letter_is_right_more_often():
+    for form in FORMS:
+        right = [item.forms[form].right for item in items()]
+        assert all(right.count(letter) == 5 for letter in LETTERS)
+
+
+def test_the_longest_or_shortest_choice_is_no_good_guess():
+    for form in FORMS:
+        for pick in (max, min):
+            got = sum(
+                pick(question.choices, key=len) == question.choices[LETTERS.index(question.right)]
+                for question in (item.forms[form] for item in items())
+            )
+            assert got <= 8, "of 20, of which 5 come by chance"
+
+
+def test_forms_give_nothing_away(tmp_path, capsys):
+    cli.main(["inventory", "forms", str(tmp_path / "new")])
+    assert "Wrote form-A.html, form-B.html, key.html, answers.csv" in capsys.readouterr().out
+    for form in FORMS:
+        text = (tmp_path / "new" / f"form-{form}.html").read_text("utf-8")
+        assert text.count("<fieldset>") == 20 and text.count("type='radio'") == 80 and "<script" not in text
+        assert not any(item.id in re.findall(r"id=|value=", text) or item.idea in text for item in items())
+    key = (tmp_path / "new" / "key.html").read_text("utf-8")
+    assert all(f"<td>{item.forms['A'].right}</td><td>{item.forms['B'].right}</td>" in key for item in items())
+    assert write_forms(tmp_path)[-1].read_text().startswith('"student","when","form","1"')
