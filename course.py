@@ -25,6 +25,8 @@ For teachers (docs/teachers_guide.md says more):
     python3 course.py mark NAME CSV                   note the points of written answers
     python3 course.py feedback NAME                   write a page for each student
     python3 course.py export NAME [--format FORMAT]   csv, gradescope, nbgrader, moodle or canvas
+    python3 course.py student NAME [--export ZIP|--delete]
+                                                      say what is kept of one student, export it or delete it
     python3 course.py contest RECIPES [--seeds N]     rank the recipes of a folder by what they train
 
 On Windows: py course.py ...
@@ -61,7 +63,7 @@ LOG = VENV / "course-setup.log"
 # once half as fast on a quiet one. So they spin for a moment. That cost training nothing on two busy cores;
 # where SmolLM2 writes, a token took 29 ms for 40 on quiet ones, but 67 ms for 39 beside one busy program.
 THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "2000"}
-CLASSROOM = ("check", "overlay", "release", "grade", "mark", "feedback", "export", "contest")
+CLASSROOM = ("check", "overlay", "release", "grade", "mark", "feedback", "export", "student", "contest")
 EXTRAS = {
     "lab": "",
     "refresh": "",

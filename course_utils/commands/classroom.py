@@ -70,6 +70,11 @@ def add_to(add) -> None:
     parser.add_argument(
         "--format", choices=["csv", "gradescope", "nbgrader", "moodle", "canvas"], default="csv"
     )
+    parser = with_exchange(with_overlay(add(student)))
+    parser.add_argument("name")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--export", type=Path, metavar="FILE.zip", help="write all that is kept")
+    what.add_argument("--delete", action="store_true", help="remove it, for good")
     parser = with_overlay(add(contest))
     parser.add_argument("recipes", type=Path, help="a folder of recipes, NAME.toml")
     parser.add_argument("--seeds", type=int, default=5, help="runs of each recipe")
@@ -292,6 +297,20 @@ def export(options) -> None:
     from course_utils.classroom.grading import export
 
     print(f"Wrote {export.export(options.format, *_class(options))}.")
+
+
+def student(options) -> None:
+    """say what is kept of one student, export it or delete it"""
+    from course_utils.classroom import overlay, privacy
+
+    teacher = overlay.Overlay(overlay.place(options.overlay))
+    if options.export:
+        number = privacy.export(teacher, options.name, options.export, options.exchange)
+        print(f"Wrote {options.export}: {number} files.")
+    elif options.delete:
+        print("\n".join(privacy.delete(teacher, options.name, options.exchange)))
+    else:
+        print("\n".join(privacy.told(teacher, options.name, options.exchange)))
 
 
 def contest(options) -> None:

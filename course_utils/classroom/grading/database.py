@@ -1,4 +1,5 @@
-"""The database of a store: SQLite with a write-ahead log, in which nothing is ever changed or removed."""
+"""The database of a store: SQLite with a write-ahead log, in which nothing is ever changed or removed,
+but for a student who is forgotten (erasing.py)."""
 
 import contextlib
 import sqlite3
@@ -33,10 +34,12 @@ CREATE TABLE IF NOT EXISTS replies (
     id INTEGER PRIMARY KEY, request INTEGER NOT NULL REFERENCES requests,
     mark INTEGER REFERENCES marks, erratum INTEGER, why TEXT NOT NULL, who TEXT NOT NULL,
     replied TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS erasures (
+    id INTEGER PRIMARY KEY, erased TEXT NOT NULL, number INTEGER NOT NULL);
 CREATE UNIQUE INDEX IF NOT EXISTS once ON results (submission, round) WHERE status != 'infra_error';
 CREATE INDEX IF NOT EXISTS by_student ON submissions (assignment, student);
 """
-TABLES = ("submissions", "times", "rounds", "results", "marks", "requests", "replies")
+TABLES = ("submissions", "times", "rounds", "results", "marks", "requests", "replies", "erasures")
 ADDED = {"marks": ("sha256", "who")}  # columns that a store of before lacks
 
 

@@ -2,6 +2,7 @@
 
 Every result is one transaction, so that a grader killed at any moment loses none and notes none twice: the
 next one goes on with what is pending. Nothing is ever changed or removed; a second grading is a new round.
+Only a student who has a right to it is forgotten, whole, and that is noted.
 """
 
 import hashlib
@@ -13,7 +14,7 @@ from dataclasses import astuple, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from course_utils.classroom.grading import cells
+from course_utils.classroom.grading import cells, erasing
 from course_utils.classroom.grading.database import as_text, now, opened, transaction
 
 STATUSES = ("graded", "partial", "ungradable", "infra_error")  # the last is tried again by the next run
@@ -114,13 +115,14 @@ class Store:
                 copy.flush()
                 os.fsync(copy.fileno())
                 size = copy.tell()
-            os.replace(temporary, self._kept(digest.hexdigest()))
+            os.replace(temporary, self.file_of(digest.hexdigest()))
         finally:
             os.close(handle)
             temporary.unlink(missing_ok=True)
         return digest.hexdigest(), size, ""
 
-    def _kept(self, sha256: str) -> Path:
+    def file_of(self, sha256: str) -> Path:
+        """Where the bytes of a hash are kept."""
         return self.folder / "submissions" / f"{sha256}.ipynb"
 
     def content(self, submission: Submission) -> bytes:
@@ -128,7 +130,7 @@ class Store:
         if the store has lost or changed them."""
         if submission.refused:
             raise cells.Ungradable(submission.refused)
-        content = cells.load(self._kept(submission.sha256))
+        content = cells.load(self.file_of(submission.sha256))
         if hashlib.sha256(content).hexdigest() != submission.sha256:
             raise OSError(f"the kept file of {submission.student} has changed: its sha256 is another one")
         return content
@@ -178,7 +180,7 @@ class Store:
         self, submission: Submission, round: int, status: str, reason: str = "", details: dict | None = None
     ) -> bool:
         """Note a result in the round in which it was pending, in one transaction. False if there is one
-        already: another grader was faster.
+        already, as another grader was faster, or if the submission is no longer there.
 
         Raises ValueError for an unknown status.
         """
@@ -192,6 +194,9 @@ class Store:
             json.dumps(details or {}),
         )
         with transaction(self.database):
+            # by its receipt too: the number of one that was erased may be another's by now
+            if not self._submissions("id = ? AND receipt = ?", submission.id, submission.receipt):
+                return False
             made = self.database.execute(
                 "INSERT INTO results (submission, round, status, reason, details, graded) "
                 "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -255,6 +260,17 @@ class Store:
                     source=source,
                 )
         return dict(sorted(standings.items()))
+
+    def about(self, student: str) -> dict[str, list[dict]]:
+        """Every row on a student, by table."""
+        return erasing.about(self.database, student)
+
+    def forget(self, student: str) -> int:
+        """Remove every row on a student, and the files that nobody else has handed in; return how many rows.
+
+        Raises ValueError if another process has the store open; the same call then goes on later.
+        """
+        return erasing.forget(self.database, student, self.file_of)
 
     def _submissions(self, where: str, *values) -> list[Submission]:
         names = ", ".join(Submission.__annotations__)

@@ -1,0 +1,185 @@
+"""One student exported and deleted: all of theirs, and nothing of the others."""
+
+import json
+import re
+import sqlite3
+import zipfile
+
+import pytest
+
+from course_utils.classroom import privacy
+from course_utils.classroom.grading import feedback, lateness, marking
+from course_utils.classroom.grading.export import export
+from course_utils.classroom.grading.store import Store
+from course_utils.commands import cli
+
+CANARY = "CANARY-7f3a"
+STUDENTS = ("ada", "adam", "bob")  # one name is the beginning of another
+TERM = """[ngrams]
+deadline = 2026-12-04T23:59:00+01:00
+
+[ngrams.extensions]
+ada = { until = 2026-12-11T23:59:00+01:00, reason = "ill, CANARY-7f3a" }
+bob = { until = 2026-12-11T23:59:00+01:00, reason = "away" }
+"""
+
+
+@pytest.fixture
+def graded(room):
+    """A class of three in which everything was made that commands make."""
+    room.release(*STUDENTS)
+    store = room.overlay.store()
+    for student in STUDENTS:
+        words = f"{CANARY} of ada" if student == "ada" else f"words of {student}"
+        room.hand_in(student, json.dumps({"cells": words}).encode())
+        kept = store.keep("ngrams", student, room.submissions / student / "ngrams.ipynb")
+        marks = [{"id": "count", "points": 4, "sentence": words}]
+        details = {"marks": marks, "written": {"answer": words}, "notices": [], "outputs": [words]}
+        store.record(kept, store.round("ngrams"), "graded", "", details)
+    (room.folder / lateness.FILE).write_text(TERM, "utf-8")
+    make_all(room)
+    reports, contest = room.folder / "reports", room.folder / "contests" / "spring"
+    reports.mkdir()
+    (reports / "ngrams.html").write_text("<p>ada and bob are alike</p>", "utf-8")
+    contest.mkdir(parents=True)
+    (contest / "leaderboard.html").write_text("<td>ada</td>", "utf-8")
+    lines = [json.dumps({"run": f"{student} seed 1"}) for student in STUDENTS]
+    (contest / "runs.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+    return room
+
+
+def make_all(room):
+    store = room.overlay.store()
+    marking.to_read(room.assignment, room.overlay, store)
+    feedback.feedback(room.assignment, room.overlay, store)
+    for form in ("csv", "moodle", "canvas", "gradescope"):
+        export(form, room.assignment, room.overlay, store)
+
+
+def hits(room, *words):
+    """The files of the overlay in which a word stands, as a whole, or in whose name it does."""
+    pattern = re.compile("|".join(rf"(?<!\w){re.escape(word)}(?!\w)" for word in words).encode())
+    own = [p for p in room.folder.rglob("*") if p.is_file() and p.name not in ("ngrams.py", "attention.py")]
+    return [p for p in own if pattern.search(p.read_bytes()) or pattern.search(str(p).encode())]
+
+
+def others(room):
+    """All of the others: standings, and the bytes of what is theirs alone."""
+    store = room.overlay.store()
+    rows = {student: store.about(student) for student in STUDENTS if student != "ada"}
+    alone = [p for p in room.folder.rglob("*") if p.is_file() and re.search(r"\b(adam|bob)\b", str(p))]
+    return rows, {str(p): p.read_bytes() for p in alone}
+
+
+def test_a_deleted_student_is_in_no_file_and_the_others_are_as_they_were(graded):
+    before, sha256 = others(graded), graded.overlay.store().standings("ngrams")["ada"].submission.sha256
+    assert len(hits(graded, "ada", CANARY)) > 10
+    said = privacy.delete(graded.overlay, "ada")
+    assert hits(graded, "ada", CANARY, sha256) == [], said
+    assert others(graded) == before and any("makes it again" in line for line in said)
+    table = (graded.folder / "export" / "ngrams-csv.csv").read_text("utf-8")
+    assert [line.split(",")[0] for line in table.splitlines()] == ['"student"', '"adam"', '"bob"']
+    assert lateness.read(graded.folder, "ngrams", {"adam", "bob"}).extensions.keys() == {"bob"}
+    make_all(graded)
+    assert hits(graded, "ada", CANARY) == [] and "bob" in table
+    assert privacy.delete(graded.overlay, "ada")[0].startswith("Removed 0 rows")
+
+
+def test_an_erasure_is_noted_without_the_name_and_the_store_is_append_only_again(graded):
+    privacy.delete(graded.overlay, "ada")
+    database = sqlite3.connect(graded.folder / "store" / "grades.sqlite")
+    assert [number for _, _, number in database.execute("SELECT * FROM erasures")] == [2]
+    for statement in ("DELETE FROM submissions", "UPDATE results SET reason = ''", "DELETE FROM erasures"):
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            database.execute(statement)
+
+
+def test_deleting_rows_alone_would_leave_them_in_the_file(graded):
+    """What VACUUM is for: the wrong variant, which must fail."""
+    database = sqlite3.connect(graded.folder / "store" / "grades.sqlite")
+    for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        database.execute(f"DROP TRIGGER {name}")
+    database.execute("PRAGMA secure_delete = OFF")
+    database.execute("DELETE FROM results WHERE submission = 1")
+    database.commit()
+    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert CANARY.encode() in (graded.folder / "store" / "grades.sqlite").read_bytes()
+
+
+def test_a_file_that_another_handed_in_too_stays(graded):
+    store = graded.overlay.store()
+    copied = store.keep("ngrams", "bob", graded.submissions / "ada" / "ngrams.ipynb")
+    privacy.delete(graded.overlay, "ada")
+    assert CANARY.encode() in store.content(copied)
+
+
+def test_a_store_in_use_is_said_and_done_the_next_time(graded):
+    reading = sqlite3.connect(graded.folder / "store" / "grades.sqlite", isolation_level=None)
+    reading.execute("BEGIN")
+    reading.execute("SELECT * FROM results").fetchall()
+    store = Store(graded.folder / "store")
+    store.database.execute("PRAGMA busy_timeout = 10")
+    with pytest.raises(ValueError, match=r"in use.*give this one again"):
+        store.forget("ada")
+    reading.execute("COMMIT")
+    store.forget("ada")
+    assert [p for p in hits(graded, CANARY) if "store" in p.parts] == []
+
+
+def test_what_a_grader_had_in_hand_is_nobodys_result(graded):
+    store = graded.overlay.store()
+    late = store.keep("ngrams", "ada", graded.submissions / "adam" / "ngrams.ipynb")
+    privacy.delete(graded.overlay, "ada")
+    again = store.keep("ngrams", "bob", graded.submissions / "adam" / "ngrams.ipynb")
+    assert again.id == late.id  # SQLite gives a number that is free again
+    assert not store.record(late, store.round("ngrams"), "graded", "", {"written": {"answer": CANARY}})
+    assert store.pending("ngrams", 1) == [again] and hits(graded, CANARY) == []
+
+
+def test_what_no_rule_can_change_is_named(graded):
+    term = graded.folder / lateness.FILE
+    term.write_text("[ngrams.extensions.ada]\nuntil = 2026-12-11T23:59:00+01:00\n", "utf-8")
+    (graded.folder / "notes.txt").write_text("ada was ill", "utf-8")
+    said = privacy.delete(graded.overlay, "ada")
+    for file in (lateness.FILE, "notes.txt"):
+        assert any(file in line and "look at it yourself" in line for line in said)
+
+
+def test_an_export_holds_every_row_and_every_file(graded, tmp_path, capsys):
+    given = ["student", "ada", "--overlay", str(graded.folder)]
+    cli.main(given)
+    assert "1 of submissions" in capsys.readouterr().out
+    cli.main([*given, "--export", str(tmp_path / "ada.zip")])
+    with zipfile.ZipFile(tmp_path / "ada.zip") as archive:
+        names = archive.namelist()
+        told = json.loads(archive.read("store.json"))
+        text = " ".join(archive.read(name).decode() for name in names)
+    assert {"store.json", "release/ngrams/ada/ngrams.ipynb", "feedback/ngrams/ada.html"} <= {*names}
+    assert CANARY in text and "words of bob" not in text and "words of adam" not in text
+    assert [row["student"] for row in told["store"]["submissions"]] == ["ada"]
+    assert told["lists"]["export/ngrams-csv.csv"][0]["student"] == "ada"
+    assert any(name.startswith("submissions/") for name in names)
+    with pytest.raises(SystemExit, match="is there already"):
+        cli.main([*given, "--export", str(tmp_path / "ada.zip")])
+    with pytest.raises(SystemExit, match="nothing on a student 'eve'"):
+        cli.main(["student", "eve", "--overlay", str(graded.folder), "--export", str(tmp_path / "eve.zip")])
+
+
+def test_the_exchange_of_a_hub_goes_along(graded, tmp_path):
+    for student in STUDENTS:
+        folder = tmp_path / "exchange" / student / "llm" / "inbound" / "x"
+        folder.mkdir(parents=True)
+        (folder / "ngrams.ipynb").write_text(f"by {student}", "utf-8")
+    privacy.export(graded.overlay, "ada", tmp_path / "ada.zip", tmp_path / "exchange")
+    with zipfile.ZipFile(tmp_path / "ada.zip") as archive:
+        assert b"by ada" in archive.read("exchange/ada/llm/inbound/x/ngrams.ipynb")
+    privacy.delete(graded.overlay, "ada", tmp_path / "exchange")
+    assert sorted(path.name for path in (tmp_path / "exchange").iterdir()) == ["adam", "bob"]
+
+
+def test_nbgraders_gradebook_forgets_too(graded):
+    pytest.importorskip("nbgrader", reason="nbgrader is not installed here")
+    made = export("nbgrader", graded.assignment, graded.overlay, graded.overlay.store())
+    assert made in hits(graded, "ada")
+    privacy.delete(graded.overlay, "ada")
+    assert hits(graded, "ada") == []
