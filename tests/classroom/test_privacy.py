@@ -36,6 +36,10 @@ def graded(room):
         marks = [{"id": "count", "points": 4, "sentence": words}]
         details = {"marks": marks, "written": {"answer": words}, "notices": [], "outputs": [words]}
         store.record(kept, store.round("ngrams"), "graded", "", details)
+        request = "INSERT INTO requests VALUES (NULL, 'ngrams', ?, 'count', ?, '')"
+        number = store.database.execute(request, (student, words)).lastrowid
+        reply = "INSERT INTO replies VALUES (NULL, ?, NULL, NULL, ?, 'a teacher', '')"
+        store.database.execute(reply, (number, words))
     (room.folder / lateness.FILE).write_text(TERM, "utf-8")
     make_all(room)
     reports, contest = room.folder / "reports", room.folder / "contests" / "spring"
@@ -88,7 +92,7 @@ def test_a_deleted_student_is_in_no_file_and_the_others_are_as_they_were(graded)
 def test_an_erasure_is_noted_without_the_name_and_the_store_is_append_only_again(graded):
     privacy.delete(graded.overlay, "ada")
     database = sqlite3.connect(graded.folder / "store" / "grades.sqlite")
-    assert [number for _, _, number in database.execute("SELECT * FROM erasures")] == [2]
+    assert [number for _, _, number in database.execute("SELECT * FROM erasures")] == [4]
     for statement in ("DELETE FROM submissions", "UPDATE results SET reason = ''", "DELETE FROM erasures"):
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
             database.execute(statement)

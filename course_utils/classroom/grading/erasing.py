@@ -68,7 +68,7 @@ def _on_students(database: sqlite3.Connection) -> dict[str, str]:
         keys = [(row[3], row[2]) for row in database.execute(f"PRAGMA foreign_key_list({table})")]
         parts = [
             f"{column} IN (SELECT id FROM {parent} WHERE {found[parent]}) "
-            f"OR {column} NOT IN (SELECT id FROM {parent})"
+            f"OR ({column} IS NOT NULL AND {column} NOT IN (SELECT id FROM {parent}))"
             for column, parent in keys
             if parent in found
         ]
