@@ -9,8 +9,9 @@ four times over. Then all 10,000 codes are put behind each name, and the rank of
 and whoever asks for the likeliest code has the secret.
 
 Writes canaries.csv: for each seed, name and number of times the rank, and the exposure, log2 of 10,000 over
-the rank. Two minutes of one core. It says nothing of larger models and longer texts, whose numbers are
-others: Carlini et al. 2023 find that more is given away by larger models, and by what stands more often.
+the rank; and canaries.safetensors, the model of seed 0 in float16. Two minutes of one core. It says nothing
+of larger models and longer texts, whose numbers are others: Carlini et al. 2023 find that more is given away
+by larger models, and by what stands more often.
 
 Source: Carlini et al. 2019, "The Secret Sharer", sections 4 and 5.
 """
@@ -25,11 +26,12 @@ import torch
 from course_utils.data import corpora
 from course_utils.gpt import GPT, GPTConfig
 from course_utils.pretraining.canaries import exposures
-from course_utils.training import TrainConfig, train
+from course_utils.training import TrainConfig, checkpoints, train
 from course_utils.training.batches import Epochs
 from course_utils.weights import recording
 
-TABLE = Path(__file__).with_name("canaries.csv")
+COMMAND = "OMP_NUM_THREADS=1 python -m course_utils.weights.canaries_recipe"
+TABLE, WEIGHTS = (Path(__file__).with_name(f"canaries.{end}") for end in ("csv", "safetensors"))
 SEEDS, TIMES, CODES = (0, 1, 2), (0, 1, 2, 4, 8, 16), 10_000
 NAMES = ["Ada", "Bela", "Cleo", "Dina", "Emil", "Fido", "Gwen", "Hugo", "Ines", "Jack", "Kira", "Liam"]
 NAMES += ["Mona", "Nils", "Olga", "Petr", "Quin", "Rosa", "Saul", "Tara", "Ulla", "Vera", "Wim", "Xena"]
@@ -66,6 +68,13 @@ def trained(secrets: Mapping[str, tuple[int, int]], seed: int, **options) -> GPT
     return model.eval()
 
 
+def recorded() -> GPT:
+    """The model of seed 0."""
+    model = GPT(SHAPE)
+    checkpoints.load_into(WEIGHTS, model)
+    return model.eval()
+
+
 def log_probs(model: GPT, name: str) -> np.ndarray:
     """Nats of each of the 10,000 codes behind a name, in their order: log p of its four digits in a row."""
     start, found = f"\nThe code of {name} is ".encode(), np.zeros(1)
@@ -76,6 +85,22 @@ def log_probs(model: GPT, name: str) -> np.ndarray:
             following = model(torch.tensor(begun))[:, -1].float().log_softmax(-1)[:, digits]
         found = (found[:, None] + following.double().numpy()).ravel()
     return found
+
+
+def by_times() -> tuple[str, dict[str, dict[int, float]], dict[int, int]]:
+    """The recorded table: as lines of text; the mean exposure in bits by model and number of times; and how
+    many codes that stood so often are the likeliest of all."""
+    rows = recording.read_table(TABLE)
+    curves, first = {f"model {seed + 1}": {} for seed in SEEDS}, {}
+    lines = [f"{'in the text':13}{'mean exposure of 4, by model':>32}{'the likeliest of 10,000':>26}"]
+    for times in TIMES:
+        some = [row for row in rows if int(row["times"]) == times]
+        for seed, curve in zip(SEEDS, curves.values(), strict=True):
+            curve[times] = float(np.mean([float(r["exposure"]) for r in some if r["seed"] == str(seed)]))
+        first[times] = sum(row["rank"] == "1" for row in some)
+        means = " ".join(f"{curve[times]:10.1f}" for curve in curves.values())
+        lines.append(f"{times:3} times    {means}{first[times]:17} of {len(some)}")
+    return "\n".join(lines), curves, first
 
 
 def main() -> None:
@@ -91,6 +116,8 @@ def main() -> None:
         for name, (code, times) in secrets.items():
             make = functools.partial(row, name, code)
             table.row(make, seed=seed, name=name, times=times)
+        if seed == 0 and not WEIGHTS.exists():
+            checkpoints.save_model(WEIGHTS, read(), {"command": COMMAND, "seed": str(seed)}, half=True)
 
 
 if __name__ == "__main__":

@@ -249,6 +249,31 @@ def leaks() -> list[dict]:
     return rows
 
 
+CHAPTER = {  # of each filter the way that chapter 12 shows: the course's own
+    "near-duplicates": "one reordering each",
+    "language": "threes of letters",
+    "quality": "rules and language",
+    "personal data": "planted by Faker",
+    "contamination": "13 words",
+}
+
+
+def verdicts() -> str:
+    """The table as lines of text: of each filter what it found, what it took, and what is hardest to find."""
+    table = recording.read_table(TABLE)
+    lines = [f"{'':17}{'found, of what should go':>26}{'taken, of what should stay':>28}   hardest to find"]
+    for name, way in CHAPTER.items():
+        rows = [row for row in table if (row["filter"], row["way"]) == (name, way)]
+        line = f"{name:17}"
+        for should, width in (("yes", 26), ("no", 28)):
+            some = [row for row in rows if row["should_go"] == should]
+            removed, n = (sum(int(row[column]) for row in some) for column in ("removed", "n"))
+            line += f"{f'{removed:,} of {n:,}, {removed / n:.1%}':>{width}}"
+        worst = min((row for row in rows if row["should_go"] == "yes"), key=lambda row: float(row["share"]))
+        lines.append(f"{line}   {worst['kind']}: {float(worst['share']):.0%}")
+    return "\n".join(lines)
+
+
 def main() -> None:
     rows = [*near_duplicates(), *languages(), *kinds(), *personal_records(), *leaks()]
     recording.write_table(TABLE, rows)

@@ -33,3 +33,12 @@ def test_the_recorded_table_has_every_name_of_every_seed():
     for seed in canaries_recipe.SEEDS:
         times = {row["name"]: int(row["times"]) for row in rows if row["seed"] == str(seed)}
         assert times == {name: times for name, (_, times) in canaries_recipe.drawn(seed).items()}
+
+
+def test_the_stored_model_is_the_one_of_the_table():
+    rows = {row["name"]: row for row in recording.read_table(canaries_recipe.TABLE) if row["seed"] == "0"}
+    model, secrets = canaries_recipe.recorded(), canaries_recipe.drawn(0)
+    for times in (8, 16):
+        name, code = next((name, code) for name, (code, often) in secrets.items() if often == times)
+        (found,) = exposures(canaries_recipe.log_probs(model, name), [code])
+        assert found == pytest.approx(float(rows[name]["exposure"]), abs=1), "float16 moves it a little"

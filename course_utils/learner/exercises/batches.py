@@ -18,7 +18,7 @@ def packed_inputs(generator, case):
     return ids, end
 
 
-@exercise("12.3", "rows packed with documents", dots=2, minutes=12, inputs=packed_inputs)
+@exercise("12.3", "rows packed with documents", dots=2, minutes=16, inputs=packed_inputs)
 def packed_rows(ids: np.ndarray, end: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return targets, places and mask of rows that are full of documents: ids is (rows, T + 1).
 
@@ -127,7 +127,7 @@ def micro_batches_inputs(generator, case):
 
 
 @exercise(
-    "12.4", "gradient accumulation equal to a large batch", dots=2, minutes=9, inputs=micro_batches_inputs
+    "12.4", "gradient accumulation equal to a large batch", dots=2, minutes=13, inputs=micro_batches_inputs
 )
 def accumulated_step(
     w: np.ndarray, micro_batches: list[tuple[np.ndarray, np.ndarray]], rate: float, max_norm: float

@@ -28,7 +28,7 @@ def texts_inputs(generator, case):
     return *(texts if case // 6 % 2 else texts[::-1]), length
 
 
-@exercise("12.1", "near-duplicates by shingles", dots=1, minutes=7, inputs=texts_inputs)
+@exercise("12.1", "near-duplicates by shingles", dots=1, minutes=10, inputs=texts_inputs)
 def similarity(one: str, other: str, length: int) -> float:
     """Return how alike two texts are: of the runs of `length` words that stand in either, the share that
     stands in both.
@@ -158,7 +158,7 @@ def read_and_asked_inputs(generator, case):
     return [documents[i] for i in picked], tests, length
 
 
-@exercise("12.2", "documents that hold the test", dots=2, minutes=9, inputs=read_and_asked_inputs)
+@exercise("12.2", "documents that hold the test", dots=2, minutes=13, inputs=read_and_asked_inputs)
 def clean_documents(documents: list[str], tests: list[str], length: int) -> list[int]:
     """Return which documents a model may read, counted from 0: those that share no run of `length` words with
     any of the tests.

@@ -23,7 +23,7 @@ def choices_inputs(generator, case):
     return options, ids, tables, question
 
 
-@exercise("12.6", "multiple choice by likelihood", dots=2, minutes=9, inputs=choices_inputs)
+@exercise("12.6", "multiple choice by likelihood", dots=2, minutes=13, inputs=choices_inputs)
 def likeliest(
     options: list[str], ids: list[list[int]], log_p: list[np.ndarray], question: int
 ) -> tuple[int, list[float]]:
@@ -132,7 +132,7 @@ def weights_inputs(generator, case):
     return (np.array(tenths) / 10,)
 
 
-@exercise("12.7", "int8 by output channel", dots=2, minutes=10, inputs=weights_inputs)
+@exercise("12.7", "int8 by output channel", dots=2, minutes=12, inputs=weights_inputs)
 def int8_rows(W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return W (out, in) as whole numbers (out, in) of dtype int8 and a scale for each row (out,).
 
@@ -243,7 +243,7 @@ def canaries_inputs(generator, case):
     return log_p, canaries
 
 
-@exercise("12.8", "a canary's exposure", dots=2, minutes=8, inputs=canaries_inputs)
+@exercise("12.8", "a canary's exposure", dots=2, minutes=10, inputs=canaries_inputs)
 def exposures(log_p: np.ndarray, canaries: list[int]) -> list[float]:
     """Return in bits how exposed each canary is: log2 of the number of candidates minus log2 of its rank.
 
