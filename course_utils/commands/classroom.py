@@ -1,6 +1,7 @@
 """The commands of a class, from `overlay new` to `export`."""
 
 import getpass
+import os
 import sqlite3
 import sys
 from functools import partial
@@ -57,7 +58,19 @@ def add_to(add) -> None:
     parser.add_argument("--why", required=True, help="the student reads it")
     answer = parser.add_mutually_exclusive_group(required=True)
     answer.add_argument("--points", type=float, help="another mark")
+    answer.add_argument("--erratum", type=int, metavar="NUMBER", help="that corrects it")
     answer.add_argument("--no-change", action="store_true", help="the grade stays")
+    signed(parser)
+    parser = with_overlay(add(erratum))
+    parser.add_argument("name")
+    parser.add_argument("question")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--accept", type=Path, metavar="FILE.py", help="its function is right too")
+    kind.add_argument("--full-marks", action="store_true", help="for all who have handed in")
+    parser.add_argument("--why", required=True, help="the students read it")
+    parser.add_argument("--write", action="store_true", help="without it, only what would change is listed")
+    parser.add_argument("--workers", type=int, help="how many at a time")
+    parser.add_argument("--unsafe", action="store_true", help="without a sandbox: only what you have read")
     signed(parser)
     with_exchange(with_overlay(add(feedback))).add_argument("name")
     with_overlay(add(report)).add_argument("name")
@@ -165,6 +178,8 @@ def grade(options) -> None:
         )
     except (KeyboardInterrupt, OSError, sqlite3.OperationalError) as error:
         sys.exit(_stopped("was graded", error))
+    if left := store.pending(assignment.name, store.round(assignment.name)):
+        print(f"{len(left)} are still to be graded: the same command goes on.")
     told = "; ".join(f"{number} {status}" for status, number in sorted(counts.items()))
     print(told or "Nothing is pending.")
     print(f"Written answers to read: {marking.to_read(assignment, teacher, store)}")
@@ -238,9 +253,35 @@ def reply(options) -> None:
     from course_utils.classroom.grading.database import now
 
     assignment, _, store = _class(options)
-    answer = requests.Reply(options.why, _who(options), now(), options.points)
+    answer = requests.Reply(options.why, _who(options), now(), options.points, options.erratum)
     requests.reply(assignment, store, options.ids, answer)
     print(f"Noted: {answer.said}. `feedback {options.name}` writes it on the pages.")
+
+
+def erratum(options) -> None:
+    """a reference or check was wrong: grade again what it touches, list what changes, and write it"""
+    from course_utils.classroom.grading import cells, errata, regrading, sandbox
+
+    assignment, teacher, store = _class(options)
+    kind = "accept" if options.accept else "full marks" if options.full_marks else "reference"
+    if kind != "full marks" and not options.unsafe and (problem := sandbox.problem()):
+        raise ValueError(problem)
+    source = options.accept.read_text("utf-8") if options.accept else ""
+    found = errata.Erratum(options.question, kind, source, options.why, _who(options))
+    workers, say = options.workers or os.cpu_count() or 1, partial(print, flush=True)
+    plan = regrading.plan(assignment, teacher, store, found, workers=workers, unsafe=options.unsafe, say=say)
+    moving = [change for change in plan.changes if change.moves]
+    for change in moving:
+        print(cells.printable(f"{change}"))
+    print(
+        f"{plan.graded} looked at: {len(moving)} marks change, and only the sentence of "
+        f"{len(plan.changes) - len(moving)}."
+    )
+    if not options.write:
+        print("Nothing is written: the same command with --write writes it.")
+        return
+    number = regrading.write(assignment, store, plan)
+    print(f"Written as erratum {number}. `feedback {options.name}` and `export {options.name}` show it.")
 
 
 def _who(options) -> str:

@@ -12,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from course_utils.classroom.assignments import Assignment, find_assignment
-from course_utils.classroom.grading import caps, cells, verdicts
+from course_utils.classroom.grading import caps, cells, errata, verdicts
 from course_utils.classroom.grading.store import Store, Submission
 from course_utils.classroom.overlay import Overlay
 
@@ -95,9 +95,9 @@ def grade_one(
     try:
         content = store.content(submission)
         answers = cells.read(content, assignment.asked(), assignment.prelude)
-        questions = overlay.questions(assignment, submission.student, submission.sha256)
-        marks = verdicts.grade(
-            answers.sources, questions, prelude=assignment.prelude, unsafe=unsafe, user=user
+        known = errata.of(assignment, store)
+        marks = errata.marks(
+            assignment, overlay, submission, answers.sources, known, unsafe=unsafe, user=user
         )
     except cells.Ungradable as error:
         return "ungradable", str(error), {}
@@ -108,6 +108,7 @@ def grade_one(
         "notices": [*answers.notices, *_changed_tests(assignment, overlay, submission.student, content)],
         "written": {id: answers.sources.get(id, "") for id in assignment.written()},
         "caps": "unsafe" if unsafe else caps.kind(),
+        "errata": known[-1].id if known else 0,
     }
     return ("partial" if stopped else "graded"), " ".join(stopped), details
 
@@ -141,8 +142,8 @@ def grade_all(
     pending, counts, start = store.pending(assignment.name, round), {}, time.monotonic()
     if pending:
         say(f"{len(pending)} to grade, with {workers or os.cpu_count()} at a time.")
-    results = _results(
-        pending, workers or os.cpu_count() or 1, (str(overlay.folder), assignment.name, unsafe)
+    results = results_of(
+        pending, _work, workers or os.cpu_count() or 1, (str(overlay.folder), assignment.name, unsafe)
     )
     for number, (submission, result) in enumerate(results, start=1):
         store.record(submission, round, *result)
@@ -158,15 +159,17 @@ def _minutes(seconds: float) -> str:
     return f"{seconds // 60:.0f}:{seconds % 60:02.0f}"
 
 
-def _results(pending: list[Submission], workers: int, settings: tuple) -> Iterator[tuple[Submission, Result]]:
-    """Results as they come. If a worker dies, all that is left goes one at a time: then it is known whose
-    submission killed it."""
+def results_of(
+    pending: list[Submission], work: Callable[[Submission], Result], workers: int, settings: tuple
+) -> Iterator[tuple[Submission, Result]]:
+    """What `work` makes of each in processes of their own, as it comes. If one of these dies, all that is
+    left goes one at a time: then it is known whose submission killed it."""
     todo = list(pending)
     while todo:
         spawn = multiprocessing.get_context("spawn")  # a fork would copy the database's connection
         pool = ProcessPoolExecutor(min(workers, len(todo)), spawn, initializer=_begin, initargs=settings)
         try:
-            jobs = {pool.submit(_work, submission): submission for submission in todo}
+            jobs = {pool.submit(work, submission): submission for submission in todo}
             for job in as_completed(jobs):
                 result = job.result()
                 todo.remove(jobs[job])

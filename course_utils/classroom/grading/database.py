@@ -30,16 +30,34 @@ CREATE TABLE IF NOT EXISTS marks (
 CREATE TABLE IF NOT EXISTS requests (
     id INTEGER PRIMARY KEY, assignment TEXT NOT NULL, student TEXT NOT NULL, question TEXT NOT NULL,
     why TEXT NOT NULL, asked TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS errata (
+    id INTEGER PRIMARY KEY, assignment TEXT NOT NULL, question TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('reference', 'accept', 'full marks')), source TEXT NOT NULL,
+    why TEXT NOT NULL, who TEXT NOT NULL, noted TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS corrections (
+    id INTEGER PRIMARY KEY, erratum INTEGER NOT NULL REFERENCES errata,
+    result INTEGER NOT NULL REFERENCES results, before TEXT NOT NULL, after TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS replies (
     id INTEGER PRIMARY KEY, request INTEGER NOT NULL REFERENCES requests,
-    mark INTEGER REFERENCES marks, erratum INTEGER, why TEXT NOT NULL, who TEXT NOT NULL,
+    mark INTEGER REFERENCES marks, erratum INTEGER REFERENCES errata, why TEXT NOT NULL, who TEXT NOT NULL,
     replied TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS erasures (
     id INTEGER PRIMARY KEY, erased TEXT NOT NULL, number INTEGER NOT NULL);
 CREATE UNIQUE INDEX IF NOT EXISTS once ON results (submission, round) WHERE status != 'infra_error';
 CREATE INDEX IF NOT EXISTS by_student ON submissions (assignment, student);
 """
-TABLES = ("submissions", "times", "rounds", "results", "marks", "requests", "replies", "erasures")
+TABLES = (
+    "submissions",
+    "times",
+    "rounds",
+    "results",
+    "marks",
+    "requests",
+    "errata",
+    "corrections",
+    "replies",
+    "erasures",
+)
 ADDED = {"marks": ("sha256", "who")}  # columns that a store of before lacks
 
 

@@ -4,6 +4,7 @@ from html import escape
 from pathlib import Path
 
 from course_utils.classroom.assignments import Assignment
+from course_utils.classroom.grading import errata
 from course_utils.classroom.grading.gradebook import Row, rows, shown, summed
 from course_utils.classroom.grading.requests import Request, requests
 from course_utils.classroom.grading.store import FAULT, Store
@@ -31,14 +32,26 @@ def feedback(assignment: Assignment, overlay: Overlay, store: Store) -> Path:
     """Write a page for each student who has handed something in; return the folder."""
     folder = overlay.folder / "feedback" / assignment.name
     folder.mkdir(parents=True, exist_ok=True)
+    corrections = errata.corrections(assignment, store)
     asked: dict[str, list[Request]] = {}
     for request in requests(assignment, store):
         asked.setdefault(request.student, []).append(request)
     for row in rows(assignment, overlay, store):
         if row.standing:
-            page = _page(assignment, row, _requests(asked.get(row.student, [])))
+            changed = _corrections(corrections.get(row.standing.result, []))
+            page = _page(assignment, row, changed + _requests(asked.get(row.student, [])))
             write_atomic(folder / f"{row.student}.html", page)
     return folder
+
+
+def _corrections(made: list[errata.Correction]) -> str:
+    """What errata have changed in the grade."""
+    items = "".join(
+        f"<li>{escape(each.erratum.question)}: {each.before:g} → {each.after:g} points, by "
+        f"{escape(each.erratum.who)} on {each.erratum.noted[:10]}: {escape(each.erratum.why)}</li>"
+        for each in made
+    )
+    return f"<h2>Corrections</h2><ul>{items}</ul>" if made else ""
 
 
 def _requests(asked: list[Request]) -> str:

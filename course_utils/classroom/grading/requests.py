@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from course_utils.classroom.assignments import Assignment
-from course_utils.classroom.grading import cells
+from course_utils.classroom.grading import cells, errata
 from course_utils.classroom.grading.database import now, transaction
 from course_utils.classroom.grading.gradebook import as_it_was
 from course_utils.classroom.grading.store import Given, Store
@@ -107,6 +107,10 @@ def reply(assignment: Assignment, store: Store, ids: list[int], answer: Reply) -
             raise ValueError("a reply says why: the student reads it")
         for request in (by_id[id] for id in dict.fromkeys(ids)):
             mark = None
+            if answer.erratum is not None:
+                about = [e.question for e in errata.of(assignment, store) if e.id == answer.erratum]
+                if request.question not in about:
+                    raise ValueError(f"there is no erratum {answer.erratum} about {request.question}")
             if answer.points is not None:
                 if not standings[request.student].details:
                     raise ValueError(f"{request.student} has no graded file, to which points could belong")

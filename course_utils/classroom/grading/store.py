@@ -8,6 +8,7 @@ Only a student who has a right to it is forgotten, whole, and that is noted.
 import hashlib
 import hmac
 import json
+import math
 import os
 import secrets
 from dataclasses import astuple, dataclass, replace
@@ -65,6 +66,7 @@ class Standing:
     newer: tuple[str, ...] = ()  # why later submissions don't count
     received: datetime | None = None  # in UTC; by whose clock says `source`
     source: str = OURS
+    result: int = 0  # its number in the store
 
 
 class Store:
@@ -180,7 +182,8 @@ class Store:
         self, submission: Submission, round: int, status: str, reason: str = "", details: dict | None = None
     ) -> bool:
         """Note a result in the round in which it was pending, in one transaction. False if there is one
-        already, as another grader was faster, or if the submission is no longer there.
+        already, as another grader was faster, if the submission is no longer there, or if an erratum came
+        that the grader did not know.
 
         Raises ValueError for an unknown status.
         """
@@ -197,12 +200,19 @@ class Store:
             # by its receipt too: the number of one that was erased may be another's by now
             if not self._submissions("id = ? AND receipt = ?", submission.id, submission.receipt):
                 return False
+            if details and details.get("errata", 0) != self.last_erratum(submission.assignment):
+                return False
             made = self.database.execute(
                 "INSERT INTO results (submission, round, status, reason, details, graded) "
                 "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 (*row, now()),
             )
         return made.rowcount == 1
+
+    def last_erratum(self, assignment: str) -> int:
+        """The number of the last erratum, or 0."""
+        [(number,)] = self.database.execute("SELECT max(id) FROM errata WHERE assignment = ?", (assignment,))
+        return number or 0
 
     def mark(self, assignment: str, marks: list[Given]) -> None:
         """Note marks of a person, in one transaction; the last for a question of a file counts."""
@@ -236,14 +246,14 @@ class Store:
     def standings(self, assignment: str) -> dict[str, Standing]:
         """What counts for each student who has handed something in, by name."""
         results = self.database.execute(
-            "SELECT submission, status, reason, details FROM results "
+            "SELECT submission, status, reason, details, results.id FROM results "
             "JOIN submissions ON submission = submissions.id WHERE assignment = ? ORDER BY round, results.id",
             (assignment,),
         )
         last = {submission: result for submission, *result in results}
-        times, standings = self._times(), {}
+        times, corrected, standings = self._times(), self._corrected(), {}
         for submission in self._submissions("assignment = ? ORDER BY id", assignment):
-            status, reason, details = last.get(submission.id, ("pending", "not graded yet", "{}"))
+            status, reason, details, result = last.get(submission.id, ("pending", "not graded yet", "{}", 0))
             before = standings.get(submission.student)
             if before and before.status in ("graded", "partial") and status not in ("graded", "partial"):
                 said = FAULT if status == "infra_error" else reason
@@ -255,9 +265,10 @@ class Store:
                     submission,
                     status,
                     reason,
-                    json.loads(details),
+                    _amended(json.loads(details), corrected.get(result, {})),
                     received=datetime.fromisoformat(received),
                     source=source,
+                    result=result,
                 )
         return dict(sorted(standings.items()))
 
@@ -272,10 +283,26 @@ class Store:
         """
         return erasing.forget(self.database, student, self.file_of)
 
+    def _corrected(self) -> dict[int, dict[str, dict]]:
+        """By result and question the mark that errata have put in the place of the first one."""
+        corrected: dict[int, dict[str, dict]] = {}
+        for result, text in self.database.execute("SELECT result, after FROM corrections ORDER BY id"):
+            mark = json.loads(text)
+            corrected.setdefault(result, {})[mark["id"]] = mark
+        return corrected
+
     def _submissions(self, where: str, *values) -> list[Submission]:
         names = ", ".join(Submission.__annotations__)
         found = self.database.execute(f"SELECT {names} FROM submissions WHERE {where}", values)
         return [Submission(*row) for row in found]
+
+
+def _amended(details: dict, corrected: dict[str, dict]) -> dict:
+    """The details of a result, after what errata have corrected."""
+    if not corrected:
+        return details
+    marks = [corrected.get(mark["id"], mark) for mark in details["marks"]]
+    return details | {"marks": marks, "score": math.fsum(mark["points"] for mark in marks)}
 
 
 def _stored(value: str | float) -> str | float:

@@ -42,6 +42,7 @@ class GradedFunction:
     points: float
     shown_seed: int  # of the examples that the student has
     hidden_seed: int
+    accepted: tuple[tuple[Check, str], ...] = ()  # an answer that does as one of these is right too, and why
 
     @property
     def examples(self) -> Check:
@@ -82,10 +83,13 @@ def grade(
     limits: Limits | None = None,
     unsafe: bool = False,
     user: int | None = None,
+    only: str | None = None,
 ) -> list[Mark]:
-    """Give each question its mark. Raises SandboxError if the sandbox could not start: that is our fault."""
+    """Give each question its mark; with `only`, that question alone, though all answers are defined. Raises
+    SandboxError if the sandbox could not start: that is our fault."""
+    ids = {question.id for question in questions}
+    questions = [question for question in questions if only in (None, question.id)]
     todo = [question for question in questions if question.id in sources]
-    ids = {question.id for question in todo}
     code = [(id, source) for id, source in sources.items() if id in ids]  # in the order of the notebook
     run = _Run(code, todo)
 
@@ -173,6 +177,15 @@ class _Run:
 
 
 def _mark(question: GradedFunction, run: _Run, there: bool) -> Mark:
+    mark = _judged(question, run, there)
+    for check, why in question.accepted if mark.ran and mark.status != "passed" else ():
+        other = _judged(replace(question, check=check), run, there)
+        if other.status == "passed":
+            return replace(other, sentence=f"Right. {why}")
+    return mark
+
+
+def _judged(question: GradedFunction, run: _Run, there: bool) -> Mark:
     check = question.check
     if not there:
         return _failed(question, "missing", "The answer's cell is missing.")

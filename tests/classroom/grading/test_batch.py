@@ -285,7 +285,7 @@ def test_a_worker_that_dies_costs_one_submission_only(room, monkeypatch):
 
 def test_no_terminal_obeys_what_a_submission_says(room, monkeypatch):
     results = [(types.SimpleNamespace(student="a\x1b[2Jda"), ("infra_error", "no\x1b]0;", {}))]
-    monkeypatch.setattr(batch, "_results", lambda *arguments: results)
+    monkeypatch.setattr(batch, "results_of", lambda *arguments: results)
     monkeypatch.setattr(batch.Store, "pending", lambda *arguments: [results[0][0]])
     monkeypatch.setattr(batch.Store, "record", lambda *arguments: True)
     said = []
