@@ -9,7 +9,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from playwright.sync_api import expect
 
 from course_utils.classroom import outputs
-from course_utils.classroom.book import make
+from course_utils.classroom.book import make, pages
+from course_utils.classroom.book.site import openers
 from course_utils.learner.checks import find
 from course_utils.learner.quizzes import questions
 
@@ -27,7 +28,10 @@ def lay_out(question, answer):
 MaskViewer(lay_out, "Where?", "Here </script>.")"""
 ANSWER = "def bits(p):\n    ### BEGIN SOLUTION\n    return 41 + p\n    ### END SOLUTION"
 CELLS = [
-    new_markdown_cell("# 1 · A chapter\n\nIt has a formula, $\\sum_i p_i = 1$, and an English sentence."),
+    new_markdown_cell(
+        "# 1 · A chapter\n\nIt has a formula, $\\sum_i p_i = 1$, and an English sentence.\n\n"
+        "Press **Shift + Enter**\nuntil it appears."
+    ),
     new_code_cell(IMPORTS, metadata={"tags": ["hide-input"]}),
     new_code_cell(
         "GradientHorizon({'RNN': [0.5**k for k in range(41)], 'LSTM': [0.9**k for k in range(41)]})"
@@ -105,9 +109,10 @@ def test_what_python_computes_answers_what_was_tried_and_says_so_of_the_rest(pag
 def test_a_bet_is_laid_and_paid(page):
     bet = widget(page, "predict")
     bet.get_by_role("button", name=re.compile("Place")).click()
-    expect(bet.locator(".cw-sentence")).to_contain_text(
-        "50 of your 100 chips were on what came true: 1.00 bits."
-    )
+    paid = "50 of your 100 chips were on what came true: 1.00 bits."
+    expect(bet.locator(".cw-sentence")).to_contain_text(paid)
+    page.reload()  # this browser keeps it
+    expect(bet.locator(".cw-sentence")).to_contain_text(paid)
 
 
 def test_a_quiz_says_why_and_only_when_asked(page):
@@ -119,6 +124,21 @@ def test_a_quiz_says_why_and_only_when_asked(page):
         expect(summary.locator("xpath=..")).to_contain_text(
             ("Right. " if choice.right else "No. ") + choice.why
         )
+
+    page.reload()
+    expect(page.get_by_text(questions("1")[0].choices[0].why, exact=False).first).to_be_visible()
+
+
+def test_a_page_says_where_its_chapter_runs_and_links_there_if_it_knows(page):
+    assert page.get_by_text("Shift + Enter").count() == 0
+    page.locator("summary", has_text="Open in JupyterLab, Colab or VS Code").press("Enter")
+    expect(page.locator(".course-open li").first).to_contain_text("python3 course.py lab")
+    assert page.locator(".course-open").get_by_role("link").count() == 0
+    linked = openers("01_chapter", "some/course")
+    assert (
+        "https://colab.research.google.com/github/some/course/blob/main/notebooks/01_chapter.ipynb" in linked
+    )
+    assert "url=https://github.com/some/course.git" in linked and "01_chapter.ipynb" in linked
 
 
 def test_a_solution_is_not_shown_before_it_is_asked_for(page):
@@ -147,6 +167,19 @@ def test_formulas_search_and_dark(page, book):
     assert widget(page, "mask_viewer").evaluate(colour) == page.locator("article").evaluate(colour)
     page.goto((book / "search.html").as_uri() + "?q=sentence")
     expect(page.locator("#search-results")).to_contain_text("A chapter")
+
+
+def test_a_chapter_is_run_again_only_if_it_changed(tmp_path):
+    nb, path = (
+        new_notebook(cells=[new_code_cell("import time\nprint(time.time_ns())")]),
+        tmp_path / "03_kept.ipynb",
+    )
+    nbformat.write(nb, path)
+    first, again = (pages.run(path, tmp_path / "cache")[0].cells[0].outputs for _ in range(2))
+    assert first and first == again
+    nb.cells[0].source += " "
+    nbformat.write(nb, path)
+    assert pages.run(path, tmp_path / "cache")[0].cells[0].outputs != first
 
 
 def test_a_cell_that_fails_is_named_and_nothing_is_written(tmp_path):

@@ -162,7 +162,16 @@ function keepQuiz(choice, i) {
   choice.addEventListener("toggle", () => kept.set(name, choice.open));
 }
 
+/** What scrolls sideways can be scrolled by the keyboard; what does not is no stop on its way. */
+function reachScrolling() {
+  for (const one of document.querySelectorAll("article :is(pre, math, .table-wrapper, .output, .cw-scroll)")) {
+    if (one.scrollWidth > one.clientWidth) one.tabIndex = 0;
+    else one.removeAttribute("tabindex");
+  }
+}
+
 document.addEventListener("DOMContentLoaded", () => {
+  new ResizeObserver(reachScrolling).observe(document.querySelector("article"));
   document.querySelectorAll("[data-live]").forEach(bringToLife);
   document.querySelectorAll("fieldset.course-quiz details").forEach(keepQuiz);
 });

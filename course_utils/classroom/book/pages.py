@@ -21,6 +21,8 @@ from course_utils.learner.checks import find
 
 PACKAGE = Path(__file__).parents[2]
 MARKERS = re.compile(r"^ *### (BEGIN|END) SOLUTION\n?", re.MULTILINE)
+PARAGRAPH_ON_RUNNING = re.compile(r"(?:.+\n)*.*\*\*Shift \+ Enter\*\*.*(?:\n.+)*\n*")
+LINK_TO_CELL = re.compile(r"(?<=href=\")([\w-]+)\.ipynb#cell-id=")
 RECORDING = "from course_utils.classroom.book import recording"
 WITHOUT_INFLUENCE = [Path(__file__).parent / name for name in ("__init__.py", "pages.py", "site.py")]
 RUNS_KEPT = 2  # of a chapter
@@ -73,7 +75,8 @@ def _hash(path: Path) -> str:
 
 
 def page(nb: NotebookNode) -> NotebookNode:
-    """A chapter for readers: an exercise has its help folded below it, in place of its check."""
+    """A chapter for readers: an exercise has its help folded below it, in place of its check; what is said of
+    running cells is left out; and links to a notebook's cells lead to the same place on its page."""
     solutions = {cell.id: cell.source for cell in nb.cells}
     outputs = {cell.id: cell.outputs for cell in nb.cells if cell.cell_type == "code"}
     nb, cells, asked = strip_solutions(nb), [], {}
@@ -81,8 +84,12 @@ def page(nb: NotebookNode) -> NotebookNode:
         tags = cell.metadata.get("tags", [])
         exercise = cell.metadata.get("exercise")
         if cell.cell_type == "code":
-            cell.outputs = outputs[cell.id]
+            cell.outputs = [linked(output) for output in outputs[cell.id]]
             cell.execution_count = 1
+        else:
+            cell.source = PARAGRAPH_ON_RUNNING.sub("", cell.source)
+            if re.match("##+ ", cell.source):
+                cell.source = f'<span id="cell-{cell.id}"></span>\n\n{cell.source}'
         if "check" in tags:
             cells.append(help_for(exercise, asked.get(exercise, "")))
             continue
@@ -91,6 +98,13 @@ def page(nb: NotebookNode) -> NotebookNode:
         cells.append(cell)
     nb.cells = cells
     return nb
+
+
+def linked(output: NotebookNode) -> NotebookNode:
+    html = output.get("data", {}).get("text/html")
+    if html:
+        output.data["text/html"] = LINK_TO_CELL.sub(r"\1.html#cell-", "".join(html))
+    return output
 
 
 def help_for(exercise: str, solution: str) -> NotebookNode:

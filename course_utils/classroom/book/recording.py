@@ -11,6 +11,7 @@ from itertools import chain, combinations, product
 from pathlib import Path
 
 from course_utils.classroom.book import tours
+from course_utils.learner.overview import Overview
 from course_utils.learner.predict import Predict
 from course_utils.learner.quiz import Quiz
 from course_utils.learner.shannon_game import ShannonGame
@@ -28,13 +29,16 @@ shown: list[Widget] = []
 
 def start() -> None:
     """From now on a widget that is displayed leaves its place on the page, and is kept."""
-    Widget._repr_mimebundle_ = lambda self, **_: {"text/plain": repr(self), "text/html": place(self)}
+    for kind in (Widget, Overview):
+        kind._repr_mimebundle_ = lambda self, **_: {"text/plain": repr(self), "text/html": place(self)}
 
 
 def place(widget: Widget) -> str:
     """Where a widget will live: its picture until then, and for ever where no script runs."""
+    if isinstance(widget, Overview):
+        return path_of(widget) + (fold(escape(widget.title), folded(widget)) if widget.asked else "")
     if isinstance(widget, Quiz):
-        return folded(widget)
+        return f"<p><strong>{escape(widget.title)}.</strong></p>{folded(widget)}"
     if widget not in shown:
         shown.append(widget)
     stays = type(widget).handle is not Widget.handle and not isinstance(widget, Predict | ShannonGame)
@@ -42,19 +46,32 @@ def place(widget: Widget) -> str:
     return f'<div class="course-live" data-live="{shown.index(widget)}">{picture}</div>'
 
 
+def path_of(overview: Overview) -> str:
+    """The exercises of a chapter's core path: what a reader has done is not known here."""
+    path = overview.path
+    links = "".join(
+        f'<li><a href="{escape(stop.place.file)}#cell-id={escape(stop.place.cell_id)}">'
+        f"{escape(stop.place.heading)}</a></li>"
+        for stop in path.exercises
+    )
+    about = f"Core path of chapter {path.chapter}: about {path.minutes_left} minutes"
+    return fold(f"<strong>{about}</strong>", f"<ul>{links}</ul>")
+
+
 def folded(quiz: Quiz) -> str:
-    """A quiz that needs no script: behind each choice, why."""
-    parts = [f"<p><strong>{escape(quiz.title)}.</strong> {escape(quiz.note)}</p>"]
+    """Questions that need no script: behind each choice, why."""
+    asked = ""
     for question in quiz.asked.values():
         choices = "".join(
-            f'<details class="course"><summary>{escape(choice.text)}</summary>'
-            f"<p>{'Right.' if choice.right else 'No.'} {escape(choice.why)}</p></details>"
+            fold(escape(choice.text), f"<p>{'Right.' if choice.right else 'No.'} {escape(choice.why)}</p>")
             for choice in question.choices
         )
-        parts.append(
-            f'<fieldset class="course-quiz"><legend>{escape(question.ask)}</legend>{choices}</fieldset>'
-        )
-    return "".join(parts)
+        asked += f'<fieldset class="course-quiz"><legend>{escape(question.ask)}</legend>{choices}</fieldset>'
+    return asked
+
+
+def fold(summary: str, html: str) -> str:
+    return f'<details class="course"><summary>{summary}</summary>{html}</details>'
 
 
 def write(path: str) -> None:
@@ -159,10 +176,13 @@ def ask(widget: Widget, state: dict) -> dict | None:
 
 def is_free(widget: Widget, begin: dict, name: str, refined: dict) -> bool:
     """Whether other values of an entry leave alone what Python sends for the page to draw."""
-    if type(widget).view is Widget.view:
+    spec = tours.spec_of(widget, name)
+    if type(widget).view is Widget.view or name in tours.FIXED.get(widget._widget, lambda _: [])(widget):
+        return True
+    if len(tours.all_of(spec)) == 1:
         return True
     ask(widget, begin)
-    first, values = drawn(widget, refined), tours.others(tours.spec_of(widget, name), begin[name])
+    first, values = drawn(widget, refined), tours.others(spec, begin[name])
     asked = [ask(widget, begin | {name: value}) and drawn(widget, refined) == first for value in values]
     ask(widget, begin)
     return True in asked and False not in asked

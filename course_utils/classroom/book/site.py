@@ -17,6 +17,10 @@ from course_utils.widgets.base import Widget
 
 HERE = Path(__file__).parent
 TITLE = "The LLM Workbook"
+NOTE = (
+    "<p class='course-note'>This page needs no Python: its widgets answer here, or say that they can’t.</p>"
+)
+OPEN = "Open in JupyterLab, Colab or VS Code"
 SETTINGS = {
     "project": TITLE,
     "html_title": TITLE,
@@ -121,8 +125,9 @@ def complete(app: Sphinx, name: str, _template, context: dict, _doctree) -> None
     """What a chapter's page has beside its text: where it runs, and the scripts of its widgets."""
     if name not in app.config.course_live:
         return
-    title, end, text = context["body"].partition("</h1>")
-    context["body"] = title + end + openers(name, app.config.course_repository) + text
+    promise, end, text = context["body"].partition("</p>")
+    text = text.replace(' aria-label="Toggle hidden content"', "")  # the fold says more itself
+    context["body"] = promise + end + openers(name, app.config.course_repository) + text
     app.add_js_file("host.js")
     for script in [*app.config.course_live[name], name]:
         app.add_js_file(f"live/{script}.js")
@@ -146,7 +151,4 @@ def openers(name: str, repository: str) -> str:
         f"<li><strong>{where}</strong>: {how}</li>"
         for where, how in {"JupyterLab": lab, "Colab": colab, "VS Code": code}.items()
     )
-    return (
-        '<details class="course course-open"><summary>Open in JupyterLab, Colab or VS Code</summary>'
-        f"<ul>{items}</ul></details>"
-    )
+    return f"{NOTE}<details class='course course-open'><summary>{OPEN}</summary><ul>{items}</ul></details>"

@@ -22,6 +22,8 @@ REFINED = {
 }
 # What the page is given beside what the kernel sends, which would say it when asked.
 BESIDE = {"sampling_lab": lambda lab: {"names": [visible(token) for token in lab._tokens]}}
+# Entries that a widget's page does not let the hand change, as it was set up.
+FIXED = {"attention_explorer": lambda explorer: [] if explorer.view()["predicts"] else ["edits"]}
 CONTEXTS = ["the king ", "I will ", "What is the ", "my ", "q", "zzz"]  # for a widget that has no examples
 
 
@@ -130,6 +132,8 @@ def translator(widget: Widget, begin: dict, _names) -> Tour:
 def ngram_explorer(widget: Widget, begin: dict, names: list[str]) -> Tour:
     yield from ({"order": order} for order in widget._specs["order"].options)
     yield from ({"seed": begin["seed"] + more} for more in range(1, 9))
+    for order, more in product(widget._specs["order"].options, range(1, 4)):
+        yield {"order": order, "seed": begin["seed"] + more}
     words = begin["context"].split(" ")
     beginnings = [" ".join(words[:n]) for n in range(len(words) - 1, -1, -1)]
     yield from ({"context": context} for context in [*beginnings, *CONTEXTS])
@@ -165,7 +169,7 @@ def attention_explorer(widget: Widget, begin: dict, names: list[str]) -> Tour:
     if not widget.view()["predicts"]:
         return
     n_layers, n_heads = (spec_of(widget, name).high + 1 for name in ("layer", "head"))
-    for how in ("ablate", "uniform"):
+    for how in ("ablate", "uniform", "diagonal", "previous"):
         for layer, head in product(range(n_layers), range(n_heads)):
             yield {"edits": [{"layer": layer, "head": head, "how": how}]}
 
