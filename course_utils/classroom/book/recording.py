@@ -181,6 +181,8 @@ def is_free(widget: Widget, begin: dict, name: str, refined: dict) -> bool:
         return True
     if len(tours.all_of(spec)) == 1:
         return True
+    if any(name in others for others in after(widget).values()):  # what follows may only come later
+        return False
     ask(widget, begin)
     first, values = drawn(widget, refined), tours.others(spec, begin[name])
     asked = [ask(widget, begin | {name: value}) and drawn(widget, refined) == first for value in values]
