@@ -188,3 +188,24 @@ def test_the_zip_holds_no_secret_of_the_class(room, autograder):
 def test_what_was_not_released_is_not_packed(room):
     with pytest.raises(SystemExit, match="nobody has ngrams yet"):
         cli.main(["gradescope", "ngrams", "--overlay", str(room.folder)])
+
+
+LOADED = """
+import sys
+from importlib.metadata import packages_distributions
+import course_utils.classroom.gradescope.running as running
+
+print(running.__file__)
+names = {name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names)
+print(*sorted({each for name, found in packages_distributions().items() if name in names for each in found}))
+"""
+
+
+def test_the_grader_there_needs_only_what_setup_installs(autograder):
+    course = str(autograder / "source" / "course")
+    run = [sys.executable, "-P", "-B", "-c", LOADED]
+    place, loaded = subprocess.check_output(run, text=True, env={"PYTHONPATH": course}).splitlines()
+    assert place.startswith(course)
+    assert {*loaded.lower().split()} - {"llm-workbook", "llm_workbook", "setuptools", "cython"} <= {
+        *packing.NEEDS
+    }

@@ -87,12 +87,9 @@ def _shown(text: str, limit: int = MAX_LINE) -> str:
 
 
 def _table(head: list[str], lines: list[list[str]]) -> str:
-    """A table of cells that are HTML already; a cell of digits stands to the right."""
+    """A table of cells that are HTML already."""
     top = "".join(f"<th scope='col'>{word}</th>" for word in head)
-    body = "".join(
-        "<tr>" + "".join(f"<td{' class=n' * cell.isdecimal()}>{cell}</td>" for cell in line) + "</tr>"
-        for line in lines
-    )
+    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in line) + "</tr>" for line in lines)
     return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
 
 
