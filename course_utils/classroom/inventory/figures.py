@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-RESAMPLES, LEVEL = 4000, 0.95
+RESAMPLES, LEVEL = 2000, 0.95
 
 
 def gain(before: np.ndarray, after: np.ndarray) -> float:
