@@ -280,13 +280,15 @@ def test_only_what_passes_by_itself_is_kept(mine):
 
 def test_chapter_11_keeps_the_law_of_the_learners_own_runs(mine, capsys):
     cells, planned = code_cells("11_scaling_laws"), find("11.6").reference
-    columns, numbers = (
-        next(cell for cell in cells if f"def {name}(" in cell) for name in ("columns", "numbers")
+    functions = "\n".join(
+        next(
+            cell[cell.index(f"def {name}(") :].split("\n\n\n")[0] for cell in cells if f"def {name}(" in cell
+        )
+        for name in ("columns", "numbers")
     )
     names = {"best": planned, "best_size": planned, "np": np, "read_runs": read_runs}
     names |= {"find": find, "work_folder": work_folder, "my_llm": my_llm, "scaling_recipe": scaling_recipe}
     names |= {"fit_law": fit_law, "bootstrap": bootstrap, "interval": interval}
-    functions = columns.split("\n\n\n")[0] + "\n" + numbers[numbers.index("def numbers") :].split("\n\n\n")[0]
     cell = next(cell for cell in cells if "save_law" in cell)
     lines = [json.dumps(run) + "\n" for run in read_runs(scaling_recipe.LOG) if run["seed"] == 0]
     (mine / "runs.jsonl").write_text("".join(lines[:3]))
