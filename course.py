@@ -63,11 +63,14 @@ LOG = VENV / "course-setup.log"
 # once half as fast on a quiet one. So they spin for a moment. That cost training nothing on two busy cores;
 # where SmolLM2 writes, a token took 29 ms for 40 on quiet ones, but 67 ms for 39 beside one busy program.
 THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "2000"}
-CLASSROOM = ("check", "overlay", "release", "grade", "mark", "feedback", "export", "student", "contest")
+CLASSROOM = ("check", "overlay", "release", "grade", "mark", "requests", "reply", "erratum", "feedback")
+CLASSROOM += ("report", "inventory", "export", "gradescope", "student", "contest")
 EXTRAS = {
     "lab": "",
     "refresh": "",
     "make": "",
+    "floors": "",
+    "convert": "",
     "chat": "",
     "bundle": "",
     "test": "test",

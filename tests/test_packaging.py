@@ -3,6 +3,8 @@
 import importlib.util
 import json
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -16,6 +18,13 @@ ROOT = Path(__file__).parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]
 CONDA_NAMES = {"torch": "pytorch", "playwright": "playwright-python"}  # where conda-forge's name is another
+
+
+def launcher():
+    spec = importlib.util.spec_from_file_location("course", ROOT / "course.py")
+    course = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(course)
+    return course
 
 
 def read(name):
@@ -82,9 +91,7 @@ def test_licences():
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/benchmarks.md", "docs/elsewhere.md"])
 def test_the_documents_name_commands_and_files_that_exist(name):
     text = read(name)
-    spec = importlib.util.spec_from_file_location("course", ROOT / "course.py")
-    course = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(course)
+    course = launcher()
     commands = set(re.findall(r"course\.py ([a-z]+)", text))
     assert commands and commands <= {*course.EXTRAS, *course.READ_ONLY}
     links = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text)
@@ -92,6 +99,12 @@ def test_the_documents_name_commands_and_files_that_exist(name):
         link for link in links if "://" not in link and not (ROOT / name).parent.joinpath(link).exists()
     ]
     assert links and missing == []
+
+
+def test_the_launcher_hands_over_every_command():
+    known = {*launcher().EXTRAS, *launcher().READ_ONLY}
+    there = subprocess.check_output([sys.executable, "-m", "course_utils.commands.cli", "--help"], text=True)
+    assert known == {*re.findall(r"^    (\w+)", there, re.M)}
 
 
 def test_the_container_starts_the_course_without_rights():
