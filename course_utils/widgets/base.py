@@ -18,6 +18,7 @@ import anywidget
 import matplotlib
 import traitlets
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from course_utils.measuring.plots import picture_html, png
 from course_utils.widgets.state import After, Spec, merged
@@ -51,6 +52,8 @@ def _make_drawable(figure: Figure) -> None:
     for text in figure.findobj(matplotlib.text.Text):
         text.set_text(drawable(text.get_text()))
     for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        if axis.get_scale() == "log":  # its usual labels are formulas, and no formula is drawn: 1e+08 is text
+            axis.set_major_formatter(LogFormatter()), axis.set_minor_formatter(LogFormatter())
         places = axis.get_majorticklocs()  # what stands at them is written when the figure is drawn
         names = list(map(str, axis.get_major_formatter().format_ticks(places)))
         if any(drawable(name) != name for name in names):

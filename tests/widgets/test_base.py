@@ -274,6 +274,17 @@ class Bare(Widget):
         raise KeyError("what")
 
 
+def test_powers_of_ten_on_an_axis_are_text_and_no_formula():
+    class Powers(Bare):
+        def picture(self, figure: Figure):
+            self.axes = figure.add_subplot(xscale="log", xlim=(1e7, 1e12))
+
+    powers = Powers()
+    powers.png()
+    labels = [label.get_text() for label in powers.axes.get_xticklabels()]
+    assert "1e+08" in labels and not any("$" in label for label in labels)
+
+
 def test_any_error_is_answered_or_the_view_would_wait_for_ever():
     bare = Bare()
     assert answer(bare)["problem"] == "KeyError: 'what'" and bare.shown["answers"] == "me/1"
