@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 from jaxtyping import Float
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from course_utils.finetuning.lora import put, targeted
@@ -17,7 +18,8 @@ from course_utils.finetuning.sft import Examples, sft_loss
 from course_utils.finetuning.tasks import Problem
 from course_utils.gpt import GPT
 from course_utils.tokenizers import ByteTokenizer
-from course_utils.tokenizers.chat import Labelled
+from course_utils.tokenizers.chat import IGNORED, ChatTemplate, Labelled, Messages
+from course_utils.tokenizers.chat import ROLES as ROLE_NAMES
 from course_utils.training import TrainConfig, train
 
 # Control characters, which no text has: STX, ETX, and one for each who speaks
@@ -33,6 +35,25 @@ def laid_out(chat_labels: Callable, question: Sequence[int], answer: Sequence[in
     """The ids of a question with its answer, and their labels, by a learner's `chat_labels`."""
     turns = [("user", [*map(int, question)]), ("assistant", [*map(int, answer)])]
     return Labelled(*chat_labels(turns, ROLES, START, END))
+
+
+def under_template(
+    chat_labels: Callable, template: ChatTemplate, tokenizer: Tokenizer, messages: Messages
+) -> Labelled:
+    """A conversation by a learner's `chat_labels`, laid out as the template has it: there a role is a line
+    of several tokens, and a line ends behind each `end`. None of these is to be learnt."""
+    lines = {-n: tokenizer.encode(f"{role}\n").ids for n, role in enumerate(ROLE_NAMES, start=1)}
+    numbers = dict(zip(ROLE_NAMES, lines, strict=True))
+    line_end = tokenizer.encode("\n").ids
+    turns = [(turn["role"], tokenizer.encode(turn["content"]).ids) for turn in messages]
+    ids, labels = [], []
+    for i, label in zip(*chat_labels(turns, numbers, *template.start, *template.end), strict=True):
+        ids += lines.get(i, [i])
+        labels += [IGNORED] * len(lines[i]) if i in lines else [label]
+        if i in template.end:
+            ids += line_end
+            labels += [IGNORED] * len(line_end)
+    return Labelled(ids, labels)
 
 
 def opening(chat_labels: Callable, question: Sequence[int]) -> list[int]:
