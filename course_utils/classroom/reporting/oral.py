@@ -5,6 +5,7 @@ it was graded. Only the teacher's references are called.
 """
 
 import ast
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from course_utils.learner.checks.values import show
 
 QUESTIONS = 3
 MAX_SHOWN = 200  # characters of a line
+MAX_LATER = 5  # lines that read a name, which are told
 
 
 @dataclass(frozen=True)
@@ -48,15 +50,18 @@ def lines_of(id: str, source: str, handed_out: str) -> list[Line]:
     if tree is None:
         return []
     given, found = {line.strip() for line in handed_out.splitlines()}, []
-    reading = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)]
-    free = {node.id for node in reading} - similarity.names_bound(tree)
-    texts = source.splitlines()
+    bound, texts = similarity.names_bound(tree), source.splitlines()
+    readers: dict[str, list[int]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            readers.setdefault(node.id, []).append(node.lineno)
+    readers = {name: sorted(set(numbers)) for name, numbers in readers.items()}
     for node in ast.walk(tree):
         if not isinstance(node, ast.stmt) or isinstance(node, ast.FunctionDef | ast.Import | ast.ImportFrom):
             continue
         text = texts[node.lineno - 1].strip() if node.lineno <= len(texts) else ""
         own = _without_body(node)
-        shape = tuple(similarity.nodes(own))
+        shape = tuple(similarity.nodes(own, bound))
         if text in given or len(shape) < similarity.RUN // 2:
             continue
         names = [part for part in ast.walk(own) if isinstance(part, ast.Name)]
@@ -67,10 +72,15 @@ def lines_of(id: str, source: str, handed_out: str) -> list[Line]:
             for name in _names(part.target)
         }
         sets = sorted({name.id for name in names if isinstance(name.ctx, ast.Store)} - inner)
-        reads = sorted({name.id for name in names if isinstance(name.ctx, ast.Load)} - free - inner)
-        later = sorted({n.lineno for n in reading if n.id in sets and n.lineno > (node.end_lineno or 0)})
-        found.append(Line(id, node.lineno, text, shape, tuple(reads), tuple(sets), tuple(later)))
+        reads = sorted({name.id for name in names if isinstance(name.ctx, ast.Load)} & bound - inner)
+        later = {n for name in sets for n in _next(readers.get(name, []), node.end_lineno or 0)}
+        found.append(Line(id, node.lineno, text, shape, tuple(reads), tuple(sets), tuple(sorted(later))))
     return found
+
+
+def _next(numbers: list[int], after: int) -> list[int]:
+    """Of sorted numbers the first few after one of them."""
+    return numbers[(start := bisect_right(numbers, after)) : start + MAX_LATER]
 
 
 def _names(tree: ast.AST) -> set[str]:

@@ -46,9 +46,8 @@ def tree_of(source: str) -> ast.Module | None:
         return None
 
 
-def nodes(tree: ast.AST) -> list[str]:
-    """The nodes of a tree in preorder, in words that no renaming changes."""
-    bound = names_bound(tree)
+def nodes(tree: ast.AST, bound: set[str]) -> list[str]:
+    """The nodes of a tree in preorder, in words that no renaming of the names in `bound` changes."""
     told, todo = [], [tree]
     while todo:  # a stack of our own: a tree may be deeper than Python's
         node = todo.pop()
@@ -92,7 +91,7 @@ def parts(sources: list[str]) -> set[tuple[str, ...]]:
     """All runs of RUN nodes in some answers; none in what can't be parsed."""
     found = set()
     for tree in filter(None, map(tree_of, sources)):
-        told = nodes(tree)
+        told = nodes(tree, names_bound(tree))
         found |= {tuple(told[i : i + RUN]) for i in range(len(told) - RUN + 1)}
     return found
 

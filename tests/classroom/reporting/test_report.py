@@ -117,6 +117,14 @@ def test_lines_tell_what_they_read_and_set():
     assert all(line.number != 1 for line in lines(source)), "what was handed out is not asked about"
 
 
+def test_a_line_under_other_names_has_the_same_shape():
+    one, other = (
+        lines(f"def witten_bell(counts, lower):\n    {n} = len(counts)\n    return {n} * 2 + K")
+        for n in ("t", "types")
+    )
+    assert [line.shape for line in one] == [line.shape for line in other] and one != other
+
+
 def test_each_student_gets_three_questions_of_their_own(room):
     rare = "K = 2\ndef witten_bell(counts, lower):\n    odd = {w: p ** 2 for w, p in lower.items()}\n"
     rare += "    return odd"

@@ -92,8 +92,9 @@ def test_uncommon_names_and_comments_are_told():
 
 
 def test_free_names_count_and_bound_ones_do_not():
-    told = [similarity.nodes(similarity.tree_of(text)) for text in ("a = len(b)", "x = len(b)", "a = max(b)")]
-    assert told[0] == told[1] != told[2]
+    trees = [similarity.tree_of(text) for text in ("a = len(b)", "x = len(b)", "a = max(b)", "a = len(c)")]
+    told = [similarity.nodes(tree, similarity.names_bound(tree)) for tree in trees]
+    assert told[0] == told[1] and told[0] not in told[2:]
 
 
 @pytest.mark.parametrize(
