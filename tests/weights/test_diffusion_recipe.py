@@ -1,27 +1,53 @@
-"""The masked-diffusion model is the recorded GPT without its causal mask, and costs what that costs."""
+"""The masked model and the GPT differ in what they see and are asked alone, and the same bytes are scored."""
+
+import math
 
 import torch
 
-from course_utils.weights import diffusion_recipe, gpt_recipe
+from course_utils.bert.diffusion import bound
+from course_utils.weights import diffusion_recipe as recipe
+from course_utils.weights import gpt_recipe, recording
 
 
-def test_it_is_the_gpt_and_one_embedding_more():
-    gpt, model = gpt_recipe.build("recorded"), diffusion_recipe.build()
-    ours = dict(model.named_parameters())
-    for name, parameter in gpt.named_parameters():
-        twin = ours[name.replace("decoder", "encoder")]
-        rows = parameter.shape[0] + (name == "embedding.weight")
-        assert twin.shape == (rows, *parameter.shape[1:])
-    assert len(ours) == len(list(gpt.named_parameters()))
-    extra = 6 * gpt.config.d_model  # for the embedding of the mask
-    assert gpt_recipe.flops_per_token(model) == gpt_recipe.flops_per_token(gpt) + extra
+def test_both_begin_with_the_same_weights_and_cost_the_same():
+    gpt, masked = recipe.build("next byte", 3), recipe.build("masked", 3)
+    for part, weights in gpt.named_parameters():
+        twin = masked.get_parameter(part.replace("decoder", "encoder"))
+        assert twin[: len(weights)].equal(weights)
+    extra = recipe.SHAPE.d_model  # the embedding of the mask
+    assert recording.n_parameters(masked) == recording.n_parameters(gpt) + extra
+    assert gpt_recipe.flops_per_token(masked) == gpt_recipe.flops_per_token(gpt) + 6 * extra
 
 
-def test_blocks_start_at_zero_as_the_gpts_do():
-    model, x = diffusion_recipe.build(), torch.randn(1, 5, 192)
-    assert model.encoder.blocks[0](x).equal(x)
+def test_each_byte_is_in_a_second_half_once():
+    windows = recipe.windows("validation")
+    assert windows[:-1, recipe.HALF :].equal(windows[1:, : recipe.HALF])
 
 
-def test_it_is_watched_on_the_windows_on_which_the_gpt_is():
-    ids = diffusion_recipe.ids("validation")
-    assert len(ids) // 256 // 4 <= len(gpt_recipe._validation(256)[0]) <= len(ids) // 256 // 4 + 1
+def test_both_score_the_second_halves():
+    ids = torch.arange(200) % 7
+    windows = ids.unfold(0, recipe.SHAPE.context, recipe.HALF)
+    gpt, masked = recipe.build("next byte").eval(), recipe.build("masked").eval()
+    with torch.no_grad():
+        costs = [
+            -gpt(row[None, :i])[0, -1].log_softmax(0)[row[i]] / math.log(2)
+            for row in windows
+            for i in range(recipe.HALF, len(row))
+        ]
+        assert abs(recipe.next_bytes(gpt, windows).bits - torch.stack(costs).mean()) < 1e-4
+        found = recipe.masked_bytes(masked, windows)
+        whole = bound(masked, windows.flatten(), recipe.HALF, draws=50)
+    assert abs(found.bits - whole.bits) < 0.3 and found.error > 0
+
+
+def test_a_run_goes_on_where_it_was(tmp_path, monkeypatch):
+    monkeypatch.setattr(recipe, "RATES", (0.01,))
+    monkeypatch.setattr(recipe, "SEEDS", (0,))
+    monkeypatch.setattr(recipe, "EPOCHS", (4,))
+    runs = []
+    monkeypatch.setattr(recipe, "run", lambda *known: runs.append(known) or {"twelfth_night": "3.0"})
+    table = recording.Table(tmp_path / "diffusion.csv")
+    recipe.record(table)
+    assert len(runs) == len(table.rows) == 8
+    recipe.record(recording.Table(tmp_path / "diffusion.csv"))
+    assert len(runs) == 8
