@@ -40,7 +40,8 @@ const kept = {
 /** A bet: chips are locked, paid for in bits, and kept in this browser. */
 function bet({ traits, id, came_true: cameTrue }) {
   const bits = (share) => (share > 0 ? `${Math.abs(Math.log2(share)).toFixed(2)} bits` : "infinitely many bits");
-  const { shown } = traits;
+  const { shown: recorded } = traits; // at the chapter's end, when the result was known
+  const shown = { ...recorded, sentence: recorded.sentence.replace(/ The result has been shown already.*/, "") };
   function placed(chips) {
     const sentence = cameTrue === null ? "Your chips lie; this chapter does not say what came true." :
       `${chips[cameTrue]} of your 100 chips were on what came true: ${bits(chips[cameTrue] / 100)}. ` +
@@ -48,7 +49,7 @@ function bet({ traits, id, came_true: cameTrue }) {
     return { shown: { ...shown, chips, placed: true, result: cameTrue ?? -1, sentence, problem: "" } };
   }
   const before = kept.get(`bet ${id}`), isBet = Array.isArray(before) && before.length === shown.chips.length;
-  return { begin: { ...traits, ...(isBet ? placed(before) : {}) }, answer({ chips }) {
+  return { begin: { ...traits, ...(isBet ? placed(before) : { shown }) }, answer({ chips }) {
     kept.set(`bet ${id}`, chips);
     return placed(chips);
   } };
@@ -149,10 +150,40 @@ function bringToLife(place) {
     courseBook.kinds[record.kind]().render({ model, el });
     if (record.offers?.texts) el.prepend(offered(record.offers, model));
     place.remove();
+    if (record.kind !== "masking_figure") keepNames(el); // whose columns axe would call nameless
   } catch (error) {
     el.remove();
     console.error(record.kind, error);
   }
+}
+
+/**
+ * What is read aloud of an option stands in it, unseen, in place of a label beside other words (WCAG 2.5.3); what
+ * is seen is not read. It comes to the same words.
+ */
+function nameFromContent(root, names) {
+  for (const one of root.querySelectorAll(":is([role=option], [role=gridcell], [role=treeitem])")) {
+    if (one.hasAttribute("aria-label")) names.set(one, one.getAttribute("aria-label"));
+    else if (one.querySelector(":scope > .course-unseen")) continue; // nothing is new in it
+    if (!names.has(one)) continue;
+    one.removeAttribute("aria-label");
+    one.querySelector(":scope > .course-unseen")?.remove();
+    for (const child of [...one.childNodes]) {
+      const seen = child.nodeType === Node.ELEMENT_NODE ? child : document.createElement("span");
+      if (seen !== child) { child.replaceWith(seen); seen.append(child); }
+      seen.setAttribute("aria-hidden", "true");
+    }
+    const unseen = document.createElement("span");
+    unseen.className = "course-unseen";
+    unseen.textContent = names.get(one);
+    one.append(unseen);
+  }
+}
+
+function keepNames(el) {
+  const names = new WeakMap(), look = () => nameFromContent(el, names);
+  new MutationObserver(look).observe(el, { subtree: true, childList: true, attributeFilter: ["aria-label"] });
+  look();
 }
 
 /** Answers of a quiz that were opened are open again. */

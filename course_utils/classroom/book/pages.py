@@ -23,6 +23,7 @@ PACKAGE = Path(__file__).parents[2]
 MARKERS = re.compile(r"^ *### (BEGIN|END) SOLUTION\n?", re.MULTILINE)
 PARAGRAPH_ON_RUNNING = re.compile(r"(?:.+\n)*.*\*\*Shift \+ Enter\*\*.*(?:\n.+)*\n*")
 LINK_TO_CELL = re.compile(r"(?<=href=\")([\w-]+)\.ipynb#cell-id=")
+NO_BET = re.compile(r" No bet was placed, so nothing counts: uniform guessing costs [\d.]+ bits\.")
 RECORDING = "from course_utils.classroom.book import recording"
 WITHOUT_INFLUENCE = [Path(__file__).parent / name for name in ("__init__.py", "pages.py", "site.py")]
 RUNS_KEPT = 2  # of a chapter
@@ -93,6 +94,8 @@ def page(nb: NotebookNode) -> NotebookNode:
         if "check" in tags:
             cells.append(help_for(exercise, asked.get(exercise, "")))
             continue
+        if ".settle(" in cell.source:
+            cell.metadata["tags"] = [*tags, "hide-output"]
         if exercise and cell.source != solutions[cell.id]:
             asked[exercise], cell.outputs = solutions[cell.id], []
         cells.append(cell)
@@ -103,7 +106,7 @@ def page(nb: NotebookNode) -> NotebookNode:
 def linked(output: NotebookNode) -> NotebookNode:
     html = output.get("data", {}).get("text/html")
     if html:
-        output.data["text/html"] = LINK_TO_CELL.sub(r"\1.html#cell-", "".join(html))
+        output.data["text/html"] = NO_BET.sub("", LINK_TO_CELL.sub(r"\1.html#cell-", "".join(html)))
     return output
 
 

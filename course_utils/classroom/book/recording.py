@@ -183,9 +183,12 @@ def is_free(widget: Widget, begin: dict, name: str, refined: dict) -> bool:
         return True
     if any(name in others for others in after(widget).values()):  # what follows may only come later
         return False
-    ask(widget, begin)
-    first, values = drawn(widget, refined), tours.others(spec, begin[name])
-    asked = [ask(widget, begin | {name: value}) and drawn(widget, refined) == first for value in values]
+    later = {one: tours.spec_of(widget, one).high for one in ("step", "steps") if one in widget._specs}
+    asked = []
+    for state in (begin, begin | later) if name not in later else (begin,):
+        ask(widget, state)
+        first, values = drawn(widget, refined), tours.others(spec, state[name])
+        asked += [ask(widget, state | {name: value}) and drawn(widget, refined) == first for value in values]
     ask(widget, begin)
     return True in asked and False not in asked
 

@@ -20,6 +20,7 @@ TITLE = "The LLM Workbook"
 NOTE = (
     "<p class='course-note'>This page needs no Python: its widgets answer here, or say that they can’t.</p>"
 )
+PROMPTS = {"hide-input": "Show the set-up", "hide-output": "Show what came true"}
 OPEN = "Open in JupyterLab, Colab or VS Code"
 SETTINGS = {
     "project": TITLE,
@@ -53,8 +54,9 @@ def build(
     source.mkdir(parents=True)
     for name, nb in chapters.items():
         for cell in nb.cells:
-            if "hide-input" in cell.metadata.get("tags", []):
-                cell.metadata.setdefault("mystnb", {})["code_prompt_show"] = "Show the set-up"
+            for tag, prompt in PROMPTS.items():
+                if tag in cell.metadata.get("tags", []):
+                    cell.metadata.setdefault("mystnb", {})["code_prompt_show"] = prompt
         nbformat.write(nb, source / f"{name}.ipynb")
     names = "\n".join(chapters)
     toctree = f"## Chapters\n\n```{{toctree}}\n:maxdepth: 1\n\n{names}\n```\n"

@@ -141,14 +141,13 @@ def ngram_explorer(widget: Widget, begin: dict, names: list[str]) -> Tour:
 
 
 def masking_figure(widget: Widget, begin: dict, _names) -> Tour:
-    pieces = range(len(widget.view()["pieces"]))
+    drawn = {"own": None, "focus": None}
     for sentence in widget.fixed["sentences"]:
-        yield {"text": sentence, "own": None, "focus": None}
-    for draw in range(begin["draw"] + 1, begin["draw"] + 9):
-        yield {"draw": draw, "own": None, "focus": None}
-    yield from ({"own": [place], "focus": place} for place in pieces)
-    for draw, sentence in product(range(begin["draw"] + 1, begin["draw"] + 5), widget.fixed["sentences"]):
-        yield {"text": sentence, "draw": draw, "own": None, "focus": None}
+        yield drawn | {"text": sentence}
+        for place in range(len(widget.view()["pieces"])):
+            yield {"text": sentence, "own": [place], "focus": place}
+    for more, sentence in product(range(1, 9), widget.fixed["sentences"]):
+        yield drawn | {"text": sentence, "draw": begin["draw"] + more}
 
 
 def corruption_builder(widget: Widget, begin: dict, _names) -> Tour:
