@@ -20,7 +20,7 @@ from course_utils.learner.checks.engine import Check
 from course_utils.learner.checks.observing import observe
 from course_utils.learner.checks.slips import Mistake
 
-NAMES = ("ngrams", "attention", "neural", "encoders", "writing", "scaling", "making")
+NAMES = ("ngrams", "attention", "neural", "encoders", "writing", "tuning", "scaling", "making")
 FOR_ANOTHER = "That is right for"  # how the sentence begins for another student's constant
 
 
