@@ -75,6 +75,7 @@ def test_a_full_disk_is_a_sentence(root, tmp_path, monkeypatch):
         ("ERROR: Could not install: [Errno 28] No space left on device", "the disk is full"),
         ("WARNING: Retrying after connection broken by 'NewConnectionError'", "where there is internet"),
         ("Looking\nERROR: something else\n", "ERROR: something else"),
+        ("ERROR: No matching distribution found for torch==2.13.0+cpu", "PIP_EXTRA_INDEX_URL"),
     ],
 )
 def test_what_pip_says_becomes_a_sentence(output, said):

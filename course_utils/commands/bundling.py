@@ -34,7 +34,6 @@ LEFT_OUT = (
     ".hypothesis",
 )
 LEFT_OUT += ("artefacts", "build", "dist", "book", ".setup.lock", "shared")
-CPU_INDEX = "https://download.pytorch.org/whl/cpu"  # where a torch whose version ends in +cpu comes from
 BUILDS_THE_COURSE = "setuptools"  # which no package needs, but installing a clone does
 
 
@@ -92,8 +91,6 @@ def _wheels(root: Path, folder: Path) -> None:
     write_atomic(limits, "".join(f"{name}=={version}\n" for name, version in sorted(installed.items())))
     command = [sys.executable, "-P", "-m", "pip", "download", "--only-binary=:all:", "--no-input", "--quiet"]
     command += ["--disable-pip-version-check", "--constraint", limits, "--dest", folder]
-    if "+cpu" in installed.get("torch", ""):
-        command += ["--extra-index-url", CPU_INDEX]
     done = subprocess.run([*command, *needed, "uv", BUILDS_THE_COURSE], capture_output=True, text=True)
     limits.unlink()
     if done.returncode:
@@ -105,6 +102,11 @@ def _explained(output: str) -> str:
         return "the disk is full, and the bundle is half made: make room, and the same command goes on"
     if re.search(r"onnection|timed out|name resolution", output) and "No matching" not in output:
         return "no package index can be reached: a bundle is made where there is internet"
+    if re.search(r"No matching distribution found for torch==\S+\+", output):
+        return (
+            "this torch came from PyTorch's own index, which pip does not know: put the address that "
+            "pytorch.org names for it into PIP_EXTRA_INDEX_URL, and the same command goes on"
+        )
     lines = output.strip().splitlines() or ["no output"]
     line = next((line for line in reversed(lines) if line.startswith("ERROR")), lines[-1])
     return (
