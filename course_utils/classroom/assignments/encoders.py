@@ -4,7 +4,7 @@ import numpy as np
 
 from course_utils.classroom.assignments import Assignment, private
 
-CHOICES = (25, 30, 35, 40, 45, 50)  # tenths; 40 in the paper
+CHOICES = (25, 30, 35, 40, 45, 50)  # tenths
 
 
 def shuffle_inputs(generator, case):
