@@ -269,7 +269,12 @@ def erratum(options) -> None:
     source = options.accept.read_text("utf-8") if options.accept else ""
     found = errata.Erratum(options.question, kind, source, options.why, _who(options))
     workers, say = options.workers or os.cpu_count() or 1, partial(print, flush=True)
-    plan = regrading.plan(assignment, teacher, store, found, workers=workers, unsafe=options.unsafe, say=say)
+    try:
+        plan = regrading.plan(
+            assignment, teacher, store, found, workers=workers, unsafe=options.unsafe, say=say
+        )
+    except KeyboardInterrupt:
+        sys.exit("Stopped; nothing is written.")
     moving = [change for change in plan.changes if change.moves]
     for change in moving:
         print(cells.printable(f"{change}"))

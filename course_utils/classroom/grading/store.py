@@ -237,9 +237,9 @@ class Store:
         return [Given(*row) for row in rows]
 
     def files(self, assignment: str) -> set[tuple[str, str]]:
-        """Student and sha256 of all that was handed in."""
+        """Student and sha256 of all that was kept."""
         rows = self.database.execute(
-            "SELECT student, sha256 FROM submissions WHERE assignment = ?", (assignment,)
+            "SELECT student, sha256 FROM submissions WHERE assignment = ? AND sha256 != ''", (assignment,)
         )
         return set(rows)
 

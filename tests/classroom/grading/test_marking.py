@@ -73,12 +73,22 @@ def test_a_mark_for_a_function_counts_before_the_machines(room, run, capsys):
 
 
 @pytest.mark.parametrize(
-    "change", [{"student": "eve"}, {"question": "essay"}, {"sha256": "00"}, {"points": 9}, {"points": -1}]
+    "change",
+    [
+        {"sha256": ""},
+        {"student": "eve"},
+        {"question": "essay"},
+        {"sha256": "00"},
+        {"points": 9},
+        {"points": -1},
+    ],
 )
 def test_a_mark_that_can_not_be_is_refused_and_none_is_noted(room, run, change):
     store = room.overlay.store()
+    (room.submissions / "link.ipynb").symlink_to("/etc/hostname")
+    store.keep("ngrams", "alan", room.submissions / "link.ipynb")  # refused: it has no sha256
     mark = {"student": "alan", "question": "answer", "points": 4, "comment": ""}
-    mark["sha256"] = store.standings("ngrams")["alan"].submission.sha256
+    mark["sha256"] = room.result("alan").sha256
     with pytest.raises(ValueError, match="can't be: points go from 0 to"):
         marking.note(room.assignment, store, [Given(**mark), Given(**mark | change)], "me")
     assert store.marks("ngrams") == []
