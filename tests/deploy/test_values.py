@@ -1,0 +1,30 @@
+"""deploy/values.yaml, as far as it goes without a cluster: it says what jupyterhub_config.py says."""
+
+import re
+from pathlib import Path
+
+import yaml
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+VALUES = yaml.safe_load((DEPLOY / "values.yaml").read_text("utf-8"))
+CONFIG = (DEPLOY / "jupyterhub_config.py").read_text("utf-8")
+
+
+def test_both_ways_give_a_server_the_same():
+    [memory] = re.findall(r'mem_limit = "(\w+)"', CONFIG)
+    [cpu] = re.findall(r"cpu_limit = ([\d.]+)", CONFIG)
+    singleuser = VALUES["singleuser"]
+    assert singleuser["memory"]["limit"] == memory and singleuser["cpu"]["limit"] == float(cpu)
+    assert VALUES["cull"]["timeout"] == int(re.findall(r"--timeout=(\d+)", CONFIG)[0])
+
+
+def test_each_student_sees_one_folder_of_the_exchange():
+    storage = VALUES["singleuser"]["storage"]
+    [mount] = storage["extraVolumeMounts"]
+    assert mount["subPath"] == "{unescaped_username}"
+    assert mount["mountPath"] == VALUES["singleuser"]["extraEnv"]["COURSE_EXCHANGE"]
+    assert [volume["name"] for volume in storage["extraVolumes"]] == [mount["name"]]
+
+
+def test_environment_variables_are_texts():
+    assert all(isinstance(value, str) for value in VALUES["singleuser"]["extraEnv"].values())
