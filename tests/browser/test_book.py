@@ -1,5 +1,6 @@
 """The site of the chapters, read from disk in a browser that reaches nothing else: no kernel, no server."""
 
+import os
 import re
 from pathlib import Path
 
@@ -180,6 +181,28 @@ def test_a_chapter_is_run_again_only_if_it_changed(tmp_path):
     nb.cells[0].source += " "
     nbformat.write(nb, path)
     assert pages.run(path, tmp_path / "cache")[0].cells[0].outputs != first
+
+
+@pytest.mark.skipif(
+    not os.environ.get("COURSE_FULL"), reason="some minutes a chapter; `course.py test --full` runs it"
+)
+def test_every_chapter_is_a_page_that_lives_alone_on_a_phone(browser, tmp_path):
+    chapters, told = sorted(README.parent.glob("notebooks/*.ipynb")), []
+    make(chapters, README, tmp_path, told.append)
+    pictures = {line.split(", ")[0]: "none" not in line for line in told if "picture only" in line}
+    context = browser.new_context(offline=True, viewport={"width": 360, "height": 800})
+    page, asked, errors = context.new_page(), [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: errors.append(error))
+    for path in chapters:
+        built = tmp_path / f"{path.stem}.html"
+        assert built.stat().st_size < 3e6
+        page.goto(built.as_uri())
+        expect(page.locator(".course-widget").first).to_be_visible()
+        assert bool(page.locator("[data-live]").count()) == pictures[path.stem]
+        assert page.evaluate("document.querySelector('.content').scrollWidth") <= 360
+    assert not errors and all(url.startswith(("file:", "data:", "blob:")) for url in asked)
+    context.close()
 
 
 def test_a_cell_that_fails_is_named_and_nothing_is_written(tmp_path):

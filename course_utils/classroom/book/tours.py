@@ -173,21 +173,30 @@ def attention_explorer(widget: Widget, begin: dict, names: list[str]) -> Tour:
             yield {"edits": [{"layer": layer, "head": head, "how": how}]}
 
 
+def adapter_lab(widget: Widget, begin: dict, _names) -> Tour:
+    most, alphas = min(widget._specs["rank"].high, 128), widget._specs["alpha"].options
+    yield from ({"rank": rank} for rank in range(1, most + 1))
+    yield from (
+        {"alpha": alpha, "rank": rank} for alpha, rank in product(alphas, range(1, min(most, 32) + 1))
+    )
+
+
 def token_tree(widget: Widget, begin: dict, _names) -> Tour:
-    rows = widget.view()["rows"]
+    rows, end = widget.view()["rows"], widget._specs["steps"].high
+    yield {"steps": end}
+    yield from ({"steps": steps} for steps in range(widget.state["steps"], -1, -1))
     for row in rows:
         at = {"chosen": row["path"], "at": row["kind"]}
         yield at
         if row["kind"] == "rest" or row.get("open") is False:
             yield at | {"wanted": [*begin["wanted"], [row["path"], row["more"]]]}
-    for width in (begin["width"], 1, 2, 5, begin["width"] + 1):
-        end = widget._specs["steps"].high
+    for width in (1, 2, begin["width"] + 1, 5):
         yield {"width": width, "steps": end}
         yield from ({"width": width, "steps": steps} for steps in range(widget.state["steps"], -1, -1))
 
 
 TOURS = {
-    "adapter_lab": by_choices,
+    "adapter_lab": adapter_lab,
     "attention_explorer": attention_explorer,
     "before_after": before_after,
     "corruption_builder": corruption_builder,
