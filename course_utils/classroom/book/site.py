@@ -60,7 +60,9 @@ def build(
         nbformat.write(nb, source / f"{name}.ipynb")
     names = "\n".join(chapters)
     toctree = f"## Chapters\n\n```{{toctree}}\n:maxdepth: 1\n\n{names}\n```\n"
-    (source / "index.md").write_text(f"{front_page(readme, source)}\n\n{toctree}", "utf-8")
+    title, what_it_is, more = front_page(readme, source).split("\n\n", maxsplit=2)
+    here = f"**Here you read it, its widgets alive and nothing to install: [begin]({next(iter(chapters))}).**"
+    (source / "index.md").write_text("\n\n".join([title, what_it_is, here, more, toctree]), "utf-8")
     living = {name: [one for one in records if "traits" in one] for name, records in recorded.items()}
     kinds = {name: sorted({(one["kind"], one["module"]) for one in some}) for name, some in living.items()}
     settings = SETTINGS | {
