@@ -81,19 +81,27 @@ function examples({ traits, answers, free, after, refined, sentences }) {
     return keyOf(pick(request, [...wanted]));
   }
 
+  /** Of something else to be written: that alone from which it follows, wherever the hand was before. */
+  function keyOfNew(request) {
+    const missing = Object.keys(after).filter((name) => !(name in request));
+    return missing.length && `new ${keyOf(pick(request, [...new Set(missing.flatMap((name) => after[name]))]))}`;
+  }
+
   /** Each answer is recorded by what it changes beside the one before. */
   function readAnswers() {
     const found = new Map();
     let last = pick(traits, Object.keys(traits).filter((name) => name !== "fixed"));
     for (const [request, { shown, ...changes }] of answers) {
       last = { ...last, ...unpacked(changes), shown: { ...last.shown, ...unpacked(shown ?? {}) } };
-      for (const key of [keyTo(request), keyTo(pick(last.shown, names))]) if (!found.has(key)) found.set(key, last);
+      for (const key of [keyTo(request), keyTo(pick(last.shown, names)), keyOfNew(request)])
+        if (key && !found.has(key)) found.set(key, last);
     }
     return found;
   }
 
   return { begin: traits, answer(request, now) {
-    const found = (answerOf ??= readAnswers()).get(keyTo(request));
+    answerOf ??= readAnswers();
+    const found = answerOf.get(keyTo(request)) ?? answerOf.get(keyOfNew(request));
     if (!found) return { shown: { ...now.shown, problem: NOT_KEPT } };
     const shown = { ...found.shown, ...pick(request, free) };
     if (stateOf(shown) === stateOf(found.shown)) return { ...found, shown };

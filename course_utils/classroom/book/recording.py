@@ -20,7 +20,7 @@ from course_utils.widgets.base import Widget
 from course_utils.widgets.state import After, Text
 
 MOST_ANSWERS, MOST_SENTENCES, MOST_ROUNDS = 400, 500, 6  # of a widget
-MOST_BYTES, MOST_SECONDS = 1_500_000, 40.0
+MOST_BYTES, MOST_SECONDS = 1_500_000, 60.0
 ALIVE, EXAMPLES, PICTURE = "alive", "on examples", "picture only"
 STAYS = "A picture: this one computes in Python. Open the chapter in JupyterLab to use it."
 

@@ -104,8 +104,12 @@ def in_steps(widget: Widget, settings: dict) -> Tour:
 
 
 def before_after(widget: Widget, begin: dict, _names) -> Tour:
-    for prompt in widget.fixed["examples"].values():
-        yield from in_steps(widget, {"prompt": prompt})
+    prompts = [{"prompt": prompt} for prompt in widget.fixed["examples"].values()]
+    for prompt in prompts:  # the ends of all come before the steps of any, which may take too long
+        yield prompt | {"step": spec_of(widget, "step").high}
+        yield from (prompt | {"step": step} for step in (widget.state["step"], 0, None))
+    for prompt in prompts:
+        yield from in_steps(widget, prompt)
 
 
 def unmasking(widget: Widget, begin: dict, _names) -> Tour:
