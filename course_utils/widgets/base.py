@@ -25,7 +25,7 @@ from course_utils.widgets.state import After, Spec, merged
 from course_utils.widgets.words import ISOLATES, all_visible, error_in_words, visible
 
 HERE = Path(__file__).parent
-KIT = tuple(f"kit/{name}" for name in ("dom", "canvas", "keys", "kernel", "frame", "fields"))
+KIT = tuple(f"kit/{name}" for name in ("dom", "canvas", "keys", "kernel", "lecture", "frame", "fields"))
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 COMMENT = re.compile(r"/\*.*?\*/\n?|^ *//[^\n]*\n", re.DOTALL | re.MULTILINE)
@@ -78,6 +78,7 @@ class Widget(anywidget.AnyWidget):
 
     fixed = traitlets.Dict().tag(sync=True)
     shown = traitlets.Dict().tag(sync=True)
+    lecture = traitlets.List().tag(sync=True)  # the steps that `for_lecture` planned
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -157,6 +158,25 @@ class Widget(anywidget.AnyWidget):
         state, notices = merged(self._specs, self.state, request)
         found = self.compute(state)
         self.state, self.found, self._text_notices = state, found, self._text_notices | notices
+
+    def for_lecture(self, *steps: dict) -> "Widget":
+        """The same widget for a lecture: in large type, and a step at each press of Page Down.
+
+        steps: what each changes beside the one before, by the names of the state, and under "say" what is
+        shown with it. The first screen is the widget as it is now. Raises ValueError, with the number of the
+        step, for what is not allowed.
+        """
+        planned = [{"state": self.state, "say": ""}]
+        for number, step in enumerate(steps, 1):
+            changes = {name: value for name, value in step.items() if name != "say"}
+            try:
+                state, _ = merged(self._specs, planned[-1]["state"], changes)
+                self.compute(state)
+            except ValueError as error:
+                raise ValueError(f"step {number} of the lecture: {error}") from None
+            planned.append({"state": state, "say": step.get("say", "")})
+        self.lecture = all_visible(planned)
+        return self
 
     def show(self, request_id: str = "", problem: str = "") -> None:
         """Send what is to be seen to every view of this widget."""

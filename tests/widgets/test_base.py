@@ -308,3 +308,20 @@ def test_the_sample_in_contributing_is_a_widget():
     flips = names["CoinFlips"]([0, 1, 1])
     assert answer(flips, n=3)["sentence"] == "66.7 % heads in 3 flips." and flips.png()
     assert "from 1 to 3; got 4" in answer(flips, n=4)["problem"]
+
+
+def test_a_lecture_is_planned_step_by_step(explorer):
+    assert (
+        explorer.for_lecture({"order": 2, "say": "It looks at one byte."}, {"context": "the q"}) is explorer
+    )
+    begun, first, second = explorer.lecture
+    assert begun["state"] == explorer.state and begun["say"] == ""
+    assert first["state"] == explorer.state | {"order": 2} and first["say"] == "It looks at one byte."
+    assert second["state"] == first["state"] | {"context": "the q"}
+
+
+@pytest.mark.parametrize("step", [{"order": 99}, {"orders": 2}, {"context": 5}])
+def test_a_lecture_with_a_step_that_is_not_allowed_is_refused_before_it(explorer, step):
+    with pytest.raises(ValueError, match="step 2 of the lecture: "):
+        explorer.for_lecture({"order": 2}, step)
+    assert explorer.lecture == [] and explorer.state["order"] == 3

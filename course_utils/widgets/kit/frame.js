@@ -131,7 +131,7 @@ function viewOf({ model, el }, label) {
     },
     start(given) {
       parts = given;
-      body.append(...given.body);
+      body.append(...lectureOf(model.get("lecture"), root, ask), ...given.body);
       el.append(root);
       update();
       model.on("change:shown", update);
