@@ -8,6 +8,7 @@ import importlib.util
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import warnings
@@ -18,6 +19,9 @@ from course_utils.classroom import places
 from course_utils.commands import classroom
 
 CLASSROOM = places.PACKAGE / "classroom"
+STORE_IS_WHOLE = (
+    "Nothing is half-written: free some space, or let the other command that uses it end, and try again."
+)
 
 
 def program() -> int:
@@ -38,6 +42,8 @@ def main(argv: list[str] | None = None) -> int:
         return options.command(options) or 0
     except (ValueError, OSError, _asset_error()) as error:
         sys.exit(f"{places.program()}: {error}")
+    except sqlite3.OperationalError as error:
+        sys.exit(f"{places.program()}: the class's store can't be used: {error}. {STORE_IS_WHOLE}")
 
 
 def _parser() -> argparse.ArgumentParser:

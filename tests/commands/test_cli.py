@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ import nbformat
 import pytest
 
 from course_utils.classroom import places
+from course_utils.classroom.overlay import Overlay
 from course_utils.commands import cli
 
 PACKAGE = Path(__file__).parents[2] / "course_utils"
@@ -154,3 +156,15 @@ def test_an_unknown_option_and_no_chapters(run, folder, monkeypatch):
     shutil.rmtree(folder / "notebooks")
     monkeypatch.setattr(places, "files", lambda name: [])  # as if no wheel were installed
     assert "clone its repository" in run("where")[2]
+
+
+@pytest.mark.parametrize("fault", ["database or disk is full", "database is locked"])
+def test_a_store_that_cannot_be_used_is_a_sentence(folder, monkeypatch, fault):
+    def fails(*_):
+        raise sqlite3.OperationalError(fault)
+
+    monkeypatch.setattr(Overlay, "store", fails)
+    outside = f"{folder}-class"
+    cli.main(["overlay", "new", "--overlay", outside])
+    with pytest.raises(SystemExit, match=f"can't be used: {fault}. Nothing is half-written"):
+        cli.main(["feedback", "ngrams", "--overlay", outside])
