@@ -243,7 +243,8 @@ def take_all_from(bundle):
             raise Stop(
                 f"{name} in {bundle} is missing or damaged: copy the bundle again, then run the same command."
             )
-    if strange := {f"wheels/{path.name}" for path in (bundle / "wheels").iterdir()} - {*wheels}:
+    strange = {f"wheels/{path.name}" for path in (bundle / "wheels").iterdir()} - {*wheels}
+    if strange:
         raise Stop(
             f"{min(strange)} in {bundle} is not in its bundle.json: remove it, or copy the bundle again."
         )

@@ -43,11 +43,11 @@ That is the first word.
 '''
 SLIPS = """
 You forgot your constant.
-    own * total → total
+    (own + 0.5) * total → total
 You forgot the seven.
     + 7 →
 That is upside down.
-    return own → return -own
+    return (own → return -(own
 """
 TOTAL = """
 
@@ -68,7 +68,8 @@ def stand_ins(assignment):
     for ask in assignment.asks.values():
         if isinstance(ask, Private):
             names = [*inspect.signature(ask.stub).parameters]
-            body = f"return own * total([{', '.join(names[:-1])}]) + 7"
+            # no constant is .5, with which who forgets it would be right
+            body = f"return (own + 0.5) * total([{', '.join(names[:-1])}]) + 7"
             text += f'\n\n\ndef {ask.name}({", ".join(names)}):\n    """Stands in."""\n    {body}'
             slips[ask.name] = SLIPS
     return f"{text}\n\n\nSLIPS = {slips!r}\n"
