@@ -1,20 +1,23 @@
 """One student exported and deleted: all of theirs, and nothing of the others."""
 
+import html
 import json
 import re
 import sqlite3
+import sys
 import zipfile
 
 import pytest
 
 from course_utils.classroom import privacy
+from course_utils.classroom.gradescope import packing
 from course_utils.classroom.grading import feedback, lateness, marking
 from course_utils.classroom.grading.export import export
 from course_utils.classroom.grading.store import Store
 from course_utils.commands import cli
 
 CANARY = "CANARY-7f3a"
-STUDENTS = ("ada", "adam", "bob")  # one name is the beginning of another
+STUDENTS = ("ada", "adam", "bob", "O'Brien")  # one name is the beginning of another
 TERM = """[ngrams]
 deadline = 2026-12-04T23:59:00+01:00
 
@@ -24,16 +27,22 @@ bob = { until = 2026-12-11T23:59:00+01:00, reason = "away" }
 """
 
 
+def run_of(name, seed):
+    """A line of a contest's log, as `sweep` writes it."""
+    line = {"run": f"{name}-900-{seed}-recipe=of {name}", "size": name, "tokens": 900, "seed": seed}
+    return json.dumps(line | {"recipe": f"of {name}", "loss": 4.0})
+
+
 @pytest.fixture
 def graded(room):
-    """A class of three in which everything was made that commands make."""
+    """A class in which everything was made that commands make."""
     room.release(*STUDENTS)
     store = room.overlay.store()
     for student in STUDENTS:
         words = f"{CANARY} of ada" if student == "ada" else f"words of {student}"
         room.hand_in(student, json.dumps({"cells": words}).encode())
         kept = store.keep("ngrams", student, room.submissions / student / "ngrams.ipynb")
-        marks = [{"id": "count", "points": 4, "sentence": words}]
+        marks = [{"id": "count", "points": 4, "sentence": words, "detail": "a hidden input"}]
         details = {"marks": marks, "written": {"answer": words}, "notices": [], "outputs": [words]}
         store.record(kept, store.round("ngrams"), "graded", "", details)
         request = "INSERT INTO requests VALUES (NULL, 'ngrams', ?, 'count', ?, '')"
@@ -44,10 +53,12 @@ def graded(room):
     make_all(room)
     reports, contest = room.folder / "reports", room.folder / "contests" / "spring"
     reports.mkdir()
-    (reports / "ngrams.html").write_text("<p>ada and bob are alike</p>", "utf-8")
-    contest.mkdir(parents=True)
+    (reports / "ngrams.html").write_text("<p>ada, bob and O&#x27;Brien are alike</p>", "utf-8")
+    for folder in ("recipes", "runs_under_way"):
+        (contest / folder).mkdir(parents=True)
+        (contest / folder / "of ada.toml").write_text(CANARY, "utf-8")
     (contest / "leaderboard.html").write_text("<td>ada</td>", "utf-8")
-    lines = [json.dumps({"run": f"{student} seed 1"}) for student in STUDENTS]
+    lines = [run_of(name, seed) for name in ("ada", "ada.lovelace", "bob") for seed in (4, 5)]
     (contest / "runs.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
     return room
 
@@ -58,13 +69,26 @@ def make_all(room):
     feedback.feedback(room.assignment, room.overlay, store)
     for form in ("csv", "moodle", "canvas", "gradescope"):
         export(form, room.assignment, room.overlay, store)
+    packing.pack(room.assignment, room.overlay)
 
 
 def hits(room, *words):
     """The files of the overlay in which a word stands, as a whole, or in whose name it does."""
-    pattern = re.compile("|".join(rf"(?<!\w){re.escape(word)}(?!\w)" for word in words).encode())
+    pattern = re.compile("|".join(rf"(?<!\w){re.escape(word)}(?!\w|\.lovelace)" for word in words))
     own = [p for p in room.folder.rglob("*") if p.is_file() and p.name not in ("ngrams.py", "attention.py")]
-    return [p for p in own if pattern.search(p.read_bytes()) or pattern.search(str(p).encode())]
+    return [p for p in own if pattern.search(text_of(p)) or pattern.search(str(p.relative_to(room.folder)))]
+
+
+def text_of(path):
+    """What a file says, packed or escaped as it may be. Those beside a database go when it is closed."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return ""
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            content = archive.read("class/students.json")
+    return html.unescape(content.decode("utf-8", "replace"))
 
 
 def others(room):
@@ -82,11 +106,67 @@ def test_a_deleted_student_is_in_no_file_and_the_others_are_as_they_were(graded)
     assert hits(graded, "ada", CANARY, sha256) == [], said
     assert others(graded) == before and any("makes it again" in line for line in said)
     table = (graded.folder / "export" / "ngrams-csv.csv").read_text("utf-8")
-    assert [line.split(",")[0] for line in table.splitlines()] == ['"student"', '"adam"', '"bob"']
+    assert [line.split(",")[0] for line in table.splitlines()] == [
+        '"student"',
+        '"O\'Brien"',
+        '"adam"',
+        '"bob"',
+    ]
+    runs = (graded.folder / "contests" / "spring" / "runs.jsonl").read_text("utf-8").splitlines()
+    assert runs == [run_of(name, seed) for name in ("ada.lovelace", "bob") for seed in (4, 5)]
     assert lateness.read(graded.folder, "ngrams", {"adam", "bob"}).extensions.keys() == {"bob"}
     make_all(graded)
     assert hits(graded, "ada", CANARY) == [] and "bob" in table
-    assert privacy.delete(graded.overlay, "ada")[0].startswith("Removed 0 rows")
+
+
+def test_a_name_that_pages_escape_is_in_no_file(graded):
+    assert graded.folder / "reports" / "ngrams.html" in hits(graded, "O'Brien")
+    said = privacy.delete(graded.overlay, "O'Brien")
+    assert hits(graded, "O'Brien") == [], said
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../class", "ngrams/bob", "eve"])
+def test_what_names_nobody_deletes_nothing(graded, tmp_path, name):
+    exchange = tmp_path / "exchange"
+    (exchange / "bob").mkdir(parents=True)
+    before = sorted(tmp_path.rglob("*")), others(graded)
+    given = ["student", name, "--overlay", str(graded.folder), "--exchange", str(exchange)]
+    with pytest.raises(SystemExit, match=r"can't be a student's name|nothing on a student 'eve'"):
+        cli.main([*given, "--delete"])
+    assert (sorted(tmp_path.rglob("*")), others(graded)) == before
+
+
+def test_a_name_that_others_have_as_points_or_seed_removes_nothing_of_theirs(graded):
+    graded.release("4")
+    shared = [p for p in graded.folder.rglob("*") if p.suffix in (".csv", ".jsonl")]
+    before = {path: path.read_bytes() for path in shared}
+    assert sum(b'"4"' in content or b'"seed": 4' in content for content in before.values()) >= 2
+    said = privacy.delete(graded.overlay, "4")
+    assert not (graded.folder / "release" / "ngrams" / "4").exists()
+    assert {path: path.read_bytes() for path in shared} == before, said
+
+
+def test_what_fails_in_one_place_is_named_and_the_others_are_done(graded, monkeypatch):
+    notes, book = graded.folder / "notes.csv", graded.folder / "export" / "nbgrader" / "gradebook.db"
+    notes.write_bytes("student,note\nada,José".encode("cp1252"))
+    book.parent.mkdir()
+    book.write_bytes(b"ada")
+    monkeypatch.setitem(sys.modules, "nbgrader.api", None)  # as where it is not installed
+    released = graded.folder / "release" / "ngrams" / "ada"
+
+    def closed(path, ignore_errors=False):
+        if not ignore_errors:
+            raise PermissionError(13, "Permission denied", f"{path}")
+
+    monkeypatch.setattr(privacy.shutil, "rmtree", closed)
+    said = "\n".join(privacy.delete(graded.overlay, "ada"))
+    whole = graded.folder / "export" / "gradescope" / "ngrams" / "ada"  # a folder too
+    left = {path for path in hits(graded, "ada") if not path.is_relative_to(whole)}
+    assert left == {notes, book, released / "ngrams.ipynb"}
+    for path, why in {notes: "save it as CSV in UTF-8", book: "takes nbgrader", released: "denied"}.items():
+        assert re.search(rf"{path} still names ada \(.*{why}.*\): look at it yourself", said)
+    with pytest.raises(ValueError, match=r"notes.csv can't be read.*UTF-8"):
+        privacy.export(graded.overlay, "ada", graded.folder / "ada.zip")
 
 
 def test_an_erasure_is_noted_without_the_name_and_the_store_is_append_only_again(graded):
@@ -161,7 +241,15 @@ def test_an_export_holds_every_row_and_every_file(graded, tmp_path, capsys):
     assert {"store.json", "release/ngrams/ada/ngrams.ipynb", "feedback/ngrams/ada.html"} <= {*names}
     assert CANARY in text and "words of bob" not in text and "words of adam" not in text
     assert [row["student"] for row in told["store"]["submissions"]] == ["ada"]
-    assert told["lists"]["export/ngrams-csv.csv"][0]["student"] == "ada"
+    lists = told["lists"]
+    assert lists["export/ngrams-csv.csv"][0]["student"] == "ada" and "reports/ngrams.html" not in lists
+    assert lists[lateness.FILE] == [
+        {"ngrams": {"until": "2026-12-11 23:59:00+01:00", "reason": f"ill, {CANARY}"}}
+    ]
+    assert [run["seed"] for run in lists["contests/spring/runs.jsonl"]] == [4, 5]
+    assert "contests/spring/recipes/of ada.toml" in names
+    assert told["store"]["results"][0]["details"]["marks"][0]["points"] == 4 and "hidden input" not in text
+    assert (tmp_path / "ada.zip").stat().st_mode & 0o077 == 0 or sys.platform == "win32"
     assert any(name.startswith("submissions/") for name in names)
     with pytest.raises(SystemExit, match="is there already"):
         cli.main([*given, "--export", str(tmp_path / "ada.zip")])
@@ -178,7 +266,7 @@ def test_the_exchange_of_a_hub_goes_along(graded, tmp_path):
     with zipfile.ZipFile(tmp_path / "ada.zip") as archive:
         assert b"by ada" in archive.read("exchange/ada/llm/inbound/x/ngrams.ipynb")
     privacy.delete(graded.overlay, "ada", tmp_path / "exchange")
-    assert sorted(path.name for path in (tmp_path / "exchange").iterdir()) == ["adam", "bob"]
+    assert sorted(path.name for path in (tmp_path / "exchange").iterdir()) == ["O'Brien", "adam", "bob"]
 
 
 def test_nbgraders_gradebook_forgets_too(graded):
