@@ -70,12 +70,13 @@ def _placed(asked: list[tuple[str, list[str]]], seed: int) -> list[Question]:
 
 
 def write_forms(folder: Path) -> list[Path]:
-    """Write both forms as pages for paper or screen, the key, and a table to fill in; return the files."""
+    """Write both forms as pages for paper or screen, the key, and a table to fill in, which stays where it is
+    there already; return the files that were written."""
     folder.mkdir(parents=True, exist_ok=True)
     files = {f"form-{form}.html": _page(form) for form in FORMS} | {"key.html": _key()}
-    files["answers.csv"] = as_csv(
-        [["student", "when", "form", *(f"{i}" for i in range(1, len(items()) + 1))]]
-    )
+    if not (folder / "answers.csv").exists():
+        numbers = (f"{i}" for i in range(1, len(items()) + 1))
+        files["answers.csv"] = as_csv([["student", "when", "form", *numbers]])
     for name, text in files.items():
         write_atomic(folder / name, text)
     return [folder / name for name in files]

@@ -43,7 +43,17 @@ def test_forms_give_nothing_away(tmp_path, capsys):
     for form in FORMS:
         text = (tmp_path / "new" / f"form-{form}.html").read_text("utf-8")
         assert text.count("<fieldset>") == 20 and text.count("type='radio'") == 80 and "<script" not in text
-        assert not any(item.id in re.findall(r"id=|value=", text) or item.idea in text for item in items())
+        assert not re.search(r"\b(id|value|data-[\w-]+)=", text)  # that could tell what is asked or right
+        assert not any(item.idea in text or item.misconception in text for item in items())
     key = (tmp_path / "new" / "key.html").read_text("utf-8")
     assert all(f"<td>{item.forms['A'].right}</td><td>{item.forms['B'].right}</td>" in key for item in items())
     assert write_forms(tmp_path)[-1].read_text().startswith('"student","when","form","1"')
+
+
+def test_answers_that_are_filled_in_stay(tmp_path, capsys):
+    table = write_forms(tmp_path)[-1]
+    filled = table.read_text("utf-8") + '"ada","before","A","a"\n'
+    table.write_text(filled, "utf-8")
+    cli.main(["inventory", "forms", str(tmp_path)])
+    assert table.read_text("utf-8") == filled
+    assert "Wrote form-A.html, form-B.html, key.html into" in capsys.readouterr().out
