@@ -6,12 +6,15 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from standin import make_project, make_wheel
 
 from course_utils.commands import bundling
 from course_utils.data import assets
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture
@@ -27,9 +30,13 @@ def root(tmp_path, monkeypatch):
     monkeypatch.setattr(bundling.importlib.metadata, "distributions", list)
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
     root = make_project(tmp_path / "course")
-    for left_out in (".git/config", ".venv/bin/python", "my_work/mine.ipynb"):
+    for left_out in (".git/config", ".venv/bin/python", "my_work/mine.ipynb", "submissions/ada.ipynb"):
         (root / left_out).parent.mkdir(parents=True)
         (root / left_out).write_text("CANARY")
+    for left_out in ("roster.csv", "ada.zip"):
+        (root / left_out).write_text("CANARY")
+    (root / "course_utils" / "classroom" / "book").mkdir(parents=True)
+    (root / "course_utils" / "classroom" / "book" / "plan.md").write_text("a plan")
     return root
 
 
@@ -39,12 +46,21 @@ def test_a_bundle_holds_course_wheels_and_hashes(root, tmp_path):
     assert manifest["machine"][0] == sys.platform and manifest["machine"][2].startswith("Python 3.")
     wheels = {name.split("/")[1].split("-")[0] for name in manifest["files"] if name.startswith("wheels/")}
     assert wheels == {"tiny_one", "torch", "uv", "setuptools"}
-    assert "course/course.py" in manifest["files"] and "shakespeare" in said
+    assert {"course/course.py", "course/course_utils/classroom/book/plan.md"} <= {*manifest["files"]}
+    assert "shakespeare" in said
     for file in (tmp_path / "stick").rglob("*"):
         assert not file.is_file() or b"CANARY" not in file.read_bytes()
     (tmp_path / "stick" / "holiday.jpg").touch()
     with pytest.raises(ValueError, match=r"holds holiday.jpg"):
         bundling.make(root, tmp_path / "stick")
+
+
+def test_what_a_bundle_takes_is_the_whole_course():
+    done = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip("this is no git repository")
+    tops = {name.split("/")[0] for name in done.stdout.splitlines()}
+    assert {*bundling.COURSE} == {name for name in tops if not name.startswith(".")}
 
 
 def test_a_bundle_is_no_part_of_the_course(root):

@@ -23,17 +23,11 @@ from course_utils.data import assets
 from course_utils.files import write_atomic
 
 MANIFEST = "bundle.json"
-LEFT_OUT = (
-    ".git",
-    ".venv",
-    "my_work",
-    "__pycache__",
-    "*.egg-info",
-    ".*_cache",
-    ".ipynb_checkpoints",
-    ".hypothesis",
-)
-LEFT_OUT += ("artefacts", "build", "dist", "book", ".setup.lock", "shared")
+# of the clone's folder: rosters, submissions and exports may lie there too
+COURSE = ("benchmarks", "course_utils", "deploy", "docs", "notebooks", "tests", "course.py", "Containerfile")
+COURSE += ("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "LICENSE-TEXT.md", "README.md")
+COURSE += ("environment.yml", "pyproject.toml", "requirements.lock")
+LEFT_OUT = ("__pycache__", "*.egg-info", ".*_cache", ".ipynb_checkpoints", ".hypothesis")
 BUILDS_THE_COURSE = "setuptools"  # which no package needs, but installing a clone does
 
 
@@ -53,7 +47,7 @@ def make(root: Path, folder: Path) -> str:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(folder / "course", ignore_errors=True)
-        shutil.copytree(root, folder / "course", ignore=shutil.ignore_patterns(*LEFT_OUT))
+        _course(root, folder / "course")
         _wheels(root, folder / "wheels")
         left = _assets(folder / "assets")
         files = {path.relative_to(folder).as_posix(): _told(path) for path in _files(folder)}
@@ -66,6 +60,15 @@ def make(root: Path, folder: Path) -> str:
     size = sum(bytes for bytes, _ in files.values()) / 1e6
     told = f"{folder}: {size:,.0f} MB in {len(files):,} files, for {', '.join(_machine())}."
     return told + (f" Not in it, as they were never fetched here: {', '.join(left)}." if left else "")
+
+
+def _course(root: Path, folder: Path) -> None:
+    folder.mkdir()
+    for path in (root / name for name in COURSE):
+        if path.is_dir():
+            shutil.copytree(path, folder / path.name, ignore=shutil.ignore_patterns(*LEFT_OUT))
+        elif path.exists():
+            shutil.copy(path, folder)
 
 
 def _machine() -> list[str]:
