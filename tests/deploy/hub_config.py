@@ -1,6 +1,5 @@
 """deploy/jupyterhub_config.py with what a test can't have: systemd, and accounts with passwords."""
 
-import sys
 from pathlib import Path
 
 c = get_config()  # noqa: F821
@@ -9,4 +8,3 @@ c.JupyterHub.authenticator_class = "shared-password"
 c.SharedPasswordAuthenticator.user_password = "one for both of them"
 c.Authenticator.allowed_users = {"ada", "bob"}
 c.JupyterHub.spawner_class = "jupyterhub.spawner.LocalProcessSpawner"
-c.Spawner.cmd = [sys.executable, "-m", "jupyterhub.singleuser"]

@@ -119,8 +119,10 @@ def what_others_can_do():
     ]
     tries += [f"touch {EXCHANGE}/new", f"ls {HUB}", f"ls {EXCHANGE}/bob/llm/inbound", f"ls {SRV}/home/ada"]
     tries += [f"mv {EXCHANGE}/bob/llm/feedback {EXCHANGE}/bob/llm/feed"]
-    seen["refused"] = [what for what in tries if as_user("bob", "sh", "-c", what)[0]]
+    seen["refused"] = [what for what in tries if "Permission denied" in as_user("bob", "sh", "-c", what)[1]]
     seen["tried"] = tries
+    own = f"cat {EXCHANGE}/bob/llm/outbound/ngrams/ngrams.ipynb"  # the shell, and what bob may
+    seen["own"] = as_user("bob", "sh", "-c", own)[0]
 
 
 async def students_log_in():

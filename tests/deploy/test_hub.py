@@ -107,7 +107,7 @@ def test_an_assignment_goes_out_comes_in_is_graded_and_given_back(seen):
 
 @whole
 def test_no_student_comes_to_what_is_not_theirs(seen):
-    assert seen["tried"] and seen["refused"] == seen["tried"]
+    assert seen["tried"] and seen["refused"] == seen["tried"] and seen["own"] == 0
 
 
 def test_who_guesses_a_password_stays_outside(seen):

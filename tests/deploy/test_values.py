@@ -1,9 +1,11 @@
 """deploy/values.yaml, as far as it goes without a cluster: it says what jupyterhub_config.py says."""
 
 import re
+import sys
 from pathlib import Path
 
 import yaml
+from traitlets.config import Config
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 VALUES = yaml.safe_load((DEPLOY / "values.yaml").read_text("utf-8"))
@@ -16,6 +18,12 @@ def test_both_ways_give_a_server_the_same():
     singleuser = VALUES["singleuser"]
     assert singleuser["memory"]["limit"] == memory and singleuser["cpu"]["limit"] == float(cpu)
     assert VALUES["cull"]["timeout"] == int(re.findall(r"--timeout=(\d+)", CONFIG)[0])
+
+
+def test_a_server_runs_by_the_python_of_the_hub():
+    config = Config()
+    exec(CONFIG, {"get_config": lambda: config, "__file__": str(DEPLOY / "jupyterhub_config.py")})
+    assert config.Spawner.cmd == [sys.executable, "-m", "jupyterhub.singleuser"]
 
 
 def test_each_student_sees_one_folder_of_the_exchange():
