@@ -113,6 +113,11 @@ def release(options) -> None:
     if options.exchange and not options.students:
         raise ValueError("--exchange gives each student a notebook of their own: name them by --students")
     students = handing_out.read_roster(options.students) if options.students else [overlay.EVERYONE]
+    if options.exchange and (capitals := [student for student in students if student != student.lower()]):
+        raise ValueError(
+            f"JupyterHub's names have no capitals, so that {capitals[0]} would never see what lies in "
+            f"--exchange: write {capitals[0].lower()} in {options.students}"
+        )
     written = handing_out.release(assignment, teacher, students)
     folder = teacher.folder / "release" / assignment.name
     print(f"Wrote {len(written)} of {len(students)} notebooks into {folder}; those that were there stay.")

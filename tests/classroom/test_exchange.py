@@ -55,6 +55,14 @@ def test_nobody_enters_before_the_hub_lets_them(root):
     assert (root / "ada").stat().st_mode & 0o777 == 0o700
 
 
+def test_a_name_that_a_hub_would_write_otherwise_is_refused(room, tmp_path):
+    (tmp_path / "roster.csv").write_text("student\nbob\nAda\n")
+    given = ["--students", str(tmp_path / "roster.csv"), "--exchange", str(tmp_path)]
+    with pytest.raises(SystemExit, match=r"no capitals, so that Ada.*write ada in .*roster.csv"):
+        cli.main(["release", "ngrams", "--overlay", str(room.folder), *given])
+    assert not (tmp_path / "bob").exists() and room.overlay.roster("ngrams") == set()
+
+
 def test_the_last_one_counts_and_the_folder_says_whose_it_is(root, room):
     submit(root, "ada", b"old", "2026-11-28 12:00:00.0 UTC")
     submit(root, "ada", b"new", "2026-11-28 13:00:00.0 UTC")
