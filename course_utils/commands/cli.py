@@ -20,7 +20,8 @@ from course_utils.commands import classroom
 
 CLASSROOM = places.PACKAGE / "classroom"
 STORE_IS_WHOLE = (
-    "Nothing is half-written: free some space, or let the other command that uses it end, and try again."
+    "Nothing is half-written: free some space, or let the other command that uses it end, and try again. If "
+    "the file is damaged, lay your copy of the class's folder back."
 )
 
 
@@ -42,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
         return options.command(options) or 0
     except (ValueError, OSError, _asset_error()) as error:
         sys.exit(f"{places.program()}: {error}")
-    except sqlite3.OperationalError as error:
+    except sqlite3.Error as error:
         sys.exit(f"{places.program()}: the class's store can't be used: {error}. {STORE_IS_WHOLE}")
 
 

@@ -158,10 +158,17 @@ def test_an_unknown_option_and_no_chapters(run, folder, monkeypatch):
     assert "clone its repository" in run("where")[2]
 
 
-@pytest.mark.parametrize("fault", ["database or disk is full", "database is locked"])
-def test_a_store_that_cannot_be_used_is_a_sentence(folder, monkeypatch, fault):
+@pytest.mark.parametrize(
+    "kind, fault",
+    [
+        (sqlite3.OperationalError, "database or disk is full"),
+        (sqlite3.OperationalError, "database is locked"),
+        (sqlite3.DatabaseError, "file is not a database"),
+    ],
+)
+def test_a_store_that_cannot_be_used_is_a_sentence(folder, monkeypatch, kind, fault):
     def fails(*_):
-        raise sqlite3.OperationalError(fault)
+        raise kind(fault)
 
     monkeypatch.setattr(Overlay, "store", fails)
     outside = f"{folder}-class"

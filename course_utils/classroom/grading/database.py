@@ -4,6 +4,7 @@ but for a student who is forgotten (erasing.py)."""
 import contextlib
 import sqlite3
 import time
+import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,13 +60,17 @@ TABLES = (
     "erasures",
 )
 ADDED = {"marks": ("sha256", "who")}  # columns that a store of before lacks
+VERSION = zlib.crc32(repr((SCHEMA, TABLES, ADDED)).encode()) >> 1  # fits `user_version`, which is signed
 
 
 def opened(file: Path) -> sqlite3.Connection:
-    """The database in a file, made when it is missing."""
+    """The database in a file, made when it is missing. One that has this schema is not written, so that it
+    can be read where it can't be written, and while another writes."""
     database = sqlite3.connect(file, timeout=60, isolation_level=None)
     _write_ahead(database)
     database.execute("PRAGMA synchronous = FULL")
+    if database.execute("PRAGMA user_version").fetchone() == (VERSION,):
+        return database
     with transaction(database):
         for statement in filter(str.strip, SCHEMA.split(";")):
             database.execute(statement)
@@ -80,6 +85,7 @@ def opened(file: Path) -> sqlite3.Connection:
                     f"CREATE TRIGGER IF NOT EXISTS no_{change}_{table} BEFORE {change} ON {table} "
                     "BEGIN SELECT RAISE(ABORT, 'the store is append-only'); END"
                 )
+        database.execute(f"PRAGMA user_version = {VERSION}")
     return database
 
 
@@ -102,10 +108,11 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
     database.execute("BEGIN IMMEDIATE")  # waits for other writers, at most the time-out
     try:
         yield
+        database.execute("COMMIT")
     except BaseException:
-        database.execute("ROLLBACK")
+        if database.in_transaction:  # SQLite has ended it already if, for example, the disk is full
+            database.execute("ROLLBACK")
         raise
-    database.execute("COMMIT")
 
 
 def now() -> str:

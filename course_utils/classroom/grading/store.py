@@ -150,6 +150,13 @@ class Store:
                 [(*row, now()) for row in rows if known.get(row[0]) != row[1:]],
             )
 
+    def first_received(self, source: str) -> dict[int, datetime]:
+        """The earliest time that was noted from a source, by the number of the submission."""
+        rows = self.database.execute(
+            "SELECT submission, min(received) FROM times WHERE source = ? GROUP BY submission", (source,)
+        )
+        return {submission: datetime.fromisoformat(received) for submission, received in rows}
+
     def _times(self) -> dict[int, tuple[str, str]]:
         """What was noted last, by submission: when it was received, by whose word."""
         rows = self.database.execute("SELECT submission, received, source FROM times ORDER BY id")
@@ -247,7 +254,8 @@ class Store:
         """What counts for each student who has handed something in, by name."""
         results = self.database.execute(
             "SELECT submission, status, reason, details, results.id FROM results "
-            "JOIN submissions ON submission = submissions.id WHERE assignment = ? ORDER BY round, results.id",
+            "JOIN submissions ON submission = submissions.id WHERE assignment = ? "
+            "ORDER BY status != 'infra_error', round, results.id",  # a fault of ours hides no known grade
             (assignment,),
         )
         last = {submission: result for submission, *result in results}

@@ -153,6 +153,42 @@ def test_a_fault_of_ours_is_tried_again(store, hand_in):
     assert store.record(work, 1, "graded") and store.pending("ngrams", 1) == []
 
 
+def test_a_fault_of_ours_in_a_newer_round_hides_no_grade(store, hand_in):
+    work = hand_in()
+    store.record(work, 1, "graded", details={"score": 7})
+    new = store.round("ngrams", new=True) + 1
+    store.record(work, new, "infra_error", "the disk is full")
+    standing = store.standings("ngrams")["ada"]
+    assert (standing.status, standing.details) == ("graded", {"score": 7})
+    assert store.pending("ngrams", new) == [work] and store.record(work, new, "partial")
+    assert store.standings("ngrams")["ada"].status == "partial"
+
+
+@pytest.mark.parametrize("mode", ["ro", "rw"])
+def test_a_store_is_read_where_it_can_not_be_written_now_or_ever(store, hand_in, monkeypatch, mode):
+    hand_in()
+    connect = sqlite3.connect
+
+    def opened(file, **options):
+        return connect(f"file:{file}?mode={mode}", uri=True, **options | {"timeout": 0})
+
+    monkeypatch.setattr(module.sqlite3, "connect", opened)
+    store.database.execute("BEGIN IMMEDIATE")
+    reader = Store(store.folder)
+    assert [*reader.standings("ngrams")] == ["ada"]
+    reader.close()
+    store.database.execute("ROLLBACK")
+
+
+def test_a_full_disk_is_called_by_its_name_and_leaves_nothing_half_written(store, hand_in):
+    work = hand_in()
+    store.database.execute("PRAGMA max_page_count = 1")  # SQLite takes what there is, and no more
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        store.record(work, 1, "graded", details={"long": "x" * 100_000})
+    store.database.execute("PRAGMA max_page_count = 1000000")
+    assert store.pending("ngrams", 1) == [work] and store.record(work, 1, "graded")
+
+
 def test_an_unknown_status_is_refused(store, hand_in):
     with pytest.raises(ValueError, match=STATUSES[0]):
         store.record(hand_in(), 1, "zero")
