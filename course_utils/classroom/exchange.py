@@ -25,6 +25,7 @@ COURSE = "llm"
 # a student may enter, hand in without looking, and fetch a page whose name they know
 MODES = {"": 0o755, "outbound": 0o755, "inbound": 0o733, "feedback": 0o711}
 SECRET, SECRET_BYTES = "submission_secret.txt", 1000
+CLOCK = "the exchange"  # as the source of a time
 NO_EXCHANGE = "there is no exchange in {root}: deploy/README.md says how the hub is given one"
 
 
@@ -85,15 +86,19 @@ def collect(root: Path, name: str, store: Store) -> tuple[dict[str, Submission],
     """Keep what each student has handed in last; return it by student, and what a teacher should know.
 
     Who it is from says the folder in which it lies, and when it came the time of its last change, which no
-    user can set back: not what its author wrote into a name or a file. No link is followed, on no level.
+    user can set back: not what its author wrote into a name or a file. The first time counts for the same
+    bytes: handing them in again, or moving the exchange, makes nobody late. No link is followed, on no level.
     """
     kept, remarks, times = {}, [], []
+    first = store.first_received(CLOCK)
     for student in _students(root):
         for path, folder in _handed_in(root / student / COURSE / "inbound", name):
             if folder:
-                file = batch.notebooks_in(folder, name)[-1]
-                kept[student] = store.keep(name, student, file)
-                times.append((kept[student], _changed(folder, file), "the exchange"))
+                file = batch.notebooks_at(folder, name)[-1]
+                kept[student] = submission = store.keep(name, student, file)
+                received = _changed(folder, file)
+                if submission.id not in first or received < first[submission.id]:
+                    times.append((submission, received, CLOCK))
                 break
             remarks.append(f"{student}: {path.name} can't be opened as a folder, and was left out.")
     store.receive(times)

@@ -66,7 +66,7 @@ def add_to(add) -> None:
     parser.add_argument("question")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--accept", type=Path, metavar="FILE.py", help="its function is right too")
-    kind.add_argument("--full-marks", action="store_true", help="for all who have handed in")
+    kind.add_argument("--full-marks", action="store_true", help="for all whose file could be read")
     parser.add_argument("--why", required=True, help="the students read it")
     parser.add_argument("--write", action="store_true", help="without it, only what would change is listed")
     parser.add_argument("--workers", type=int, help="how many at a time")
@@ -247,7 +247,8 @@ def requests(options) -> None:
     waiting = [request for request in requests.requests(assignment, store) if not request.replies]
     for request in waiting:
         row, id = rows[request.student], request.question
-        print(f"{request.id}  {request.student}, {id}, {request.asked[:10]}: {cells.printable(request.why)}")
+        asked = f"{request.student}, {id}, {request.asked[:10]}: {request.why}"
+        print(f"{request.id}  {cells.printable(asked)}")
         print(f"   {gradebook.shown(row, id)}. {cells.printable(row.comments[id])}")
     print(f"{len(waiting)} are open." if waiting else "None is open.")
 

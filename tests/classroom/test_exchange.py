@@ -1,9 +1,11 @@
 """The exchange of a hub: whose is what, and what a student can lay into it."""
 
 import os
+import shutil
 import sys
 import types
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -85,6 +87,41 @@ def test_no_link_is_followed(root, room, tmp_path):
     found, remarks = collect(root, room)
     assert [*found] == ["ada", "bob"] and "can't be opened as a folder" in remarks[0]
     assert "link" in kept(room)["ada"][0] and kept(room)["bob"] == ("", b"mine")
+
+
+def test_nothing_that_is_put_into_an_inner_folder_is_opened(root, room, tmp_path, monkeypatch):
+    secret, inner = tmp_path / "secret", submit(root, "ada") / "ngrams"
+    for folder in (secret, inner):
+        folder.mkdir()
+        (folder / "ngrams.ipynb").write_text("CANARY")
+    (inner.parent / "ngrams.ipynb").unlink()
+    is_symlink = Path.is_symlink
+
+    def swapped_after_the_look(path):
+        found = is_symlink(path)
+        if path.name == "ngrams" and inner.is_dir():
+            shutil.rmtree(inner)
+            inner.symlink_to(secret)
+        return found
+
+    monkeypatch.setattr(Path, "is_symlink", swapped_after_the_look)
+    collect(root, room)
+    assert "folder" in kept(room)["ada"][0]
+
+
+def test_the_same_bytes_are_not_late_when_they_are_handed_in_or_moved_again(root, room, monkeypatch):
+    def received(hour):
+        moment = datetime(2026, 11, 28, hour, tzinfo=UTC)
+        monkeypatch.setattr(exchange, "_changed", lambda folder, file: moment)
+        collect(root, room)
+        return room.overlay.store().standings("ngrams")["ada"].received.hour
+
+    submit(root, "ada", b"done")
+    assert (received(12), received(15)) == (12, 12), "the exchange was moved"
+    submit(root, "ada", b"done", "2026-11-28 16:00:00.0 UTC")
+    assert (received(16), received(11), received(12)) == (12, 11, 11)
+    submit(root, "ada", b"other", "2026-11-28 17:00:00.0 UTC")
+    assert received(17) == 17
 
 
 def test_no_student_sets_the_clock_back(root, room):

@@ -60,11 +60,15 @@ def collect(assignment: str, folder: Path, store: Store) -> tuple[dict[str, Subm
 
 
 def notebooks_in(folder: Path, assignment: str) -> list[Path]:
-    """The notebook in a student's folder: the one of the assignment's name, or else all."""
+    """The notebook in a student's folder, or in nbgrader's folder in that, as `notebooks_at` finds it."""
+    inner, named = folder / assignment, folder / f"{assignment}.ipynb"
+    within = not os.path.lexists(named) and inner.is_dir() and not inner.is_symlink()
+    return notebooks_at(inner if within else folder, assignment)
+
+
+def notebooks_at(folder: Path, assignment: str) -> list[Path]:
+    """The notebook of the assignment's name in a folder, or else all."""
     named = folder / f"{assignment}.ipynb"
-    inner = folder / assignment
-    if not os.path.lexists(named) and inner.is_dir() and not inner.is_symlink():
-        named, folder = inner / f"{assignment}.ipynb", inner
     if os.path.lexists(named):
         return [named]
     try:
@@ -146,11 +150,14 @@ def grade_all(
         pending, _work, workers or os.cpu_count() or 1, (str(overlay.folder), assignment.name, unsafe)
     )
     for number, (submission, result) in enumerate(results, start=1):
-        store.record(submission, round, *result)
-        counts[result[0]] = counts.get(result[0], 0) + 1
+        status, reason, _ = result
         left = (time.monotonic() - start) / number * (len(pending) - number)
-        told = f": {result[1]}" if result[0] in ("ungradable", "infra_error") else ""
-        line = f"{number} of {len(pending)}, {_minutes(left)} left. {submission.student}: {result[0]}{told}"
+        told = f"{status}: {reason}" if status in ("ungradable", "infra_error") else status
+        if store.record(submission, round, *result):
+            counts[status] = counts.get(status, 0) + 1
+        else:
+            told = "not noted, since another grader, an erratum or a deletion came first"
+        line = f"{number} of {len(pending)}, {_minutes(left)} left. {submission.student}: {told}"
         say(cells.printable(line))
     return counts
 

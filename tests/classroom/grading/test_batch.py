@@ -293,6 +293,13 @@ def test_no_terminal_obeys_what_a_submission_says(room, monkeypatch):
     assert said[-1].endswith(r"a\x1b[2Jda: infra_error: no\x1b]0;")
 
 
+def test_a_result_that_is_not_noted_is_not_counted(room, monkeypatch):
+    work, store, said = room.result("ada"), room.overlay.store(), []
+    monkeypatch.setattr(batch, "results_of", lambda *arguments: [(work, ("graded", "", {}))])
+    counts = batch.grade_all(room.assignment, room.overlay, store, say=said.append)
+    assert counts == {} and "ada: not noted, since another grader" in said[-1]
+
+
 def dies_for_alan(submission):
     if submission.student == "alan":
         os.kill(os.getpid(), signal.SIGKILL)

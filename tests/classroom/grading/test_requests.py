@@ -50,6 +50,12 @@ def test_a_request_is_noted_once_listed_answered_and_shown(room, run):
     assert "I wrote &lt;b&gt;Hamlet" in alan and "K is 1" not in alan
 
 
+def test_no_terminal_obeys_a_name(room, run, tmp_path):
+    room.result("a\x1b[2Jda")
+    (tmp_path / "asked.csv").write_text("student,question,why\na\x1b[2Jda,answer,so\n")
+    assert r"1  a\x1b[2Jda, answer, " in run("requests", "ngrams", "--add", run.file)
+
+
 @pytest.mark.parametrize(
     "old, new, said",
     [
