@@ -26,7 +26,8 @@ AS_TEXT = '<pre style="white-space: pre-wrap; font-family: inherit">{}</pre>'
 
 @contextlib.contextmanager
 def _opened(database: Path) -> Iterator:
-    """nbgrader's gradebook in a file. Raises ValueError if nbgrader is not installed."""
+    """nbgrader's gradebook in a file. Raises ValueError if nbgrader is not installed, and for a file that
+    its database can't use."""
     try:
         from nbgrader.api import Gradebook
     except ImportError:
@@ -35,9 +36,14 @@ def _opened(database: Path) -> Iterator:
         ) from None
     # it starts `alembic`, which was installed with it, by its name
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    with warnings.catch_warnings(), Gradebook(f"sqlite:///{database}") as book:
-        warnings.simplefilter("ignore")  # SQLAlchemy's, on how nbgrader uses it
-        yield book
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        with warnings.catch_warnings(), Gradebook(f"sqlite:///{database}") as book:
+            warnings.simplefilter("ignore")  # SQLAlchemy's, on how nbgrader uses it
+            yield book
+    except SQLAlchemyError as error:
+        raise ValueError(f"{database} can't be used as nbgrader's gradebook: {error}") from None
 
 
 def _cell(assignment: Assignment, question: str) -> str:
@@ -53,15 +59,10 @@ def write(assignment: Assignment, overlay: Overlay, store: Store, folder: Path) 
     """Write the grades of a class, and a notebook a student; return the gradebook.
 
     All points go in as the autograder's: a manual score is what was given in the formgrader since. Raises
-    ValueError if there are such that were never noted, and changes nothing.
+    ValueError if some of those are not noted: it overwrites none, also none that is given meanwhile.
     """
     database, name = folder / BOOK, assignment.name
-    given = read(assignment, database) if database.exists() else []
-    if waiting := sorted({mark.student for mark in marking.never_noted(assignment, store, given)}):
-        raise ValueError(
-            f"{database} holds marks of {', '.join(waiting)} that are not noted yet: first "
-            f"`mark {name} {database}`"
-        )
+    _need_noted(assignment, store, read(assignment, database) if database.exists() else [], database)
     folder.mkdir(parents=True, exist_ok=True)
     with _opened(database) as book:
         book.update_or_create_assignment(name)
@@ -73,14 +74,24 @@ def write(assignment: Assignment, overlay: Overlay, store: Store, folder: Path) 
         for row in rows(assignment, overlay, store):
             book.update_or_create_student(row.student)
             if row.status in ("graded", "partial"):  # a submission of which nothing is known is no zero
-                _write_row(assignment, row, book)
+                _write_row(assignment, store, row, book, database)
                 _write_notebook(assignment, overlay, store, row, folder)
     return database
 
 
-def _write_row(assignment: Assignment, row: Row, book) -> None:
+def _need_noted(assignment: Assignment, store: Store, given: list[Given], database: Path) -> None:
+    if waiting := sorted({mark.student for mark in marking.not_noted(assignment, store, given)}):
+        raise ValueError(
+            f"{database} holds marks of {', '.join(waiting)} that are not noted: first "
+            f"`mark {assignment.name} {database}`, or empty them in the formgrader"
+        )
+
+
+def _write_row(assignment: Assignment, store: Store, row: Row, book, database: Path) -> None:
     received = row.standing.received.replace(tzinfo=None)  # UTC, as nbgrader keeps it
     work = book.update_or_create_submission(assignment.name, row.student, timestamp=received).notebooks[0]
+    # again, since somebody may give marks while the rows before this one are written
+    _need_noted(assignment, store, [*_given(assignment, work, database.parent)], database)
     grades, comments = ({each.name: each for each in many} for many in (work.grades, work.comments))
     for id, points in row.points.items():
         grade, comment = grades[_cell(assignment, id)], comments[id]
@@ -120,13 +131,12 @@ def read(assignment: Assignment, file: Path) -> list[Given]:
         raise ValueError(f"there is no {file}: `export --format nbgrader` writes one")
     with _opened(file) as book:
         from nbgrader.api import MissingEntry
-        from sqlalchemy.exc import SQLAlchemyError
 
         try:
             book.find_assignment(assignment.name)
             works = [work.notebooks[0] for work in book.assignment_submissions(assignment.name)]
             return [mark for work in works for mark in _given(assignment, work, file.parent)]
-        except (MissingEntry, SQLAlchemyError) as error:
+        except MissingEntry as error:
             raise ValueError(f"{file} is no gradebook with {assignment.name} in it: {error}") from None
 
 

@@ -131,7 +131,7 @@ def as_csv(lines: list[list]) -> str:
     def cell(value):
         if isinstance(value, str):
             return f"'{value}" if value.startswith(FORMULA) else value
-        return "" if value is None else f"{value:g}"
+        return "" if value is None else f"{value:.15g}"  # all digits that a person can have written
 
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)  # else "\r" would end a line

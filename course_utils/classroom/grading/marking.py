@@ -21,7 +21,7 @@ COLUMNS = ("student", "question", "points", "comment", "file")
 
 def to_read(assignment: Assignment, overlay: Overlay, store: Store) -> Path:
     """Write the written answers into a CSV file in which a person fills in points and comments. A file that
-    holds marks which are not noted yet stays as it is, and another is written beside it."""
+    holds some which are not noted stays as it is, and another is written beside it."""
     lines = [[*COLUMNS, "answer"]]
     marks = last_marks(assignment, store)
     for student, standing in store.standings(assignment.name).items():
@@ -38,18 +38,30 @@ def to_read(assignment: Assignment, overlay: Overlay, store: Store) -> Path:
 def _holds_marks(file: Path, assignment: Assignment, store: Store) -> bool:
     """Whether a person is at work on the file."""
     try:
-        return file.exists() and bool(never_noted(assignment, store, read(file)))
+        return file.exists() and bool(not_noted(assignment, store, _filled(file)))
     except ValueError:
         return True
 
 
-def never_noted(assignment: Assignment, store: Store, marks: list[Given]) -> set[Given]:
-    """Those marks that are new, and neither count now nor did before others replaced them."""
-    return {*marks} - {replace(mark, who="") for mark in store.marks(assignment.name)}
+def not_noted(assignment: Assignment, store: Store, marks: list[Given]) -> list[Given]:
+    """Those marks that differ from the last one noted for their place. One that another has replaced is
+    among them: nobody knows whether it was given before that or after."""
+    noted = last_marks(assignment, store)
+
+    def same(mark: Given) -> bool:
+        last = noted.get(mark.place) or noted.get((mark.student, mark.question, ""))
+        return last is not None and (last.points, last.comment) == (mark.points, mark.comment)
+
+    return [mark for mark in marks if not same(mark)]
 
 
 def read(file: Path) -> list[Given]:
     """The marks that a person has filled in. Raises ValueError for a file that `to_read` has not written."""
+    return [mark for mark in _filled(file) if mark.points is not None]
+
+
+def _filled(file: Path) -> list[Given]:
+    """As `read`, and comments that wait for their points, which are None."""
     try:
         text = file.read_bytes().decode("utf-8-sig")  # as it is: a comment may hold any line end
         lines = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter_of(text))
@@ -64,7 +76,7 @@ def read(file: Path) -> list[Given]:
                 as_it_was(line["comment"]),
             )
             for line in lines
-            if line["points"].strip()
+            if line["points"].strip() or line["comment"].strip()
         ]
     except (OSError, UnicodeDecodeError, AttributeError, csv.Error) as error:
         raise ValueError(
@@ -72,8 +84,10 @@ def read(file: Path) -> list[Given]:
         ) from None
 
 
-def _number(text: str, student: str) -> float:
+def _number(text: str, student: str) -> float | None:
     plain = text.strip().replace(",", ".")  # as many countries write it
+    if not plain:
+        return None
     if not plain.replace(".", "", 1).isdecimal():
         raise ValueError(f"{text!r} points for {student!r} are no number")
     return float(plain)

@@ -103,16 +103,28 @@ def test_a_file_that_somebody_fills_in_is_never_overwritten(room, run):
         mark["points"] for mark in csv.DictReader(first.open())
     ]
     run("mark", "ngrams", str(first))
-    run("mark", "ngrams", fill_in(to_read(room), "alan", "5"))
-    assert to_read(room) == first, "what it says was noted, though another mark counts now"
+    assert to_read(room) == first, "what it says was noted"
+    run("mark", "ngrams", fill_in(second, "alan", "5"))
+    assert to_read(room) == second, "3 was noted before 5; or was it written again since?"
+    fill_in(first, "alan", "5")
+    assert to_read(room) == first
     first.write_text("half of a file that is being saved")
     assert to_read(room) == second
+
+
+def test_a_comment_that_waits_for_its_points_is_kept(room, run):
+    first = to_read(room)
+    run("mark", "ngrams", fill_in(first, "alan", "", "well said"))
+    assert room.overlay.store().marks("ngrams") == []
+    assert to_read(room) != first and "well said" in first.read_text("utf-8")
+    run("mark", "ngrams", fill_in(first, "alan", "3.3333333", "well said"))
+    assert to_read(room) == first and to_read(room) == first, "it was written anew, with fewer digits"
 
 
 EVIL = "<script>alert(1)</script>\n\n[x](javascript:alert(1)) $\\href{javascript:alert(1)}{x}$"
 
 
-def test_marks_that_were_given_in_the_formgrader_come_back(room, run, capsys):
+def test_marks_that_were_given_in_the_formgrader_come_back(room, run, capsys, monkeypatch):
     api = pytest.importorskip("nbgrader.api", reason="nbgrader is not installed")
     folder = room.folder / "export" / "nbgrader"
     book = folder / formgrader.BOOK
@@ -132,7 +144,7 @@ def test_marks_that_were_given_in_the_formgrader_come_back(room, run, capsys):
         opened.find_comment("answer", "ngrams", "ngrams", "ada").manual_comment = "well read"
         opened.find_grade("witten_bell-tests", "ngrams", "ngrams", "alan").extra_credit = -1
         opened.db.commit()
-    with pytest.raises(SystemExit, match="holds marks of ada, alan that are not noted yet"):
+    with pytest.raises(SystemExit, match="holds marks of ada, alan that are not noted"):
         run("export", "ngrams", "--format", "nbgrader")
     run("mark", "ngrams", str(book), "--by", "Ms A")
     assert "Noted 2 marks, by Ms A." in capsys.readouterr().out
@@ -143,7 +155,38 @@ def test_marks_that_were_given_in_the_formgrader_come_back(room, run, capsys):
         run("export", "ngrams", "--format", "nbgrader")
         run("mark", "ngrams", str(book))
         assert "Noted 0 marks" in capsys.readouterr().out
+
+    # Another mark counts now, and the first one is given again; and one is given while `export` runs.
+    sha256 = room.overlay.store().standings("ngrams")["ada"].submission.sha256
+    note = [Given("ada", "answer", sha256, 5, "well read")]
+    marking.note(room.assignment, room.overlay.store(), note, "Ms A")
+    run("export", "ngrams", "--format", "nbgrader")
+    write_notebook = formgrader._write_notebook
+
+    def meanwhile(*arguments):
+        write_notebook(*arguments)
+        give("alan", 3)
+
+    def give(student, points):
+        with api.Gradebook(f"sqlite:///{book}") as opened:
+            grade = opened.find_grade("answer", "ngrams", "ngrams", student)
+            grade.manual_score, grade.needs_manual_grade = points, False
+            opened.db.commit()
+
+    give("ada", 4.5)
+    with pytest.raises(SystemExit, match="holds marks of ada that are not noted"):
+        run("export", "ngrams", "--format", "nbgrader")
+    give("ada", None)
+    monkeypatch.setattr(formgrader, "_write_notebook", meanwhile)
+    with pytest.raises(SystemExit, match="holds marks of alan that are not noted"):
+        run("export", "ngrams", "--format", "nbgrader")
+    run("mark", "ngrams", str(book))
+    assert room.rows()["alan"].points["answer"] == 3
+
     with pytest.raises(SystemExit, match=r"there is no .*elsewhere\.db"):
         run("mark", "ngrams", str(folder / "elsewhere.db"))
     with pytest.raises(SystemExit, match="no gradebook with attention in it"):
         run("mark", "attention", str(book))
+    book.write_bytes(b"no database" * 1000)
+    with pytest.raises(SystemExit, match="can't be used as nbgrader's gradebook"):
+        run("export", "ngrams", "--format", "nbgrader")
