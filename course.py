@@ -23,7 +23,14 @@ For teachers (docs/teachers_guide.md says more):
     python3 course.py release NAME [--students CSV]   write an assignment's notebooks for students
     python3 course.py grade NAME --submissions DIR    grade what was handed in
     python3 course.py mark NAME CSV                   note the points of written answers
+    python3 course.py requests NAME [--add CSV]       note students' requests for another look
+    python3 course.py reply NAME REQUEST --why TEXT   answer requests: --points, --erratum or --no-change
+    python3 course.py erratum NAME QUESTION --why TEXT [--write]
+                                                      a check was wrong: grade again what that touches
     python3 course.py feedback NAME                   write a page for each student
+    python3 course.py report NAME                     write a page for you: results, answers that are alike
+    python3 course.py gradescope NAME                 pack the autograder that Gradescope runs
+    python3 course.py inventory forms|results PATH    write the concept inventory's forms; read the answers
     python3 course.py export NAME [--format FORMAT]   csv, gradescope, nbgrader, moodle or canvas
     python3 course.py student NAME [--export ZIP|--delete]
                                                       say what is kept of one student, export it or delete it

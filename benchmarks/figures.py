@@ -66,7 +66,7 @@ class Figure:
 
 
 def near(measured: float, low: float, high: float, band: float) -> bool:
-    """Whether a figure is between two, each moved outwards by the band; half of a last digit is rounding."""
+    """Whether a figure is between two, each moved outwards by the band, which is a share of it."""
     return low / (1 + band) - 1e-9 <= measured <= high * (1 + band) + 1e-9
 
 

@@ -134,6 +134,14 @@ def test_unknown_command_sets_nothing_up(project, tmp_path):
     assert_one_sentence(err, "Unknown command 'lba'", "lab, ", "where")
 
 
+def test_the_help_names_every_command():
+    spec = importlib.util.spec_from_file_location("course", COURSE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    commands = [*module.EXTRAS, *module.READ_ONLY]
+    assert [name for name in commands if f"course.py {name} " not in module.__doc__] == []
+
+
 @pytest.mark.parametrize("command", ["doctor", "where", "reset"])
 def test_commands_that_only_look_set_nothing_up(project, tmp_path, command):
     status, _, err = course(project, offline(tmp_path), command)

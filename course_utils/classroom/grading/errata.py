@@ -1,7 +1,7 @@
 """Errata: what was wrong with a check, and what grading does about it from then on.
 
 `reference`: the reference in the overlay was corrected; grading uses it anyway. `accept`: an answer that does
-as another function is right too. `full marks`: whoever has handed in gets all points of the question.
+as another function is right too. `full marks`: all whose file could be read get the question's points.
 """
 
 import json

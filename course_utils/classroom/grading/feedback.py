@@ -46,11 +46,13 @@ def feedback(assignment: Assignment, overlay: Overlay, store: Store) -> Path:
 
 def _corrections(made: list[errata.Correction]) -> str:
     """What errata have changed in the grade."""
-    items = "".join(
-        f"<li>{escape(each.erratum.question)}: {each.before:g} → {each.after:g} points, by "
-        f"{escape(each.erratum.who)} on {each.erratum.noted[:10]}: {escape(each.erratum.why)}</li>"
-        for each in made
-    )
+    items = ""
+    for each in made:
+        before = f"{each.before:g} →" if each.before != each.after else "still"
+        items += (
+            f"<li>{escape(each.erratum.question)}: {before} {each.after:g} points, by "
+            f"{escape(each.erratum.who)} on {each.erratum.noted[:10]}: {escape(each.erratum.why)}</li>"
+        )
     return f"<h2>Corrections</h2><ul>{items}</ul>" if made else ""
 
 

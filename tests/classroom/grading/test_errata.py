@@ -4,7 +4,7 @@ import sqlite3
 
 import pytest
 
-from course_utils.classroom.grading import batch, errata, regrading, sandbox
+from course_utils.classroom.grading import batch, errata, feedback, regrading, sandbox
 from course_utils.classroom.grading.store import Given
 from course_utils.commands import cli
 
@@ -114,6 +114,13 @@ def test_an_erratum_is_written_whole_or_not_at_all(room, planned):
     with pytest.raises(sqlite3.IntegrityError):
         regrading.write(room.assignment, store, regrading.Plan(plan.erratum, 2, broken, plan.seen))
     assert errata.of(room.assignment, store) == [] and errata.corrections(room.assignment, store) == {}
+
+
+def test_a_correction_of_the_sentence_alone_changes_no_points():
+    found = errata.Erratum("witten_bell", "reference", "", "so", "Ms A", noted="2026-11-28")
+    said = feedback._corrections([errata.Correction(found, 8, 8), errata.Correction(found, 0, 8)])
+    assert "witten_bell: still 8 points, by Ms A on 2026-11-28: so" in said and "8 → 8" not in said
+    assert "witten_bell: 0 → 8 points, by Ms A" in said
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ def test_a_grade_follows_the_file_without_grading_again(room, handed_in, tmp_pat
         "alan": "18",
         "grace": "",
     }
-    (room.folder / lateness.FILE).write_text(TERM)
+    (room.folder / lateness.FILE).write_text(TERM.replace("ill", "CANARY"))
     found = exported(room)
     assert (found["ada"]["score"], found["alan"]["score"]) == ("18", "14.4")
     assert [found["alan"][name] for name in ("before lateness", "% off", "by")] == ["18", "20", "lms.csv"]
@@ -149,7 +149,7 @@ def test_a_grade_follows_the_file_without_grading_again(room, handed_in, tmp_pat
     assert "14.4 of 20 points (18 before 20 % less). 1 d 1 min late" in pages["alan"]
     assert "2026-12-05 22:59 UTC (lms.csv)" in pages["alan"]
     assert "In time: due 2026-12-06 23:59 (UTC+01:00), by an extension." in pages["ada"]
-    assert not any("ill" in page.split() or '"ill"' in page for page in pages.values())
+    assert not any("CANARY" in page for page in pages.values()), "why an extension was given is no page's"
     (room.folder / lateness.FILE).write_text(TERM.replace("2026-12-04", "2026-12-06"))
     assert exported(room)["alan"]["score"] == "18"
 
