@@ -15,7 +15,16 @@ from pathlib import Path
 from course_utils.files import write_atomic
 from course_utils.pretraining.evaluate import floors
 from course_utils.pretraining.filters import contamination
-from course_utils.pretraining.reports import BEFORE, CHATS, COUNTED, REPEATS, Report, failures, reports
+from course_utils.pretraining.reports import (
+    BEFORE,
+    CHATS,
+    COUNTED,
+    LOOKED,
+    REPEATS,
+    Report,
+    failures,
+    reports,
+)
 
 WATTS = 10.0  # of a core at work, with its share of the rest: what a laptop's or a server's takes, about
 EXAMPLES = 8
@@ -179,6 +188,7 @@ def _asked(made: dict, found: dict[str, Report]) -> Section:
             f"The questions were fixed before anything was trained: sha256 `{digest[:16]}...`. No document "
             f"that was read holds {contamination.LENGTH} words in a row of a held-out text: such documents "
             "were removed.",
+            LOOKED,
             f"It repeats {repeats:.1%} of its runs of four words within an answer.",
         ],
         rows,

@@ -19,6 +19,12 @@ REPEATS = "repeats itself"
 TUNED = (
     "It was tuned on prompts of just this form: how it does with the same task in other words is not asked."
 )
+# True of every model that is tuned on the mix `tune.PROBLEMS`; chapter 12 asks the fresh problems (section 7)
+LOOKED = (
+    "But these problems were looked at: how many of each task a model is tuned on was changed after a first "
+    "model had its scores on them. On 40 fresh ones of each the course's own model has 3 orders, 28 sums and "
+    "24 reversals right."
+)
 
 
 class Number(NamedTuple):
@@ -116,7 +122,7 @@ def _answered(chat: dict, asked: dict) -> list[Number]:
             n,
             f"{n} problems whose prompts training never draws; right if a program finds the whole answer "
             "right, and it ends. Each token is the likeliest one.",
-            TUNED,
+            f"{TUNED} {LOOKED}",
         )
         for name, share in chat["tasks"].items()
     ]

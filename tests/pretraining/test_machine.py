@@ -183,6 +183,7 @@ def test_the_card_says_what_it_read_cost_and_cannot_do(made):
             "What fewer bits a weight cost",
             "Is it over its floors?",
             "Of validation problems",
+            "But these problems were looked at",
             "% of 2",
         ):
             assert said in page

@@ -5,9 +5,10 @@ import json
 import pytest
 import torch
 
-from course_utils.pretraining import evaluate, manifest
+from course_utils.pretraining import card, evaluate, manifest
 from course_utils.pretraining import model as models
 from course_utils.pretraining.plans import PLANS
+from course_utils.pretraining.reports import LOOKED
 from course_utils.serving.offers import on_offer
 from course_utils.weights import making_recipe as recipe
 from course_utils.weights import recording
@@ -48,6 +49,12 @@ def test_it_is_what_the_plan_for_a_laptop_makes():
         for name in recipe.KEPT[1:]:
             if name in stage.writes and name != "card.html":
                 assert manifest.sha256(OURS / name) == stage.writes[name], name
+
+
+def test_its_card_is_what_a_card_says_now():
+    kept = (OURS / "card.md").read_text(encoding="utf-8").splitlines()
+    said = card.markdown(card.sections(OURS, beside={})).splitlines()
+    assert LOOKED in said and [line for line in said if line not in kept] == []
 
 
 def test_which_floors_it_is_over():
