@@ -1,4 +1,4 @@
-"""The assignment `writing`: a line in nine keys. What it asks of students, without the references."""
+"""The assignment `writing`: a line in ten keys. What it asks of students, without the references."""
 
 import numpy as np
 
