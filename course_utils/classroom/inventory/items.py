@@ -1,5 +1,6 @@
 """The items of the concept inventory, and its two forms as pages to fill in."""
 
+import re
 import tomllib
 from dataclasses import dataclass
 from functools import cache
@@ -70,10 +71,11 @@ def _placed(asked: list[tuple[str, list[str]]], seed: int) -> list[Question]:
 
 
 def write_forms(folder: Path) -> list[Path]:
-    """Write both forms as pages for paper or screen, the key, and a table to fill in, which stays where it is
-    there already; return the files that were written."""
+    """Write both forms as pages for paper or screen and as quizzes for a platform, the key, and a table to
+    fill in, which stays where it is there already; return the files that were written."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = {f"form-{form}.html": _page(form) for form in FORMS} | {"key.html": _key()}
+    files = {f"form-{form}.html": _page(form) for form in FORMS}
+    files |= {f"form-{form}.gift": _gift(form) for form in FORMS} | {"key.html": _key()}
     if not (folder / "answers.csv").exists():
         numbers = (f"{i}" for i in range(1, len(items()) + 1))
         files["answers.csv"] = as_csv([["student", "when", "form", *numbers]])
@@ -106,6 +108,23 @@ def _page(form: str) -> str:
         )
         body += f"<fieldset><legend>{number}. {escape(question.ask)}</legend>{choices}</fieldset>"
     return page(f"Questions, form {form}", STYLE, body)
+
+
+def _gift(form: str) -> str:
+    """A form in GIFT, from which Moodle makes a quiz: the right choice stands after =, each other after ~."""
+
+    def plain(text: str) -> str:
+        return re.sub(r"[~=#{}:\\]", r"\\\g<0>", text)
+
+    made = []
+    for number, item in enumerate(items(), start=1):
+        question = item.forms[form]
+        choices = "\n".join(
+            ("=" if letter == question.right else "~") + plain(choice)
+            for letter, choice in zip(LETTERS, question.choices, strict=True)
+        )
+        made.append(f"::{form}{number}::[plain]{plain(question.ask)} {{\n{choices}\n}}\n")
+    return "\n".join(made)
 
 
 def _key() -> str:

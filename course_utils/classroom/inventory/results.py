@@ -55,7 +55,9 @@ def read(file: Path) -> list[Sheet]:
         if not any(cell.values()):
             continue
         when, form = cell["when"].lower(), cell["form"].upper()
-        answers = tuple(cell[number].lower() for number in numbers)
+        answers = tuple(
+            _letter(cell[number], form, item) for number, item in zip(numbers, items(), strict=True)
+        )
         allowed = {"when": (when, WHEN), "form": (form, FORMS)}
         allowed |= {number: (letter, ("", *LETTERS)) for number, letter in zip(numbers, answers, strict=True)}
         for name, (value, choices) in allowed.items():
@@ -74,6 +76,14 @@ def read(file: Path) -> list[Sheet]:
     if not sheets:
         raise ValueError(f"{file} holds no answers yet")
     return list(sheets.values())
+
+
+def _letter(answer: str, form: str, item: Item) -> str:
+    """The letter of an answer, which may be the text of the choice, or - if open, as platforms export it."""
+    choices = item.forms[form].choices if form in FORMS else ()
+    if answer in choices:
+        return LETTERS[choices.index(answer)]
+    return "" if answer == "-" else answer.lower()
 
 
 def right(sheets: list[Sheet]) -> np.ndarray:

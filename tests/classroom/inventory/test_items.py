@@ -11,7 +11,7 @@ def test_there_are_twenty_ideas_each_in_two_forms():
     assert len(items()) == 20 == len({item.id for item in items()})
     for item in items():
         assert item.idea and item.misconception and re.search(r"(18|19|20)\d\d", item.source), item.id
-        assert f"chapter {item.chapter}," in item.source or item.id in ("context", "quadratic")
+        assert f"chapter {item.chapter}," in item.source or item.id == "context"
         assert item.chapter in all_questions()
         asked = [item.forms[form] for form in FORMS]
         assert asked[0].ask != asked[1].ask and not set(asked[0].choices) & set(asked[1].choices), item.id
@@ -39,7 +39,10 @@ def test_the_longest_or_shortest_choice_is_no_good_guess():
 
 def test_forms_give_nothing_away(tmp_path, capsys):
     cli.main(["inventory", "forms", str(tmp_path / "new")])
-    assert "Wrote form-A.html, form-B.html, key.html, answers.csv" in capsys.readouterr().out
+    assert (
+        "Wrote form-A.html, form-B.html, form-A.gift, form-B.gift, key.html, answers.csv"
+        in capsys.readouterr().out
+    )
     for form in FORMS:
         text = (tmp_path / "new" / f"form-{form}.html").read_text("utf-8")
         assert text.count("<fieldset>") == 20 and text.count("type='radio'") == 80 and "<script" not in text
@@ -56,4 +59,18 @@ def test_answers_that_are_filled_in_stay(tmp_path, capsys):
     table.write_text(filled, "utf-8")
     cli.main(["inventory", "forms", str(tmp_path)])
     assert table.read_text("utf-8") == filled
-    assert "Wrote form-A.html, form-B.html, key.html into" in capsys.readouterr().out
+    assert "form-B.gift, key.html into" in capsys.readouterr().out
+
+
+def test_a_quiz_has_the_forms_texts_and_no_other_sign_of_its_format(tmp_path):
+    write_forms(tmp_path)
+    for form in FORMS:
+        blocks = (tmp_path / f"form-{form}.gift").read_text("utf-8").strip().split("\n\n")
+        for number, (block, item) in enumerate(zip(blocks, items(), strict=True), start=1):
+            question = item.forms[form]
+            signs = re.sub(r"\\.", "", block)  # what is not escaped
+            assert [signs.count(sign) for sign in "=~{}:#"] == [1, 3, 1, 1, 4, 0], block
+            head, *choices, end = re.sub(r"\\(.)", r"\1", block).split("\n")
+            assert head == f"::{form}{number}::[plain]{question.ask} {{" and end == "}"
+            assert tuple(choice[1:] for choice in choices) == question.choices
+            assert choices[LETTERS.index(question.right)][0] == "="

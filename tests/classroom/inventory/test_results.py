@@ -137,6 +137,19 @@ def test_the_page(tmp_path, capsys):
     assert f"<td>A3 {items()[2].id}</td>" in text and "is the key right?" in text
 
 
+def test_an_answer_may_be_the_text_of_its_choice_or_open(tmp_path):
+    sheet = results.Sheet("ada", "before", "A", ("", "d", *"abcd" * 4, "b", "c"))
+    said = [
+        "-" if not letter else item.forms["A"].choices[LETTERS.index(letter)]
+        for item, letter in zip(items(), sheet.answers, strict=True)
+    ]
+    told = results.Sheet("ada", "before", "A", tuple(said))
+    assert results.read(as_file(tmp_path / "answers.csv", [told])) == [sheet]
+    other = results.Sheet("ada", "before", "B", told.answers)
+    with pytest.raises(ValueError, match="it is one of a, b, c, d"):
+        results.read(as_file(tmp_path / "answers.csv", [other]))
+
+
 def test_one_order_and_a_small_class_are_told(tmp_path):
     answers = tuple(item.forms["A"].right for item in items())
     sheets = [
