@@ -50,10 +50,7 @@ def read_roster(file: Path) -> list[str]:
     rows = [row for row in rows[column is not None :] if any(row)]
     students = ["".join(row[column or 0 :][:1]).strip() for row in rows]
     for student in students:
-        if not NAME.fullmatch(student) or student.startswith(".") or student == EVERYONE:
-            raise ValueError(
-                f"{student!r} in {file} can't name a folder: a name has letters, digits and . @ + - _ only"
-            )
+        _check_name(student, file)
         if students.count(student) > 1:
             raise ValueError(
                 f"{student} stands more than once in {file}: each student has a name of their own"
@@ -61,6 +58,29 @@ def read_roster(file: Path) -> list[str]:
     if not students:
         raise ValueError(f"there are no students in {file}: it has one a line, below a line `student`")
     return students
+
+
+def read_names(file: Path) -> dict[str, str]:
+    """Whose each file or folder is, by its name, in a CSV file with the columns `file` and `student`. Raises
+    ValueError for a file without these, and for students who are no names of folders."""
+    try:
+        text = file.read_text("utf-8-sig")
+        lines = csv.DictReader(text.splitlines(), delimiter=delimiter_of(text), restval="")
+        names = {line["file"].strip(): line["student"].strip() for line in lines}
+    except (OSError, UnicodeDecodeError, KeyError) as error:
+        raise ValueError(
+            f"{file} is no CSV file in UTF-8 with the columns `file` and `student` ({error!r})"
+        ) from None
+    for student in names.values():
+        _check_name(student, file)
+    return names
+
+
+def _check_name(student: str, file: Path) -> None:
+    if not NAME.fullmatch(student) or student.startswith(".") or student == EVERYONE:
+        raise ValueError(
+            f"{student!r} in {file} can't name a folder: a name has letters, digits and . @ + - _ only"
+        )
 
 
 def release(assignment: Assignment, overlay: Overlay, students: list[str]) -> list[Path]:

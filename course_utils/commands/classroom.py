@@ -40,6 +40,7 @@ def add_to(add) -> None:
     parser.add_argument(
         "--received", metavar="TIMES.csv", help="when that was received; `nbgrader`: by its timestamp.txt"
     )
+    parser.add_argument("--names", type=Path, metavar="NAMES.csv", help="whose each file is: file, student")
     parser.add_argument("--workers", type=int, help="how many at a time")
     parser.add_argument("--again", action="store_true", help="grade all again, in a new round")
     parser.add_argument(
@@ -167,8 +168,8 @@ def grade(options) -> None:
     assignment, teacher = find_assignment(options.name), overlay.Overlay(overlay.place(options.overlay))
     if not options.unsafe and (problem := sandbox.problem()):
         raise ValueError(problem)
-    if options.received and not options.submissions:
-        raise ValueError("--received says when what --submissions names was received: give both")
+    if (options.received or options.names) and not options.submissions:
+        raise ValueError("--received and --names are about the files that --submissions names: give that too")
     teacher.questions(assignment, overlay.EVERYONE)  # is every reference there?
     try:
         store = teacher.store()
@@ -197,14 +198,15 @@ def _stopped(done: str, error: BaseException) -> str:
 
 def _collect(name, options, teacher, store):
     """Keep what was handed in, and say what a teacher should know of it."""
-    from course_utils.classroom import exchange
+    from course_utils.classroom import exchange, handing_out
     from course_utils.classroom.grading import batch, cells, times
 
     if options.exchange:
         kept, remarks = exchange.collect(options.exchange, name, store)
         clock = "when it came into the exchange"
     else:
-        kept, remarks = batch.collect(name, options.submissions, store)
+        names = handing_out.read_names(options.names) if options.names else None
+        kept, remarks = batch.collect(name, options.submissions, store, names)
         if options.received:
             remarks += times.note(store, kept, options.submissions, options.received)
         clock = options.received or "when this command first saw a file"

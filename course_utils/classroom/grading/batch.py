@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -22,12 +22,15 @@ DIED = "the process that graded it died, perhaps for want of memory"
 context: dict = {}  # of a worker
 
 
-def collect(assignment: str, folder: Path, store: Store) -> tuple[dict[str, Submission], list[str]]:
+def collect(
+    assignment: str, folder: Path, store: Store, names: Mapping[str, str] | None = None
+) -> tuple[dict[str, Submission], list[str]]:
     """Keep what was handed in: a file or a folder a student, the newest layouts of nbgrader among them.
 
     FOLDER/STUDENT.ipynb, FOLDER/STUDENT/NAME.ipynb, FOLDER/STUDENT/NAME/NAME.ipynb. Links are noted as such
-    and never followed; of several files the one that was changed last counts. Returns what was kept, by
-    student, and what a teacher should know; raises ValueError if there is no such folder.
+    and never followed; of several files the one that was changed last counts. `names` says whose a file or
+    folder is that has another name than its student. Returns what was kept, by student, and what a teacher
+    should know; raises ValueError if there is no such folder.
     """
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
@@ -40,10 +43,9 @@ def collect(assignment: str, folder: Path, store: Store) -> tuple[dict[str, Subm
         path = Path(entry.path)
         if entry.name.startswith(".") or entry.name == "__MACOSX":
             continue
-        if entry.is_dir(follow_symlinks=False):
-            found.setdefault(cells.storable(entry.name), []).extend(notebooks_in(path, assignment))
-        else:
-            found.setdefault(cells.storable(path.stem), []).append(path)
+        is_folder = entry.is_dir(follow_symlinks=False)
+        student = (names or {}).get(entry.name) or cells.storable(entry.name if is_folder else path.stem)
+        found.setdefault(student, []).extend(notebooks_in(path, assignment) if is_folder else [path])
     kept, remarks = {}, []
     for student, paths in found.items():
         if len(student.encode()) > MAX_NAME:

@@ -16,7 +16,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from course_utils.classroom import overlay
+from course_utils.classroom import handing_out, overlay
 from course_utils.classroom.assignments import NAMES
 from course_utils.classroom.grading import batch, sandbox
 from course_utils.classroom.grading.visible import ROOT
@@ -143,6 +143,25 @@ def test_of_several_files_the_last_counts_and_none_is_kept_twice(room, tmp_path)
         ]
     kept = [store.content(submission).decode() for submission in store.pending("ngrams", 1)]
     assert kept == ["ada.ipynb", "two/a.ipynb", "zip/work.zip"]
+
+
+def test_a_platforms_names_are_those_of_students(room, tmp_path):
+    store, names = room.overlay.store(), tmp_path / "names.csv"
+    for path in ("Ada Lovelace_7_file/ngrams.ipynb", "turingalan_9_ngrams-1.ipynb", "bob.ipynb"):
+        (room.submissions / path).parent.mkdir(exist_ok=True)
+        (room.submissions / path).write_text(path)
+    names.write_text("file;student\nAda Lovelace_7_file;ada\nturingalan_9_ngrams-1.ipynb;alan\nnobody;x\n")
+    kept, remarks = batch.collect("ngrams", room.submissions, store, handing_out.read_names(names))
+    assert {*kept} == {"ada", "alan", "bob"} and not remarks
+    for text in (
+        "file,name\na,b\n",
+        "file,student\na,../b\n",
+        "file,student\na\n",
+        "file,student\na,everyone\n",
+    ):
+        names.write_text(text)
+        with pytest.raises(ValueError, match=r"names\.csv"):
+            handing_out.read_names(names)
 
 
 def test_a_missing_folder_is_one_sentence(room):
