@@ -195,6 +195,8 @@ def _begin(folder: str, assignment: str, unsafe: bool) -> None:
     """Set a worker up; it dies with its parent, and so does the sandbox that it runs."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        if os.getppid() != multiprocessing.parent_process().pid:
+            os._exit(1)  # it was killed while this one started, and the signal comes no more
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent
     overlay = Overlay(Path(folder))
     context.update(
