@@ -8,8 +8,8 @@ import numpy as np
 
 from course_utils.classroom.contest.holding import Contest, Results
 from course_utils.classroom.contest.ranking import LEVEL, Place, found_in, ranked
-from course_utils.classroom.grading.feedback import LOOK, POLICY
 from course_utils.classroom.grading.gradebook import as_csv
+from course_utils.classroom.pages import page
 from course_utils.files import write_atomic
 
 EXAMPLE = Path(__file__).with_name("example") / "leaderboard.csv"  # recorded, with its recipes beside it
@@ -84,7 +84,6 @@ def _csv(places: list[Place], found: Results) -> str:
 
 
 def _html(contest: Contest, places: list[Place], found: Results, power: str) -> str:
-    title = f"Leaderboard: {escape(contest.name)}"
     words = "Rank", "Recipe", "Bits per byte", "Beside the first", "Parameters"
     head = "".join(f"<th scope='col'>{word}</th>" for word in words)
     rows = "".join(
@@ -95,14 +94,11 @@ def _html(contest: Contest, places: list[Place], found: Results, power: str) -> 
     left_out = "".join(
         f"<li>{escape(name)} is {escape(why)}</li>" for name, why in sorted(found.left_out.items())
     )
-    return (
-        "<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'>"
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        "<meta name='viewport' content='width=device-width'>"
-        f"<title>{title}</title><style>{LOOK}</style></head><body><h1>{title}</h1>"
+    body = (
         f"<p>Each recipe was trained {contest.seeds} times, each time with another seed, on at most "
         f"{contest.flops:.4g} FLOPs. The lowest mean on the held-out text comes first; whoever can't be told "
         f"from it (p of at least {LEVEL}) is tied with it. ± is the standard error of the mean.</p>"
         f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        f"<p>{power}</p>" + (f"<ul>{left_out}</ul>" if left_out else "") + "</body></html>\n"
+        f"<p>{power}</p>" + (f"<ul>{left_out}</ul>" if left_out else "")
     )
+    return page(f"Leaderboard: {escape(contest.name)}", body)

@@ -9,16 +9,9 @@ from course_utils.classroom.grading.gradebook import Row, rows, shown, summed
 from course_utils.classroom.grading.requests import Request, requests
 from course_utils.classroom.grading.store import FAULT, Store
 from course_utils.classroom.overlay import Overlay
+from course_utils.classroom.pages import page
 from course_utils.files import write_atomic
 
-LOOK = (
-    ":root{color-scheme:light dark}"
-    "body{font:16px/1.5 sans-serif;max-width:46em;margin:2em auto;padding:0 1em}"
-    "table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.4em .6em;"
-    "border-bottom:1px solid #767676}td:nth-child(2){white-space:nowrap}"
-    "td:last-child,li,code{overflow-wrap:anywhere}"
-)
-POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 WORDS = {
     "graded": "Graded",
     "partial": "Graded in part: some answers could not be run to their end",
@@ -94,11 +87,7 @@ def _page(assignment: Assignment, row: Row, trail: str) -> str:
     answers = (
         f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>" if standing.details else ""
     )
-    return (
-        "<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'>"
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        "<meta name='viewport' content='width=device-width'>"
-        f"<title>{name}</title><style>{LOOK}</style></head><body><h1>{name}</h1>"
+    body = (
         f"<p><strong>{WORDS[standing.status]}.</strong> {escape(summed(row))}</p>"
         + (f"<ul>{listed}</ul>" if notes else "")
         + answers
@@ -106,5 +95,5 @@ def _page(assignment: Assignment, row: Row, trail: str) -> str:
         + f"<p>Handed in: {escape(kept.name)}, {kept.bytes:,} bytes, "
         f"{standing.received:%Y-%m-%d %H:%M} UTC ({escape(standing.source)}).<br>"
         f"sha256 <code>{kept.sha256 or 'none'}</code><br>receipt <code>{kept.receipt}</code></p>"
-        "</body></html>\n"
     )
+    return page(name, body)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from course_utils.classroom.grading.feedback import LOOK, POLICY
 from course_utils.classroom.grading.gradebook import as_csv
+from course_utils.classroom.pages import page
 from course_utils.files import write_atomic
 
 FILE = Path(__file__).with_name("items.toml")
 FORMS, LETTERS = ("A", "B"), "abcd"
-STYLE = LOOK + "fieldset{border:0;padding:0;margin:1.2em 0;break-inside:avoid}legend{font-weight:bold}"
+STYLE = "fieldset{border:0;padding:0;margin:1.2em 0;break-inside:avoid}legend{font-weight:bold}"
 
 
 @dataclass(frozen=True)
@@ -84,16 +84,6 @@ def write_forms(folder: Path) -> list[Path]:
     return [folder / name for name in files]
 
 
-def page(title: str, style: str, body: str) -> str:
-    """A page without any script; `title` and `body` are HTML."""
-    return (
-        "<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'>"
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        f"<meta name='viewport' content='width=device-width'><title>{title}</title><style>{style}</style>"
-        f"</head><body><h1>{title}</h1>{body}</body></html>\n"
-    )
-
-
 def _page(form: str) -> str:
     """A form, without a hint at what is right, or at what each question is about."""
     body = (
@@ -107,7 +97,7 @@ def _page(form: str) -> str:
             for letter, choice in zip(LETTERS, question.choices, strict=True)
         )
         body += f"<fieldset><legend>{number}. {escape(question.ask)}</legend>{choices}</fieldset>"
-    return page(f"Questions, form {form}", STYLE, body)
+    return page(f"Questions, form {form}", body, STYLE)
 
 
 def _gift(form: str) -> str:
@@ -136,4 +126,4 @@ def _key() -> str:
         f"<td>{escape(item.idea)}</td><td>{escape(item.misconception)}</td><td>{escape(item.source)}</td></tr>"
         for number, item in enumerate(items(), start=1)
     )
-    return page("Key", LOOK, f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>")
+    return page("Key", f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>")

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from course_utils.classroom.grading.cells import printable
-from course_utils.classroom.grading.feedback import LOOK
 from course_utils.classroom.inventory.figures import discrimination, gain, interval, kr20
-from course_utils.classroom.inventory.items import FORMS, LETTERS, Item, items, page
+from course_utils.classroom.inventory.items import FORMS, LETTERS, Item, items
+from course_utils.classroom.pages import page
 from course_utils.files import delimiter_of, write_atomic
 
 WHEN = ("before", "after")
@@ -211,7 +211,7 @@ def write(file: Path) -> tuple[Path, list[str]]:
         f"<table><thead><tr>{head}</tr></thead><tbody>{table}</tbody></table>"
     )
     path = file.with_name(f"{file.stem}-results.html")
-    write_atomic(path, page("Concept inventory", LOOK + "body{max-width:60em}", body))
+    write_atomic(path, page("Concept inventory", body, "body{max-width:60em}"))
     return path, lines
 
 

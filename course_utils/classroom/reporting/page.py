@@ -8,11 +8,11 @@ from pathlib import Path
 
 from course_utils.classroom.assignments import FOR_ANOTHER, Assignment, Private
 from course_utils.classroom.grading import cells
-from course_utils.classroom.grading.feedback import LOOK, POLICY
 from course_utils.classroom.grading.gradebook import OPEN, Row, rows
 from course_utils.classroom.grading.store import Store
 from course_utils.classroom.grading.verdicts import EXAMPLES
 from course_utils.classroom.overlay import Overlay
+from course_utils.classroom.pages import page
 from course_utils.classroom.reporting import oral, similarity
 from course_utils.files import write_atomic
 
@@ -35,7 +35,7 @@ WORDS = {
     "stopped": "stopped",
     "missing": "without the cell",
 }
-STYLE = LOOK + Path(__file__).with_suffix(".css").read_text("utf-8")
+STYLE = Path(__file__).with_suffix(".css").read_text("utf-8")
 
 
 def report(assignment: Assignment, overlay: Overlay, store: Store) -> Path:
@@ -56,17 +56,10 @@ def report(assignment: Assignment, overlay: Overlay, store: Store) -> Path:
         _oral(assignment, overlay, handed_in, sources),
     ]
     title = f"Report: {escape(assignment.name)}"
-    page = (
-        "<!DOCTYPE html><html lang='en'><head><meta charset='utf-8'>"
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        "<meta name='viewport' content='width=device-width'>"
-        f"<title>{title}</title><style>{STYLE}</style></head><body><h1>{title}</h1>"
-        "<p>For the teacher only: names, answers, and results of the class.</p>"
-        f"{''.join(sections)}</body></html>\n"
-    )
+    only = "<p>For the teacher only: names, answers, and results of the class.</p>"
     path = overlay.folder / "reports" / f"{assignment.name}.html"
     path.parent.mkdir(exist_ok=True)
-    write_atomic(path, page)
+    write_atomic(path, page(title, only + "".join(sections), STYLE))
     return path
 
 
