@@ -1,5 +1,7 @@
-"""Files that are either whole or not there: a crash while writing leaves the old one."""
+"""Files that are either whole or not there, where a crash while writing leaves the old one; and tables."""
 
+import csv
+import io
 import os
 import secrets
 import time
@@ -35,6 +37,17 @@ def _replace(old: Path, new: Path) -> None:
         except PermissionError:
             time.sleep(0.05)
     os.replace(old, new)
+
+
+def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """The names of the columns of a CSV file in UTF-8, and of each line its cells by these names, "" where a
+    line is short. Raises ValueError for what is no such file."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        lines = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter_of(text), restval="")
+        return list(lines.fieldnames or ()), list(lines)  # a cell may hold any line end
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} can't be read ({error}): it is a CSV file in UTF-8") from None
 
 
 def delimiter_of(text: str) -> str:

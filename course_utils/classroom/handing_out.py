@@ -1,7 +1,6 @@
 """The notebooks that students get: no solution, no hidden input; seed, constants, examples of their own."""
 
 import copy
-import csv
 import re
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from nbformat import NotebookNode
 from course_utils.classroom.assignments import Assignment, Private
 from course_utils.classroom.grading.verdicts import GradedFunction
 from course_utils.classroom.overlay import EVERYONE, Overlay
-from course_utils.files import delimiter_of, write_atomic
+from course_utils.files import read_table, write_atomic
 
 NAME = re.compile(r"[\w.@+-]+")
 COLUMNS = ("student", "id", "username", "login")
@@ -38,17 +37,14 @@ def same(got, expected):
 def read_roster(file: Path) -> list[str]:
     """The students in a CSV file: one of `COLUMNS`, or the only one. Raises ValueError for a file without,
     for names that are no names of folders, and for two of the same."""
-    try:
-        text = file.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"the roster {file} can't be read ({error}): it is a CSV file in UTF-8") from None
-    rows = list(csv.reader(text.splitlines(), delimiter=delimiter_of(text)))
-    head = [name.strip().lower() for name in rows[0]] if rows else []
-    column = next((head.index(name) for name in COLUMNS if name in head), None)
-    if column is None and len(head) > 1:
-        raise ValueError(f"{file} has no column `student`; its first line is {', '.join(rows[0])}")
-    rows = [row for row in rows[column is not None :] if any(row)]
-    students = ["".join(row[column or 0 :][:1]).strip() for row in rows]
+    columns, lines = read_table(file)
+    names = {name.strip().lower(): name for name in columns}
+    column = next((names[name] for name in COLUMNS if name in names), None)
+    if column is None and len(columns) > 1:
+        raise ValueError(f"{file} has no column `student`; its first line is {', '.join(columns)}")
+    first = [] if column or not columns else columns  # of a list without a head the first student
+    lines = [line for line in lines if any(line.values())]
+    students = [name.strip() for name in [*first, *(line[column or columns[0]] for line in lines)]]
     for student in students:
         _check_name(student, file)
         if students.count(student) > 1:
@@ -63,14 +59,10 @@ def read_roster(file: Path) -> list[str]:
 def read_names(file: Path) -> dict[str, str]:
     """Whose each file or folder is, by its name, in a CSV file with the columns `file` and `student`. Raises
     ValueError for a file without these, and for students who are no names of folders."""
-    try:
-        text = file.read_text("utf-8-sig")
-        lines = csv.DictReader(text.splitlines(), delimiter=delimiter_of(text), restval="")
-        names = {line["file"].strip(): line["student"].strip() for line in lines}
-    except (OSError, UnicodeDecodeError, KeyError) as error:
-        raise ValueError(
-            f"{file} is no CSV file in UTF-8 with the columns `file` and `student` ({error!r})"
-        ) from None
+    columns, lines = read_table(file)
+    if missing := {"file", "student"} - {*columns}:
+        raise ValueError(f"{file} has no column {min(missing)!r}: it has `file` and `student`")
+    names = {line["file"].strip(): line["student"].strip() for line in lines}
     for student in names.values():
         _check_name(student, file)
     return names

@@ -3,8 +3,6 @@
 Nothing of it is ever changed: who answers a request a second time adds to it.
 """
 
-import csv
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +11,7 @@ from course_utils.classroom.grading import cells, errata
 from course_utils.classroom.grading.database import now, transaction
 from course_utils.classroom.grading.gradebook import as_it_was
 from course_utils.classroom.grading.store import Given, Store
-from course_utils.files import delimiter_of
+from course_utils.files import read_table
 
 COLUMNS = ("student", "question", "why")
 
@@ -65,14 +63,10 @@ def requests(assignment: Assignment, store: Store) -> list[Request]:
 def note(assignment: Assignment, store: Store, file: Path) -> int:
     """Note the requests in a CSV file, a line each; return how many are new. Raises ValueError, and notes
     nothing, for a line that names nobody, no question or no reason."""
-    try:
-        text = file.read_bytes().decode("utf-8-sig")
-        lines = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter_of(text), restval=""))
-        found = [tuple(as_it_was(line[name].strip()) for name in COLUMNS) for line in lines]
-    except KeyError as error:
-        raise ValueError(f"{file} has no column {error}; a request has {', '.join(COLUMNS)}") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{file} can't be read ({error}): it is a CSV file in UTF-8") from None
+    columns, lines = read_table(file)
+    if missing := [name for name in COLUMNS if name not in columns]:
+        raise ValueError(f"{file} has no column {missing[0]!r}; a request has {', '.join(COLUMNS)}")
+    found = [tuple(as_it_was(line[name].strip()) for name in COLUMNS) for line in lines]
     handed_in, questions = store.standings(assignment.name), assignment.points()
     for student, question, why in found:
         if student not in handed_in:

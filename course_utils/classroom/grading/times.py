@@ -4,14 +4,13 @@ The store notes when `grade` first kept a file. Where students hand in elsewhere
 teacher names who knows better: a CSV file out of the learning platform, or nbgrader's `timestamp.txt`.
 """
 
-import csv
 from datetime import UTC, datetime
 from pathlib import Path
 
 from course_utils.classroom.grading import cells
 from course_utils.classroom.grading.store import Store, Submission
 from course_utils.classroom.handing_out import COLUMNS
-from course_utils.files import delimiter_of
+from course_utils.files import read_table
 
 STAMP = "timestamp.txt"
 NBGRADER = "nbgrader"  # in place of a CSV file
@@ -38,13 +37,10 @@ def note(store: Store, kept: dict[str, Submission], folder: Path, source: str) -
 def read_times(file: Path) -> dict[str, datetime]:
     """{student: when} of a CSV file with the columns `student` and `received`. Raises ValueError."""
     try:
-        text = file.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(
-            f"{file} can't be read ({error}): it is a CSV file in UTF-8, or the word {NBGRADER}"
-        ) from None
-    lines = csv.DictReader(text.splitlines(), delimiter=delimiter_of(text), restval="")
-    names = {(name or "").strip().lower(): name for name in lines.fieldnames or ()}
+        columns, lines = read_table(file)
+    except ValueError as error:
+        raise ValueError(f"{error}, or the word {NBGRADER}") from None
+    names = {name.strip().lower(): name for name in columns}
     student = next((names[name] for name in COLUMNS if name in names), None)
     if student is None or "received" not in names:
         raise ValueError(

@@ -1,7 +1,5 @@
 """From a table of answers to the page that a teacher reads: gain, each question's figures, their limits."""
 
-import csv
-import io
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -12,7 +10,7 @@ from course_utils.classroom.grading.cells import printable
 from course_utils.classroom.inventory.figures import discrimination, gain, interval, kr20
 from course_utils.classroom.inventory.items import FORMS, LETTERS, Item, items
 from course_utils.classroom.pages import page
-from course_utils.files import delimiter_of, write_atomic
+from course_utils.files import read_table, write_atomic
 
 WHEN = ("before", "after")
 MANY = 30  # sheets of a form; with fewer, the figures of a question are mostly chance
@@ -39,19 +37,13 @@ class Sheet:
 def read(file: Path) -> list[Sheet]:
     """The sheets in a CSV file with the columns student, when, form, 1, 2, ... Raises ValueError, naming the
     line, for what is none, for an unknown answer, and for a student's second sheet of one occasion."""
-    try:
-        text = file.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{file} can't be read ({error}): it is a CSV file in UTF-8") from None
+    columns, table = read_table(file)
     numbers = [str(i) for i in range(1, len(items()) + 1)]
-    table = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter_of(text))
-    if missing := [
-        name for name in ("student", "when", "form", *numbers) if name not in (table.fieldnames or ())
-    ]:
+    if missing := [name for name in ("student", "when", "form", *numbers) if name not in columns]:
         raise ValueError(f"{file} has no column {missing[0]!r}: `inventory forms` writes a table to fill in")
     sheets: dict[tuple[str, str], Sheet] = {}
     for line, row in enumerate(table, start=2):
-        cell = {name: (row[name] or "").strip() for name in ("student", "when", "form", *numbers)}
+        cell = {name: row[name].strip() for name in ("student", "when", "form", *numbers)}
         if not any(cell.values()):
             continue
         when, form = cell["when"].lower(), cell["form"].upper()
