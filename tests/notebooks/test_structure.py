@@ -11,6 +11,7 @@ from course_utils.classroom.release import strip_solutions
 TEMPLATE = CHAPTERS[0].parents[1] / "docs" / "chapter_template.ipynb"
 FOLDED = {"jupyter": {"source_hidden": True}, "tags": ["hide-input", "set-up"]}
 MAX_LINES = 25  # of a code cell as the learner gets it
+ASSIGNMENTS = sorted(CHAPTERS[0].parent.glob("assignments/*/*.ipynb"))
 each = pytest.mark.parametrize("path", [*CHAPTERS, TEMPLATE], ids=lambda path: path.stem)
 
 
@@ -91,7 +92,7 @@ def test_an_exercise_is_a_heading_an_answer_and_its_check(path):
         assert check.source.startswith(f'check("{exercise}", ')
 
 
-@each
+@pytest.mark.parametrize("path", [*CHAPTERS, TEMPLATE, *ASSIGNMENTS], ids=lambda path: path.stem)
 def test_no_code_is_longer_than_a_screen_lets_one_read(path):
     long = [
         cell.source
