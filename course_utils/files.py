@@ -39,9 +39,9 @@ def _replace(old: Path, new: Path) -> None:
     os.replace(old, new)
 
 
-def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """The names of the columns of a CSV file in UTF-8, and of each line its cells by these names, "" where a
-    line is short. Raises ValueError for what is no such file."""
+def read_spreadsheet(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """What a person saved as CSV in UTF-8: the names of its columns, and of each line its cells by these
+    names, "" where a line is short. Raises ValueError for what is no such file."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
         lines = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter_of(text), restval="")

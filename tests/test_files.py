@@ -5,7 +5,7 @@ import os
 import pytest
 
 from course_utils import files
-from course_utils.files import read_table, write_atomic
+from course_utils.files import read_spreadsheet, write_atomic
 
 
 def test_bytes_and_text_arrive_as_they_are(tmp_path):
@@ -64,7 +64,7 @@ def test_a_save_does_not_wait_for_ever(tmp_path, monkeypatch):
 def test_a_table_as_spreadsheets_write_it(tmp_path):
     path = tmp_path / "table.csv"
     path.write_bytes('\ufeffstudent;why\r\nada;"two\r\nlines; here"\r\n\r\nbob\r\n'.encode())
-    columns, lines = read_table(path)
+    columns, lines = read_spreadsheet(path)
     assert columns == ["student", "why"]
     assert lines == [{"student": "ada", "why": "two\r\nlines; here"}, {"student": "bob", "why": ""}]
 
@@ -75,4 +75,4 @@ def test_what_is_no_table_is_a_sentence(tmp_path, content):
     if content:
         path.write_bytes(content)
     with pytest.raises(ValueError, match=r"can't be read .*: it is a CSV file in UTF-8"):
-        read_table(path)
+        read_spreadsheet(path)

@@ -11,7 +11,7 @@ from nbformat import NotebookNode
 from course_utils.classroom.assignments import Assignment, Private
 from course_utils.classroom.grading.verdicts import GradedFunction
 from course_utils.classroom.overlay import EVERYONE, Overlay
-from course_utils.files import read_table, write_atomic
+from course_utils.files import read_spreadsheet, write_atomic
 
 NAME = re.compile(r"[\w.@+-]+")
 COLUMNS = ("student", "id", "username", "login")
@@ -37,7 +37,7 @@ def same(got, expected):
 def read_roster(file: Path) -> list[str]:
     """The students in a CSV file: one of `COLUMNS`, or the only one. Raises ValueError for a file without,
     for names that are no names of folders, and for two of the same."""
-    columns, lines = read_table(file)
+    columns, lines = read_spreadsheet(file)
     names = {name.strip().lower(): name for name in columns}
     column = next((names[name] for name in COLUMNS if name in names), None)
     if column is None and len(columns) > 1:
@@ -59,7 +59,7 @@ def read_roster(file: Path) -> list[str]:
 def read_names(file: Path) -> dict[str, str]:
     """Whose each file or folder is, by its name, in a CSV file with the columns `file` and `student`. Raises
     ValueError for a file without these, and for students who are no names of folders."""
-    columns, lines = read_table(file)
+    columns, lines = read_spreadsheet(file)
     if missing := {"file", "student"} - {*columns}:
         raise ValueError(f"{file} has no column {min(missing)!r}: it has `file` and `student`")
     names = {line["file"].strip(): line["student"].strip() for line in lines}

@@ -11,7 +11,7 @@ from course_utils.classroom.grading import cells, errata
 from course_utils.classroom.grading.database import now, transaction
 from course_utils.classroom.grading.gradebook import as_it_was
 from course_utils.classroom.grading.store import Given, Store
-from course_utils.files import read_table
+from course_utils.files import read_spreadsheet
 
 COLUMNS = ("student", "question", "why")
 
@@ -63,7 +63,7 @@ def requests(assignment: Assignment, store: Store) -> list[Request]:
 def note(assignment: Assignment, store: Store, file: Path) -> int:
     """Note the requests in a CSV file, a line each; return how many are new. Raises ValueError, and notes
     nothing, for a line that names nobody, no question or no reason."""
-    columns, lines = read_table(file)
+    columns, lines = read_spreadsheet(file)
     if missing := [name for name in COLUMNS if name not in columns]:
         raise ValueError(f"{file} has no column {missing[0]!r}; a request has {', '.join(COLUMNS)}")
     found = [tuple(as_it_was(line[name].strip()) for name in COLUMNS) for line in lines]

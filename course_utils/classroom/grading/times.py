@@ -10,7 +10,7 @@ from pathlib import Path
 from course_utils.classroom.grading import cells
 from course_utils.classroom.grading.store import Store, Submission
 from course_utils.classroom.handing_out import COLUMNS
-from course_utils.files import read_table
+from course_utils.files import read_spreadsheet
 
 STAMP = "timestamp.txt"
 NBGRADER = "nbgrader"  # in place of a CSV file
@@ -37,7 +37,7 @@ def note(store: Store, kept: dict[str, Submission], folder: Path, source: str) -
 def read_times(file: Path) -> dict[str, datetime]:
     """{student: when} of a CSV file with the columns `student` and `received`. Raises ValueError."""
     try:
-        columns, lines = read_table(file)
+        columns, lines = read_spreadsheet(file)
     except ValueError as error:
         raise ValueError(f"{error}, or the word {NBGRADER}") from None
     names = {name.strip().lower(): name for name in columns}

@@ -10,7 +10,7 @@ from course_utils.classroom.grading.cells import printable
 from course_utils.classroom.inventory.figures import discrimination, gain, interval, kr20
 from course_utils.classroom.inventory.items import FORMS, LETTERS, Item, items
 from course_utils.classroom.pages import page
-from course_utils.files import read_table, write_atomic
+from course_utils.files import read_spreadsheet, write_atomic
 
 WHEN = ("before", "after")
 MANY = 30  # sheets of a form; with fewer, the figures of a question are mostly chance
@@ -37,7 +37,7 @@ class Sheet:
 def read(file: Path) -> list[Sheet]:
     """The sheets in a CSV file with the columns student, when, form, 1, 2, ... Raises ValueError, naming the
     line, for what is none, for an unknown answer, and for a student's second sheet of one occasion."""
-    columns, table = read_table(file)
+    columns, table = read_spreadsheet(file)
     numbers = [str(i) for i in range(1, len(items()) + 1)]
     if missing := [name for name in ("student", "when", "form", *numbers) if name not in columns]:
         raise ValueError(f"{file} has no column {missing[0]!r}: `inventory forms` writes a table to fill in")
