@@ -48,7 +48,6 @@ import importlib.metadata
 import importlib.util
 import json
 import os
-import platform
 import re
 import shutil
 import signal
@@ -213,7 +212,7 @@ def active_environment():
     return None
 
 
-# A bundle (commands/bundling.py writes it), for a room without internet
+# A bundle, for a room without internet: course_utils/commands/bundling.py makes it
 
 
 def bundle_in(argv):
@@ -224,51 +223,19 @@ def bundle_in(argv):
     return Path(given[0][0]).resolve() if given else None
 
 
-def this_machine():
-    """What the wheels of a bundle depend on."""
-    return [sys.platform, platform.machine(), "Python {}.{}".format(*sys.version_info[:2])]
-
-
 def take_all_from(bundle):
     """Let the installers see the wheels of a bundle and nothing else. Raises Stop if it is not whole."""
+    sys.path.insert(0, str(HERE))  # it isn't there with PYTHONSAFEPATH
+    from course_utils.commands import bundle_manifest  # which an old Python can't parse
+
     try:
-        manifest = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
-        wheels = {name: told for name, told in manifest["files"].items() if name.startswith("wheels/")}
-    except (OSError, ValueError, KeyError):
-        raise Stop(
-            f"{bundle} holds no whole bundle (its bundle.json is missing or damaged): `python3 course.py "
-            "bundle FOLDER`, where there is internet, makes one, or ends one that was half made."
-        ) from None
-    if manifest["machine"] != this_machine():
-        raise Stop(
-            "{} was made for {}, and this is {}: make one on a machine like this one, or start course.py "
-            "with that Python.".format(bundle, *map(", ".join, (manifest["machine"], this_machine())))
-        )
-    for name, (size, sha256) in wheels.items():
-        path = bundle / name
-        if not path.is_file() or path.stat().st_size != size or sha256_of(path) != sha256:
-            raise Stop(
-                f"{name} in {bundle} is missing or damaged: copy the bundle again, then run the same command."
-            )
-    strange = {f"wheels/{path.name}" for path in (bundle / "wheels").iterdir()} - {*wheels}
-    if strange:
-        raise Stop(
-            f"{min(strange)} in {bundle} is not in its bundle.json: remove it, or copy the bundle again."
-        )
+        wheels = bundle_manifest.whole_wheels(bundle)
+    except ValueError as error:
+        raise Stop(str(error)) from None
     for name in [name for name in os.environ if name.startswith(("PIP_", "UV_"))]:
         del os.environ[name]
     # a URI, for blanks in a path would part it in two
-    os.environ.update(
-        PIP_CONFIG_FILE=os.devnull, PIP_NO_INDEX="1", PIP_FIND_LINKS=(bundle / "wheels").as_uri()
-    )
-
-
-def sha256_of(path):
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        for chunk in iter(lambda: file.read(1 << 20), b""):
-            digest.update(chunk)
-    return digest.hexdigest()
+    os.environ.update(PIP_CONFIG_FILE=os.devnull, PIP_NO_INDEX="1", PIP_FIND_LINKS=wheels.as_uri())
 
 
 # What is installed

@@ -13,6 +13,8 @@ import threading
 import zipfile
 from pathlib import Path
 
+# what runs before anything is installed
+LAUNCHER = ("course.py", "course_utils/commands/bundle_manifest.py")
 PYPROJECT = """
 [build-system]
 requires = []
@@ -42,9 +44,10 @@ IPYKERNEL = "import sys; print('ipykernel', *sys.argv[1:])"
 
 
 def make_project(folder: Path) -> Path:
-    """Write the stand-in, with the real course.py, into `folder`."""
+    """Write the stand-in, with the real course.py and what it imports, into `folder`."""
     (folder / "course_utils" / "commands").mkdir(parents=True)
-    shutil.copy(Path(__file__).parent.parent / "course.py", folder)
+    for name in LAUNCHER:
+        shutil.copy(Path(__file__).parent.parent / name, folder / name)
     shutil.copy(__file__, folder)
     texts = {
         "pyproject.toml": PYPROJECT,

@@ -16,7 +16,7 @@ import venv
 from pathlib import Path
 
 import pytest
-from standin import Index, make_project, make_uv_wheel, make_wheel
+from standin import LAUNCHER, Index, make_project, make_uv_wheel, make_wheel
 
 COURSE = Path(__file__).parent.parent / "course.py"
 NO_UV = pytest.mark.skipif(importlib.util.find_spec("uv") is None, reason="uv is not installed here")
@@ -60,8 +60,10 @@ def with_uv(tmp_path_factory, with_pip, uv_wheel):
 
 
 def environment(tmp_path, **settings):
-    """This process's environment without what configures pip and uv, and with the given settings."""
-    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(("PIP_", "UV_"))}
+    """This process's environment without what configures pip and uv, or names another course, and with the
+    given settings."""
+    away = ("PIP_", "UV_", "PYTHONPATH")
+    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(away)}
     caches = {"UV_CACHE_DIR": str(tmp_path / "uv"), "PIP_CACHE_DIR": str(tmp_path / "pip")}
     quick = {"PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "0", "UV_HTTP_RETRIES": "0"}
     return {**kept, **caches, **quick, **{name: str(value) for name, value in settings.items()}}
@@ -103,6 +105,19 @@ def assert_works(project, env, *argv):
 
 def test_python_3_6_can_parse_it():
     ast.parse(COURSE.read_text(encoding="utf-8"), feature_version=(3, 6))
+
+
+@pytest.mark.parametrize("path", LAUNCHER)
+def test_it_needs_nothing_that_is_installed(path):
+    used = set()
+    for node in ast.walk(ast.parse((COURSE.parent / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            used |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            used.add(node.module)
+    tops = {name.partition(".")[0] for name in used}
+    assert tops <= {*sys.stdlib_module_names, "course_utils"}
+    assert ("course_utils" in tops) == (path == "course.py")
 
 
 def with_python_3_8(path, command):

@@ -8,10 +8,8 @@
     assets/       texts and weights
 """
 
-import hashlib
 import importlib.metadata
 import json
-import platform
 import re
 import shutil
 import subprocess
@@ -19,10 +17,10 @@ import sys
 import tomllib
 from pathlib import Path
 
+from course_utils.commands.bundle_manifest import NAME, size_and_sha256, this_machine
 from course_utils.data import assets
 from course_utils.files import write_atomic
 
-MANIFEST = "bundle.json"
 # of the clone's folder: rosters, submissions and exports may lie there too
 COURSE = ("benchmarks", "course_utils", "deploy", "docs", "notebooks", "tests", "course.py", "Containerfile")
 COURSE += ("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "LICENSE-TEXT.md", "README.md")
@@ -40,25 +38,25 @@ def make(root: Path, folder: Path) -> str:
         raise ValueError(
             f"{folder} is inside the course, which goes into the bundle: name a folder elsewhere"
         )
-    ours = {MANIFEST, "course", "wheels", "assets"}
+    ours = {NAME, "course", "wheels", "assets"}
     if folder.exists() and (strange := {path.name for path in folder.iterdir()} - ours):
         raise ValueError(f"{folder} holds {min(strange)}, which is no part of a bundle: name a new folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / MANIFEST).unlink(missing_ok=True)
+        (folder / NAME).unlink(missing_ok=True)
         shutil.rmtree(folder / "course", ignore_errors=True)
         _course(root, folder / "course")
         _wheels(root, folder / "wheels")
         left = _assets(folder / "assets")
-        files = {path.relative_to(folder).as_posix(): _told(path) for path in _files(folder)}
-        write_atomic(folder / MANIFEST, json.dumps({"machine": _machine(), "files": files}, indent=0))
+        files = {path.relative_to(folder).as_posix(): size_and_sha256(path) for path in _files(folder)}
+        write_atomic(folder / NAME, json.dumps({"machine": this_machine(), "files": files}, indent=0))
     except OSError as error:
         raise ValueError(
             f"the bundle could not be written ({error.strerror}), and is half made: make room, or name "
             "another folder, and the same command goes on"
         ) from error
     size = sum(bytes for bytes, _ in files.values()) / 1e6
-    told = f"{folder}: {size:,.0f} MB in {len(files):,} files, for {', '.join(_machine())}."
+    told = f"{folder}: {size:,.0f} MB in {len(files):,} files, for {', '.join(this_machine())}."
     return told + (f" Not in it, as they were never fetched here: {', '.join(left)}." if left else "")
 
 
@@ -71,18 +69,8 @@ def _course(root: Path, folder: Path) -> None:
             shutil.copy(path, folder)
 
 
-def _machine() -> list[str]:
-    """As course.py's `this_machine`, which compares it before anything is installed."""
-    return [sys.platform, platform.machine(), "Python {}.{}".format(*sys.version_info[:2])]
-
-
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
-
-
-def _told(path: Path) -> list:
-    with path.open("rb") as file:
-        return [path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()]
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != NAME)
 
 
 def _wheels(root: Path, folder: Path) -> None:
