@@ -511,7 +511,8 @@ made = Quiz(odd[0], {"odd": Question("0.odd", odd[1], odd[2], choices)}, made._s
         "    return Report(bits + shares, [f'It fails in {k}.'], said)\n"
         "counted = Report(model(3).numbers[:2])\n"
         "made = ReportCard({'before tuning': model(i), 'as it chats': model(i + 1), 'a 5-gram': counted})",
-        "(root, i) => root.querySelectorAll('[role=option]')[4 + i].click()",
+        # shares, which those models have that have examples too
+        "(root, i) => root.querySelectorAll('[role=option]')[6 + i].click()",
         "(root) => root.querySelector('[aria-label=\"more examples\"]').click()",
         states=(
             "(root) => press(root, 'As Markdown')",
