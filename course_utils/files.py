@@ -5,6 +5,7 @@ import io
 import os
 import secrets
 import time
+from itertools import zip_longest
 from pathlib import Path
 
 TRIES = 40 if os.name == "nt" else 1  # to take a name
@@ -39,18 +40,21 @@ def _replace(old: Path, new: Path) -> None:
     os.replace(old, new)
 
 
-def read_spreadsheet(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """What a person saved as CSV in UTF-8: the names of its columns, and of each line its cells by these
-    names, "" where a line is short. Raises ValueError for what is no such file."""
+def read_table(path: Path) -> tuple[list[list[str]], str]:
+    """The lines of what a person saved as CSV in UTF-8, a cell may hold any line end; and what parts its
+    columns: a semicolon where spreadsheets write numbers with a comma. Raises ValueError for what is no such
+    file."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
-        lines = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter_of(text), restval="")
-        return list(lines.fieldnames or ()), list(lines)  # a cell may hold any line end
+        head = text.partition("\n")[0]
+        delimiter = ";" if head.count(";") > head.count(",") else ","
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)), delimiter
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path} can't be read ({error}): it is a CSV file in UTF-8") from None
 
 
-def delimiter_of(text: str) -> str:
-    """What parts the columns of a CSV file: a semicolon where spreadsheets write numbers with a comma."""
-    head = text.partition("\n")[0]
-    return ";" if head.count(";") > head.count(",") else ","
+def read_spreadsheet(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """The names of the columns of such a file, and of each line its cells by these names, "" where a line is
+    short. Raises ValueError as `read_table`."""
+    names, *lines = [line for line in read_table(path)[0] if line] or [[]]
+    return names, [dict(zip_longest(names, line[: len(names)], fillvalue="")) for line in lines]

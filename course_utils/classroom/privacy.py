@@ -20,7 +20,7 @@ from pathlib import Path
 from course_utils.classroom.grading import lateness
 from course_utils.classroom.grading.gradebook import as_it_was
 from course_utils.classroom.overlay import Overlay
-from course_utils.files import delimiter_of, write_atomic
+from course_utils.files import read_table, write_atomic
 
 # what is a student's alone, below the overlay
 OWN = ("release/*/{}/", "feedback/*/{}.html", "export/gradescope/*/{}/", "export/nbgrader/*/{}/")
@@ -172,7 +172,7 @@ def _whole(student: str) -> re.Pattern[bytes]:
 def _part(path: Path, student: str) -> list[dict]:
     """A student's part of a list: rows of a table, runs of a contest, extensions with their reasons."""
     if path.suffix == ".csv":
-        [head, *rows], _ = _table(path)
+        [head, *rows], _ = read_table(path)
         return [dict(zip(head, row, strict=False)) for row in rows if _is_of(row, head, student)]
     if path.suffix == ".jsonl":
         runs = map(_run, path.read_bytes().splitlines())
@@ -196,23 +196,13 @@ def _take_out(path: Path, student: str) -> None:
         _out_of_term(path, student)
 
 
-def _table(path: Path) -> tuple[list[list[str]], str]:
-    """The lines of a CSV file, and what parts its columns. Raises ValueError if it can't be read."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-        delimiter = delimiter_of(text)
-        return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)), delimiter
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path} can't be read ({error}): save it as CSV in UTF-8, and try again") from None
-
-
 def _is_of(row: list[str], head: list[str], student: str) -> bool:
     cells = zip(head, row, strict=False)
     return any(as_it_was(cell.strip()) == student for name, cell in cells if name.strip() in COLUMNS)
 
 
 def _out_of_table(path: Path, student: str) -> None:
-    table, delimiter = _table(path)
+    table, delimiter = read_table(path)
     others = [row for row in table if not _is_of(row, table[0], student)]
     if len(others) < len(table):
         text = io.StringIO()

@@ -3,8 +3,6 @@
 A mark belongs to the file that was read: it stays when that is graded again, and is asked anew for another.
 """
 
-import csv
-import io
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import count
@@ -14,7 +12,7 @@ from course_utils.classroom.assignments import Assignment
 from course_utils.classroom.grading.gradebook import as_csv, as_it_was, given, last_marks
 from course_utils.classroom.grading.store import Given, Store
 from course_utils.classroom.overlay import Overlay
-from course_utils.files import delimiter_of, write_atomic
+from course_utils.files import read_spreadsheet, write_atomic
 
 COLUMNS = ("student", "question", "points", "comment", "file")
 
@@ -62,26 +60,22 @@ def read(file: Path) -> list[Given]:
 
 def _filled(file: Path) -> list[Given]:
     """As `read`, and comments that wait for their points, which are None."""
-    try:
-        text = file.read_bytes().decode("utf-8-sig")  # as it is: a comment may hold any line end
-        lines = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter_of(text))
-        if missing := [name for name in COLUMNS if name not in (lines.fieldnames or ())]:
-            raise ValueError(f"{file} has no column {missing[0]!r}: fill in the file that `grade` wrote")
-        return [
-            Given(
-                as_it_was(line["student"]),
-                line["question"],
-                line["file"],
-                _number(line["points"], line["student"]),
-                as_it_was(line["comment"]),
-            )
-            for line in lines
-            if line["points"].strip() or line["comment"].strip()
-        ]
-    except (OSError, UnicodeDecodeError, AttributeError, csv.Error) as error:
-        raise ValueError(
-            f"{file} can't be read ({error}): save the file that `grade` wrote as CSV in UTF-8"
-        ) from None
+    columns, lines = read_spreadsheet(file)
+    if missing := [name for name in COLUMNS if name not in columns]:
+        raise ValueError(f"{file} has no column {missing[0]!r}: fill in the file that `grade` wrote")
+    if cut := [line["student"] for line in lines if line["student"] and not line["file"]]:
+        raise ValueError(f"{file} has no whole line for {cut[0]!r}: fill in the file that `grade` wrote")
+    return [
+        Given(
+            as_it_was(line["student"]),
+            line["question"],
+            line["file"],
+            _number(line["points"], line["student"]),
+            as_it_was(line["comment"]),
+        )
+        for line in lines
+        if line["points"].strip() or line["comment"].strip()
+    ]
 
 
 def _number(text: str, student: str) -> float | None:
