@@ -159,19 +159,21 @@ def sentences(widget: Widget, begin: dict, free: list[str]) -> list:
 
 
 def ask(widget: Widget, state: dict) -> dict | None:
-    """Ask as the page would, which leaves out what Python is to choose, and asks on while steps are taken.
+    """Ask as the page would, which leaves out what Python is to choose, and asks on while more is written.
 
     Returns the request, or None if it is refused.
     """
-    request, steps = {name: value for name, value in state.items() if value is not None}, None
+    request, before = {name: value for name, value in state.items() if value is not None}, -1
     try:
-        while steps is None or widget.shown.get("written", 0) > steps:
-            steps = widget.shown.get("written", 0) if steps is not None else -1
+        while True:
             widget.handle(request)
             widget.show()
+            written = widget.shown.get("written", -1)  # most widgets write nothing, and are asked once
+            if written <= before:
+                return request
+            before = written
     except Exception:  # of a callable of the chapter's own; the page will say that it has no answer
         return None
-    return request
 
 
 def is_free(widget: Widget, begin: dict, name: str, refined: dict) -> bool:

@@ -69,8 +69,9 @@ def all_of(spec: Spec) -> list:
 def tour(widget: Widget, begin: dict, free: list[str]) -> Tour:
     """Changes of `begin`; what is `free` needs no answer of Python's."""
     yield {}
-    kind = type(widget).__module__.rpartition(".")[-1]
-    yield from TOURS.get(kind, by_choices)(widget, begin, [name for name in begin if name not in free])
+    yield from TOURS.get(widget._widget, by_choices)(
+        widget, begin, [name for name in begin if name not in free]
+    )
 
 
 def by_choices(widget: Widget, begin: dict, names: list[str]) -> Tour:
