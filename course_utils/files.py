@@ -41,9 +41,9 @@ def _replace(old: Path, new: Path) -> None:
 
 
 def read_table(path: Path) -> tuple[list[list[str]], str]:
-    """The lines of what a person saved as CSV in UTF-8, a cell may hold any line end; and what parts its
-    columns: a semicolon where spreadsheets write numbers with a comma. Raises ValueError for what is no such
-    file."""
+    """What a person saved as CSV in UTF-8: its lines, in whose cells any line end may stand; and what parts
+    its columns, a semicolon where spreadsheets write numbers with a comma. Raises ValueError for what is no
+    such file."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
         head = text.partition("\n")[0]

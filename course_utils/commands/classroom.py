@@ -1,4 +1,4 @@
-"""The commands of a class, from `overlay new` to `export`."""
+"""The commands of a class, from `overlay new` to `contest`."""
 
 import getpass
 import os

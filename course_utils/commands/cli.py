@@ -267,15 +267,11 @@ def book(options) -> None:
     from course_utils.classroom import book, outputs, release
     from course_utils.data import assets
 
-    notebooks = root / "notebooks"
+    notebooks, folder = root / "notebooks", options.folder or root / "book"
     chapters = [release.find_chapter(name, notebooks) for name in options.chapters or ()]
+    chosen = chapters or sorted(notebooks.glob("*.ipynb"))
+    say, cache = partial(print, flush=True), assets.cache() / "book"
     try:
-        chosen = chapters or sorted(notebooks.glob("*.ipynb"))
-        folder, say, cache = (
-            options.folder or root / "book",
-            partial(print, flush=True),
-            assets.cache() / "book",
-        )
         book.make(chosen, root / "README.md", folder, say, cache, options.repository)
     except outputs.RefreshError as error:
         raise ValueError(str(error)) from error

@@ -53,9 +53,9 @@ def collect(
             continue
         *others, last = sorted(paths, key=lambda path: (changed(path), path))
         if others:
-            names = ", ".join(str(path.relative_to(folder)) for path in others)
+            earlier = ", ".join(str(path.relative_to(folder)) for path in others)
             remarks.append(
-                f"{student} has handed in {last.relative_to(folder)} last; {names} does not count."
+                f"{student} has handed in {last.relative_to(folder)} last; {earlier} does not count."
             )
         kept[student] = store.keep(assignment, student, last)
     return kept, remarks

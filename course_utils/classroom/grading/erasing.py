@@ -57,11 +57,8 @@ def _on_students(database: sqlite3.Connection) -> dict[str, str]:
     """The tables that say something on a student, with the condition for it: those with a column `student`,
     and those that refer to them, which come first. What refers to no row was a removed student's."""
     asked = "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rowid"
-    tables = [
-        name for (name,) in database.execute(asked).fetchall()
-    ]  # as they were made: the referred to first
     found: dict[str, str] = {}
-    for table in tables:
+    for (table,) in database.execute(asked).fetchall():  # as they were made: the referred to first
         if "student" in [row[1] for row in database.execute(f"PRAGMA table_info({table})")]:
             found[table] = "student = ?1"
             continue
