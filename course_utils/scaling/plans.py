@@ -80,7 +80,7 @@ def read_plan(path: str | Path) -> Plan:
 def _runs(table: dict, file: str) -> list[PlannedRun]:
     seeds, tokens = table.get("seeds"), table.get("tokens")
     options = tuple(sorted((key, value) for key, value in table.items() if key not in ("seeds", "tokens")))
-    whole = isinstance(seeds, list) and isinstance(tokens, dict) and [*seeds, *tokens.values()]
+    whole = isinstance(seeds, list) and isinstance(tokens, dict) and tokens and [*seeds, *tokens.values()]
     if not whole or not all(type(number) is int for number in whole) or min(tokens.values()) < 1:
         raise ValueError(
             f"a table [[runs]] of {file} needs seeds, such as [0, 1], and tokens by size, such as "
@@ -140,8 +140,11 @@ def append(path: Path, line: dict) -> None:
 
 def what_is_wrong(line: dict) -> str | None:
     """Why a line of the log should enter no fit, if it shouldn't."""
-    if line["loss"] is None or not math.isfinite(line["loss"]):
+    loss = line.get("loss")
+    if ("loss" in line and loss is None) or (isinstance(loss, float) and not math.isfinite(loss)):
         return f"{line['run']} diverged: {line.get('error', 'its loss is no number')}"
+    if lacking := [key for key in ("n", "d", "tokens", "loss") if not isinstance(line.get(key), int | float)]:
+        return f"{line['run']} has no number for {', '.join(lacking)}: its line is damaged"
     if line["d"] < line["tokens"]:
         return (
             f"{line['run']} was cut off after {line['d']:,} of {line['tokens']:,} tokens, before its "

@@ -115,6 +115,17 @@ def test_what_diverged_or_was_cut_off_is_named_and_left_out_on_request_only(tmp_
     assert fit_law(*([run[key] for run in runs] for key in ("n", "d", "loss")), starts=1).E > 0
 
 
+def test_a_line_that_lacks_a_number_is_named(tmp_path):
+    log = tmp_path / "runs.jsonl"
+    line = {"run": "a", "n": 10, "d": 100, "tokens": 100, "loss": 3.0}
+    for key in ("n", "d", "tokens", "loss"):
+        for damaged in ({k: v for k, v in line.items() if k != key}, line | {key: "3"}):
+            log.write_text(json.dumps(line | {"run": "b"}) + "\n" + json.dumps(damaged) + "\n")
+            with pytest.raises(ValueError, match=f"a has no number for {key}: its line is damaged"):
+                read_runs(log)
+            assert [run["run"] for run in read_runs(log, leave_out=True)] == ["b"]
+
+
 def test_a_mistake_in_the_runner_ends_the_sweep_and_keeps_what_is_done(tmp_path):
     plan = planned(tmp_path, PLAN + "\n[[runs]]\nseeds = [0]\ntokens = { broken = 10 }\n")
     with pytest.raises(RuntimeError, match="a mistake"):
@@ -138,6 +149,7 @@ def test_two_sweeps_of_one_log_are_refused(tmp_path):
         (lambda plan: plan.replace("[0, 1]", "[]"), "plan.toml is empty"),
         (lambda plan: plan.replace("[0, 1]", "3"), "got seeds = 3"),
         (lambda plan: plan.replace("500", "0"), "above 0"),
+        (lambda plan: plan.replace("tokens = { 10", "tokens = {} # {"), "got seeds = .* and tokens = {}"),
         (lambda plan: plan.replace("500", "0.5"), "whole numbers"),
         (lambda plan: plan.replace("[0, 1]", "[1, 1]"), "more than once: 10-1000-1, 20-500-1"),
         (lambda plan: plan.replace("toy_runner:run", "toy_runner:walk"), "got 'toy_runner:walk'"),
