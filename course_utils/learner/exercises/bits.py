@@ -25,7 +25,7 @@ def loss_inputs(generator, case):
     return tokens.tolist(), generator.gamma(2.0, 1.5, size=n).tolist(), [i >= context for i in range(n)]
 
 
-@exercise("3.6", "from loss to bits per byte", dots=3, minutes=10, inputs=loss_inputs)
+@exercise("3.6", "from loss to bits per byte", dots=2, minutes=8, inputs=loss_inputs)
 def bits_per_byte(tokens: list[str], nats: list[float], scored: list[bool]) -> float:
     """Return the bits that a model spends on a byte of the text it was scored on.
 
