@@ -43,6 +43,17 @@ def test_the_notebook_asks_what_the_assignment_says(assignment):
 
 
 @each_one
+def test_what_is_there_when_graded_is_there_in_the_notebook_too(assignment):
+    notebook = nbformat.read(assignment.path, as_version=4)
+    promised = re.search(r"with (.+?) there\s+already", notebook.cells[0].source)[1]
+    first = next(i for i, cell in enumerate(notebook.cells) if "NotImplementedError" in cell.source)
+    above = "\n".join(cell.source for cell in notebook.cells[:first] if cell.cell_type == "code")
+    for name in re.findall("`(.+?)`", promised):
+        line = {"np": "import numpy as np"}.get(name, f"import {name}")
+        assert line in above.splitlines() and line in assignment.prelude.splitlines()
+
+
+@each_one
 def test_the_rubric_has_four_levels_with_two_anchors_each(assignment):
     rubric = (assignment.path.parent / "rubric.md").read_text(encoding="utf-8")
     levels = [part.count("\n> ") and part.count("**Anchor") for part in rubric.split("\n## ")[1:]]
