@@ -9,7 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import nbformat
+
 from course_utils.classroom.book import pages, site
+from course_utils.classroom.release import strip_solutions
+
+LIVES = ("alive", "on examples", "picture only")  # as `recording` calls them
 
 
 def make(
@@ -31,9 +36,14 @@ def make(
         for path in chapters:
             nb, recorded[path.stem] = pages.run(path, runs)
             made[path.stem] = pages.page(nb)
-            for life in ("alive", "on examples", "picture only"):
+            for life in LIVES:
                 kinds = Counter(one["kind"] for one in recorded[path.stem] if one["life"] == life)
                 told = ", ".join(f"{kind} ({n})" if n > 1 else kind for kind, n in sorted(kinds.items()))
                 say(f"{path.stem}, {life}: {told or 'none'}")
         site.build(made, recorded, readme, folder, repository)
+    for path in chapters:  # for where it is uploaded
+        nbformat.write(strip_solutions(nbformat.read(path, as_version=4)), folder / path.name)
+    lives = Counter(one["life"] for records in recorded.values() for one in records)
+    counted = ", ".join(f"{lives[life]} {life}" for life in LIVES)
+    say(f"In all {lives.total()} places of widgets: {counted}.")
     say(f"The book is in {folder}: open {folder / 'index.html'}.")

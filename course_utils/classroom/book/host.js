@@ -158,7 +158,7 @@ function bringToLife(place) {
     courseBook.kinds[record.kind]().render({ model, el });
     if (record.offers?.texts) el.prepend(offered(record.offers, model));
     place.remove();
-    if (record.kind !== "masking_figure") keepNames(el); // whose columns axe would call nameless
+    keepNames(el);
   } catch (error) {
     el.remove();
     console.error(record.kind, error);

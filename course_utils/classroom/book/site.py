@@ -141,14 +141,16 @@ def openers(name: str, repository: str) -> str:
     """How to open a chapter where Python runs. A link is followed only when it is pressed."""
     file, at = f"<code>{name}.ipynb</code>", f"github.com/{escape(repository)}"
     lab = f"in the course’s folder, run <code>python3 course.py lab</code>, and open {file}."
-    colab = f"upload {file} from <code>notebooks</code>, and install the course there before its first cell."
+    copy = f'upload <a href="{name}.ipynb" download>{file}</a>'
+    colab = f"{copy}; before its first cell install the course, as <code>docs/elsewhere.md</code> says."
     code = f"open the course’s folder in its container, which it offers, and {file} in <code>my_work</code>."
     if repository:
         lab = f"<code>git clone https://{at}</code>; then, {lab}"
-        notebook = f"{escape(repository)}/blob/main/notebooks/{name}.ipynb"
+        solved = f"colab.research.google.com/github/{escape(repository)}/blob/main/notebooks/{name}.ipynb"
         colab = (
-            f'<a href="https://colab.research.google.com/github/{notebook}">open {file} there</a>, and run '
-            f"<code>%pip install git+https://{at}</code> in a cell before its first."
+            f'{copy}, or <a href="https://{solved}">open it with its exercises solved</a>; before its first '
+            f'cell run <a href="https://{at}/blob/main/docs/elsewhere.md#in-google-colab">the cell for '
+            "Colab</a>, which installs the course and lets its widgets be drawn."
         )
         code = f'<a href="vscode://vscode.git/clone?url=https://{at}.git">clone the course</a>; then {code}'
     items = "".join(
