@@ -187,7 +187,7 @@ def test_a_name_that_is_read_aloud_is_kept_where_a_widget_hides_parts_of_it(page
     expect(option).not_to_have_attribute("aria-label", re.compile("."))
     assert option.locator(".course-unseen").is_visible()
     assert violations(page) == []
-    option.evaluate("node => node.querySelector('.course-unseen').remove()")
+    page.add_style_tag(content="#nameless > .course-unseen { display: none !important; }")
     assert [one.partition(":")[0] for one in violations(page)] == ["aria-toggle-field-name"]
 
 
