@@ -9,6 +9,7 @@ import bz2
 import gzip
 import json
 import lzma
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
 
@@ -28,6 +29,7 @@ STYLES = {
     "recurrent": ("#009E73", "^"),
     "transformer": ("#CC79A7", "D"),
     "instruct, 4 bits": ("#D55E00", "*"),
+    "masked": ("#000000", "v"),  # points down: what the text costs lies there or below
 }
 AGAINST = {
     "context_bytes": "context the model looks at (bytes)",
@@ -80,15 +82,40 @@ class Point:
         return self.family == "adaptive n-gram"
 
 
+@dataclass(frozen=True)
+class BoundPoint(Point):
+    """A model of which only a bound is known: in bits_per_byte an estimate of what the text costs it at most,
+    and where that estimate lies in 95 of 100 drawings of masks, in bits a byte."""
+
+    low: float
+    high: float
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.low <= self.bits_per_byte <= self.high:
+            raise ValueError(
+                f"the estimate lies in its interval; got {self.bits_per_byte}, {self.low} to {self.high}"
+            )
+
+
 def recorded() -> tuple[list[Point], dict[str, float]]:
     """The points that the course ships, and the compressors' bits per byte by name."""
     stored = json.loads(RECORDED.read_text("utf-8"))
     return [Point(**point) for point in stored["points"]], stored["compressors"]
 
 
-def record(points: list[Point], compressors: dict[str, float]) -> None:
-    """Store points and lines as the recorded ones (`course.py bench scoreboard --write`)."""
-    stored = {"points": [asdict(point) for point in points], "compressors": compressors}
+def recorded_bounds() -> list[BoundPoint]:
+    """The bounds that the course ships: they stand beside points, and never among them."""
+    return [BoundPoint(**point) for point in json.loads(RECORDED.read_text("utf-8"))["bounds"]]
+
+
+def record(points: list[Point], compressors: dict[str, float], bounds: list[BoundPoint]) -> None:
+    """Store points, lines and bounds as the recorded ones (`course.py bench scoreboard --write`)."""
+    stored = {
+        "points": [asdict(point) for point in points],
+        "compressors": compressors,
+        "bounds": [asdict(point) for point in bounds],
+    }
     write_atomic(RECORDED, json.dumps(stored, indent=1) + "\n")
 
 
@@ -133,24 +160,31 @@ def chart(
     lines: dict[str, float],
     against: str = "context_bytes",
     intervals: dict[str, tuple[float, float]] | None = None,
+    bounds: Sequence[BoundPoint] = (),
 ) -> Chart:
     """Bits per byte of each point against one of its numbers: "context_bytes", "train_seconds",
     "train_bytes" or "parameters". Compressors are horizontal lines; filled marks have not read the test text.
-    What is known within bounds only, as a person's entropy is, comes as `intervals` and is drawn as a band.
-    Raises ValueError for another `against`.
+    What is known within bounds only, as a person's entropy is, comes as `intervals` and is drawn as a band;
+    `bounds` are marks that point down, with their interval. Raises ValueError for another `against`.
     """
     intervals = intervals or {}
     if against not in AGAINST:
         raise ValueError(f"against must be one of {', '.join(AGAINST)}; got {against!r}")
+    comparable([*points, *bounds])
     figure = Figure(figsize=(8.5, 4.8), layout="constrained")
     axes, marks = figure.add_subplot(), []
     for family, (colour, marker) in STYLES.items():
-        for point in (p for p in comparable(points) if p.family == family):
+        for point in (p for p in points if p.family == family):
             if (x := getattr(point, against)) is None:
                 continue
             face = colour if point.has_read_test == "no" else "none"
             axes.plot(x, point.bits_per_byte, marker, color=colour, markerfacecolor=face)
             marks.append((point.name, x, point.bits_per_byte))
+    for point in bounds:
+        colour, marker = STYLES[point.family]
+        bits, x = point.bits_per_byte, getattr(point, against)
+        axes.errorbar(x, bits, [[bits - point.low], [point.high - bits]], fmt=marker, color=colour, capsize=4)
+        marks.append((point.name, x, bits))
     for bits in lines.values():
         axes.axhline(bits, color="0.6", linestyle=":", linewidth=1)
     for low, high in intervals.values():
@@ -177,6 +211,10 @@ def chart(
         f"{point.name}, which has probably read it, {point.bits_per_byte:.3f}"
         for point in points
         if point.has_read_test != "no"
+    ]
+    said += [
+        f"{point.name}, {point.bits_per_byte:.3f} ({point.low:.3f} to {point.high:.3f} by other masks)"
+        for point in bounds
     ]
     said += [f"{name} {bits:.3f}" for name, bits in lines.items()]
     said += [f"{name} between {low:.2f} and {high:.2f}" for name, (low, high) in intervals.items()]

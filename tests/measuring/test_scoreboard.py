@@ -46,6 +46,20 @@ def test_what_learns_while_it_reads_is_of_its_own_kind():
     assert scoreboard.table([adaptive]).splitlines()[-1].endswith("  as it goes")
 
 
+def test_a_bound_stands_beside_the_points_and_never_among_them():
+    (bound,), (points, _) = scoreboard.recorded_bounds(), scoreboard.recorded()
+    assert bound.name not in {point.name for point in points}
+    assert bound.low < bound.bits_per_byte < bound.high < bound.low + 0.05
+    chart = scoreboard.chart(points[:3], {}, "parameters", bounds=[bound])
+    assert "lowest of 3 models is 3-gram" in repr(chart)
+    assert f"masked, a bound, 3.001 ({bound.low:.3f} to {bound.high:.3f} by other masks)" in repr(chart)
+    assert bound.name in [text.get_text() for text in chart.figure.axes[0].texts]
+    with pytest.raises(ValueError, match="the estimate lies in its interval"):
+        replace(bound, low=bound.high)
+    with pytest.raises(ValueError, match="2 different texts"):
+        scoreboard.chart(points, {}, bounds=[replace(bound, test_sha256="0" * 64)])
+
+
 def test_points_on_different_texts_are_refused():
     points, _ = scoreboard.recorded()
     other = replace(points[0], test_sha256="0" * 64)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from course_utils.weights import masking_recipe, recording, rlvr_recipe
+from course_utils.measuring import scoreboard
+from course_utils.weights import diffusion_recipe, masking_recipe, recording, rlvr_recipe
 
 
 def final_and_swept(path, score):
@@ -37,6 +38,18 @@ def test_what_80_10_10_cures_is_the_head_where_nothing_is_hidden():
     assert max(first["all kept"]) < 0.02 and min(first["all [MASK]"]) > 0.05
     for row in final:  # the probe on swapped tokens finds nothing in any of these small models
         assert float(row["swapped"]) == pytest.approx(0.5, abs=0.02)
+
+
+def test_the_bound_of_a_masked_model_is_above_what_a_gpt_of_the_same_blocks_costs():
+    final, swept = final_and_swept(diffusion_recipe.TABLE, "tempest")
+    swept = [row for row in swept if row["text"] == diffusion_recipe.ALL]
+    assert_the_best_rate(final, swept, "model", lambda row: -float(row["twelfth_night"]), diffusion_recipe)
+    costs, bounds = (values(final, "model", name, "tempest") for name in diffusion_recipe.MODELS)
+    assert {round(float(row["flops"]) / 1e11) for row in final} == {103}
+    assert 0.6 < min(bounds) - max(costs) < max(bounds) - min(costs) < 0.7
+    assert max(values(final, "model", "masked", "tempest_error")) < 0.006
+    (point,) = scoreboard.recorded_bounds()
+    assert point.bits_per_byte == bounds[0]
 
 
 def test_marks_sharpen_what_the_base_can_do_and_solutions_teach_what_it_can_t():
