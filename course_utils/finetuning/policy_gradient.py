@@ -219,11 +219,17 @@ class Rollouts:
 
 
 def sample(
-    model: GPT, prompts: Sequence[Ids], max_new: int, end: int, generator: torch.Generator
+    model: GPT,
+    prompts: Sequence[Ids],
+    max_new: int,
+    end: int,
+    generator: torch.Generator,
+    temperature: float = 1.0,
 ) -> list[list[int]]:
-    """An answer to each prompt, drawn from the model's own distribution, at temperature 1: any other sampler
-    is another policy than the one whose log-probabilities are computed."""
-    written = generate(model, prompts, max_new, sampler=Sampler(), generator=generator, end_ids=[end])
+    """An answer to each prompt. What is learnt from is drawn at temperature 1: at any other the sampler is
+    another policy than the one whose log-probabilities are computed."""
+    sampler = Sampler(temperature=temperature)
+    written = generate(model, prompts, max_new, sampler=sampler, generator=generator, end_ids=[end])
     return [completion.ids for completion in written]
 
 

@@ -165,14 +165,15 @@ def by_solutions(model: GPT, rate: float, seed: int) -> None:
 # ---- how good it is --------------------------------------------------------------------------------
 
 
-def answers(model: GPT, prompts: list[str], n: int, draws: torch.Generator) -> list[list[str]]:
+def answers(
+    model: GPT, prompts: list[str], n: int, draws: torch.Generator, temperature: float = 1.0
+) -> list[list[str]]:
     """n answers to each prompt; one that didn't end is empty."""
     written = []
     for i in range(0, len(prompts), 40):
         rows = [encode(prompt) for prompt in prompts[i : i + 40] for _ in range(n)]
-        written += [
-            decode(ids[:-1]) if ids[-1] == END else "" for ids in sample(model, rows, MAX_NEW, END, draws)
-        ]
+        ids_of_all = sample(model, rows, MAX_NEW, END, draws, temperature)
+        written += [decode(ids[:-1]) if ids[-1] == END else "" for ids in ids_of_all]
     return [written[i : i + n] for i in range(0, len(written), n)]
 
 
