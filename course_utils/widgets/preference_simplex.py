@@ -39,7 +39,7 @@ class PreferenceSimplex(Widget):
     reference: from where all methods start. rewards: at the start, from -3 to 3. The star is the policy of
     the largest E[r] - beta KL(policy || reference); DPO, and the group-relative policy gradient in groups of
     8 in three forms, go so many steps of exact gradients: see `course_utils.finetuning.simplex`. "pairs" is
-    on how many choices DPO learns, always the same for the same rewards.
+    on how many choices DPO learns, always the same for the same rewards. methods: which are ticked at first.
 
     Raises ValueError unless there are three names and a reference above 0 that adds up to 1.
     """
@@ -50,6 +50,7 @@ class PreferenceSimplex(Widget):
         rewards: Sequence[float] = (1.0, 0.0, -1.0),
         reference: Sequence[float] = (0.2, 0.3, 0.5),
         beta: float = 0.5,
+        methods: Sequence[str] = tuple(LOOKS),
     ):
         self._names, self._reference = list(names), np.array(reference, dtype=float)
         if len(self._names) != 3 or len(rewards) != 3 or self._reference.shape != (3,):
@@ -68,7 +69,7 @@ class PreferenceSimplex(Widget):
             **dict(zip(REWARDS, each, strict=True)),
             beta=OneOf(BETAS, start=beta),
             pairs=OneOf(PAIRS, start="endless"),
-            methods=Some(LOOKS),
+            methods=Some(LOOKS, start=methods),
         )
 
     def constants(self) -> dict:

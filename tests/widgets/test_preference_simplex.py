@@ -51,6 +51,11 @@ def test_all_methods_start_at_the_reference(triangle):
     assert triangle.describe().count("20.0 % / 30.0 % / 50.0 %") == 4
 
 
+def test_what_is_ticked_at_first_is_said():
+    sentence = PreferenceSimplex(NAMES, methods=["DPO"]).describe()
+    assert "DPO on endless pairs at" in sentence and "GRPO" not in sentence
+
+
 def test_few_pairs_take_dpo_elsewhere_and_more_of_them_nearer(triangle):
     best, off = triangle.found.optimum, {}
     for n in PAIRS:
@@ -92,6 +97,7 @@ def test_what_is_not_offered_is_refused_in_a_sentence(triangle, request_, messag
         ({"names": NAMES, "rewards": [1, 2, 9]}, "third is a number from -3.0 to 3.0; got 9"),
         ({"names": NAMES, "reference": [0.5, 0.5, 0.0]}, "never found"),
         ({"names": NAMES, "reference": [0.5, 0.5, 0.5]}, "add up to 1"),
+        ({"names": NAMES, "methods": ["PPO"]}, "methods is a list of some of DPO, GRPO"),
     ],
 )
 def test_a_world_that_can_not_be_is_refused(given, message):

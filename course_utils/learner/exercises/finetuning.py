@@ -187,7 +187,7 @@ def turns_inputs(generator, case):
     return turns, dict(ROLES), 1, 2
 
 
-@exercise("10.3", "what an answer teaches", dots=2, minutes=10, inputs=turns_inputs)
+@exercise("10.3", "what an answer teaches", dots=2, minutes=8, inputs=turns_inputs)
 def chat_labels(
     turns: list[tuple[str, list[int]]], roles: dict[str, int], start: int, end: int
 ) -> tuple[list[int], list[int]]:

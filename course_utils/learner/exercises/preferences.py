@@ -87,7 +87,7 @@ def answer_inputs(generator, case):
     return *four, [0.5, 2.0, 0.3][case % 3]
 
 
-@exercise("10.6", "DPO's loss", dots=2, minutes=12, inputs=answer_inputs)
+@exercise("10.6", "DPO's loss", dots=2, minutes=8, inputs=answer_inputs)
 def dpo(
     chosen: list[list[float]],
     rejected: list[list[float]],
@@ -102,31 +102,31 @@ def dpo(
     difference of the logarithms of the whole answer's probability. The loss is that of 10.5.
     """
     losses = []
-    for c, r, c0, r0 in zip(chosen, rejected, chosen_before, rejected_before, strict=True):
-        margin = beta * ((sum(c) - sum(c0)) - (sum(r) - sum(r0)))
+    for c, d, c0, d0 in zip(chosen, rejected, chosen_before, rejected_before, strict=True):
+        margin = beta * ((sum(c) - sum(c0)) - (sum(d) - sum(d0)))
         losses.append(np.logaddexp(0, -margin))
     return float(np.mean(losses))
 
 
 dpo.slips("""
 An answer's log-probability is the sum over its tokens; yours is their mean, which favours long answers.
-    (sum(c) - sum(c0)) - (sum(r) - sum(r0)) → (np.mean(c) - np.mean(c0)) - (np.mean(r) - np.mean(r0))
+    (sum(c) - sum(c0)) - (sum(d) - sum(d0)) → (np.mean(c) - np.mean(c0)) - (np.mean(d) - np.mean(d0))
 The reference is missing: an answer's reward is by how much it became more probable.
-    (sum(c) - sum(c0)) - (sum(r) - sum(r0)) → sum(c) - sum(r)
+    (sum(c) - sum(c0)) - (sum(d) - sum(d0)) → sum(c) - sum(d)
 The policy is missing: that is the reference's own taste.
-    (sum(c) - sum(c0)) - (sum(r) - sum(r0)) → sum(c0) - sum(r0)
+    (sum(c) - sum(c0)) - (sum(d) - sum(d0)) → sum(c0) - sum(d0)
 Beta is missing: it multiplies the difference.
     margin = beta * ( → margin = (
 Beta multiplies; you divided.
-    beta * ((sum(c) - sum(c0)) - (sum(r) - sum(r0))) → ((sum(c) - sum(c0)) - (sum(r) - sum(r0))) / beta
+    beta * ((sum(c) - sum(c0)) - (sum(d) - sum(d0))) → ((sum(c) - sum(c0)) - (sum(d) - sum(d0))) / beta
 The other way round: what was chosen is to have the larger reward.
     np.logaddexp(0, -margin) → np.logaddexp(0, margin)
 The rejected answer is missing: its reward is subtracted.
-    - (sum(r) - sum(r0)) →
+    - (sum(d) - sum(d0)) →
 The reward of the rejected answer is subtracted, not added.
-    - (sum(r) - sum(r0)) → + (sum(r) - sum(r0))
+    - (sum(d) - sum(d0)) → + (sum(d) - sum(d0))
 Only the last token of each answer is counted: sum over all.
-    (sum(c) - sum(c0)) - (sum(r) - sum(r0)) → (c[-1] - c0[-1]) - (r[-1] - r0[-1])
+    (sum(c) - sum(c0)) - (sum(d) - sum(d0)) → (c[-1] - c0[-1]) - (d[-1] - d0[-1])
 A loss is not negative: minus the logarithm of the sigmoid.
     float(np.mean(losses)) → float(-np.mean(losses))
 """)
@@ -142,8 +142,8 @@ def dpo_probabilities(
 ) -> list[float]:
     """For each pair of 10.6 return the probability, by the policy's rewards, of the choice that was made."""
     found = []
-    for c, r, c0, r0 in zip(chosen, rejected, chosen_before, rejected_before, strict=True):
-        margin = beta * ((sum(c) - sum(c0)) - (sum(r) - sum(r0)))
+    for c, d, c0, d0 in zip(chosen, rejected, chosen_before, rejected_before, strict=True):
+        margin = beta * ((sum(c) - sum(c0)) - (sum(d) - sum(d0)))
         found.append(float(1 / (1 + np.exp(-margin))))
     return found
 
@@ -152,9 +152,9 @@ dpo_probabilities.slips("""
 That answers the first version: it gives the mean loss; the probability of each choice is asked for.
     → dpo
 An answer's log-probability is the sum over its tokens; yours is their mean, which favours long answers.
-    (sum(c) - sum(c0)) - (sum(r) - sum(r0)) → (np.mean(c) - np.mean(c0)) - (np.mean(r) - np.mean(r0))
+    (sum(c) - sum(c0)) - (sum(d) - sum(d0)) → (np.mean(c) - np.mean(c0)) - (np.mean(d) - np.mean(d0))
 The reference is missing: an answer's reward is by how much it became more probable.
-    (sum(c) - sum(c0)) - (sum(r) - sum(r0)) → sum(c) - sum(r)
+    (sum(c) - sum(c0)) - (sum(d) - sum(d0)) → sum(c) - sum(d)
 Beta is missing: it multiplies the difference.
     margin = beta * ( → margin = (
 That is the probability of the rejected one.
