@@ -287,7 +287,8 @@ def erratum(options) -> None:
     for change in moving:
         print(cells.printable(f"{change}"))
     print(
-        f"{plan.graded} looked at: {len(moving)} marks change, and only the sentence of "
+        f"{plan.graded} looked at: {len(moving)} mark{'s change' if len(moving) != 1 else ' changes'}, "
+        "and only the sentence of "
         f"{len(plan.changes) - len(moving)}."
     )
     if not options.write:

@@ -133,7 +133,8 @@ class Examiner:
         if line.reads:
             facts.append(f"It reads {', '.join(line.reads)}.")
         if line.sets:
-            used = f", which line {', '.join(map(str, line.later))} reads" if line.later else ""
+            plural = "s" if len(line.later) > 1 else ""
+            used = f", read in line{plural} {' and '.join(map(str, line.later))}" if line.later else ""
             facts.append(f"It sets {', '.join(line.sets)}{used}.")
         asked = f"In your {self._names[line.id]}, line {line.number} is\n{text}\nWhat is it for?"
         return Question(f"{asked} What would come out without it?", " ".join(facts))

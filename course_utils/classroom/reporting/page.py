@@ -195,7 +195,7 @@ def _pairs(assignment: Assignment, overlay: Overlay, handed_in: list[Row], sourc
         "trial two authors who worked apart shared 84 % of their uncommon parts, both having written the "
         "obvious solution. A copy that was rearranged may not be found. Compared are the syntax trees of "
         f"{', '.join(map(escape, own))}: whatever names, comments and constants are, without what was handed "
-        f"out and what more than {few} of the {len(answers)} students have. A pair is listed from "
+        f"out and what more than {few} students have. A pair is listed from "
         f"{similarity.ALIKE:.0%} of the smaller one's uncommon parts on, and {similarity.LEAST} in common. "
         "Names and comments that few others use say more than structure: they come first.</p>"
     )

@@ -46,7 +46,7 @@ def test_what_an_erratum_touches_is_graded_again_and_nothing_else(room, capsys, 
     (room.folder / "other.py").write_text(OTHER)
     accept, store = ["--accept", str(room.folder / "other.py"), "--by", "Ms A"], room.overlay.store()
     said = run(*accept, "--workers", "1")  # in a process of its own
-    assert "alan: 0 → 8. Right. so asked\n2 looked at: 1 marks change, and only the sentence of 0." in said
+    assert "alan: 0 → 8. Right. so asked\n2 looked at: 1 mark changes, and only the sentence of 0." in said
     assert "Nothing is written" in said and points(room) == before
     monkeypatch.setattr(batch, "results_of", in_this_process)
     assert "Written as erratum 1." in run(*accept, "--write")

@@ -150,7 +150,7 @@ def test_each_student_gets_three_questions_of_their_own(room):
     assert re.search(rf"With {own}: .*\nWith {other}: ", what_if.answer)
     line, result, mistake = ask("bob")
     assert "odd = {w: p ** 2" in line.asked and line.answer.startswith("Nobody else has")
-    assert "It reads lower. It sets odd, which line 4 reads." in line.answer
+    assert "It reads lower. It sets odd, read in line 4." in line.answer
     assert "where" in mistake.asked.lower() and mistake.answer == "It returned: 3.0\nNot p squared."
     assert examiner.questions("cleo", [])[0].asked.startswith("In your "), "lines only, if nothing was kept"
     assert len(examiner.questions("cleo", [])) == 2 and examiner.questions("nobody", []) == []
