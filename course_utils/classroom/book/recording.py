@@ -17,7 +17,7 @@ from course_utils.learner.quiz import Quiz
 from course_utils.learner.shannon_game import ShannonGame
 from course_utils.measuring.plots import picture_html
 from course_utils.widgets.base import Widget
-from course_utils.widgets.state import After, Text
+from course_utils.widgets.state import After, Number, Text
 
 MOST_ANSWERS, MOST_SENTENCES, MOST_ROUNDS = 400, 500, 6  # of a widget
 MOST_BYTES, MOST_SECONDS = 1_500_000, 60.0
@@ -185,7 +185,8 @@ def is_free(widget: Widget, begin: dict, name: str, refined: dict) -> bool:
         return True
     if any(name in others for others in after(widget).values()):  # what follows may only come later
         return False
-    later = {one: tours.spec_of(widget, one).high for one in ("step", "steps") if one in widget._specs}
+    steps = {one: tours.spec_of(widget, one) for one in ("step", "steps") if one in widget._specs}
+    later = {one: counted.high for one, counted in steps.items() if isinstance(counted, Number)}
     asked = []
     for state in (begin, begin | later) if name not in later else (begin,):
         ask(widget, state)
