@@ -425,12 +425,14 @@ def test_comparison():
     equal = [
         (nan, nan), (inf, inf), (1.0, 1 + 1e-12), (2.0, 2), (0.0, -0.0), ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
         (np.array([nan, inf]), np.array([nan, inf])), (np.array([1.0]), np.array([1])),
+        (np.array([0.0]), np.array([-0.0])),
     ]  # fmt: skip
     different = [
         (inf, -inf), (nan, 1.0), (1.0, nan), (2, 2.0), (1, True), (True, 1), (1.0, True), (1.0, 10**400),
         ([1], (1,)), ([1], [1, 1]), ("a", b"a"), ({"a": 1}, {"a": 1.0}), ({"a": 1}, {}), ({}, {"a": 1}),
         (np.zeros(2), np.zeros((2, 1))), (np.zeros(2, int), np.zeros(2)), (np.zeros(1), [0.0]),
         (np.array([inf]), np.array([-inf])), (np.array(0.5), 0.5), (1.0, 1 + 1e-7),
+        (np.array([1]), np.array([1]).view(float)),  # the same bytes
     ]  # fmt: skip
     assert [difference(*pair) for pair in equal] == [None] * len(equal)
     assert all(difference(*pair) for pair in different)
