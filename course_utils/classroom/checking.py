@@ -30,7 +30,7 @@ def look(file: Path) -> tuple[Assignment, cells.Answers, dict[str, str]]:
     notebook, notices = cells.parse(cells.load(file))
     assignment = assignment_of(notebook)
     answers = cells.answers(notebook, notices, assignment.asked(), assignment.prelude)
-    return assignment, answers, cells.tests(notebook)
+    return assignment, answers, {id: cell["source"] for id, cell in cells.tagged(notebook).items()}
 
 
 def run_examples(

@@ -111,7 +111,7 @@ def grade_one(
         return "infra_error", f"{type(error).__name__}: {error}"[:2000], {}
     stopped = [f"{mark.title}: {mark.sentence}" for mark in marks if not mark.ran]
     details = verdicts.summary(marks) | {
-        "notices": [*answers.notices, *_changed_tests(assignment, overlay, submission.student, content)],
+        "notices": [*answers.notices, *_changed(assignment, overlay, submission.student, content)],
         "written": {id: answers.sources.get(id, "") for id in assignment.written()},
         "caps": "unsafe" if unsafe else caps.kind(),
         "errata": known[-1].id if known else 0,
@@ -119,19 +119,23 @@ def grade_one(
     return ("partial" if stopped else "graded"), " ".join(stopped), details
 
 
-def _changed_tests(assignment: Assignment, overlay: Overlay, student: str, content: bytes) -> list[str]:
-    """Say which tests in a notebook are not those that its author was given."""
+def _changed(assignment: Assignment, overlay: Overlay, student: str, content: bytes) -> list[str]:
+    """Say which tests and points in a notebook are not those that its author was given."""
     given = overlay.released(assignment.name, overlay.given_to(assignment.name, student))
     try:
-        before, after = (cells.tests(cells.parse(each)[0]) for each in (given.read_bytes(), content))
+        before, after = (cells.tagged(cells.parse(each)[0]) for each in (given.read_bytes(), content))
     except (OSError, cells.Ungradable):  # ours is not there, or not whole: a notice must not cost a grade
         return []
-    changed = [
-        id for id, source in before.items() if id.endswith("-tests") and after.get(id, source) != source
-    ]
-    return [
-        f"The cell {id} is not as it was handed out; that changes nothing: ours counts." for id in changed
-    ]
+    found = []
+    for id, cell in before.items():
+        now = after.get(id, cell)
+        if id.endswith("-tests") and now["source"] != cell["source"]:
+            found.append(f"The cell {id} is not as it was handed out; that changes nothing: ours counts.")
+        if now["points"] != cell["points"]:
+            found.append(
+                f"The points of {id} are not as they were handed out; that changes nothing: ours count."
+            )
+    return found
 
 
 def grade_all(

@@ -121,10 +121,10 @@ def answers(notebook: dict, notices: list[str], asked: list[Asked], prelude: str
     return Answers(sources, (*notices[:MAX_NOTICES], *([f"{more:,} more like these."] if more > 0 else [])))
 
 
-def tests(notebook: dict) -> dict[str, str]:
-    """The source of each tagged cell, its answers too, by grade_id: `check` runs the tests among them, for
-    their author; no grade comes from them. Raises Ungradable."""
-    return {cell["id"]: cell["source"] for cell in _cells(notebook, []) if cell["id"]}
+def tagged(notebook: dict) -> dict[str, dict]:
+    """Each tagged cell, its answers too, by grade_id, as {id, kind, points, source}: `check` runs the tests
+    among them, for their author; no grade comes from them. Raises Ungradable."""
+    return {cell["id"]: cell for cell in _cells(notebook, []) if cell["id"]}
 
 
 def storable(text: str) -> str:
@@ -219,7 +219,7 @@ def _not_json(text: str, error: json.JSONDecodeError) -> str:
 
 
 def _cells(notebook: dict, notices: list[str]) -> list[dict]:
-    """The cells that can be read, each as {id, kind, source}."""
+    """The cells that can be read, each as {id, kind, points, source}; the points are what the file says."""
     cells, version = notebook.get("cells"), notebook.get("nbformat")
     if "worksheets" in notebook and cells is None:
         raise Ungradable(
@@ -247,6 +247,7 @@ def _cells(notebook: dict, notices: list[str]) -> list[dict]:
             {
                 "id": storable(id) if isinstance(id, str) else "",
                 "kind": kind if isinstance(kind, str) else "",
+                "points": tag.get("points") if isinstance(tag, dict) else None,
                 "source": storable(source),
             }
         )

@@ -95,10 +95,14 @@ def test_a_damaged_notebook_of_ours_costs_nobody_a_grade(room, grade):
 
 
 def test_a_stopped_answer_makes_a_partial_grade(room, grade):
-    room.hand_in("ada", witten_bell="import os; os._exit(5)", **{"page_bits-tests": "pass"})
+    notebook = room.notebook("ada", witten_bell="import os; os._exit(5)", **{"page_bits-tests": "pass"})
+    [answer] = [cell for cell in notebook.cells if cell.metadata.get("nbgrader", {}).get("points") == 6][1:]
+    answer.metadata.nbgrader.points = 20
+    room.hand_in("ada", nbformat.writes(notebook).encode())
     ada = grade()["ada"]
-    [notice] = ada.details["notices"]
-    assert "The cell page_bits-tests is not as it was handed out" in notice
+    test, points = ada.details["notices"]
+    assert "The cell page_bits-tests is not as it was handed out" in test
+    assert "The points of answer are not as they were handed out" in points
     assert (ada.status, ada.details["score"]) == ("partial", 6)
     assert "exit status 5" in ada.reason
 

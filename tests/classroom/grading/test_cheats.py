@@ -204,7 +204,7 @@ def groups():
 
 @pytest.mark.parametrize("source, sentence", CHEATS.values(), ids=CHEATS)
 def test_a_cheat_earns_nothing_and_its_authors_other_answers_keep_their_points(room, source, sentence):
-    examples = cells.tests(room.notebook("eve"))["witten_bell-tests"]
+    examples = cells.tagged(room.notebook("eve"))["witten_bell-tests"]["source"]
     examples = examples[examples.index("EXAMPLES") : examples.index("\nfor arguments")]
     paths = [str(room.folder / name) for name in ("x", "secret.txt", "ngrams.py", "store/grades.sqlite")]
     source = source.replace("EXAMPLES = []\n{examples}", examples).replace("*PATHS", f"*{paths}")
