@@ -175,6 +175,14 @@ def test_the_front_page_says_what_this_is(page, book):
     expect(widget(page, "mask_viewer")).to_be_visible()
 
 
+def test_paper_has_no_buttons_that_only_a_page_has(page):
+    foot = widget(page, "mask_viewer").locator(".cw-foot")
+    expect(foot).to_be_visible()
+    page.emulate_media(media="print")
+    for left_out in (foot, page.locator(".course-open"), page.locator(".course-note")):
+        expect(left_out).to_be_hidden()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_screen_reader_has_names_and_eyes_have_contrast(page, scheme):
     page.emulate_media(color_scheme=scheme)
