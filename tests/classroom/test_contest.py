@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import os
+import re
 import sys
 from unittest.mock import Mock
 
@@ -161,6 +162,7 @@ def test_each_recipe_is_run_once_with_each_seed_of_the_class(room, trained):
     _, found = room.hold()
     assert {name: len(scores) for name, scores in found.scores.items()} == {"a": 3, "bb": 3}
     assert len(trained) == len({seed for _, seed in trained}) == 9
+    assert re.fullmatch(r"1 of 9: a-\d+-\d+, loss [\d.]+", room.said[0]), "a name, and no hash"
     assert found.left_out["wild"].startswith("not ranked: 3 of 3 runs failed: wild-")
     assert room.hold()[1] == found and len(trained) == 9
     room.hand_in("a", RECIPE.replace("0.01", "0.02"))  # a new version, on the same seeds

@@ -212,7 +212,7 @@ def _row(each: Figures) -> str:
     cells = [
         f"{each.form}{number} {each.item.id}",
         *(" → ".join(_percent(share[when]) for when in WHEN) for share in (each.right, each.tempted)),
-        "–" if np.isnan(each.discrimination) else f"{each.discrimination:.2f}",
+        "–" if np.isnan(each.discrimination) else f"{each.discrimination:z.2f}",
         each.look,
         each.item.idea,
     ]
