@@ -20,7 +20,7 @@ from course_utils.data import corpora, reviews, verses
 from course_utils.data.instructions import instructions
 from course_utils.finetuning.log_probs import log_probs_of, with_answers
 from course_utils.finetuning.orders import orders
-from course_utils.finetuning.tasks import Share, Task, addition, mean_pass_at_k, reversing
+from course_utils.finetuning.tasks import Share, Task, addition, reversing, wilson
 from course_utils.generation import Completion, generate
 from course_utils.gpt import GPT
 from course_utils.ngrams import NGramModel
@@ -112,8 +112,8 @@ def _choices(name: str, text: str, n: int, draws: np.random.Generator) -> list[d
 
 
 def share(right: Sequence[bool]) -> Share:
-    """A share with the interval that holds 95 % of those of questions drawn anew."""
-    return mean_pass_at_k(np.array(right, dtype=int), n=1, k=1)
+    """A share with its 95 % interval, Wilson's: resampling would give none to 0 of 40 or 60 of 60."""
+    return Share(float(np.mean(right)), *wilson(sum(right), len(right)))
 
 
 # ---- asking ----------------------------------------------------------------------------------------

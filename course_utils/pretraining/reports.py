@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from course_utils.finetuning.tasks import wilson
 from course_utils.pretraining import evaluate
 from course_utils.pretraining.filters.contamination import LENGTH
 
@@ -92,10 +91,8 @@ def _bits(texts: dict[str, float], counted: bool = False) -> list[Number]:
 
 
 def _share(measure: str, share: dict, n: int, comes: str, not_said: str) -> Number:
-    low, high = share["low"], share["high"]
-    if low == high:  # all alike: questions drawn anew of these would be so too, but not of all that there are
-        low, high = wilson(round(share["value"] * n), n)
-    return Number(measure, share["value"], "share", comes, not_said, low, high, share.get("chance"), n)
+    at, low, high = (share[key] for key in ("value", "low", "high"))
+    return Number(measure, at, "share", comes, not_said, low, high, share.get("chance"), n)
 
 
 def _next_line(scores: dict, asked: dict) -> Number:

@@ -100,9 +100,13 @@ def test_chance_is_what_a_guesser_gets():
 
 
 def test_shares_have_an_interval():
-    found = share([True] * 30 + [False] * 70)
-    assert found.value == pytest.approx(0.3) and 0.19 < found.low < 0.26 and 0.34 < found.high < 0.41
-    assert share([False] * 10) == (0, 0, 0)
+    assert share([True] * 30 + [False] * 70) == pytest.approx((0.3, 0.219, 0.396), abs=0.001)
+
+
+def test_the_interval_of_none_or_all_is_no_point():
+    assert share([False] * 40) == pytest.approx((0, 0, 0.088), abs=0.001)
+    assert share([True] * 60) == pytest.approx((1, 0.940, 1), abs=0.001)
+    assert not share([False] * 60).low > 0, "who solves nothing is not above a chance of 0"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The exercises of chapter 12 on a model that is made: questions, small numbers, secrets; in NumPy."""
+"""The exercises of chapter 12 on a model that is made: questions, small numbers, secrets, shares."""
 
 from functools import partial
 
@@ -235,28 +235,26 @@ The largest size, whatever its sign.
 """)
 
 
-def canaries_inputs(generator, case):
-    """Few different values, so that some candidates are as probable as a canary; one to three canaries."""
+def canary_inputs(generator, case):
+    """Few different values, so that some candidates are as probable as the canary."""
     n = 3 + 2 * case
-    log_p = -generator.integers(10, 11 + n, size=n) / 2
-    canaries = generator.choice(n, size=1 + case % 3, replace=False).tolist()
-    return log_p, canaries
+    return -generator.integers(10, 11 + n, size=n) / 2, int(generator.integers(n))
 
 
-@exercise("12.8", "a canary's exposure", dots=2, minutes=10, inputs=canaries_inputs)
-def exposures(log_p: np.ndarray, canaries: list[int]) -> list[float]:
-    """Return in bits how exposed each canary is: log2 of the number of candidates minus log2 of its rank.
+@exercise("12.8", "a canary's exposure", dots=1, minutes=7, inputs=canary_inputs)
+def exposure(log_p: np.ndarray, canary: int) -> float:
+    """Return in bits how exposed a canary is: log2 of the number of candidates minus log2 of its rank.
 
     A canary is a secret that was planted in the text, such as "my code is 4821"; the candidates are all that
-    it might have been, every code. `log_p[i]` is log p of candidate i in nats, by the model; `canaries` are
-    the numbers of the planted ones. A canary's rank is how many of all candidates are at least as probable as
-    it, itself among them: 1 for the likeliest.
+    it might have been, every code. `log_p[i]` is log p of candidate i in nats, by the model; `canary` is the
+    number of the planted one. Its rank is how many of all candidates are at least as probable as it, itself
+    among them: 1 for the likeliest.
     """
-    ranks = [np.count_nonzero(log_p >= log_p[canary]) for canary in canaries]
-    return [float(np.log2(len(log_p)) - np.log2(rank)) for rank in ranks]
+    rank = np.count_nonzero(log_p >= log_p[canary])
+    return float(np.log2(len(log_p)) - np.log2(rank))
 
 
-exposures.slips("""
+exposure.slips("""
 In bits: log2, not the natural logarithm.
     np.log2(len(log_p)) - np.log2(rank) → np.log(len(log_p)) - np.log(rank)
 Ranks begin at 1: with 0 the likeliest would be infinitely exposed.
@@ -266,47 +264,39 @@ Candidates as probable as the canary count before it: else a model that finds al
     np.log2(rank) → np.log2(rank + 1)
 That is the rank from the other end: rank 1 has the candidate that the model finds likeliest.
     log_p >= log_p[canary] → log_p <= log_p[canary]
-The rank is among all candidates, not among the canaries alone.
-    np.count_nonzero(log_p >= → np.count_nonzero(log_p[canaries] >=
-The number of the canaries does not matter: there are as many candidates as log_p has numbers.
-    np.log2(len(log_p)) → np.log2(len(canaries))
 argsort says who stands at a place, not at which place one stands.
     np.count_nonzero(log_p >= log_p[canary]) → np.argsort(-log_p, kind="stable")[canary] + 1
 Exposure is a rank, not a probability: a model may give all candidates little, and the canary most of it.
-    np.log2(len(log_p)) - np.log2(rank)) for rank in ranks
-    → -log_p[canary] / np.log(2)) for canary in canaries
+    np.log2(len(log_p)) - np.log2(rank) → -log_p[canary] / np.log(2)
 The other way round: rank 1 is the most exposed.
     np.log2(len(log_p)) - np.log2(rank) → np.log2(rank) - np.log2(len(log_p))
 That is the logarithm of the rank; it is taken off that of the number of candidates.
     np.log2(len(log_p)) - np.log2(rank) → np.log2(rank)
 The logarithm is missing: that is how many times fewer guesses it takes.
     np.log2(len(log_p)) - np.log2(rank) → len(log_p) / rank
-One number for each canary; yours is their mean.
-    return [float(np.log2(len(log_p)) - np.log2(rank)) for rank in ranks]
-    → return float(np.mean(np.log2(len(log_p)) - np.log2(ranks)))
 """)
 
 
 def sampled_inputs(generator, case):
-    log_p, _ = canaries_inputs(generator, case)
-    return log_p, (-generator.integers(8, 11 + len(log_p), size=1 + case % 3) / 2).tolist()
+    log_p, _ = canary_inputs(generator, case)
+    return log_p, -int(generator.integers(8, 11 + len(log_p))) / 2
 
 
-@exposures.variant("where nobody can list them all", inputs=sampled_inputs)
-def sampled_exposures(log_p: np.ndarray, canaries: list[float]) -> list[float]:
-    """Return an estimate in bits of how exposed each canary is, where there are too many candidates to ask.
+@exposure.variant("where nobody can list them all", inputs=sampled_inputs)
+def sampled_exposure(log_p: np.ndarray, canary: float) -> float:
+    """Return an estimate in bits of how exposed a canary is, where there are too many candidates to ask.
 
-    `log_p` are log p of candidates that were drawn, and `canaries` those of the planted ones, which are not
+    `log_p` are log p of candidates that were drawn, and `canary` is that of the planted one, which is not
     among them. To estimate it put the canary among the drawn ones, and take its exposure as in 12.8: with n
     drawn ones there are n + 1 candidates.
     """
-    ranks = [1 + np.count_nonzero(log_p >= canary) for canary in canaries]
-    return [float(np.log2(len(log_p) + 1) - np.log2(rank)) for rank in ranks]
+    rank = 1 + np.count_nonzero(log_p >= canary)
+    return float(np.log2(len(log_p) + 1) - np.log2(rank))
 
 
-sampled_exposures.slips("""
-That answers the first version: there `canaries` are numbers of candidates, here their log p.
-    → exposures
+sampled_exposure.slips("""
+That answers the first version: there `canary` is the number of a candidate, here its log p.
+    → exposure
 The canary is not among the drawn ones: count it too, in the rank.
     1 + np.count_nonzero → np.count_nonzero
 The canary is a candidate more: n + 1.
@@ -319,4 +309,89 @@ That is the rank from the other end: rank 1 has the likeliest.
     log_p >= canary → log_p <= canary
 The other way round: rank 1 is the most exposed.
     np.log2(len(log_p) + 1) - np.log2(rank) → np.log2(rank) - np.log2(len(log_p) + 1)
+""")
+
+
+def share_inputs(generator, case):
+    """From few questions to many; none or all are right in every third case."""
+    n = 4 + 3 * case
+    return (0, int(generator.integers(1, n)), n)[case % 3], n
+
+
+@exercise("12.9", "what so few questions can say", dots=1, minutes=6, inputs=share_inputs)
+def interval(right: int, n: int) -> tuple[float, float]:
+    """Return the two ends, the lower one first, of Wilson's 95 % interval of a share.
+
+    Of n questions so many were right. With z = 1.96 the ends are
+    (right + z^2 / 2 -+ z sqrt(right (n - right) / n + z^2 / 4)) / (n + z^2).
+    """
+    z = 1.96
+    middle = right + z**2 / 2
+    width = z * (right * (n - right) / n + z**2 / 4) ** 0.5
+    return (middle - width) / (n + z**2), (middle + width) / (n + z**2)
+
+
+def plus_minus(right, n):
+    p = right / n
+    width = 1.96 * (p * (1 - p) / n) ** 0.5
+    return p - width, p + width
+
+
+interval.slips("""
+That is the share plus and minus 1.96 standard errors: where none or all are right it has no width, as if more
+questions could bring nothing new.
+    → plus_minus
+Under the root z^2 / 4 is missing: without it the width is 0 where none or all are right.
+    (n - right) / n + z**2 / 4) → (n - right) / n)
+The middle is right + z^2 / 2.
+    right + z**2 / 2 → right
+Divide by n + z^2, not by n.
+    / (n + z**2), (middle + width) / (n + z**2) → / n, (middle + width) / n
+The root is to be multiplied by z.
+    z * (right → (right
+The root is missing: that is its square.
+    + z**2 / 4) ** 0.5 → + z**2 / 4)
+Under the root right (n - right) is divided by n.
+    right * (n - right) / n → right * (n - right)
+z is 1.96 for 95 %: 1.645 leaves 5 % at each end.
+    1.96 → 1.645
+The lower end first.
+    (middle - width) / (n + z**2), (middle + width) / (n + z**2)
+    → (middle + width) / (n + z**2), (middle - width) / (n + z**2)
+Shares, not per cent: 0.5 for a half.
+    (middle - width) / (n + z**2), (middle + width) / (n + z**2)
+    → 100 * (middle - width) / (n + z**2), 100 * (middle + width) / (n + z**2)
+""")
+
+
+def choices_right_inputs(generator, case):
+    """Shares at and near a quarter, where the two ends decide."""
+    n = 8 + 4 * case
+    return n // 4 + int(generator.integers(-1, 2)) * (1 + case // 2), n
+
+
+@interval.variant("more than guessing reaches?", inputs=choices_right_inputs)
+def beside_chance(right: int, n: int) -> int:
+    """Return 1 if the interval of 12.9 lies above chance, -1 if it lies below, else 0: one can't tell.
+
+    Each of the n questions has four options, so guessing gets a quarter right.
+    """
+    z = 1.96
+    middle = right + z**2 / 2
+    width = z * (right * (n - right) / n + z**2 / 4) ** 0.5
+    low, high = (middle - width) / (n + z**2), (middle + width) / (n + z**2)
+    return (low > 0.25) - (high < 0.25)
+
+
+beside_chance.slips("""
+That answers the first version: it gives the two ends; here it is asked on which side of chance they lie.
+    → interval
+That compares the share itself: near chance a few questions fall to either side.
+    (low > 0.25) - (high < 0.25) → (right / n > 0.25) - (right / n < 0.25)
+Above chance is 1, below is -1.
+    (low > 0.25) - (high < 0.25) → (high < 0.25) - (low > 0.25)
+It lies above if its lower end does; that its upper end does says little.
+    (low > 0.25) - (high < 0.25) → int(high > 0.25)
+Below chance is -1.
+    (low > 0.25) - (high < 0.25) → int(low > 0.25)
 """)
