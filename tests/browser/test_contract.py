@@ -152,16 +152,17 @@ class Gallery:
             self.opened.theme(theme)
         widths = [1280] if theme == "Light" else specimen.narrow
         widget, looks = self.widget(name, widths[0]), []
-        widget.evaluate(SHOW_TABLE)
+        node = widget.element_handle()  # which answers sooner than a locator
+        node.evaluate(SHOW_TABLE)
         for state in ("() => {}", *specimen.states):
             self.do(widget, state)
             overflows = []
             for width in widths:
                 self.resize(width)
-                overflows.append(widget.evaluate(OVERFLOW))
-            seen = [widget.evaluate(script) for script in (NODES, TABLES, SMALL_TARGETS, CONTRASTS)]
+                overflows.append(node.evaluate(OVERFLOW))
+            seen = [node.evaluate(script) for script in (NODES, TABLES, SMALL_TARGETS, CONTRASTS)]
             looks.append(Look(*seen, max(overflows)))
-        widget.evaluate(HIDE_TABLE)
+        node.evaluate(HIDE_TABLE)
         self.opened.screenshot(f"{name}-{theme.lower()}", widget)
         return looks
 
