@@ -2,7 +2,7 @@
 
 import re
 
-from harness import PATIENCE
+from harness import LIGHT, PATIENCE
 from playwright.sync_api import Locator, expect
 
 # JupyterLab gives an error the type of what is written to stderr
@@ -55,7 +55,7 @@ class Learner:
             self.page.keyboard.press(key)
 
     def cell(self, i: int) -> Locator:
-        return self.page.locator(f'.jp-Cell[data-windowed-list-index="{i}"]')
+        return self.page.locator(f'{LIGHT}.jp-Cell[data-windowed-list-index="{i}"]')
 
     def go_to(self, i: int) -> None:
         """By arrow keys, from the cell that is chosen now. These skip a cell whose code is folded."""

@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 ARTEFACTS = ROOT / "artefacts"
 CLASSROOM = ROOT / "course_utils" / "classroom"
 PATIENCE = 60_000  # ms; only a hang may reach it
+LIGHT = "css:light="  # no look into shadow trees, for which Playwright goes through all nodes of the page
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # Nothing listens there, so what is asked of another machine fails; a route would turn the cache off as well.
 NOWHERE = {"server": "http://127.0.0.1:9", "bypass": "127.0.0.1,localhost,[::1]"}
@@ -265,12 +266,12 @@ class Notebook:
 
     def widget(self, i: int = 0) -> Locator:
         """The i-th live widget of the page, once it has nothing more to ask of the kernel."""
-        widget = self.page.locator(".course-widget").nth(i)
+        widget = self.page.locator(f"{LIGHT}.course-widget").nth(i)
         self.settled(widget)
         return widget
 
     def settled(self, widget: Locator, timeout: float = PATIENCE) -> None:
-        widget.and_(self.page.locator('[data-state="idle"]')).wait_for(timeout=timeout)
+        widget.and_(self.page.locator(f'{LIGHT}[data-state="idle"]')).wait_for(timeout=timeout)
 
     def save(self) -> None:
         """Save, and wait until the server has written the file."""

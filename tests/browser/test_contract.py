@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import pytest
 from gallery import HALF, HANDS, LONG, ODD, SPECIMENS, setup, without_specimen
 from hands import ERROR, NUMBER, Learner
-from harness import CONTRASTS, PATIENCE, Notebook, bytes_from_the_server, notebook, write_notebook
+from harness import CONTRASTS, LIGHT, PATIENCE, Notebook, bytes_from_the_server, notebook, write_notebook
 from playwright.sync_api import Locator, TimeoutError, expect
 
 FOLDER = "contract/my_work"  # the learner's progress is kept in a folder of this name
@@ -127,7 +127,7 @@ class Gallery:
         return widgets
 
     def widget(self, name: str, width: int = 1280) -> Locator:
-        widget = self.hands.cell(self.cell(name)).locator(".course-widget")
+        widget = self.hands.cell(self.cell(name)).locator(f"{LIGHT}.course-widget")
         self.resize(width)
         widget.scroll_into_view_if_needed()
         self.settled(widget)
@@ -138,7 +138,7 @@ class Gallery:
             self.page.set_viewport_size({"width": width, "height": 1000})
 
     def settled(self, widget: Locator) -> None:
-        quiet = self.page.locator('[data-state="idle"]:not(:has([aria-busy=true]))')
+        quiet = self.page.locator(f'{LIGHT}[data-state="idle"]:not(:has([aria-busy=true]))')
         widget.and_(quiet).wait_for(timeout=PATIENCE)
 
     def do(self, widget: Locator, script: str) -> None:
