@@ -25,12 +25,14 @@ fewer bad documents has a lower one. Intervals are Wilson's, at 95 %; those of
 
 import importlib.util
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from course_utils.data import labelled
 from course_utils.data.reviews import reviews
+from course_utils.data.verses import verses
 from course_utils.finetuning.tasks import wilson
 from course_utils.pretraining.documents import Document, course_documents, held_out
 from course_utils.pretraining.filters import Filter, language, personal, personal_data, quality, verdict
@@ -272,6 +274,20 @@ def verdicts() -> str:
         worst = min((row for row in rows if row["should_go"] == "yes"), key=lambda row: float(row["share"]))
         lines.append(f"{line}   {worst['kind']}: {float(worst['share']):.0%}")
     return "\n".join(lines)
+
+
+def pairs_to_judge() -> dict[str, list[Sequence[str]]]:
+    """Pairs of texts for chapter 12: of the first kind one of the two should go, the others should stay."""
+    passages = [each for each in labelled.reordered_passages()[::20] if len(each.text.split()) >= 20]
+    chapters = {}
+    for verse in verses().train:
+        old, new = chapters.setdefault((verse.book, verse.chapter), ([], []))
+        old.append(verse.old), new.append(verse.new)
+    return {
+        "sentences reordered": [(each.text, each.reorderings[0]) for each in passages],
+        "two translations": [[" ".join(text) for text in pair] for pair in [*chapters.values()][::10]],
+        "two other passages": [(one.text, other.text) for one, other in pairwise(passages)],
+    }
 
 
 def main() -> None:

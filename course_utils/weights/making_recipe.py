@@ -61,6 +61,14 @@ def sample(trained: GPT, tokenizer: Tokenizer) -> dict[str, dict[str, float]]:
     return {"bits_per_byte": bits, "right": right}
 
 
+def bits_table() -> str:
+    """Bits per byte of each held-out text as lines, by the base, the model that chats, and the 5-gram."""
+    scores = json.loads((OURS / "scores.json").read_bytes())
+    found = scores["base"]["bits_per_byte"], scores["chat"]["bits_per_byte"], scores["5-gram"]
+    rows = [f"{text:22}" + "".join(f"{bits[text]:8.3f}" for bits in found) for text in found[0]]
+    return "\n".join([f"{'bits a byte':22}{'base':>8}{'chat':>8}{'5-gram':>8}", *rows])
+
+
 def keep(folder: Path) -> None:
     """Keep a finished model of `course.py make`. Raises ValueError as `pretraining.model.load` does."""
     model.save(OURS, *model.load(folder), half=True)
