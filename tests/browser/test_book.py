@@ -19,6 +19,7 @@ README = Path(__file__).parents[2] / "README.md"
 IMPORTS = """\
 from course_utils.learner.predict import predict
 from course_utils.learner.quiz import quiz
+from course_utils.learner.sealed_prediction import SealedPrediction
 from course_utils.widgets.gradient_horizon import GradientHorizon
 from course_utils.widgets.mask_viewer import MaskViewer"""
 VIEWER = """\
@@ -43,6 +44,7 @@ CELLS = [
     new_code_cell('quiz("1")'),
     new_code_cell(ANSWER, metadata={"exercise": "0.1", "tags": ["exercise"]}),
     new_code_cell("print(6 * 7)", metadata={"exercise": "0.1", "tags": ["exercise", "check"]}),
+    new_code_cell('SealedPrediction("book.2", "How low?", [1.0], lambda: 0.5)'),
 ]
 
 # an option that is named by a label and hides what comes late in it, as those of the masking figure do
@@ -70,11 +72,11 @@ def book(chapter, tmp_path_factory):
     make([chapter], README, folder, told.append)
     assert not any(path.suffix == ".py" for path in folder.rglob("*"))
     assert told[:3] == [
-        "01_chapter, alive: gradient_horizon, predict",
+        "01_chapter, alive: gradient_horizon, predict, sealed_prediction",
         "01_chapter, on examples: mask_viewer",
         "01_chapter, picture only: none",
     ]
-    assert told[3] == "In all 3 places of widgets: 2 alive, 1 on examples, 0 picture only."
+    assert told[3] == "In all 4 places of widgets: 3 alive, 1 on examples, 0 picture only."
     return folder
 
 
@@ -124,6 +126,15 @@ def test_a_bet_is_laid_and_paid(page):
     expect(bet.locator(".cw-sentence")).to_contain_text(paid)
     page.reload()  # this browser keeps it
     expect(bet.locator(".cw-sentence")).to_contain_text(paid)
+
+
+def test_a_run_that_would_settle_a_bet_needs_python(page):
+    sealed = widget(page, "sealed_prediction")
+    sealed.get_by_role("button", name="Place the bet").click()
+    expect(sealed).to_contain_text("Sealed as nothing")
+    sealed.get_by_role("button", name="Run it").click()
+    expect(sealed.locator(":scope > .cw-problem")).to_contain_text("open the chapter in JupyterLab")
+    expect(sealed.locator(".pr-count").first).to_have_text("50 chips")
 
 
 def test_a_quiz_says_why_and_only_when_asked(page):

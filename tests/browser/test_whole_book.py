@@ -25,6 +25,7 @@ pytestmark = pytest.mark.skipif(
 CHAPTERS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 each_chapter = pytest.mark.parametrize("name", CHAPTERS)
 UNDO = {"text": ["Backspace"]}  # or all that follows is asked of a text that nobody has tried
+ASK_FOR_A_RUN = {"sealed_prediction"}  # the bet is laid on the page; what would settle it is Python's
 ONLY_PICTURES = {"completion_bench"}  # a learner's own function writes
 PHONE = {"viewport": {"width": 380, "height": 800}, "has_touch": True}
 MOST_BYTES = 3_000_000  # of a page without its data
@@ -183,7 +184,8 @@ def test_every_control_is_reached_by_tab_and_each_widget_answers(visit, book, na
     ]
     print(name, *told, sep="\n  ")
     assert all(answered), told
-    assert not any(r for one, r in zip(records, refused, strict=True) if one["life"] == "alive"), told
+    alive = [one["life"] == "alive" and one["kind"] not in ASK_FOR_A_RUN for one in records]
+    assert not any(r for r, is_alive in zip(refused, alive, strict=True) if is_alive), told
 
 
 def test_the_search_finds_on_disk(visit):

@@ -3,6 +3,8 @@ const courseBook = { kinds: {}, styles: {}, records: [] };
 
 const NOT_KEPT = "This page has no Python. It answers to the settings that were tried when it was made; " +
   "for all others, open the chapter in JupyterLab.";
+const NO_RUN = "The run needs Python: open the chapter in JupyterLab, place your bet there, and start it.";
+const NO_SEAL = "nothing, on a page without Python";
 const DRAWN_ONLY = "Drawn by this page alone; JupyterLab says it in a sentence as well.";
 const ITS_OWN = "Here each passage counts by itself, and nothing is kept; bounds for you need JupyterLab.";
 
@@ -37,7 +39,7 @@ const kept = {
 // ---- who answers ---------------------------------------------------------------------------------------------
 // Each takes a record and gives { begin, answer }: the traits at the beginning, and those that a request changes.
 
-/** A bet: chips are locked, paid for in bits, and kept in this browser. */
+/** A bet: chips are locked, paid for in bits, and kept in this browser. A run that would settle it needs Python. */
 function bet({ traits, id, came_true: cameTrue }) {
   const bits = (share) => (share > 0 ? `${Math.abs(Math.log2(share)).toFixed(2)} bits` : "infinitely many bits");
   const { shown: recorded } = traits; // at the chapter's end, when the result was known
@@ -46,10 +48,12 @@ function bet({ traits, id, came_true: cameTrue }) {
     const sentence = cameTrue === null ? "Your chips lie; this chapter does not say what came true." :
       `${chips[cameTrue]} of your 100 chips were on what came true: ${bits(chips[cameTrue] / 100)}. ` +
       `Uniform guessing: ${bits(1 / chips.length)}. Your bet is kept in this browser only.`;
-    return { shown: { ...shown, chips, placed: true, result: cameTrue ?? -1, sentence, problem: "" } };
+    const seal = "seal" in shown ? { seal: NO_SEAL } : {};
+    return { shown: { ...shown, ...seal, chips, placed: true, result: cameTrue ?? -1, sentence, problem: "" } };
   }
   const before = kept.get(`bet ${id}`), isBet = Array.isArray(before) && before.length === shown.chips.length;
-  return { begin: { ...traits, ...(isBet ? placed(before) : { shown }) }, answer({ chips }) {
+  return { begin: { ...traits, ...(isBet ? placed(before) : { shown }) }, answer({ chips }, now) {
+    if (!chips) return { shown: { ...now.shown, problem: NO_RUN } };
     kept.set(`bet ${id}`, chips);
     return placed(chips);
   } };
