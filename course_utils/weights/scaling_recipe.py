@@ -29,6 +29,7 @@ from jaxtyping import Int
 from torch import Tensor
 from torch.nn import functional
 
+from course_utils.data import corpora
 from course_utils.data.reviews import reviews
 from course_utils.gpt import GPT, GPTConfig
 from course_utils.scaling.counting import flops, parameters
@@ -39,6 +40,7 @@ from course_utils.training.batches import Epochs
 FOLDER = Path(__file__).parent
 PLAN, LOG, SEALS = (FOLDER / name for name in ("scaling_plan.toml", "scaling_runs.jsonl", "seals"))
 RATES = FOLDER / "scaling_rates.jsonl"  # of scaling_rates_plan.toml: which rate suits which width
+PLAYS = FOLDER / "scaling_plays.jsonl"  # of scaling_plays_plan.toml: the same sizes and bytes of another text
 ROWS, CONTEXT = 8, 64
 A_STEP = ROWS * CONTEXT  # bytes
 SCORED = 1024  # windows of the validation reviews
@@ -167,3 +169,8 @@ def run(
         "seconds": round(done.seconds, 1),
         "cpu_seconds": round(time.process_time() - began, 1),  # of this process, since it went on
     }
+
+
+def on_plays(size: str, tokens: int, seed: int, checkpoint: Path | None = None) -> dict:
+    """`run` on Shakespeare's 36 training plays, of which the last tenth is scored."""
+    return run(size, tokens, seed, checkpoint, own=corpora.shakespeare().train_text)

@@ -136,3 +136,17 @@ def test_two_approaches_find_nearly_one_exponent_in_what_is_recorded():
     budgets, best, *_ = isoflop_minima(n, d, loss)
     assert law.exponent == pytest.approx(power(budgets, best)[0], abs=0.1)
     assert fit_law(body, d, loss, starts=5).exponent > law.exponent + 0.05
+
+
+def test_the_plays_were_read_by_runs_of_the_plan_and_lost_more_at_the_largest_budget():
+    plan, plays = read_plan(recipe.FOLDER / "scaling_plays_plan.toml"), read_log(recipe.PLAYS)
+    assert plays.problems == [] and plays.names == {run.name for run in plan.runs} and len(plays.lines) == 47
+    reviews = {line["run"]: line for line in read_log(recipe.LOG).lines}
+    assert plays.names < reviews.keys()
+    apart = {}
+    for line in plays.lines:
+        other = reviews[line["run"]]
+        assert [line[key] for key in ("n", "d", "rate")] == [other[key] for key in ("n", "d", "rate")]
+        budget = round(math.log10(6 * line["n"] * line["d"]), 1)
+        apart.setdefault(budget, []).append(line["loss"] - other["loss"])
+    assert np.mean(apart[9.5]) < -0.02 and min(apart[11.0]) > 0
