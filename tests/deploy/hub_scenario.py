@@ -154,8 +154,8 @@ async def main(short):
         print((HUB / "log").read_text()[-6000:], file=sys.stderr)
         raise
     finally:
-        hub.terminate()
-        hub.wait(30)
+        hub.kill()  # asked to end, it has taken over 30 seconds; what it started ends with this room
+        hub.wait()
     seen["log"] = (HUB / "log").read_text()
 
 
