@@ -50,7 +50,7 @@ def read_table(path: Path) -> tuple[list[list[str]], str]:
         delimiter = ";" if head.count(";") > head.count(",") else ","
         return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)), delimiter
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path} can't be read ({error}): it is a CSV file in UTF-8") from None
+        raise ValueError(f"{path} can't be read ({error}): save it as CSV in UTF-8, and try again") from None
 
 
 def read_spreadsheet(path: Path) -> tuple[list[str], list[dict[str, str]]]:

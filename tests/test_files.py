@@ -74,5 +74,5 @@ def test_what_is_no_table_is_a_sentence(tmp_path, content):
     path = tmp_path / "table.csv"
     if content:
         path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"can't be read .*: it is a CSV file in UTF-8"):
+    with pytest.raises(ValueError, match=r"can't be read .*: save it as CSV in UTF-8, and try again"):
         read_spreadsheet(path)

@@ -415,6 +415,7 @@ def flip(bundle):
 BROKEN = {
     "half made": (lambda bundle: (bundle / "bundle.json").unlink(), ["no whole bundle", "course.py bundle"]),
     "cut off": (lambda bundle: (bundle / "bundle.json").write_text('{"machine'), ["no whole bundle"]),
+    "a list": (lambda bundle: (bundle / "bundle.json").write_text("[]"), ["no whole bundle"]),
     "another system": (other(0, "win32"), ["was made for win32", "make one on a machine like this"]),
     "another processor": (other(1, "sparc"), ["was made for", "sparc"]),
     "another Python": (other(2, "Python 3.9"), ["Python 3.9", "start course.py with that Python"]),

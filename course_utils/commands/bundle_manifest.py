@@ -28,16 +28,17 @@ def whole_wheels(bundle: Path) -> Path:
     is no whole bundle, and for one that was made for another kind of machine."""
     try:
         manifest = json.loads((bundle / NAME).read_text(encoding="utf-8"))
-        wheels = {name: noted for name, noted in manifest["files"].items() if name.startswith("wheels/")}
-    except (OSError, ValueError, KeyError):
+        made_for, files = manifest["machine"], manifest["files"]
+        wheels = {name: noted for name, noted in files.items() if name.startswith("wheels/")}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise ValueError(
             f"{bundle} holds no whole bundle (its {NAME} is missing or damaged): `python3 course.py bundle "
             "FOLDER`, where there is internet, makes one, or ends one that was half made."
         ) from None
-    if manifest["machine"] != this_machine():
+    if made_for != this_machine():
         raise ValueError(
             "{} was made for {}, and this is {}: make one on a machine like this one, or start course.py "
-            "with that Python.".format(bundle, *map(", ".join, (manifest["machine"], this_machine())))
+            "with that Python.".format(bundle, *map(", ".join, (made_for, this_machine())))
         )
     for name, noted in wheels.items():
         if not (bundle / name).is_file() or size_and_sha256(bundle / name) != noted:

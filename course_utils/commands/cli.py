@@ -211,7 +211,8 @@ def test(options) -> int:
 
 def _need_test_packages() -> None:
     """course.py installs them into .venv; an environment of the learner's own may lack them."""
-    needed = ["furo", "latex2mathml", "myst_nb", "nltk", "pytest", "ruff", "sphinx", "transformers", "xdist"]
+    needed = ["axe_playwright_python", "furo", "latex2mathml", "myst_nb", "nltk", "pytest", "ruff", "sphinx"]
+    needed += ["transformers", "xdist"]
     if missing := [name for name in needed if importlib.util.find_spec(name) is None]:
         raise ValueError(
             f"{', '.join(missing)} missing in {sys.prefix}: run `python -m pip install -e .[test]`"

@@ -225,7 +225,7 @@ TASKS = {
 
 
 class Share(NamedTuple):
-    """A share, and the interval that holds 95 % of those of problems drawn anew."""
+    """A share and its 95 % interval: Wilson's, or by drawing the problems anew (mean_pass_at_k)."""
 
     value: float
     low: float

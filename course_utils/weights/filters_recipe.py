@@ -282,7 +282,8 @@ def pairs_to_judge() -> dict[str, list[Sequence[str]]]:
     chapters = {}
     for verse in verses().train:
         old, new = chapters.setdefault((verse.book, verse.chapter), ([], []))
-        old.append(verse.old), new.append(verse.new)
+        old.append(verse.old)
+        new.append(verse.new)
     return {
         "sentences reordered": [(each.text, each.reorderings[0]) for each in passages],
         "two translations": [[" ".join(text) for text in pair] for pair in [*chapters.values()][::10]],

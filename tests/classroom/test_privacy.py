@@ -167,7 +167,7 @@ def test_what_fails_in_one_place_is_named_and_the_others_are_done(graded, monkey
     whole = graded.folder / "export" / "gradescope" / "ngrams" / "ada"  # a folder too
     left = {path for path in hits(graded, "ada") if not path.is_relative_to(whole)}
     assert left == {notes, book, released / "ngrams.ipynb"}
-    for path, why in {notes: "a CSV file in UTF-8", book: "takes nbgrader", released: "denied"}.items():
+    for path, why in {notes: "save it as CSV in UTF-8", book: "takes nbgrader", released: "denied"}.items():
         assert re.search(rf"{path} still names ada \(.*{why}.*\): look at it yourself", said)
     with pytest.raises(ValueError, match=r"notes.csv can't be read.*UTF-8"):
         privacy.export(graded.overlay, "ada", graded.folder / "ada.zip")
