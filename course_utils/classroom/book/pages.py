@@ -66,8 +66,9 @@ def _execute(path: Path) -> tuple[str, list[dict]]:
 
 
 def _hash(path: Path) -> str:
-    """Of a notebook, of the code that it runs, and of the packages. The scripts of widgets are read later."""
-    code = [one for one in sorted(PACKAGE.rglob("*")) if one.suffix in (".py", ".md", ".toml", ".txt")]
+    """Of a notebook, of the code that it runs with its tables and weights, and of the packages.
+    The scripts of widgets are read later."""
+    code = [one for one in sorted(PACKAGE.rglob("*")) if one.is_file() and one.suffix not in (".js", ".css")]
     texts = [path, *(one for one in code if "__pycache__" not in one.parts and one not in WITHOUT_INFLUENCE)]
     digest = hashlib.sha256("".join(sorted({f"{one.name}{one.version}" for one in distributions()})).encode())
     for text in texts:
