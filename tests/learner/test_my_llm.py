@@ -278,6 +278,16 @@ def test_only_what_passes_by_itself_is_kept(mine):
             my_llm.load(mine, "sampler.py")
 
 
+def test_what_a_shown_solution_imports_is_kept_as_the_answer_that_it_is(mine):
+    """The solutions to 3.4 and 3.5 begin with an import of `pair_counts` and `merge`, which are checks."""
+    cell = {}
+    exec(find("3.4").solution, cell)
+    train, encode = find("3.4").reference, find("3.5").reference
+    my_llm.save(mine, "tokenizer.py", cell["pair_counts"], cell["merge"], train, encode)
+    _, merge, *_ = my_llm.load(mine, "tokenizer.py")
+    assert merge([97, 98, 97], (97, 98), 256) == [256, 97]
+
+
 def test_chapter_11_keeps_the_law_of_the_learners_own_runs(mine, capsys):
     cells, planned = code_cells("11_scaling_laws"), find("11.6").reference
     functions = "\n".join(

@@ -55,6 +55,11 @@ class Check:
     def __call__(self, *arguments):
         return self.reference(*arguments)
 
+    @property
+    def __wrapped__(self) -> Callable:
+        """Where `inspect` finds the source: a solution imports the checks that it builds on."""
+        return self.reference
+
     def slips(self, text: str) -> None:
         """Add known wrong answers, written as module `slips` says. Raises ValueError for what is no slip."""
         try:
