@@ -18,17 +18,10 @@ from pathlib import Path
 import torch
 
 from course_utils.weights import recording, rlvr_recipe
-from course_utils.weights.rlvr_recipe import answers, n_right
+from course_utils.weights.rlvr_recipe import WAYS, answers, n_right
 
 TABLE = Path(__file__).with_name("cooled.csv")
 TEMPERATURES = 1.0, 0.7, 0.5, 0.3, 0.1
-WAYS = dict(
-    zip(
-        rlvr_recipe.ARMS,
-        (rlvr_recipe.by_policy_gradient, rlvr_recipe.by_rejection_sampling, rlvr_recipe.by_solutions),
-        strict=True,
-    )
-)
 
 
 def scored(model, seed: int) -> dict:

@@ -66,7 +66,6 @@ TEST, VALIDATION, SAMPLES, FEWER = 200, 60, 64, 16  # problems, and answers to e
 # as much, forward and back. (What only watches, log p of the sampler and of the base, isn't counted.)
 SAMPLED, LEARNT = 1, 3
 BUDGET = RL_STEPS * GROUPS * SIZE * (SAMPLED + LEARNT)
-ARMS = "policy gradient", "rejection sampling", "solutions"
 
 
 def encode(text: str) -> list[int]:
@@ -162,6 +161,13 @@ def by_solutions(model: GPT, rate: float, seed: int) -> None:
     tuned(model, problems("train", 2 * PROMPTS), BUDGET // (LEARNT * BATCH), rate, seed + 100)
 
 
+WAYS = {  # each trains a model in place, by a rate and a seed
+    "policy gradient": by_policy_gradient,
+    "rejection sampling": by_rejection_sampling,
+    "solutions": by_solutions,
+}
+
+
 # ---- how good it is --------------------------------------------------------------------------------
 
 
@@ -244,18 +250,13 @@ COLUMNS += [f"right_{n}" for n in LENGTHS] + ["missed", "found", "entropy", "kl"
 
 def run(arm: str, rate: float, seed: int, final: bool, folder: Path = Path("build")) -> dict:
     model = base()
-    if arm == "policy gradient":
-        log = by_policy_gradient(model, rate, seed)
-        if final:
-            rows = [
-                {"seed": seed, "step": i} | {k: f"{v:.4f}" for k, v in row.items()}
-                for i, row in enumerate(log, 1)
-            ]
-            recording.write_table(folder / f"rlvr_log_{seed}.csv", rows)
-    elif arm == "rejection sampling":
-        by_rejection_sampling(model, rate, seed)
-    else:
-        by_solutions(model, rate, seed)
+    log = WAYS[arm](model, rate, seed)
+    if log and final:
+        rows = [
+            {"seed": seed, "step": i} | {k: f"{v:.4f}" for k, v in row.items()}
+            for i, row in enumerate(log, 1)
+        ]
+        recording.write_table(folder / f"rlvr_log_{seed}.csv", rows)
     row = dict.fromkeys(COLUMNS, "") | {
         "passes": BUDGET,
         "validation_pass_1": f"{validation_pass_1(model):.4f}",
@@ -273,7 +274,7 @@ def main(folder: Path = Path("build")) -> None:
         table.row(lambda make=make: dict.fromkeys(COLUMNS, "") | make(), arm=name, learning_rate="", seed="")
     at = functools.partial(run, folder=folder)
     recording.sweep(
-        table, "arm", at, ARMS, RATES, SWEEP_SEED, SEEDS, lambda row: float(row["validation_pass_1"])
+        table, "arm", at, WAYS, RATES, SWEEP_SEED, SEEDS, lambda row: float(row["validation_pass_1"])
     )
     recording.write_table(TABLE, table.rows)
     logs = [recording.read_table(folder / f"rlvr_log_{seed}.csv") for seed in SEEDS]

@@ -55,14 +55,14 @@ def test_the_bound_of_a_masked_model_is_above_what_a_gpt_of_the_same_blocks_cost
 def test_marks_sharpen_what_the_base_can_do_and_solutions_teach_what_it_can_t():
     final, swept = final_and_swept(rlvr_recipe.TABLE, "pass_1")
     assert_the_best_rate(final, swept, "arm", lambda row: float(row["validation_pass_1"]), rlvr_recipe)
-    assert [*dict.fromkeys(row["arm"] for row in final)] == ["base", "guesser", *rlvr_recipe.ARMS]
+    assert [*dict.fromkeys(row["arm"] for row in final)] == ["base", "guesser", *rlvr_recipe.WAYS]
     assert {row["passes"] for row in final[2:]} == {str(rlvr_recipe.BUDGET)} and len(final) == 11
     (base,) = (row for row in final if row["arm"] == "base")
     low, high = float(base["pass_64_low"]), float(base["pass_64_high"])
     assert 0.5 < low < high < 0.8 and int(base["found"]) == 2  # by chance, in 64 answers more
     assert values(final, "arm", "guesser", "pass_64") == [0]
 
-    gradient, rejection, solutions = rlvr_recipe.ARMS
+    gradient, rejection, solutions = rlvr_recipe.WAYS
     for arm in (gradient, rejection):
         assert min(values(final, "arm", arm, "pass_1")) > float(base["pass_1_high"])
         assert all(low < share < high for share in values(final, "arm", arm, "pass_64"))

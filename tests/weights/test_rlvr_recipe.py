@@ -48,7 +48,7 @@ def test_every_problem_and_answer_fits_the_window():
 
 def test_the_arms_have_one_budget(monkeypatch):
     """Counted by what is really sampled and learnt, in answers read forward."""
-    spent, now = dict.fromkeys(rlvr_recipe.ARMS, 0), {}
+    spent, now = dict.fromkeys(rlvr_recipe.WAYS, 0), {}
     sample, train = rlvr_recipe.sample, rlvr_recipe.train
 
     def counted_sample(model, rows, *rest):
@@ -67,15 +67,11 @@ def test_the_arms_have_one_budget(monkeypatch):
     monkeypatch.setattr(rlvr_recipe, "sample", counted_sample)
     monkeypatch.setattr(rlvr_recipe, "train", counted_train)
     monkeypatch.setattr(rlvr_recipe, "TASK", rlvr_recipe.TASK.__class__(*always_right()))
-    for arm, way in zip(
-        rlvr_recipe.ARMS,
-        (rlvr_recipe.by_policy_gradient, rlvr_recipe.by_rejection_sampling, rlvr_recipe.by_solutions),
-        strict=True,
-    ):
+    for arm, way in rlvr_recipe.WAYS.items():
         now["arm"] = arm
         way(rlvr_recipe.base(), 1e-3, 0)
     assert spent["policy gradient"] == rlvr_recipe.BUDGET
-    for arm in rlvr_recipe.ARMS[1:]:
+    for arm in [*rlvr_recipe.WAYS][1:]:
         assert 0.8 * rlvr_recipe.BUDGET <= spent[arm] <= rlvr_recipe.BUDGET
 
 
@@ -139,8 +135,8 @@ def test_a_recording_that_was_broken_off_goes_on(monkeypatch):
     rlvr_recipe.main(folder)
     rows = recording.read_table(rlvr_recipe.TABLE)
     assert [row["arm"] for row in rows[:2]] == ["base", "guesser"]
-    expected = [(arm, rate, 10) for arm in rlvr_recipe.ARMS for rate in (1e-3, 3e-3)]
-    expected += [(arm, 3e-3, seed) for arm in rlvr_recipe.ARMS for seed in range(2)]
+    expected = [(arm, rate, 10) for arm in rlvr_recipe.WAYS for rate in (1e-3, 3e-3)]
+    expected += [(arm, 3e-3, seed) for arm in rlvr_recipe.WAYS for seed in range(2)]
     assert sorted(run for run in made if run) == sorted(expected)  # each once, at the better rate
     assert len(recording.read_table(rlvr_recipe.LOG)) == 2
 
@@ -148,7 +144,7 @@ def test_a_recording_that_was_broken_off_goes_on(monkeypatch):
 def test_a_run_of_each_arm_gives_a_row():
     rlvr_recipe.make_base()
     before = checkpoints.load(rlvr_recipe.BASE)[0]
-    for arm in rlvr_recipe.ARMS:
+    for arm in rlvr_recipe.WAYS:
         row = rlvr_recipe.run(arm, 1e-3, 0, True, rlvr_recipe.TABLE.parent)
         assert {*row} == {*rlvr_recipe.COLUMNS} and all(value != "" for value in row.values())
     log = recording.read_table(rlvr_recipe.TABLE.parent / "rlvr_log_0.csv")
