@@ -1,5 +1,8 @@
 """The table of how often each filter is right, as the recipe wrote it, and how the recipe counts."""
 
+import re
+
+import numpy as np
 import pytest
 
 from course_utils.pretraining.filters.duplicates import NearDuplicates
@@ -95,3 +98,16 @@ def test_precision_counts_what_was_removed_and_only_that():
     everything = recipe.score("a", "b", lambda document: "no", cases)
     assert everything[-1]["share"] == f"{3 / 7:.4f}"  # no better than the mixture
     assert len(recipe.score("a", "b", lambda document: None, cases)) == 2
+
+
+def test_only_pairs_of_the_first_kind_are_two_orders_of_the_same_words():
+    def share_of_words(pair):
+        one, other = ({*re.findall(r"\w+", text.lower())} for text in pair)
+        return len(one & other) / len(one | other)
+
+    alike = {
+        kind: np.mean([share_of_words(pair) for pair in pairs])
+        for kind, pairs in recipe.pairs_to_judge().items()
+    }
+    reordered, translations, others = alike.values()
+    assert reordered > 0.95 and 0.2 < translations < 0.9 and others < 0.2

@@ -78,3 +78,14 @@ def test_its_base_solves_nothing_and_the_last_mix_is_that_of_its_scores():
     rows = recording.read_table(recipe.MIXES)
     kept = {row["task"]: float(row["right"]) for row in rows[3:]}
     assert kept == {task: round(s["value"], 4) for task, s in read("scores.json")["chat"]["tasks"].items()}
+
+
+def test_the_table_of_bits_has_a_line_for_each_text_with_its_scores():
+    scores, (title, *lines) = read("scores.json"), recipe.bits_table().splitlines()
+    found = {line[:22].strip(): [*map(float, line[22:].split())] for line in lines}
+    assert title.split() == ["bits", "a", "byte", "base", "chat", "5-gram"]
+    assert {*found} == {*scores["base"]["bits_per_byte"]}
+    for text, (base, chat, five) in found.items():
+        assert base == pytest.approx(scores["base"]["bits_per_byte"][text], abs=6e-4)
+        assert chat == pytest.approx(scores["chat"]["bits_per_byte"][text], abs=6e-4)
+        assert five == pytest.approx(scores["5-gram"][text], abs=6e-4)

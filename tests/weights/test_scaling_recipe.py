@@ -150,3 +150,11 @@ def test_the_plays_were_read_by_runs_of_the_plan_and_lost_more_at_the_largest_bu
         budget = round(math.log10(6 * line["n"] * line["d"]), 1)
         apart.setdefault(budget, []).append(line["loss"] - other["loss"])
     assert np.mean(apart[9.5]) < -0.02 and min(apart[11.0]) > 0
+
+
+def test_runs_on_plays_read_the_plays_that_are_for_training(monkeypatch):
+    asked = []
+    monkeypatch.setattr(recipe, "run", lambda *given, own: asked.append((given, own)))
+    recipe.on_plays("16x1", 512, 3)
+    [(given, own)] = asked
+    assert given == ("16x1", 512, 3, None) and own == recipe.corpora.shakespeare().train_text
