@@ -230,6 +230,47 @@ def test_a_chapter_is_run_again_only_if_it_changed(tmp_path):
     nb.cells[0].source += " "
     nbformat.write(nb, path)
     assert pages.run(path, tmp_path / "cache")[0].cells[0].outputs != first
+    kept = next((tmp_path / "cache").rglob("*.json")).read_text("utf-8")
+    assert "course_utils.learner.progress" in kept and "course_utils.classroom.book.site" not in kept
+
+
+def test_of_text_and_code_only_what_a_run_reads_has_it_run_again(tmp_path, monkeypatch):
+    ran, file = [], tmp_path / "03_kept.ipynb"
+    monkeypatch.setattr(pages, "PACKAGE", tmp_path / "course_utils")
+    cell = new_markdown_cell("## A heading\n\nIts text.")
+
+    def write(name, text):
+        path = pages.PACKAGE / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def execute(path):
+        ran.append(path)
+        return {"outputs": [None], "widgets": [], "modules": pages._digests(["course_utils.a.read"])}
+
+    def runs_after(change):
+        change()
+        nbformat.write(new_notebook(cells=[cell]), file)
+        before = len(ran)
+        shown = [pages.run(file, tmp_path / "cache")[0].cells[0].source for _ in range(2)]
+        assert shown == [cell.source] * 2
+        return len(ran) - before
+
+    monkeypatch.setattr(pages, "_execute", execute)
+    assert runs_after(lambda: write("a/read.py", "first")) == 1
+    for change in (
+        lambda: setattr(cell, "source", "## A heading\n\nOther text."),
+        lambda: write("a/unread.py", "second"),
+        lambda: write("a/widget.js", "second"),
+    ):
+        assert runs_after(change) == 0
+    for change in (
+        lambda: setattr(cell, "source", "## Another heading\n\nOther text."),
+        lambda: cell.metadata.update(minutes=5),
+        lambda: write("a/read.py", "second"),
+        lambda: write("a/table.csv", "second"),
+    ):
+        assert runs_after(change) == 1
 
 
 def test_a_cell_that_fails_is_named_and_nothing_is_written(tmp_path):

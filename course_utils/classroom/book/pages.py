@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from html import escape
 from importlib.metadata import distributions
@@ -17,6 +17,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 from course_utils.classroom import outputs
 from course_utils.classroom.release import strip_solutions
 from course_utils.files import write_atomic
+from course_utils.learner.chapters import heading_of
 from course_utils.learner.checks import find
 
 PACKAGE = Path(__file__).parents[2]
@@ -25,7 +26,9 @@ PARAGRAPH_ON_RUNNING = re.compile(r"(?:.+\n)*.*\*\*Shift \+ Enter\*\*.*(?:\n.+)*
 LINK_TO_CELL = re.compile(r"(?<=href=\")([\w-]+)\.ipynb#cell-id=")
 NO_BET = re.compile(r" No bet was placed, so nothing counts: uniform guessing costs [\d.]+ bits\.")
 RECORDING = "from course_utils.classroom.book import recording"
-WITHOUT_INFLUENCE = [Path(__file__).parent / name for name in ("__init__.py", "pages.py", "site.py")]
+WITHOUT_INFLUENCE = {  # on a run, though its kernel loads them
+    f"course_utils.classroom.{name}" for name in ("book", "book.pages", "book.site", "release")
+}
 RUNS_KEPT = 2  # of a chapter
 
 
@@ -42,17 +45,24 @@ def runs(cache: Path | None) -> Iterator[Path]:
 def run(path: Path, runs: Path) -> tuple[NotebookNode, list[dict]]:
     """A notebook executed, and what its widgets do; from `runs` if it is there. What a learner would keep
     goes nowhere. Raises outputs.RefreshError if a cell fails."""
-    kept = runs / path.stem / f"{_hash(path)}.json"
-    if not kept.exists():
+    nb = nbformat.read(path, as_version=4)
+    kept = runs / path.stem / f"{_hash(nb)}.json"
+    found = json.loads(kept.read_text("utf-8")) if kept.exists() else None
+    if found is None or found["modules"] != _digests(found["modules"]):
+        found = _execute(path)
         kept.parent.mkdir(parents=True, exist_ok=True)
         for old in sorted(kept.parent.glob("*.json"), key=lambda one: one.stat().st_mtime)[: 1 - RUNS_KEPT]:
             old.unlink()
-        write_atomic(kept, json.dumps(_execute(path)))
-    executed, recorded = json.loads(kept.read_text("utf-8"))
-    return nbformat.reads(executed, as_version=4), recorded
+        write_atomic(kept, json.dumps(found))
+    for cell, stored in zip(nb.cells, found["outputs"], strict=True):
+        if stored is not None:
+            cell.outputs = nbformat.from_dict(stored)
+    return nb, found["widgets"]
 
 
-def _execute(path: Path) -> tuple[str, list[dict]]:
+def _execute(path: Path) -> dict:
+    """What running a notebook brings: outputs by cell (None of Markdown), records of its widgets, and the
+    digests of the course's modules that its kernel loaded."""
     nb = nbformat.read(path, as_version=4)
     chapter = list(nb.cells)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
@@ -61,19 +71,35 @@ def _execute(path: Path) -> tuple[str, list[dict]]:
         after = new_code_cell(f"{RECORDING}\nrecording.write({str(recorded)!r})")
         nb.cells = [before, *chapter, after]
         outputs.execute(nb, path, {"COURSE_WORK": str(Path(folder) / "work")})
-        nb.cells = chapter
-        return nbformat.writes(nb), json.loads(recorded.read_text("utf-8"))
+        widgets, modules = json.loads(recorded.read_text("utf-8"))
+        by_cell = [cell.get("outputs") for cell in chapter]
+    return {"outputs": by_cell, "widgets": widgets, "modules": _digests({*modules} - WITHOUT_INFLUENCE)}
 
 
-def _hash(path: Path) -> str:
-    """Of a notebook, of the code that it runs with its tables and weights, and of the packages.
-    The scripts of widgets are read later."""
-    code = [one for one in sorted(PACKAGE.rglob("*")) if one.is_file() and one.suffix not in (".js", ".css")]
-    texts = [path, *(one for one in code if "__pycache__" not in one.parts and one not in WITHOUT_INFLUENCE)]
-    digest = hashlib.sha256("".join(sorted({f"{one.name}{one.version}" for one in distributions()})).encode())
-    for text in texts:
-        digest.update(f"{text.name}\0".encode() + text.read_bytes())
+def _hash(nb: NotebookNode) -> str:
+    """Of what running a notebook depends on beside the course's modules: its code, and of its text what the
+    code reads (headings, minutes); the course's tables and weights; the packages."""
+    packages = sorted({f"{one.name}{one.version}" for one in distributions()})
+    digest = hashlib.sha256(json.dumps([[read_by_code(cell) for cell in nb.cells], packages]).encode())
+    for file in sorted(PACKAGE.rglob("*")):
+        if file.is_file() and file.suffix not in (".py", ".pyc", ".js", ".css"):  # scripts are read later
+            digest.update(f"{file.name}\0".encode() + file.read_bytes())
     return digest.hexdigest()[:24]
+
+
+def read_by_code(cell: NotebookNode) -> list:
+    text = cell.source if cell.cell_type == "code" else heading_of(cell.source)
+    return [cell.cell_type, cell.id, text, cell.metadata]
+
+
+def _digests(modules: Iterable[str]) -> dict[str, str]:
+    """Of the files of modules, by name; "" of one that is gone, or a folder without code."""
+    digests = {}
+    for name in modules:
+        module = PACKAGE.parent.joinpath(*name.split("."))
+        file = module / "__init__.py" if module.is_dir() else module.with_name(f"{module.name}.py")
+        digests[name] = hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else ""
+    return digests
 
 
 def page(nb: NotebookNode) -> NotebookNode:

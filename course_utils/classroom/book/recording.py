@@ -5,6 +5,7 @@ This runs in the kernel of the chapter: `start` before its first cell, `write` a
 
 import base64
 import json
+import sys
 import time
 from html import escape
 from itertools import chain, combinations, product
@@ -75,8 +76,10 @@ def fold(summary: str, html: str) -> str:
 
 
 def write(path: str) -> None:
-    """Write what was recorded of each widget, in the order of their places."""
-    Path(path).write_text(json.dumps([recorded(widget) for widget in shown]), encoding="utf-8")
+    """Write what was recorded of each widget, in the order of their places, and the names of the course's
+    modules that the chapter loaded."""
+    loaded = sorted(name for name in sys.modules if name.partition(".")[0] == "course_utils")
+    Path(path).write_text(json.dumps([[recorded(widget) for widget in shown], loaded]), encoding="utf-8")
 
 
 def recorded(widget: Widget) -> dict:
