@@ -2,15 +2,18 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+import threading
 import venv
 import zipfile
 from pathlib import Path
 
 import pytest
+from answering import ask_until_it_answers
 
 from course_utils.classroom import places
 
@@ -74,6 +77,25 @@ def test_chapters_are_found_and_work_lies_in_the_folder_of_ones_choice(installed
     assert said.returncode == 0, said.stderr
     copy = json.loads((tmp_path / "my_work" / "01_ngrams.ipynb").read_text(encoding="utf-8"))
     assert "BEGIN SOLUTION" not in json.dumps(copy)
+
+
+def test_lab_opens_the_chapters_from_the_wheel(installed, tmp_path):
+    settings = {f"JUPYTER_{name}_DIR": str(tmp_path / name) for name in ("RUNTIME", "CONFIG", "DATA")}
+    told = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    lab = [installed / "llm-workbook", "lab", "--no-browser"]
+    with subprocess.Popen(lab, cwd=tmp_path, env=CLEAN | settings, **told) as server:
+        watchdog = threading.Timer(60, server.kill)  # ends the reading below
+        watchdog.start()
+        try:
+            found = (re.search(r"http://127\.0\.0\.1:\d+/lab\?token=\w+", line) for line in server.stderr)
+            with ask_until_it_answers(next(filter(None, found))[0]) as answer:
+                page, status = answer.read().decode(), answer.status
+        finally:
+            watchdog.cancel()
+            server.terminate()
+    assert status == 200 and str(tmp_path / "my_work") in page
+    copies = {path.name for path in (tmp_path / "my_work").glob("*.ipynb")}
+    assert copies == {path.name for path in (ROOT / "notebooks").glob("*.ipynb")}
 
 
 @pytest.mark.parametrize("command", [["test"], ["bench", "ngrams"], ["refresh", "1"]])

@@ -9,13 +9,13 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import nbformat
 import pytest
+from answering import ask_until_it_answers
 
 from course_utils.classroom import places
 from course_utils.classroom.overlay import Overlay
@@ -68,18 +68,6 @@ def command(clone, *argv, **variables):
     env.pop("JUPYTER_TOKEN", None)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
     return {"args": [sys.executable, "-P", "-m", "course_utils.commands.cli", *argv], "env": env, **pipes}
-
-
-def ask_until_it_answers(url):
-    """JupyterLab says its address a moment before it listens there."""
-    for _ in range(600):
-        try:
-            return urllib.request.urlopen(url)
-        except urllib.error.URLError as error:
-            if not isinstance(error.reason, ConnectionRefusedError):
-                raise
-        time.sleep(0.05)
-    raise TimeoutError(url)
 
 
 def test_lab_serves_the_learners_copies_on_loopback_with_a_token(clone):
