@@ -27,16 +27,36 @@ each_chapter = pytest.mark.parametrize("name", CHAPTERS)
 UNDO = {"text": ["Backspace"]}  # or all that follows is asked of a text that nobody has tried
 ASK_FOR_A_RUN = {"sealed_prediction"}  # the bet is laid on the page; what would settle it is Python's
 ONLY_PICTURES = {"completion_bench"}  # a learner's own function writes
-PHONE = {"viewport": {"width": 380, "height": 800}, "has_touch": True}
+PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
 MOST_BYTES = 3_000_000  # of a page without its data
 
-# What of a page is cut off, since it reaches beyond the screen and no box round it scrolls.
-CUT_OFF = """() => [...document.querySelectorAll("article *")].filter((node) => {
-  if (node.getBoundingClientRect().right <= innerWidth + 1 || !node.checkVisibility()) return false;
-  for (let box = node.parentElement; box && !box.matches(".content"); box = box.parentElement)
-    if (["auto", "scroll", "hidden"].includes(getComputedStyle(box).overflowX)) return false;
-  return true;
-}).map((node) => node.outerHTML.slice(0, 120))"""
+# The lines, controls and pictures that can't be brought into sight whole: they reach out of the screen, or of
+# a box that hides what is outside and doesn't say so by an ellipsis, and nothing scrolls between.
+# A label below the only line of its box was left out, since it has no room there.
+CUT_OFF = """() => {
+  const rectsOf = (node) => {
+    if (node.matches("img, svg, canvas, input, select, textarea, button")) return [...node.getClientRects()];
+    const texts = [...node.childNodes].filter((one) => one.nodeType === Node.TEXT_NODE && one.data.trim());
+    const range = document.createRange();
+    return texts.flatMap((text) => (range.selectNodeContents(text), [...range.getClientRects()]));
+  };
+  const isCut = (rect, edge) => (rect.right > edge.right + 1 || rect.left < edge.left - 1) &&
+    rect.top < edge.bottom && rect.bottom > edge.top;
+  const screen = { left: 0, right: innerWidth, top: -Infinity, bottom: Infinity };
+  const isCutOff = (node) => {
+    const rects = rectsOf(node);
+    for (let box = node; box && rects.length; box = box.parentElement) {
+      const { overflowX, textOverflow } = getComputedStyle(box), edge = box.getBoundingClientRect();
+      if (["auto", "scroll"].includes(overflowX) || textOverflow === "ellipsis") return false;
+      if (edge.width <= 1) return false; // it is only read aloud
+      if (overflowX !== "visible" && rects.some((rect) => isCut(rect, edge))) return true;
+    }
+    return rects.some((rect) => isCut(rect, screen));
+  };
+  return [...document.querySelectorAll("article *")]
+    .filter((node) => node.checkVisibility({ visibilityProperty: true }) && isCutOff(node))
+    .map((node) => node.outerHTML.slice(0, 120));
+}"""
 # The widget that the keyboard is in, counted on its page, and the kind of control; null where it was before.
 STOP = """() => {
   const at = document.activeElement;
