@@ -110,7 +110,7 @@ function render(context) {
     return element("span", { class: "ng-strip" + (row.seen ? "" : " ng-guess") },
       ...row.tokens.slice(0, wide).map((text, i) => element("span",
         { style: `width: ${100 * row.probabilities[i]}%`, class: text === token ? "ng-same" : "" },
-        ...(row.probabilities[i] > 0.035 ? visible(text) : []))),
+        ...(row.probabilities[i] > 0.035 ? [mono(text)] : []))),
       ...(rest > 0.0005 ? [element("span", { class: "ng-others", style: `width: ${100 * rest}%` },
         ...(rest > 0.16 ? [element("em", {}, "others")] : []))] : []));
   }
