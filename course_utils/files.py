@@ -53,8 +53,9 @@ def read_table(path: Path) -> tuple[list[list[str]], str]:
         raise ValueError(f"{path} can't be read ({error}): save it as CSV in UTF-8, and try again") from None
 
 
-def read_spreadsheet(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """The names of the columns of such a file, and of each line its cells by these names, "" where a line is
-    short. Raises ValueError as `read_table`."""
-    names, *lines = [line for line in read_table(path)[0] if line] or [[]]
-    return names, [dict(zip_longest(names, line[: len(names)], fillvalue="")) for line in lines]
+def read_spreadsheet(path: Path) -> tuple[list[str], dict[int, dict[str, str]]]:
+    """The names of the columns of such a file; and by its number, which a spreadsheet shows, each line that
+    is not empty: its cells by these names, "" where it is short. Raises ValueError as `read_table`."""
+    lines = {n: line for n, line in enumerate(read_table(path)[0], start=1) if any(map(str.strip, line))}
+    names = lines.pop(min(lines, default=0), [])
+    return names, {n: dict(zip_longest(names, line[: len(names)], fillvalue="")) for n, line in lines.items()}

@@ -63,10 +63,12 @@ def test_a_save_does_not_wait_for_ever(tmp_path, monkeypatch):
 
 def test_a_table_as_spreadsheets_write_it(tmp_path):
     path = tmp_path / "table.csv"
-    path.write_bytes('\ufeffstudent;why\r\nada;"two\r\nlines; here"\r\n\r\nbob\r\n'.encode())
+    path.write_bytes('\ufeffstudent;why\r\nada;"two\r\nlines; here"\r\n\r\n; ;\r\nbob\r\n'.encode())
     columns, lines = read_spreadsheet(path)
     assert columns == ["student", "why"]
-    assert lines == [{"student": "ada", "why": "two\r\nlines; here"}, {"student": "bob", "why": ""}]
+    assert lines == {2: {"student": "ada", "why": "two\r\nlines; here"}, 5: {"student": "bob", "why": ""}}
+    path.write_text("\n")
+    assert read_spreadsheet(path) == ([], {})
 
 
 @pytest.mark.parametrize("content", ["caf\u00e9,1".encode("latin-1"), None])

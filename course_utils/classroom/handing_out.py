@@ -43,8 +43,8 @@ def read_roster(file: Path) -> list[str]:
     if column is None and len(columns) > 1:
         raise ValueError(f"{file} has no column `student`; its first line is {', '.join(columns)}")
     first = [] if column or not columns else columns  # of a list without a head the first student
-    lines = [line for line in lines if any(line.values())]
-    students = [name.strip() for name in [*first, *(line[column or columns[0]] for line in lines)]]
+    named = (line[column or columns[0]] for line in lines.values())
+    students = [name.strip() for name in [*first, *named]]
     for student in students:
         _check_name(student, file)
         if students.count(student) > 1:
@@ -62,7 +62,7 @@ def read_names(file: Path) -> dict[str, str]:
     columns, lines = read_spreadsheet(file)
     if missing := {"file", "student"} - {*columns}:
         raise ValueError(f"{file} has no column {min(missing)!r}: it has `file` and `student`")
-    names = {line["file"].strip(): line["student"].strip() for line in lines}
+    names = {line["file"].strip(): line["student"].strip() for line in lines.values()}
     for student in names.values():
         _check_name(student, file)
     return names

@@ -54,9 +54,9 @@ def kept(overlay: Overlay, student: str, exchange: Path | None = None) -> dict[s
 def told(overlay: Overlay, student: str, exchange: Path | None = None) -> list[str]:
     """A sentence for each place where something on a student is kept. Raises ValueError as `kept`."""
     found, rows = kept(overlay, student, exchange), overlay.store().about(student)
-    counted = ", ".join(f"{len(lines)} of {table}" for table, lines in rows.items() if lines)
+    counted = ", ".join(f"{table} {len(lines)}" for table, lines in rows.items() if lines)
     return [
-        f"The store has {counted or 'nothing'}.",
+        f"Rows in the store: {counted or 'none'}.",
         *(f"{path} is {student}'s alone." for path in found["own"]),
         *(f"{path} is about a whole class, and may name {student}." for path in found["again"]),
         *(f"{path} names {student}, and others too." for path in found["others"]),

@@ -244,7 +244,7 @@ def requests(options) -> None:
 
     assignment, teacher, store = _class(options)
     if options.add:
-        print(f"Noted {requests.note(assignment, store, options.add)} requests.")
+        print(f"Requests noted: {requests.note(assignment, store, options.add)}.")
     rows = {row.student: row for row in gradebook.rows(assignment, teacher, store)}
     waiting = [request for request in requests.requests(assignment, store) if not request.replies]
     for request in waiting:
@@ -252,7 +252,7 @@ def requests(options) -> None:
         asked = f"{request.student}, {id}, {request.asked[:10]}: {request.why}"
         print(f"{request.id}  {cells.printable(asked)}")
         print(f"   {gradebook.shown(row, id)}. {cells.printable(row.comments[id])}")
-    print(f"{len(waiting)} are open." if waiting else "None is open.")
+    print(f"Open: {len(waiting)}.")
 
 
 def reply(options) -> None:

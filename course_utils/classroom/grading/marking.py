@@ -59,12 +59,13 @@ def read(file: Path) -> list[Given]:
 
 
 def _filled(file: Path) -> list[Given]:
-    """As `read`, and comments that wait for their points, which are None."""
+    """As `read`, and what else a person wrote, whose points are None: comments that wait for theirs, and
+    notes, which are lines without question and file."""
     columns, lines = read_spreadsheet(file)
     if missing := [name for name in COLUMNS if name not in columns]:
         raise ValueError(f"{file} has no column {missing[0]!r}: fill in the file that `grade` wrote")
-    if cut := [line["student"] for line in lines if line["student"] and not line["file"]]:
-        raise ValueError(f"{file} has no whole line for {cut[0]!r}: fill in the file that `grade` wrote")
+    if cut := [n for n, line in lines.items() if line["question"] and not line["file"]]:
+        raise ValueError(f"line {cut[0]} of {file} is not whole: fill in the file that `grade` wrote")
     return [
         Given(
             as_it_was(line["student"]),
@@ -73,8 +74,8 @@ def _filled(file: Path) -> list[Given]:
             _number(line["points"], line["student"]),
             as_it_was(line["comment"]),
         )
-        for line in lines
-        if line["points"].strip() or line["comment"].strip()
+        for line in lines.values()
+        if line["points"].strip() or line["comment"].strip() or not line["file"]
     ]
 
 
@@ -109,4 +110,4 @@ def note(assignment: Assignment, store: Store, marks: Iterable[Given], who: str)
                 was = f"{before.points:g} ({before.comment})"
                 lines.append(f"{mark.student}, {mark.question}: {was} → {mark.points:g} ({mark.comment})")
     store.mark(assignment.name, new)
-    return [f"Noted {len(new)} marks, by {who}.", *lines]
+    return [f"Marks noted: {len(new)}, by {who}.", *lines]

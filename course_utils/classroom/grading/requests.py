@@ -61,25 +61,25 @@ def requests(assignment: Assignment, store: Store) -> list[Request]:
 
 
 def note(assignment: Assignment, store: Store, file: Path) -> int:
-    """Note the requests in a CSV file, a line each; return how many are new. Raises ValueError, and notes
-    nothing, for a line that names nobody, no question or no reason."""
+    """Note the requests in a CSV file, a line each; return how many are new. Raises ValueError, naming
+    the line, and notes nothing, for one that names nobody, no question or no reason."""
     columns, lines = read_spreadsheet(file)
     if missing := [name for name in COLUMNS if name not in columns]:
         raise ValueError(f"{file} has no column {missing[0]!r}; a request has {', '.join(COLUMNS)}")
-    found = [tuple(as_it_was(line[name].strip()) for name in COLUMNS) for line in lines]
+    found = {n: tuple(as_it_was(line[name].strip()) for name in COLUMNS) for n, line in lines.items()}
     handed_in, questions = store.standings(assignment.name), assignment.points()
-    for student, question, why in found:
+    for n, (student, question, why) in found.items():
+        where = f"line {n} of {file}"
         if student not in handed_in:
-            raise ValueError(f"{file}: {student!r} has handed nothing in for {assignment.name}")
+            raise ValueError(f"{where}: {student!r} has handed nothing in for {assignment.name}")
         if question not in questions:
-            raise ValueError(f"{file}: there is no question {question!r}; there are {', '.join(questions)}")
+            raise ValueError(f"{where}: there is no question {question!r}; there are {', '.join(questions)}")
         if not why:
-            raise ValueError(f"{file}: {student} does not say why {question} needs another look")
+            raise ValueError(f"{where}: {student} does not say why {question} needs another look")
     with transaction(store.database):
         known = {(request.student, request.question, request.why) for request in requests(assignment, store)}
-        new = [
-            row for row in dict.fromkeys(tuple(map(cells.storable, row)) for row in found) if row not in known
-        ]
+        rows = dict.fromkeys(tuple(map(cells.storable, row)) for row in found.values())
+        new = [row for row in rows if row not in known]
         store.database.executemany(
             "INSERT INTO requests (assignment, student, question, why, asked) VALUES (?, ?, ?, ?, ?)",
             [(assignment.name, *row, now()) for row in new],

@@ -47,7 +47,7 @@ def read_times(file: Path) -> dict[str, datetime]:
             f"{file} needs the columns `student` and `received`; it has {', '.join(names) or 'none'}"
         )
     times = {}
-    for line in lines:
+    for line in lines.values():
         name, said = line[student].strip(), line[names["received"]].strip()
         if name in times:
             raise ValueError(f"{name} stands more than once in {file}: say when the last file came")

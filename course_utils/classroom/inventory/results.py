@@ -42,10 +42,8 @@ def read(file: Path) -> list[Sheet]:
     if missing := [name for name in ("student", "when", "form", *numbers) if name not in columns]:
         raise ValueError(f"{file} has no column {missing[0]!r}: `inventory forms` writes a table to fill in")
     sheets: dict[tuple[str, str], Sheet] = {}
-    for line, row in enumerate(table, start=2):
+    for line, row in table.items():
         cell = {name: row[name].strip() for name in ("student", "when", "form", *numbers)}
-        if not any(cell.values()):
-            continue
         when, form = cell["when"].lower(), cell["form"].upper()
         answers = tuple(
             _letter(cell[number], form, item) for number, item in zip(numbers, items(), strict=True)

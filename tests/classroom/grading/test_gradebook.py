@@ -87,12 +87,12 @@ def test_a_grade_that_is_not_known_is_empty(room, graded):
 
 def test_marks_of_a_person_make_the_grade_whole(room, graded, capsys):
     graded("mark", "ngrams", fill_in(room, {"ada": "4.5", "alan": "0"}))
-    assert "Noted 2 marks" in capsys.readouterr().out
+    assert "Marks noted: 2" in capsys.readouterr().out
     graded("export", "ngrams")
     scores = {line[0]: line[2] for line in table(room)[1:]}
     assert (scores["ada"], scores["alan"], scores["grace"]) == ("18.5", "6", "")
     graded("mark", "ngrams", str(room.folder / "ngrams-to-read.csv"))
-    assert "Noted 0 marks" in capsys.readouterr().out
+    assert "Marks noted: 0" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("points", ["7", "-1", "nan", "four", "²"])

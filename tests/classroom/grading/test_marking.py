@@ -60,7 +60,7 @@ def test_a_mark_stays_for_the_same_file_and_is_asked_anew_for_another(room, run)
 
 def test_a_mark_for_a_function_counts_before_the_machines(room, run, capsys):
     sha256 = room.overlay.store().standings("ngrams")["alan"].submission.sha256
-    for points, said in ((3, "Noted 1 marks, by Ms A.\n"), (5, "alan, witten_bell: 3 (so) → 5 (so)\n")):
+    for points, said in ((3, "Marks noted: 1, by Ms A.\n"), (5, "alan, witten_bell: 3 (so) → 5 (so)\n")):
         mark = Given("alan", "witten_bell", sha256, points, "so")
         print(*marking.note(room.assignment, room.overlay.store(), [mark], "Ms A"), sep="\n")
         assert capsys.readouterr().out.endswith(said)
@@ -122,6 +122,18 @@ def test_a_comment_that_waits_for_its_points_is_kept(room, run):
     assert to_read(room) == first and to_read(room) == first, "it was written anew, with fewer digits"
 
 
+def test_a_line_that_is_a_note_of_the_teachers_is_passed_over_and_kept(room, run, capsys):
+    path = to_read(room)
+    with path.open("a", encoding="utf-8") as out:
+        out.write('\n"Ms A read as far as this"\n')
+    run("mark", "ngrams", fill_in(path, "alan", "4"))
+    assert "Marks noted: 1" in capsys.readouterr().out
+    assert to_read(room) != path and "as far as this" in path.read_text("utf-8")
+    path.write_text('student,question,points,comment,file\nMs A,,4,"their mean",\n')
+    with pytest.raises(SystemExit, match="4 points for '' of 'Ms A' can't be"):
+        run("mark", "ngrams", str(path))
+
+
 EVIL = "<script>alert(1)</script>\n\n[x](javascript:alert(1)) $\\href{javascript:alert(1)}{x}$"
 
 
@@ -148,14 +160,14 @@ def test_marks_that_were_given_in_the_formgrader_come_back(room, run, capsys, mo
     with pytest.raises(SystemExit, match="holds marks of ada, alan that are not noted"):
         run("export", "ngrams", "--format", "nbgrader")
     run("mark", "ngrams", str(book), "--by", "Ms A")
-    assert "Noted 2 marks, by Ms A." in capsys.readouterr().out
+    assert "Marks noted: 2, by Ms A." in capsys.readouterr().out
     ada, alan = room.rows()["ada"], room.rows()["alan"]
     assert (ada.points["answer"], ada.comments["answer"], ada.score) == (4.5, "well read", 18.5)
     assert (alan.points["witten_bell"], alan.comments["witten_bell"]) == (7, "Right.")
     for _ in range(2):
         run("export", "ngrams", "--format", "nbgrader")
         run("mark", "ngrams", str(book))
-        assert "Noted 0 marks" in capsys.readouterr().out
+        assert "Marks noted: 0" in capsys.readouterr().out
 
     # Another mark counts now, and the first one is given again; and one is given while `export` runs.
     sha256 = room.overlay.store().standings("ngrams")["ada"].submission.sha256

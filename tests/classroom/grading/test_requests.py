@@ -7,7 +7,7 @@ import pytest
 from course_utils.classroom.grading.requests import requests
 from course_utils.commands import cli
 
-CSV = "student,question,why\nada,witten_bell,=K is 1 in my notebook\nalan,answer,I wrote <b>Hamlet</b>\n"
+CSV = "student,question,why\nada,witten_bell,=K is 1 in my notebook\n,,\nalan,answer,I wrote <b>Hamlet</b>\n"
 
 
 @pytest.fixture
@@ -30,16 +30,16 @@ def asked(room):
 
 def test_a_request_is_noted_once_listed_answered_and_shown(room, run):
     said = run("requests", "ngrams", "--add", run.file)
-    assert "Noted 2 requests." in said and "2 are open." in said
+    assert "Requests noted: 2." in said and "Open: 2." in said
     assert "1  ada, witten_bell, " in said and "=K is 1 in my notebook\n   8 of 8. Right." in said
-    assert "Noted 0 requests." in run("requests", "ngrams", "--add", run.file)
+    assert "Requests noted: 0." in run("requests", "ngrams", "--add", run.file)
     run("reply", "ngrams", "1", "--points", "6", "--why", "K is 1, & the rest is wrong", "--by", "Ms A")
     said = run("requests", "ngrams")
-    assert "1 are open." in said and "ada" not in said
+    assert "Open: 1." in said and "ada" not in said
     ada = room.rows()["ada"]
     assert (ada.points["witten_bell"], ada.comments["witten_bell"]) == (6, "K is 1, & the rest is wrong")
     run("reply", "ngrams", "1", "2", "--no-change", "--why", "I have read it again", "--by", "Mr B")
-    assert "None is open." in run("requests", "ngrams")
+    assert "Open: 0." in run("requests", "ngrams")
     assert [[(r.said, r.who) for r in request.replies] for request in asked(room)] == [
         [("6 points", "Ms A"), ("no change", "Mr B")],
         [("no change", "Mr B")],
@@ -59,9 +59,9 @@ def test_no_terminal_obeys_a_name(room, run, tmp_path):
 @pytest.mark.parametrize(
     "old, new, said",
     [
-        ("alan", "grace", "'grace' has handed nothing in for ngrams"),
-        ("answer", "essay", "no question 'essay'; there are count, perplexity"),
-        ("I wrote <b>Hamlet</b>", " ", "alan does not say why answer"),
+        ("alan", "grace", "asked.csv: 'grace' has handed nothing in for ngrams"),
+        ("answer", "essay", "asked.csv: there is no question 'essay'; there are count, perplexity"),
+        ("I wrote <b>Hamlet</b>", " ", "asked.csv: alan does not say why answer"),
         ("why", "reason", "has no column 'why'; a request has student, question, why"),
     ],
 )
@@ -70,6 +70,7 @@ def test_a_request_that_can_not_be_is_refused_and_none_is_noted(room, run, tmp_p
     with pytest.raises(SystemExit) as error:
         run("requests", "ngrams", "--add", run.file)
     assert said in str(error.value) and asked(room) == []
+    assert new == "reason" or "line 4 of" in str(error.value)
 
 
 @pytest.mark.parametrize(
