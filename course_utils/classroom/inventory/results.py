@@ -13,7 +13,7 @@ from course_utils.classroom.pages import page
 from course_utils.files import read_spreadsheet, write_atomic
 
 WHEN = ("before", "after")
-MANY = 30  # sheets of a form; with fewer, the figures of a question are mostly chance
+MANY = 30  # sheets; with fewer, the figures of a question, and a form's reliability, are mostly chance
 WEAK, EASY, HARD = 0.2, 0.9, 0.25  # discrimination (Ebel and Frisbie 1991); shares right; 1 of 4 is chance
 LIMITS = (
     "What the gain shows: how much more of these questions the class answered right than before. It does not "
@@ -118,12 +118,12 @@ def said(sheets: list[Sheet]) -> list[str]:
     for form in FORMS:
         for when in WHEN:
             own = right([sheet for sheet in sheets if (sheet.form, sheet.when) == (form, when)])
-            if len(own) > 1:
+            told = f"too few for KR-20, which takes {MANY} sheets"
+            if len(own) >= MANY:
                 low, high = interval(kr20, own)
-                lines.append(
-                    f"Reliability of form {form} {when}: KR-20 {kr20(own):.2f} ({low:.2f} to {high:.2f}), "
-                    f"{len(own)} sheets."
-                )
+                told = f"KR-20 {kr20(own):.2f} ({low:.2f} to {high:.2f})"
+            if len(own):
+                lines.append(f"Reliability of form {form} {when} (sheets: {len(own)}): {told}.")
     return lines
 
 

@@ -94,6 +94,13 @@ def test_reliability_is_what_two_parallel_tests_agree_in():
     )
 
 
+@pytest.mark.parametrize("sheets, spread", [(3, (2, 9)), (results.MANY, (0.1, 0.3))])
+def test_reliability_is_mostly_chance_with_few_sheets(sheets, spread):
+    found = [figures.kr20(results.right(room(seed, sheets)[0][:sheets])) for seed in range(100)]
+    low, high = np.nanquantile(found, [0.05, 0.95])
+    assert spread[0] < high - low < spread[1]
+
+
 def test_a_bad_question_is_found_and_good_ones_mostly_left_alone():
     blamed = 0
     for seed in range(10):
@@ -161,7 +168,10 @@ def test_one_order_and_a_small_class_are_told(tmp_path):
     assert any("All took the forms in one order" in line for line in lines)
     assert "mostly chance" in path.read_text("utf-8") and not any(f.look for f in results.figures(sheets))
     alone = [results.Sheet("ada", "before", "A", answers)]
-    assert results.said(alone) == ["0 students took both."]
+    assert results.said(alone) == [
+        "0 students took both.",
+        "Reliability of form A before (sheets: 1): too few for KR-20, which takes 30 sheets.",
+    ]
 
 
 @pytest.mark.parametrize(
