@@ -27,9 +27,8 @@ def note(store: Store, kept: dict[str, Submission], folder: Path, source: str) -
     else:
         times = read_times(Path(source))
         known = {student: times[student] for student in kept if student in times}
-        remarks = [
-            f"{s} is not in {source}: when `grade` kept the file counts." for s in kept if s not in known
-        ]
+        others = ", ".join(student for student in kept if student not in known)
+        remarks = [f"Not in {source}, so that when `grade` kept the file counts: {others}."] * bool(others)
     store.receive([(kept[student], received, Path(source).name) for student, received in known.items()])
     return remarks
 
@@ -58,15 +57,16 @@ def read_times(file: Path) -> dict[str, datetime]:
 
 def _stamps(folder: Path, kept: dict[str, Submission]) -> tuple[dict[str, datetime], list[str]]:
     """What nbgrader's `collect` has laid beside each student's notebook."""
-    known, remarks = {}, []
+    known, others = {}, []
     for student, submission in kept.items():
         stamp = folder / student / submission.assignment / STAMP
         try:
             text = cells.load(stamp).decode("ascii").strip()  # 2026-12-04 22:58:23.948203 UTC
             known[student] = _moment(text.replace(" UTC", "+00:00"), STAMP)
         except ValueError:
-            remarks.append(f"{student}: no {STAMP} in UTC, so that when `grade` kept the file counts.")
-    return known, remarks
+            others.append(student)
+    said = f"Without {STAMP} in UTC, so that when `grade` kept the file counts: {', '.join(others)}."
+    return known, [said] * bool(others)
 
 
 def _moment(text: str, where: str) -> datetime:

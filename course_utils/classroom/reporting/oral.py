@@ -185,7 +185,7 @@ def _about_a_mistake(mark: dict) -> Question | None:
     if example["right"]:
         return None
     return Question(
-        f"For\n{example['call']}\nthe task wants\n{example['expected']}\nWhere does your function leave that "
-        "way, and which line would you change?",
+        f"For this call the task wants the result below it:\n{example['call']}\n{example['expected']}\nWhere "
+        "does your function leave that way, and which line would you change?",
         f"It returned: {example['returned']}\n{mark.get('known') or mark['sentence']}",
     )

@@ -169,7 +169,7 @@ def _to_read(assignment: Assignment, handed_in: list[Row]) -> str:
     if not lines:
         return out + "<p>None is left.</p>"
     return (
-        f"{out}<p>{len(lines)}; fill in the points in <code>{assignment.name}-to-read.csv</code>.</p>"
+        f"{out}<p>{len(lines)}; fill in the points in the list that <code>grade</code> named last.</p>"
         + "<details><summary>Their beginnings</summary>"
         + _table(["Student", "Words", "Answer"], lines)
         + "</details>"
@@ -232,10 +232,10 @@ def _oral(assignment: Assignment, overlay: Overlay, handed_in: list[Row], source
     """Three questions for each student, with the answers."""
     examiner = oral.Examiner(assignment, overlay, sources)
     out = (
-        "<h2>Questions to talk about</h2><p>Made by rule out of each student's own file: a line that few "
-        f"others have, what came out for one of the {EXAMPLES} examples that they have, when it was graded, "
-        "and what would change. Who wrote an answer can explain it; who can't explain it may be shy. No code "
-        "of a student's was run for this page.</p>"
+        "<h2>Questions to talk about</h2><p>Made by rule out of each student's own file: the line that the "
+        f"fewest others have, what came out for one of the {EXAMPLES} examples that they have, when it was "
+        "graded, and what would change. Who wrote an answer can explain it; who can't explain it may be shy. "
+        "No code of a student's was run for this page.</p>"
     )
     for row in handed_in:
         made = examiner.questions(row.student, _marks(row))
