@@ -33,17 +33,21 @@ DRAWN = """async () => {
   });
   return (await window.painted()) - window.pressed;
 }"""
-# Counted from the start of a frame, so that no part of it is the wait for the next one.
+# Counted from the start of a frame, so that no part of it is the wait for the next one. The kernel's first
+# answer counts: a widget that writes shows it, and asks on.
 REACTED = """async (root, [react, i, kernel]) => {
   await window.frame();
   const start = performance.now();
   eval(react)(root, i);
   if (!kernel) return (await window.afterPaint()) - start;
   if (root.dataset.state === "idle") throw new Error("nothing was asked of the kernel");
-  while (root.dataset.state !== "idle") {
-    if (performance.now() - start > 60_000) throw new Error("the kernel does not answer");
-    await new Promise((done) => setTimeout(done, 1));
-  }
+  await new Promise((done, fail) => {
+    setTimeout(() => fail(new Error("the kernel does not answer")), 60_000);
+    new MutationObserver((changes, observer) => {
+      const answered = root.dataset.state === "idle" || changes.some((change) => change.oldValue === "idle");
+      if (answered) { observer.disconnect(); done(); }
+    }).observe(root, { attributeFilter: ["data-state"], attributeOldValue: true });
+  });
   return (await window.painted()) - start;
 }"""
 
