@@ -42,7 +42,8 @@ def every_widget(playwright, lab):
     print(f"{os.cpu_count()} cores, no GPU; medians of {N}, in ms; the kernel has counted {PLAYS} plays")
     print(
         "First draw: from Ctrl+Enter on a made widget to its paint, its still picture included.\n"
-        "Repaint: from a slider, key or click to the paint, with no kernel. Kernel step: with its first answer.\n"
+        "Repaint: from a slider, key or click to the paint, with no kernel.\n"
+        "Kernel step: with the kernel's answer, the first of a widget that then asks on.\n"
         "Wire: all that the server sends, from the widget's making to its first draw.\n"
     )
     head = ("wire KB", "kept KB", "nodes", "first draw", "repaint", "kernel step")

@@ -1,7 +1,10 @@
-"""Which of several ways is the fastest on this machine: timed once, then remembered.
+"""Which of several ways is the fastest on this machine: timed a few times, then remembered.
 
 Which one it is differs from processor to processor, and the names of processors don't tell. So nothing is
-assumed: the candidates are timed where they will run.
+assumed: the candidates are timed where they will run. Whatever disturbs only ever adds time. So the least
+counts, of several rounds against what lasts milliseconds, of several occasions against what lasts longer,
+such as a neighbour who shares the memory. And what was timed beside busy programs is not remembered: two
+threads that wait for each other suffer more than one, so another way would win.
 """
 
 import contextlib
@@ -12,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import mean
-from time import perf_counter
+from time import perf_counter, thread_time
 
 import torch
 
@@ -21,31 +24,42 @@ from course_utils.files import write_atomic
 
 Timings = dict[str, dict[str, float]]  # seconds by task and candidate; infinite where there is no such way
 ROUNDS = 5
+OCCASIONS = 3
+UNDISTURBED = 0.8  # share of the time in which the thread that measures must have had a core
+TIE = 1.05
 
 
 def timings(tasks: Sequence[str], candidates: Sequence[str], measure: Callable[[], Timings]) -> Timings:
-    """The seconds of each candidate for each task: as remembered from this machine, or else by `measure`.
+    """The least seconds of each candidate for each task, as remembered from this machine. The first OCCASIONS
+    times that a task is asked for, `measure` measures, too.
 
     They are kept in a file of the course's cache, by machine, number of threads and torch's version. What is
-    missing there, damaged, or about other candidates is measured again. A cache that can't be written only
-    means that next time it is measured anew.
+    damaged, or about other candidates, is forgotten. What is measured beside busy programs is returned if
+    nothing else is known, and not kept; where the cache can't be written, nothing is kept either.
     """
-    known = _remembered()
+    known, now = _remembered(), {}
     here = known.setdefault(machine(), {})
-    if not all(_holds(here.get(task), candidates) for task in tasks):
-        here |= measure()
-        with contextlib.suppress(OSError):
-            file().parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(file(), json.dumps(known, indent=1))
-    return {task: here[task] for task in tasks}
+    here |= {task: _occasions(here.get(task), candidates) for task in tasks}
+    if any(len(here[task]) < OCCASIONS for task in tasks):
+        start, computed = perf_counter(), thread_time()
+        now = measure()
+        if thread_time() - computed >= UNDISTURBED * (perf_counter() - start):
+            here |= {task: [*here[task], now[task]][-OCCASIONS:] for task in tasks}
+            with contextlib.suppress(OSError):
+                file().parent.mkdir(parents=True, exist_ok=True)
+                write_atomic(file(), json.dumps(known, indent=1))
+    return {
+        task: {name: min(seconds[name] for seconds in here[task] or [now[task]]) for name in candidates}
+        for task in tasks
+    }
 
 
 def time_in_turns(candidates: dict[str, list[tuple[str, Callable[[], object]]]]) -> Timings:
     """The mean seconds of a candidate's actions for a task; an action is a pair of its task and a function.
 
     A round runs all the actions of one candidate after the other, then those of the next. Of ROUNDS rounds
-    each action's best counts: warming up and other programs only ever add time. So actions should be short:
-    beside eight busy programs, products of 0.1 ms were told apart rightly, and steps of 20 ms were not.
+    each action's best counts. So actions should be short: beside eight busy programs, products of 0.1 ms were
+    told apart rightly, and steps of 20 ms were not.
     """
     best = {candidate: [math.inf] * len(actions) for candidate, actions in candidates.items()}
     for _ in range(ROUNDS):
@@ -63,8 +77,8 @@ def time_in_turns(candidates: dict[str, list[tuple[str, Callable[[], object]]]])
 
 
 def fastest(seconds: dict[str, float]) -> str:
-    """The candidate that needs the fewest seconds; the first of equals."""
-    return min(seconds, key=seconds.get)
+    """The first candidate that is the fastest, or nearly: the simpler ones come first."""
+    return next(candidate for candidate, time in seconds.items() if time <= TIE * min(seconds.values()))
 
 
 def machine() -> str:
@@ -88,10 +102,12 @@ def _remembered() -> dict[str, Timings]:
     return known if isinstance(known, dict) and all(isinstance(x, dict) for x in known.values()) else {}
 
 
-def _holds(seconds: object, candidates: Sequence[str]) -> bool:
-    """Whether `seconds` is an entry about these candidates."""
-    return (
-        isinstance(seconds, dict)
+def _occasions(found: object, candidates: Sequence[str]) -> list[dict[str, float]]:
+    """Those of what was found that are seconds of these candidates, in their order."""
+    return [
+        {name: seconds[name] for name in candidates}
+        for seconds in (found if isinstance(found, list) else [])
+        if isinstance(seconds, dict)
         and set(seconds) == set(candidates)
         and all(isinstance(x, float) and x >= 0 for x in seconds.values())
-    )
+    ]
