@@ -1,11 +1,14 @@
 """Every chapter has its parts in the one order, and so has the template that the next ones begin from."""
 
+import base64
 import re
+from html import unescape
 
 import nbformat
 import pytest
 from nbval_runner import CHAPTERS
 
+from course_utils.classroom.outputs import WIDGET_VIEW
 from course_utils.classroom.release import strip_solutions
 
 TEMPLATE = CHAPTERS[0].parents[1] / "docs" / "chapter_template.ipynb"
@@ -106,3 +109,19 @@ def test_no_code_is_longer_than_a_screen_lets_one_read(path):
 def test_no_cell_carries_a_note_of_jupytext(path):
     noted = [cell.source for cell in cells_of(path) if "lines_to_next_cell" in cell.metadata]
     assert noted == [], "`course.py refresh` takes them out"
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_where_nothing_draws_widgets_the_stored_picture_and_its_sentence_stand(path):
+    """As in VS Code without its Jupyter extension, or at GitHub: no view, no script, each picture named."""
+    cells, widgets = nbformat.read(path, as_version=4).cells, 0
+    for data in (output.data for cell in cells for output in cell.get("outputs", ()) if "data" in output):
+        sentence, shown = data["text/plain"], data.get("text/html", "")
+        assert sentence.strip() and "object at 0x" not in sentence
+        assert WIDGET_VIEW not in data and "<script" not in shown
+        pictures = re.findall(r'<img alt="([^"]+)" src="data:image/png;base64,([^"]+)"', shown)
+        assert len(pictures) == shown.count("<img")
+        for alt, png in pictures:
+            assert unescape(alt) == sentence and base64.b64decode(png).startswith(b"\x89PNG")
+        widgets += "Run this cell to make it live" in shown
+    assert widgets
