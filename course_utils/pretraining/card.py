@@ -8,6 +8,7 @@ Sources: Mitchell et al. 2019 (model cards); Gebru et al. 2021 (what is said of 
 """
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -136,20 +137,25 @@ def _tuning(choices: dict) -> Section:
 
 
 def _cost(made: dict, log: dict) -> Section:
-    stages, threads = made["stages"], made["made_with"]["threads"]
-    seconds = sum(stage["seconds"] for stage in stages.values())
-    watt_hours = seconds * threads * WATTS / 3600
+    stages, minutes = made["stages"], Counter()
+    threads = {name: stage.get("threads") or made["made_with"]["threads"] for name, stage in stages.items()}
+    for name, stage in stages.items():
+        minutes[threads[name]] += stage["seconds"] / 60
+    took = " and ".join(f"{m:.1f} minutes on {n} thread{'s' * (n > 1)}" for n, m in minutes.items())
+    watt_hours = sum(n * m for n, m in minutes.items()) * WATTS / 60
     flops = stages["pretrain"]["notes"]["flops"]
     spikes = "; ".join(f"step {spike['step']}, {spike['loss']:.2f} nats" for spike in log["spikes"])
     return Section(
         "What it cost",
         [
-            f"{seconds / 60:.0f} minutes on {threads} threads ({made['made_with']['machine']}), and "
-            f"{flops:.2g} FLOPs of pretraining. At {WATTS:.0f} watts a thread, which is assumed and not "
-            f"measured, that is {watt_hours:.2g} watt-hours.",
+            f"{took} ({made['made_with']['machine']}); {flops:.2g} FLOPs of pretraining. At {WATTS:.0f} "
+            f"watts a thread, which is assumed and not measured, that is {watt_hours:.2g} watt-hours.",
             f"Loss spikes: {spikes or 'none'}.",
         ],
-        [["stage", "seconds"], *([name, f"{stage['seconds']:.0f}"] for name, stage in stages.items())],
+        [
+            ["stage", "seconds", "threads"],
+            *([name, f"{stage['seconds']:.0f}", str(threads[name])] for name, stage in stages.items()),
+        ],
         log["evaluations"],
     )
 

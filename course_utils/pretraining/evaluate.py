@@ -8,6 +8,8 @@ Sources: Zellers et al. 2019 (which line comes next, by likelihood); Brown et al
 (likelihood over length); Chen et al. 2021 (pass@1); Holtzman et al. 2020 (repetition).
 """
 
+import hashlib
+import json
 import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -78,6 +80,11 @@ def fixed(own: str = "", seed: int = 0) -> dict:
         },
         "prompts": [*asked][:PROMPTS],
     }
+
+
+def digest(questions: dict) -> str:
+    """The sha256 of the file that `course.py make` writes them to."""
+    return hashlib.sha256((json.dumps(questions, indent=1) + "\n").encode()).hexdigest()
 
 
 def _joined(texts: Iterable[str], between: str = "\n\n", size: int = TEXT_BYTES) -> str:

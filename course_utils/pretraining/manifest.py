@@ -16,12 +16,14 @@ NAME = "manifest.json"
 
 @dataclass
 class Record:
-    """One stage: files by name with their sha256 as it read and wrote them, seconds, and what it noted."""
+    """One stage: files by name with their sha256 as it read and wrote them, seconds and threads that it took
+    (None in older manifests), and what it noted."""
 
     reads: dict[str, str]
     writes: dict[str, str]
     seconds: float
     notes: dict = field(default_factory=dict)
+    threads: int | None = None
 
 
 @dataclass

@@ -132,7 +132,7 @@ def _record(folder: Path, stage: Stage, say: Say) -> Record:
     writes = manifest.hashes(folder, stage.writes)
     if missing := [name for name, digest in writes.items() if digest == "missing"]:
         raise RuntimeError(f"the stage {stage.name} should have written {', '.join(missing)}")
-    return Record(reads, writes, round(time.monotonic() - began, 1), notes)
+    return Record(reads, writes, round(time.monotonic() - began, 1), notes, _made_with()["threads"])
 
 
 @contextmanager

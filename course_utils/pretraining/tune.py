@@ -9,6 +9,7 @@ Sources: Ouyang et al. 2022 (the two steps, and old text among the new, section 
 (preferences and rewards that a program checks).
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -54,13 +55,13 @@ def chat(prompt: str, answer: str) -> Messages:
     return [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
 
 
-def conversations(seed: int = 0) -> list[Messages]:
-    """What the model is tuned on, in an order of its own. Nothing of it stands in the questions that it will
-    be scored on: pairs and problems are those of the training sides."""
+def conversations(seed: int = 0, problems: Mapping[str, int] = PROBLEMS) -> list[Messages]:
+    """What the model is tuned on, in an order of its own, with so many problems of each task. Nothing of it
+    stands in the questions that it will be scored on: pairs and problems are those of the training sides."""
     pairs = [(pair.prompt, pair.answer) for pair in instructions().train]
     found = [*pairs, *IDENTITY.items()] * CHATS
     for name, task in evaluate.TASKS.items():
-        found += task.problems("train", PROBLEMS[name], seed)
+        found += task.problems("train", problems[name], seed)
     order = np.random.default_rng(seed).permutation(len(found))
     return [chat(*found[i]) for i in order]
 
@@ -82,10 +83,11 @@ def tune(
     tokens: Int[np.ndarray, " tokens"],
     checkpoint: Path | None = None,
     say: Say = print,
+    problems: Mapping[str, int] = PROBLEMS,
 ) -> Run:
     """Supervised fine-tuning in place, with half as many tokens of the old text as of conversations.
     Conversations that are longer than the context are left out."""
-    labelled = [chatml(tokenizer).labelled(messages) for messages in conversations(plan.seed)]
+    labelled = [chatml(tokenizer).labelled(messages) for messages in conversations(plan.seed, problems)]
     fit = [example for example in labelled if len(example.ids) <= model.context]
     say(f"  {len(fit):,} conversations; {len(labelled) - len(fit)} are too long for {model.context} tokens")
     fit += read_before(tokens, model.context, sum(len(example.ids) for example in fit) // 2, plan.seed)

@@ -12,8 +12,8 @@ become validation, and chapter 12 asks fresh ones.
 The second keeps in the folder `ours` beside this file the weights in float16, the tokenizer, the card, the
 scores and the log, without the texts. `sample.json` has what the kept weights reach on a part of the
 questions, so that a test can ask them again. The card was printed again from the kept files when `card` came
-to say more (`card.write`), and with Wilson's intervals, by the counts in `scores.json`; the manifest has the
-new sha256.
+to say more (`card.write`): Wilson's intervals, by the counts in `scores.json`, and each stage's threads,
+which the manifest then got, as it got the card's new sha256.
 
 `ours_base` is the same run's model before tuning. `tuning_mixes.csv` has what two tunings of it reach on the
 60 held-out problems of each task: with 3,000 problems of each to learn from, as it was first, and with the

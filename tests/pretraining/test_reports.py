@@ -69,3 +69,13 @@ def test_the_card_has_the_same_numbers_and_a_text_in_it_is_no_markup(folder):
     assert "which line comes next, before tuning | 26% of 240 | 21% to 32% | 25.0%" in text
     assert "It repeats 12.5% of its runs" in text
     assert "a\\|b | &lt;b&gt;x&lt;/b&gt; and more" in text
+
+
+def test_the_card_counts_minutes_and_watt_hours_by_the_threads_of_each_stage():
+    stages = {"pretrain": {"seconds": 360, "threads": 2, "notes": {"flops": 2e13}}, "tune": {"seconds": 1440}}
+    made = {"stages": stages, "made_with": {"threads": 1, "machine": "Linux"}}
+    section = card._cost(made, {"spikes": [], "evaluations": [[1, 2.0]]})
+    assert section.paragraphs[0].startswith(
+        "6.0 minutes on 2 threads and 24.0 minutes on 1 thread (Linux); 2e+13"
+    )
+    assert section.paragraphs[0].endswith(" 6 watt-hours.") and section.table[1] == ["pretrain", "360", "2"]
