@@ -28,6 +28,7 @@ SENTENCES = [
     "For {day} put aside {number} {goods}; {name} pays in cash.",
 ]
 END = 100  # numbers are below
+FORM = re.compile(r"(?P<day>\w+) \| (?P<name>\w+) \| (?P<number>\d+) (?P<goods>\w+)")
 
 
 def note(prompt: str, counted: bool = True) -> str:
@@ -35,6 +36,13 @@ def note(prompt: str, counted: bool = True) -> str:
     words = re.findall(r"\w+", prompt)
     name, goods, day = (next(w for w in words if w in known) for known in (NAMES, GOODS, DAYS))
     return f"{day} | {name} | {next(filter(str.isdecimal, words)) + ' ' if counted else ''}{goods}"
+
+
+def parts_right(prompt: str, answer: str) -> dict[str, bool]:
+    """Whether an answer has the form of a counted order, and which of its parts are right: none without."""
+    said, asked = (FORM.fullmatch(text) for text in (answer, note(prompt)))
+    parts = {part: bool(said) and said[part] == asked[part] for part in FORM.groupindex}
+    return {"form": bool(said)} | parts
 
 
 def orders(counted: bool = True) -> Task:

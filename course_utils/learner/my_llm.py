@@ -100,6 +100,14 @@ def whose(folder: Path) -> dict[str, str]:
     return parts
 
 
+def in_words(parts: dict[str, str]) -> str:
+    """What `whose` says, once for all parts of which it says the same."""
+    said: dict[str, list[str]] = {}
+    for part, of in parts.items():
+        said.setdefault(of, []).append(part)
+    return "\n".join(f"{', '.join(some)}\n  {of}" for of, some in said.items())
+
+
 def own_merges(folder: Path) -> list[tuple[int, int]]:
     """What the learner's `train` of chapter 3 learnt; nothing if it isn't there, or does not pass."""
     try:

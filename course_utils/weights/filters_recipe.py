@@ -30,6 +30,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+
 from course_utils.data import labelled
 from course_utils.data.reviews import reviews
 from course_utils.data.verses import verses
@@ -289,6 +291,18 @@ def pairs_to_judge() -> dict[str, list[Sequence[str]]]:
         "two translations": [[" ".join(text) for text in pair] for pair in [*chapters.values()][::10]],
         "two other passages": [(one.text, other.text) for one, other in pairwise(passages)],
     }
+
+
+def alike_by_length(similarity: Callable[[str, str, int], float], least: float = 0.7) -> str:
+    """Of each kind of pairs what share is alike by `least` or more, in runs of 1, 2 and 5 words, as text.
+    similarity: of two texts, by runs of so many words."""
+    lengths = (1, 2, 5)
+    heads = (f"{length} word{'s' * (length > 1)}" for length in lengths)
+    lines = [f"{f'alike by {least} or more, in runs of':34}" + "".join(f"{head:>9}" for head in heads)]
+    for name, pairs in pairs_to_judge().items():
+        alike = (np.mean([similarity(*pair, length) >= least for pair in pairs]) for length in lengths)
+        lines.append(f"{name:34}" + "".join(f"{share:9.0%}" for share in alike))
+    return "\n".join(lines)
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from course_utils.finetuning.orders import DAYS, GOODS, NAMES, SENTENCES, note, orders
+from course_utils.finetuning.orders import DAYS, GOODS, NAMES, SENTENCES, note, orders, parts_right
 
 TASK = orders()
 
@@ -36,3 +36,13 @@ def test_no_word_is_of_two_kinds_and_the_sides_share_no_order():
     train, test = ({p.prompt for p in TASK.problems(side, 300)} for side in ("train", "test"))
     assert not train & test
     assert TASK.answers == 24 * 20 * 7 * 98
+
+
+def test_of_a_wrong_note_the_parts_are_told_and_without_its_form_none_is_right():
+    prompt, solution = TASK.problems("test", 1)[0]
+    day, name, what = solution.split(" | ")
+    right = parts_right(prompt, solution)
+    assert set(right) == {"form", "day", "name", "number", "goods"} and all(right.values())
+    assert parts_right(prompt, f"{day} | Zoe | {what}") == right | {"name": False}
+    assert parts_right(prompt, f"{day} | {name} | 1000 {what.split()[1]}") == right | {"number": False}
+    assert not any(parts_right(prompt, f"{solution}.").values())

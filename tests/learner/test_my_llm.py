@@ -363,7 +363,7 @@ def test_chapter_12_makes_a_model_of_what_is_there(mine, capsys):
     def make(*args, **options):
         made.append(inspect.signature(machine.make).bind(*args, **options).arguments)
 
-    names = {"mine": mine, "my_llm": my_llm, "machine": SimpleNamespace(make=make)}
+    names = {"mine": mine, "my_llm": my_llm, "own": making.own, "machine": SimpleNamespace(make=make)}
     exec(cell, names)
     assert not made and "tokenizer" in capsys.readouterr().out
     exec(cell.replace("TRAIN = False", "TRAIN = True"), names | {"PLANS": PLANS, "law": None})

@@ -28,7 +28,7 @@ def texts_inputs(generator, case):
     return *(texts if case // 6 % 2 else texts[::-1]), length
 
 
-@exercise("12.1", "near-duplicates by shingles", dots=1, minutes=8, inputs=texts_inputs)
+@exercise("12.1", "near-duplicates by shingles", dots=1, minutes=7, inputs=texts_inputs)
 def similarity(one: str, other: str, length: int) -> float:
     """Return how alike two texts are: of the runs of `length` words that stand in either, the share that
     stands in both.
