@@ -20,6 +20,7 @@ from tokenizers import Tokenizer
 
 from course_utils.data import corpora, reviews, verses
 from course_utils.data.instructions import instructions
+from course_utils.finetuning.answering import Answerer
 from course_utils.finetuning.log_probs import log_probs_of, with_answers
 from course_utils.finetuning.orders import orders
 from course_utils.finetuning.tasks import Share, Task, addition, reversing, wilson
@@ -179,6 +180,24 @@ def answers(
         generator=torch.Generator().manual_seed(seed),
         end_ids=end_ids(tokenizer),
         decode=tokenizer.decode,
+    )
+
+
+def ended(model: GPT, tokenizer: Tokenizer, prompts: Sequence[str]) -> list[bool]:
+    """For each prompt whether an answer, drawn as in a chat, has an end."""
+    return [each.reason == "end" for each in answers(model, tokenizer, prompts, Sampler(**CHATTING))]
+
+
+def answerer(model: GPT, tokenizer: Tokenizer) -> Answerer:
+    """A model that chats, for the widget that shows two side by side; with one tokenizer they share ids."""
+    template = chatml(tokenizer)
+    return Answerer(
+        model,
+        encode=lambda text: tokenizer.encode(text).ids,
+        decode=tokenizer.decode,
+        tokens=tokenizer.to_str(),
+        prompt=lambda text: template.prompt([{"role": "user", "content": text}]),
+        end_ids=end_ids(tokenizer),
     )
 
 

@@ -91,6 +91,18 @@ def test_an_answer_counts_if_it_is_right_and_ends(monkeypatch, tokenizer):
     written = [Completion(ids, tokenizer.decode(ids), reason) for ids, reason in written]
     monkeypatch.setattr(evaluate, "answers", lambda *_: written)
     assert evaluate.problems_right(None, tokenizer, task, ["1+2="] * 3) == [True, False, False]
+    assert evaluate.ended(None, tokenizer, ["1+2="] * 3) == [True, False, True]
+
+
+def test_a_model_is_asked_side_by_side_as_a_chat_is(model, tokenizer):
+    prompts = ["1+2=", "Who are you?"]
+    found = evaluate.answers(model, tokenizer, prompts)
+    asked = evaluate.answerer(model, tokenizer)
+    for prompt, completion in zip(prompts, found, strict=True):
+        answer = asked.begin(prompt, 8)
+        while not answer.ended:
+            answer.advance()
+        assert answer.ids and answer.ids == completion.ids[: len(answer.ids)]
 
 
 def test_chance_is_what_a_guesser_gets():
