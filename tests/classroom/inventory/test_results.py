@@ -165,6 +165,7 @@ def test_one_order_and_a_small_class_are_told(tmp_path):
         for when, form in zip(results.WHEN, FORMS, strict=True)
     ]
     path, lines = results.write(as_file(tmp_path / "a.csv", sheets))
+    assert "(too few for an interval)" in lines[1]
     assert any("All took the forms in one order" in line for line in lines)
     assert "mostly chance" in path.read_text("utf-8") and not any(f.look for f in results.figures(sheets))
     alone = [results.Sheet("ada", "before", "A", answers)]
