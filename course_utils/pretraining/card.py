@@ -256,6 +256,12 @@ def markdown(found: list[Section]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def lines(folder: Path, begin: tuple[str, ...]) -> str:
+    """Those lines of a written card that begin so."""
+    found = (folder / "card.md").read_text(encoding="utf-8").splitlines()
+    return "\n".join(line for line in found if line.startswith(begin))
+
+
 def _one_line(text: str) -> str:
     return " ".join(escape(text, quote=False).split())
 

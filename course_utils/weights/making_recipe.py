@@ -17,7 +17,7 @@ which the manifest then got, as it got the card's new sha256.
 
 `ours_base` is the same run's model before tuning. `tuning_mixes.csv` has what two tunings of it reach on the
 60 held-out problems of each task: with 3,000 problems of each to learn from, as it was first, and with the
-mix that `tune.PROBLEMS` has since; all else was the same.
+mix that `tune.PROBLEMS` has since; all else was the same. `mixes_recipe` tunes it on another.
 """
 
 import json
@@ -61,12 +61,15 @@ def sample(trained: GPT, tokenizer: Tokenizer) -> dict[str, dict[str, float]]:
     return {"bits_per_byte": bits, "right": right}
 
 
-def bits_table() -> str:
-    """Bits per byte of each held-out text as lines, by the base, the model that chats, and the 5-gram."""
-    scores = json.loads((OURS / "scores.json").read_bytes())
+def stages_table() -> str:
+    """What each stage gave and took, as lines: bits per byte of each held-out text, by the base, the model
+    that chats, and the 5-gram; and validation problems right before and after the preference step."""
+    scores, choices = (json.loads((OURS / f"{name}.json").read_bytes()) for name in ("scores", "choices"))
     found = scores["base"]["bits_per_byte"], scores["chat"]["bits_per_byte"], scores["5-gram"]
     rows = [f"{text:22}" + "".join(f"{bits[text]:8.3f}" for bits in found) for text in found[0]]
-    return "\n".join([f"{'bits a byte':22}{'base':>8}{'chat':>8}{'5-gram':>8}", *rows])
+    before, after = (f"{choices[when]['right']:.0%}" for when in ("before", "after"))
+    step = f"of 90 problems right: {before} before the preference step, {after} after it"
+    return "\n".join([f"{'bits a byte':22}{'base':>8}{'chat':>8}{'5-gram':>8}", *rows, step])
 
 
 def keep(folder: Path) -> None:
