@@ -18,3 +18,14 @@ def page(title: str, body: str, style: str = "") -> str:
         "<meta name='viewport' content='width=device-width'>"
         f"<title>{title}</title><style>{LOOK}{style}</style></head><body><h1>{title}</h1>{body}</body></html>\n"
     )
+
+
+def stacked(widths: str) -> str:
+    """Style by which, on a phone, as many columns of a table as `widths` has stand in a line, and the others
+    below them."""
+    return (
+        f"@media(max-width:40em){{tr{{display:grid;grid-template-columns:{widths};"
+        "border-bottom:1px solid #767676}"
+        "th,td{border:0;padding:.2em;overflow-wrap:anywhere;font-size:.85em}td:empty{display:none}"
+        f":is(th,td):nth-child(n+{len(widths.split()) + 1}){{grid-column:1/-1}}}}"
+    )

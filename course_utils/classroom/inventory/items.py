@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from course_utils.classroom.grading.gradebook import as_csv
-from course_utils.classroom.pages import page
+from course_utils.classroom.pages import page, stacked
 from course_utils.files import write_atomic
 
 FILE = Path(__file__).with_name("items.toml")
@@ -126,4 +126,6 @@ def _key() -> str:
         f"<td>{escape(item.idea)}</td><td>{escape(item.misconception)}</td><td>{escape(item.source)}</td></tr>"
         for number, item in enumerate(items(), start=1)
     )
-    return page("Key", f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>")
+    return page(
+        "Key", f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>", stacked("1fr 1fr 1fr")
+    )

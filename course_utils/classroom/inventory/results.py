@@ -9,7 +9,7 @@ import numpy as np
 from course_utils.classroom.grading.cells import printable
 from course_utils.classroom.inventory.figures import discrimination, gain, interval, kr20
 from course_utils.classroom.inventory.items import FORMS, LETTERS, Item, items
-from course_utils.classroom.pages import page
+from course_utils.classroom.pages import page, stacked
 from course_utils.files import read_spreadsheet, write_atomic
 
 WHEN = ("before", "after")
@@ -190,7 +190,14 @@ def write(file: Path) -> tuple[Path, list[str]]:
     lines = said(sheets)
     head = "".join(
         f"<th scope='col'>{word}</th>"
-        for word in ("Question", "Right", "Misconception taken", "Discrimination", "Look at it", "Idea")
+        for word in (
+            "Question",
+            "Right",
+            "Miscon&shy;ception taken",
+            "Discrimi&shy;nation",
+            "Look at it",
+            "Idea",
+        )
     )
     table = "".join(_row(each) for each in figures(sheets))
     few = (
@@ -205,7 +212,7 @@ def write(file: Path) -> tuple[Path, list[str]]:
         f"<table><thead><tr>{head}</tr></thead><tbody>{table}</tbody></table>"
     )
     path = file.with_name(f"{file.stem}-results.html")
-    write_atomic(path, page("Concept inventory", body, "body{max-width:60em}"))
+    write_atomic(path, page("Concept inventory", body, "body{max-width:60em}" + stacked("3fr 3fr 3fr 2fr")))
     return path, lines
 
 
