@@ -57,6 +57,9 @@ CUT_OFF = """() => {
     .filter((node) => node.checkVisibility({ visibilityProperty: true }) && isCutOff(node))
     .map((node) => node.outerHTML.slice(0, 120));
 }"""
+# A page scrolls what is wide, and yet not a whole widget.
+TOO_WIDE = """(widgets) => widgets.filter((one) => one.scrollWidth > one.clientWidth + 1)
+  .map((one) => `${one.dataset.widget}: ${one.scrollWidth} of ${one.clientWidth} px`)"""
 # The widget that the keyboard is in, counted on its page, and the kind of control; null where it was before.
 STOP = """() => {
   const at = document.activeElement;
@@ -148,6 +151,7 @@ def test_nothing_is_cut_off_on_a_phone_and_fingers_move_things(visit, name):
     page.evaluate(OPEN_ALL)
     assert page.evaluate("document.scrollingElement.scrollWidth") <= PHONE["viewport"]["width"]
     assert page.evaluate(CUT_OFF) == []
+    assert page.locator(".course-widget").evaluate_all(TOO_WIDE) == []
     for widget in page.locator(".course-widget").all():
         kind = widget.get_attribute("data-widget")
         for option in widget.locator("[role=option][aria-selected=false]:visible").all()[:1]:
