@@ -85,14 +85,17 @@ def refresh(path: Path) -> str:
     return f"{path.name} is refreshed; {compared} of its {with_output} cells with output are compared."
 
 
-def execute(nb: NotebookNode, path: Path, variables: dict[str, str] | None = None) -> None:
+def execute(
+    nb: NotebookNode, path: Path, variables: dict[str, str] | None = None, seconds: int | None = None
+) -> None:
     """Run the notebook of this path in its folder, each output in its cell. `variables` are added to the
-    kernel's environment. Raises RefreshError if a cell fails, hangs or kills its kernel."""
-    running = {}
+    kernel's environment. Raises RefreshError if a cell fails, kills its kernel or isn't done after `seconds`,
+    without them CELL_SECONDS."""
+    running, seconds = {}, seconds or CELL_SECONDS
     client = NotebookClient(
         nb,
         kernel_name="python3",
-        timeout=CELL_SECONDS,
+        timeout=seconds,
         resources={"metadata": {"path": str(path.parent)}},
         store_widget_state=False,
         record_timing=False,
@@ -105,7 +108,7 @@ def execute(nb: NotebookNode, path: Path, variables: dict[str, str] | None = Non
         index = running["index"]
         number = sum(cell.cell_type == "code" for cell in nb.cells[:index])
         reason = {
-            CellTimeoutError: f"not done after {CELL_SECONDS} s",
+            CellTimeoutError: f"not done after {seconds} s",
             DeadKernelError: "the kernel died",
         }.get(type(error)) or f"{error.ename}: {error.evalue}"
         raise RefreshError(f"{path.name}, {cell_name(number, nb.cells[index])}: {reason}") from error

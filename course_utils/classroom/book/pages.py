@@ -30,6 +30,7 @@ WITHOUT_INFLUENCE = {  # on a run, though its kernel loads them
     f"course_utils.classroom.{name}" for name in ("book", "book.pages", "book.site", "release")
 }
 RUNS_KEPT = 2  # of a chapter
+CELL_SECONDS = 3600  # the last cell records all widgets, on a machine that may be busy
 
 
 @contextmanager
@@ -70,7 +71,7 @@ def _execute(path: Path) -> dict:
         before = new_code_cell(f"{RECORDING}\nrecording.start()")
         after = new_code_cell(f"{RECORDING}\nrecording.write({str(recorded)!r})")
         nb.cells = [before, *chapter, after]
-        outputs.execute(nb, path, {"COURSE_WORK": str(Path(folder) / "work")})
+        outputs.execute(nb, path, {"COURSE_WORK": str(Path(folder) / "work")}, CELL_SECONDS)
         widgets, modules = json.loads(recorded.read_text("utf-8"))
         by_cell = [cell.get("outputs") for cell in chapter]
     return {"outputs": by_cell, "widgets": widgets, "modules": _digests({*modules} - WITHOUT_INFLUENCE)}

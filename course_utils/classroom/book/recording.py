@@ -112,7 +112,7 @@ def after(widget: Widget) -> dict[str, list[str]]:
 
 def answers(widget: Widget, begin: dict, free: list[str], traits: dict) -> list:
     """Pairs of a request and of what its answer changes beside the one before, while time and place last."""
-    found, until, size, before = [], time.process_time() + MOST_SECONDS, 0, traits
+    found, until, size, before = [], time.thread_time() + MOST_SECONDS, 0, traits
     for changes in tours.tour(widget, begin, free):
         request = ask(widget, begin | untied(widget, changes))
         if request is not None:
@@ -121,7 +121,7 @@ def answers(widget: Widget, begin: dict, free: list[str], traits: dict) -> list:
                 [request, {name: news(before, now, name) for name in now if now[name] != before[name]}]
             )
             before, size = now, size + len(json.dumps(found[-1]))
-        if time.process_time() > until or size > MOST_BYTES or len(found) == MOST_ANSWERS:
+        if time.thread_time() > until or size > MOST_BYTES or len(found) == MOST_ANSWERS:
             break
     return found
 
@@ -149,14 +149,14 @@ def offers(widget: Widget, answers: list) -> dict:
 
 def sentences(widget: Widget, begin: dict, free: list[str]) -> list:
     """Pairs of changes among what is free, and the sentence that says them."""
-    found, until = [], time.process_time() + MOST_SECONDS / 4
+    found, until = [], time.thread_time() + MOST_SECONDS / 4
     choices = {name: tours.all_of(tours.spec_of(widget, name)) for name in free}
     one = ({name: value} for name, values in choices.items() for value in values)
     two = ({a: x, b: y} for a, b in combinations(choices, 2) for x, y in product(choices[a], choices[b]))
     for changes in chain(one, two):
         if ask(widget, begin | changes) is not None:
             found.append([changes, widget.shown["sentence"]])
-        if time.process_time() > until or len(found) == MOST_SENTENCES:
+        if time.thread_time() > until or len(found) == MOST_SENTENCES:
             break
     return found
 
