@@ -138,6 +138,18 @@ def test_two_approaches_find_nearly_one_exponent_in_what_is_recorded():
     assert fit_law(body, d, loss, starts=5).exponent > law.exponent + 0.05
 
 
+def test_the_third_decade_is_part_of_the_plan_and_near_what_the_smaller_budgets_foretold():
+    large, smaller = read_plan(recipe.FOLDER / "scaling_large_plan.toml"), read_log(recipe.LOG)
+    names, log = {run.name for run in large.runs}, read_log(large.log)
+    assert names <= {run.name for run in PLAN.runs} - smaller.names and large.runner == PLAN.runner
+    assert log.problems == [] and log.names <= names and log.lines
+    n, d, loss = (np.array([line[key] for line in smaller.lines], float) for key in ("n", "d", "loss"))
+    law = fit_law(n, d, loss, starts=5)
+    for line in log.lines:
+        assert line["d"] == line["tokens"] and line["rate"] == recipe.RATE
+        assert line["loss"] == pytest.approx(law.loss(line["n"], line["d"]), rel=0.03)
+
+
 def test_the_plays_were_read_by_runs_of_the_plan_and_lost_more_at_the_largest_budget():
     plan, plays = read_plan(recipe.FOLDER / "scaling_plays_plan.toml"), read_log(recipe.PLAYS)
     assert plays.problems == [] and plays.names == {run.name for run in plan.runs} and len(plays.lines) == 47
