@@ -103,15 +103,16 @@ def test_the_log_has_every_stage_of_every_arm():
         assert [int(row["step"]) for row in of] == expected
         assert (np.diff([float(row["seconds"]) for row in of]) > 0).all()
     last = {row["stage"]: float(row["validation_nats"]) for row in rows}
-    assert last["longer"] < last["same steps"] < last["pretrained"]
+    assert last["longest"] < last["longer"] < last["same steps"] < last["pretrained"]
 
 
-def test_the_shipped_model_is_better_than_copying_and_about_as_good_as_substitution():
-    rows = table()
-    for prefix in PREFIXES:
-        score = {way: float(row["chrf"]) for (way, task), row in rows.items() if task == prefix.strip(": ")}
-        assert score[recipe.SHIPPED] >= score["copy"] + 2
-        assert abs(score[recipe.SHIPPED] - score["words"]) < 2  # no better: the chapter says so
+@pytest.mark.parametrize("task, above", [("modern", 0), ("old", 2)])
+def test_the_shipped_model_is_better_than_copying_and_substitution(task, above):
+    """From old to new it is no two points better than substitution: the chapter says so."""
+    score = {way: float(row["chrf"]) for (way, of), row in table().items() if of == task}
+    assert score[recipe.SHIPPED] >= score["copy"] + 4
+    assert score[recipe.SHIPPED] > score["words"] + above
+    assert score["longer"] < score["words"] + above
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
