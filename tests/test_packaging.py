@@ -89,6 +89,12 @@ def test_licences():
         assert name in read("README.md")
 
 
+def test_what_is_fetched_is_listed_with_its_licence():
+    fetched = tomllib.loads(read("course_utils/data/assets.toml"))
+    listed = re.findall(r"^\| `([\w-]+)` \|", read("LICENSE-TEXT.md"), re.MULTILINE)
+    assert sorted(listed) == sorted(fetched)
+
+
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/benchmarks.md", "docs/elsewhere.md"])
 def test_the_documents_name_commands_and_files_that_exist(name):
     text = read(name)
