@@ -121,10 +121,10 @@ class Learner:
         """After a Tab too many: back into the widget, and out of it to its cell.
 
         What follows may be a link many cells below. Its cell is then chosen, and is a stop of its own on the
-        way back.
+        way back, as are its heading's button and those of its toolbar.
         """
         node = widget.element_handle()
-        for _ in range(3):
+        for _ in range(12):
             self.press("Shift+Tab")
             if node.evaluate(INSIDE):
                 break
