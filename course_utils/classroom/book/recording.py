@@ -60,11 +60,11 @@ def path_of(overview: Overview) -> str:
 
 
 def folded(quiz: Quiz) -> str:
-    """Questions that need no script: behind each choice, why."""
+    """Questions that need no script: behind each choice, why; that of the right one begins with "Right."."""
     asked = ""
     for question in quiz.asked.values():
         choices = "".join(
-            fold(escape(choice.text), f"<p>{'Right.' if choice.right else 'No.'} {escape(choice.why)}</p>")
+            fold(escape(choice.text), f"<p>{'' if choice.right else 'No. '}{escape(choice.why)}</p>")
             for choice in question.choices
         )
         asked += f'<fieldset class="course-quiz"><legend>{escape(question.ask)}</legend>{choices}</fieldset>'
