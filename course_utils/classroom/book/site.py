@@ -18,7 +18,9 @@ from course_utils.widgets.base import Widget
 HERE = Path(__file__).parent
 TITLE = "The LLM Workbook"
 NOTE = (
-    "<p class='course-note'>This page needs no Python: its widgets answer here, or say that they can’t.</p>"
+    "<p class='course-note'>This page needs no Python: its widgets answer here, or say that they can’t. Its "
+    "exercises you solve <a href='index.html#on-your-own-computer'>on your own computer</a>, free of charge "
+    "and without an account.</p>"
 )
 PROMPTS = {"hide-input": "Show the set-up", "hide-output": "Show what came true"}
 OPEN = "Open in JupyterLab, Colab or VS Code"
@@ -36,6 +38,7 @@ SETTINGS = {
     "html_css_files": ["book.css"],
     "html_copy_source": False,
     "html_show_sphinx": False,
+    "html_show_copyright": False,  # the front page names the licences
     "html_show_search_summary": False,  # it would be fetched, which a page read from disk may not
     "suppress_warnings": ["myst.xref_missing", "myst.header", "misc.highlighting_failure"],
 }
@@ -61,8 +64,12 @@ def build(
     names = "\n".join(chapters)
     toctree = f"## Chapters\n\n```{{toctree}}\n:maxdepth: 1\n\n{names}\n```\n"
     title, what_it_is, more = front_page(readme, source).split("\n\n", maxsplit=2)
-    here = f"**Here you read it, its widgets alive and nothing to install: [begin]({next(iter(chapters))}).**"
-    (source / "index.md").write_text("\n\n".join([title, what_it_is, here, more, toctree]), "utf-8")
+    here = (
+        f"**Here you read it, its widgets alive and nothing to install: [begin]({next(iter(chapters))}). "
+        "To write and run code, [get it on your own computer](#on-your-own-computer), free of charge.**"
+    )
+    own = on_your_own_computer(section_of(readme, "What you need"), repository or "")
+    (source / "index.md").write_text("\n\n".join([title, what_it_is, here, more, own, toctree]), "utf-8")
     living = {name: [one for one in records if "traits" in one] for name, records in recorded.items()}
     kinds = {name: sorted({(one["kind"], one["module"]) for one in some}) for name, some in living.items()}
     settings = SETTINGS | {
@@ -88,6 +95,30 @@ def front_page(readme: Path, source: Path) -> str:
         (source / picture).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(readme.parent / picture, source / picture)
     return text
+
+
+def section_of(readme: Path, heading: str) -> str:
+    """What stands below a heading of the README."""
+    return readme.read_text("utf-8").partition(f"\n## {heading}\n")[2].partition("\n## ")[0].strip()
+
+
+def on_your_own_computer(needs: str, repository: str) -> str:
+    """How a reader gets the course, in Markdown. needs: what for, as a list."""
+    where = "the folder that this book was made from: ask whoever gave you the book, or the project"
+    if repository:
+        at = f"https://github.com/{repository}"
+        where = f"the folder of [the course at GitHub]({at}): Code, Download ZIP, and unpack it"
+    return f"""## On your own computer
+
+The course is free and open source (code: Apache License 2.0; text and pictures: CC BY 4.0). There is no
+account, and nothing that you do is uploaded. What you need:
+
+{needs}
+
+1. Get {where}.
+2. In that folder run `python3 course.py lab`; on Windows, `py course.py lab`. The first start says what it
+   fetches, and fetches it.
+3. JupyterLab opens in your browser. Choose a chapter."""
 
 
 def script_of(kind: str, module: str) -> str:
@@ -140,10 +171,14 @@ def complete(app: Sphinx, name: str, _template, context: dict, _doctree) -> None
 def openers(name: str, repository: str) -> str:
     """How to open a chapter where Python runs. A link is followed only when it is pressed."""
     file, at = f"<code>{name}.ipynb</code>", f"github.com/{escape(repository)}"
-    lab = f"in the course’s folder, run <code>python3 course.py lab</code>, and open {file}."
+    folder = "<a href='index.html#on-your-own-computer'>the course’s folder</a>"
+    lab = f"in {folder}, run <code>python3 course.py lab</code>, and open {file}."
     copy = f'upload <a href="{name}.ipynb" download>{file}</a>'
-    colab = f"{copy}; before its first cell install the course, as <code>docs/elsewhere.md</code> says."
-    code = f"open the course’s folder in its container, which it offers, and {file} in <code>my_work</code>."
+    colab = (
+        f"{copy}; before its first cell install the course, by the cell “In Google Colab” in "
+        f"<code>docs/elsewhere.md</code> of {folder}."
+    )
+    code = f"open {folder} in its container, which it offers, and {file} in <code>my_work</code>."
     if repository:
         lab = f"<code>git clone https://{at}</code>; then, {lab}"
         solved = f"colab.research.google.com/github/{escape(repository)}/blob/main/notebooks/{name}.ipynb"
