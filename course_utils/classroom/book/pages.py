@@ -25,6 +25,7 @@ MARKERS = re.compile(r"^ *### (BEGIN|END) SOLUTION\n?", re.MULTILINE)
 PARAGRAPH_ON_RUNNING = re.compile(r"(?:.+\n)*.*\*\*Shift \+ Enter\*\*.*(?:\n.+)*\n*")
 LINK_TO_CELL = re.compile(r"(?<=href=\")([\w-]+)\.ipynb#cell-id=")
 NO_BET = re.compile(r" No bet was placed, so nothing counts: uniform guessing costs [\d.]+ bits\.")
+BUILT_OF = re.compile(r"^Built of your own [\d., ]+\.\n", re.MULTILINE)  # the run's, not the reader's
 RECORDING = "from course_utils.classroom.book import recording"
 WITHOUT_INFLUENCE = {  # on a run, though its kernel loads them
     f"course_utils.classroom.{name}" for name in ("book", "book.pages", "book.site", "release")
@@ -113,7 +114,7 @@ def page(nb: NotebookNode) -> NotebookNode:
         tags = cell.metadata.get("tags", [])
         exercise = cell.metadata.get("exercise")
         if cell.cell_type == "code":
-            cell.outputs = [linked(output) for output in outputs[cell.id]]
+            cell.outputs = [for_readers(output) for output in outputs[cell.id]]
             cell.execution_count = 1
         else:
             cell.source = PARAGRAPH_ON_RUNNING.sub("", cell.source)
@@ -131,7 +132,10 @@ def page(nb: NotebookNode) -> NotebookNode:
     return nb
 
 
-def linked(output: NotebookNode) -> NotebookNode:
+def for_readers(output: NotebookNode) -> NotebookNode:
+    """An output without what is said of who ran it, and with links to the places of pages."""
+    if output.output_type == "stream":
+        output.text = BUILT_OF.sub("", "".join(output.text))
     html = output.get("data", {}).get("text/html")
     if html:
         output.data["text/html"] = NO_BET.sub("", LINK_TO_CELL.sub(r"\1.html#cell-", "".join(html)))

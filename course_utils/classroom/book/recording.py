@@ -14,6 +14,7 @@ from pathlib import Path
 from course_utils.classroom.book import tours
 from course_utils.learner.overview import Overview
 from course_utils.learner.predict import Predict
+from course_utils.learner.progress_page import ProgressPage
 from course_utils.learner.quiz import Quiz
 from course_utils.learner.shannon_game import ShannonGame
 from course_utils.measuring.plots import picture_html
@@ -24,6 +25,9 @@ MOST_ANSWERS, MOST_SENTENCES, MOST_ROUNDS = 400, 500, 6  # of a widget
 MOST_BYTES, MOST_SECONDS = 1_500_000, 60.0  # of the processor: a busy machine records as many answers
 ALIVE, EXAMPLES, PICTURE = "alive", "on examples", "picture only"
 STAYS = "A picture: this one computes in Python. Open the chapter in JupyterLab to use it."
+NO_PROGRESS = (
+    "In JupyterLab your own progress stands here: exercises, quizzes, predictions, and the scoreboard."
+)
 
 shown: list[Widget] = []
 
@@ -32,6 +36,7 @@ def start() -> None:
     """From now on a widget that is displayed leaves its place on the page, and is kept."""
     for kind in (Widget, Overview):
         kind._repr_mimebundle_ = lambda self, **_: {"text/plain": repr(self), "text/html": place(self)}
+    ProgressPage._repr_html_ = lambda self: f"<p>{NO_PROGRESS}</p>"  # the one here is of this run
 
 
 def place(widget: Widget) -> str:
