@@ -11,13 +11,15 @@ from playwright.sync_api import expect
 
 from course_utils.classroom import outputs
 from course_utils.classroom.book import make, pages
-from course_utils.classroom.book.site import openers
+from course_utils.classroom.book.site import on_your_own_computer, openers
 from course_utils.learner.checks import find
 from course_utils.learner.quizzes import questions
 
 README = Path(__file__).parents[2] / "README.md"
 IMPORTS = """\
+from course_utils.learner.checks import find, yours
 from course_utils.learner.predict import predict
+from course_utils.learner.progress_page import progress_page
 from course_utils.learner.quiz import quiz
 from course_utils.learner.sealed_prediction import SealedPrediction
 from course_utils.widgets.gradient_horizon import GradientHorizon
@@ -45,6 +47,10 @@ CELLS = [
     new_code_cell(ANSWER, metadata={"exercise": "0.1", "tags": ["exercise"]}),
     new_code_cell("print(6 * 7)", metadata={"exercise": "0.1", "tags": ["exercise", "check"]}),
     new_code_cell('SealedPrediction("book.2", "How low?", [1.0], lambda: 0.5)'),
+    new_code_cell(
+        'yours({"0.1": find("0.1").reference})\nprint("six plays, ten plays, " * 9)\nprogress_page()'
+    ),
+    new_code_cell('print("six   1.5   2.5\\nten   2.5   3.5" + "   4.5" * 20)'),
 ]
 
 # an option that is named by a label and hides what comes late in it, as those of the masking figure do
@@ -156,7 +162,8 @@ def test_a_page_says_where_its_chapter_runs_and_links_there_if_it_knows(page, bo
     page.locator("summary", has_text="Open in JupyterLab, Colab or VS Code").press("Enter")
     expect(page.locator(".course-open li").first).to_contain_text("python3 course.py lab")
     links = page.locator(".course-open").get_by_role("link").evaluate_all("all => all.map((one) => one.href)")
-    assert links == [(book / "01_chapter.ipynb").as_uri()]
+    own = (book / "index.html").as_uri() + "#on-your-own-computer"
+    assert {*links} == {own, (book / "01_chapter.ipynb").as_uri()}
     assert (
         "raise NotImplementedError" in nbformat.read(book / "01_chapter.ipynb", as_version=4).cells[7].source
     )
@@ -178,12 +185,40 @@ def test_a_solution_is_not_shown_before_it_is_asked_for(page):
     assert page.get_by_text("BEGIN SOLUTION").count() == 0
 
 
+def test_nothing_is_said_of_who_ran_it(page):
+    assert page.locator(".cell_output", has_text="six plays, ten plays").count() == 1
+    assert page.get_by_text("Built of your own").count() == 0
+    assert page.get_by_text("In JupyterLab your own progress stands here").count() == 1
+    assert page.get_by_text("Exercises and quizzes").count() == 0
+
+
+def test_a_phone_wraps_what_is_printed_as_prose_and_shows_that_columns_go_on(page):
+    page.set_viewport_size({"width": 360, "height": 740})
+    prose, columns = (page.locator(".cell_output pre").filter(has_text=text) for text in ("plays", "3.5"))
+    wider = "one => one.scrollWidth > one.clientWidth"
+    assert not prose.evaluate(wider) and columns.evaluate(wider)
+    expect(columns).to_have_class("course-more")
+    columns.evaluate("one => { one.scrollLeft = one.scrollWidth; }")
+    expect(columns).not_to_have_class("course-more")
+
+
 def test_the_front_page_says_what_this_is(page, book):
     page.goto((book / "index.html").as_uri())
     assert page.get_by_role("heading", level=1).inner_text().startswith("The LLM Workbook")
     assert page.locator("article img").evaluate_all("all => all.every((img) => img.naturalWidth > 300)")
+    assert page.get_by_text("Copyright").count() == 0
     page.get_by_role("link", name="1 · A chapter").last.press("Enter")
     expect(widget(page, "mask_viewer")).to_be_visible()
+
+
+def test_a_chapter_leads_to_how_the_course_is_got(page):
+    page.locator(".course-note").get_by_role("link").press("Enter")
+    own = page.locator("section#on-your-own-computer")
+    expect(own).to_be_in_viewport()
+    for said in ("no account", "Apache", "Python 3.11", "2 cores", "GB of disk", "python3 course.py lab"):
+        expect(own).to_contain_text(said)
+    assert "https://github.com/some/course)" in on_your_own_computer("", "some/course")
+    assert "github" not in on_your_own_computer("", "")
 
 
 def test_paper_has_no_buttons_that_only_a_page_has(page):

@@ -1,8 +1,10 @@
 // Stands where the kernel was: each widget of a page gets what was recorded of it.
 const courseBook = { kinds: {}, styles: {}, records: [] };
 
-const NOT_KEPT = "This page has no Python. It answers to the settings that were tried when it was made; " +
-  "for all others, open the chapter in JupyterLab.";
+const NOT_KEPT = "This page has no Python, and this was not tried when it was made: what you see is still the answer " +
+  "before. For all others, open the chapter in JupyterLab.";
+const STILL = "Still the answer before: ";
+const TRIED = "This page has no Python. This widget answers to what was tried when the page was made";
 const NO_RUN = "The run needs Python: open the chapter in JupyterLab, place your bet there, and start it.";
 const NO_SEAL = "nothing, on a page without Python";
 const DRAWN_ONLY = "Drawn by this page alone; JupyterLab says it in a sentence as well.";
@@ -106,7 +108,8 @@ function examples({ traits, answers, free, after, refined, sentences }) {
   return { begin: traits, answer(request, now) {
     answerOf ??= readAnswers();
     const found = answerOf.get(keyTo(request)) ?? answerOf.get(keyOfNew(request));
-    if (!found) return { shown: { ...now.shown, problem: NOT_KEPT } };
+    if (!found)
+      return { shown: { ...now.shown, problem: NOT_KEPT, sentence: STILL + now.shown.sentence.replace(STILL, "") } };
     const shown = { ...found.shown, ...pick(request, free) };
     if (stateOf(shown) === stateOf(found.shown)) return { ...found, shown };
     return { ...found, shown: { ...shown, ...refined, notice: "", sentence: sentenceOf.get(stateOf(shown)) ?? DRAWN_ONLY } };
@@ -135,15 +138,25 @@ function modelOf(record) {
   };
 }
 
-/** A choice of the texts that this page can answer, for a widget that has none on its buttons. */
-function offered({ name, texts }, model) {
-  const choice = document.createElement("select");
+/** What the page can answer, said before it is asked; of texts a choice, if the widget has none on its buttons. */
+function offered({ free, offers, traits }, model) {
+  const label = document.createElement(offers.texts ? "label" : "p");
+  label.className = "course-offer";
+  const typed = Object.entries(traits.fixed.specs).some(([name, { text }]) => text && !free.includes(name));
+  label.append(`${TRIED}${typed ? ", not to a text of your own" : ""}.`);
+  if (!offers.texts) return label;
+  const { name, texts } = offers, choice = document.createElement("select");
   choice.append(...texts.map((text) => new Option(text ? `“${text}”` : "nothing")));
   choice.addEventListener("change", () => model.offer({ [name]: texts[choice.selectedIndex] }));
-  const label = document.createElement("label");
-  label.className = "course-offer";
-  label.append("This page has no Python. Texts that it can answer: ", choice);
+  label.append(" Texts that it knows: ", choice);
   return label;
+}
+
+/** What a widget refuses stands at its top, where the hand is; it keeps in sight while the widget is. */
+function raiseProblem(el) {
+  const problem = el.querySelector(".course-widget > .cw-problem");
+  problem.setAttribute("role", "status"); // an example missing is no alarm
+  problem.parentNode.prepend(problem);
 }
 
 const styled = new Set();
@@ -160,7 +173,8 @@ function bringToLife(place) {
   try {
     const model = modelOf(record);
     courseBook.kinds[record.kind]().render({ model, el });
-    if (record.offers?.texts) el.prepend(offered(record.offers, model));
+    raiseProblem(el);
+    if (record.life === "on examples") el.prepend(offered(record, model));
     place.remove();
     keepNames(el);
   } catch (error) {
@@ -207,14 +221,28 @@ function keepQuiz(choice, i) {
 
 /** What scrolls sideways can be scrolled by the keyboard; what does not is no stop on its way. */
 function reachScrolling() {
-  for (const one of document.querySelectorAll("article :is(pre, math, .table-wrapper, .output, .cw-scroll)")) {
+  for (const one of document.querySelectorAll("article :is(pre, math, .table-wrapper, .output, .cw-scroll, .cw-tables)")) {
     if (one.scrollWidth > one.clientWidth) one.tabIndex = 0;
     else one.removeAttribute("tabindex");
+    markMore(one);
   }
 }
 
+/** What goes on at the right has its edge shaded. */
+function markMore(one) {
+  one.classList.toggle("course-more", one.scrollLeft + one.clientWidth < one.scrollWidth - 1);
+}
+
+/** What was printed wraps, unless blanks put it in columns. */
+function wrapProse() {
+  for (const one of document.querySelectorAll(".cell_output pre"))
+    if (!/\S {2,}\S|^ /m.test(one.textContent)) one.classList.add("course-prose");
+}
+
 document.addEventListener("DOMContentLoaded", () => {
+  wrapProse();
   new ResizeObserver(reachScrolling).observe(document.querySelector("article"));
+  document.addEventListener("scroll", ({ target }) => target.matches?.("article *") && markMore(target), true);
   document.querySelectorAll("[data-live]").forEach(bringToLife);
   document.querySelectorAll("fieldset.course-quiz details").forEach(keepQuiz);
 });
