@@ -46,6 +46,15 @@ def test_the_legend_covers_no_curve_and_the_numbers_on_a_log_axis_can_be_read(x)
     assert not any("^" in label.get_text() for label in labels)
 
 
+def test_a_legend_of_long_names_stays_in_the_picture():
+    names = ["add_k", "absolute", "interpolated", "kneser_ney", "modified_kneser_ney"]
+    for some in (names, names[:4]):
+        figure = line_chart({name: {1: 2.0, 2: 1.0} for name in some}, "order n", "bits").figure
+        figure.draw_without_rendering()
+        box = figure.legends[0].get_window_extent()
+        assert box.x0 >= 0 and box.x1 <= figure.bbox.x1
+
+
 def test_a_picture_is_opaque_or_its_ink_would_be_dark_on_dark_in_the_dark_theme():
     pixels = imread(BytesIO(png(line_chart({"a": {1: 30.0}}, "x", "y").figure)))
     assert pixels.shape[2] == 3 or (pixels[..., 3] == 1).all()
