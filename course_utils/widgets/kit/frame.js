@@ -143,9 +143,11 @@ function viewOf({ model, el }, label) {
   };
 }
 
-/** A table from { caption, head, rows }; a cell is a string, a node, or a list of nodes. */
+/** A table from { caption, head, rows }; a cell is a string, a node, or a list of nodes. A number stays on one line. */
 function tableOf({ caption, head, rows }, attributes = {}) {
-  const cells = (tag, row, more = {}) => row.map((cell) => element(tag, more, ...[cell].flat()));
+  const isNumber = (cell) => typeof cell === "string" && /^[−<]? ?\d[\d.,]*(e[-+]\d+)?( ?[×%])?$/.test(cell);
+  const cells = (tag, row, more = {}) => row.map((cell) =>
+    element(tag, isNumber(cell) ? { class: "cw-number-cell", ...more } : more, ...[cell].flat()));
   return element("table", attributes, ...(caption ? [element("caption", {}, caption)] : []),
     element("thead", {}, element("tr", {}, ...cells("th", head, { scope: "col" }))),
     element("tbody", {}, ...rows.map((row) => element("tr", {}, ...cells("td", row)))));
