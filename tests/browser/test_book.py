@@ -123,6 +123,28 @@ def test_what_python_computes_answers_what_was_tried_and_says_so_of_the_rest(pag
     viewer.get_by_role("textbox").first.fill("Who?")
     expect(viewer.locator(".cw-problem")).to_contain_text("open the chapter in JupyterLab")
     assert page.evaluate("window.pwned") is None
+    expect(viewer.locator(".cw-sentence")).to_contain_text("Still the answer before: ")
+
+
+def test_a_refusal_is_in_sight_wherever_in_the_widget_the_hand_is(page):
+    page.set_viewport_size({"width": 360, "height": 240})
+    viewer = widget(page, "mask_viewer")
+    expect(viewer.locator("xpath=preceding-sibling::p")).to_contain_text("not to a text of your own")
+    viewer.get_by_role("textbox").last.fill("Who?")
+    problem = viewer.locator(".cw-problem")
+    expect(problem).to_be_visible()
+    viewer.locator(".cw-sentence").scroll_into_view_if_needed()
+    expect(viewer.get_by_role("textbox").first).not_to_be_in_viewport()
+    expect(problem).to_be_in_viewport(ratio=1)
+
+
+def test_a_number_in_a_table_stays_on_one_line(page):
+    page.set_viewport_size({"width": 360, "height": 740})
+    horizon = widget(page, "gradient_horizon")
+    horizon.get_by_role("button", name="Show as table").click()
+    numbers = horizon.locator("td.cw-number-cell")
+    assert numbers.count() > 10
+    assert numbers.evaluate_all("all => all.every((one) => getComputedStyle(one).whiteSpace === 'nowrap')")
 
 
 def test_a_bet_is_laid_and_paid(page):

@@ -2,7 +2,7 @@
 const courseBook = { kinds: {}, styles: {}, records: [] };
 
 const NOT_KEPT = "This page has no Python, and this was not tried when it was made: what you see is still the answer " +
-  "before. For all others, open the chapter in JupyterLab.";
+  "before. For this one, open the chapter in JupyterLab.";
 const STILL = "Still the answer before: ";
 const TRIED = "This page has no Python. This widget answers to what was tried when the page was made";
 const NO_RUN = "The run needs Python: open the chapter in JupyterLab, place your bet there, and start it.";

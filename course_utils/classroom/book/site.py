@@ -111,14 +111,16 @@ def on_your_own_computer(needs: str, repository: str) -> str:
     return f"""## On your own computer
 
 The course is free and open source (code: Apache License 2.0; text and pictures: CC BY 4.0). There is no
-account, and nothing that you do is uploaded. What you need:
-
-{needs}
+account, and nothing that you do is uploaded.
 
 1. Get {where}.
 2. In that folder run `python3 course.py lab`; on Windows, `py course.py lab`. The first start says what it
    fetches, and fetches it.
-3. JupyterLab opens in your browser. Choose a chapter."""
+3. JupyterLab opens in your browser. Choose a chapter.
+
+What you need:
+
+{needs}"""
 
 
 def script_of(kind: str, module: str) -> str:
