@@ -51,9 +51,15 @@ class Chart:
 
 
 def line_chart(
-    curves: dict[str, dict[float, float]], xlabel: str, ylabel: str, ylim=None, log_x: bool = False
+    curves: dict[str, dict[float, float]],
+    xlabel: str,
+    ylabel: str,
+    ylim=None,
+    log_x: bool = False,
+    measured: bool = False,
 ) -> Chart:
-    """Curves {name: {x: y}} on one pair of axes, told by colour and mark. Raises ValueError for six."""
+    """Curves {name: {x: y}} on one pair of axes, told by colour and mark. `measured`: they were measured just
+    now, so another machine's numbers are a little different. Raises ValueError for six."""
     figure = Figure(figsize=(7, 3.8), layout="constrained")
     axes = figure.add_subplot(xlabel=xlabel, ylabel=ylabel)
     looks = [("#0072B2", "o"), ("#E69F00", "s"), ("#009E73", "^"), ("#CC79A7", "v"), ("#D55E00", "D")]
@@ -77,7 +83,8 @@ def line_chart(
     columns = math.ceil(len(curves) / rows)
     figure.legend(frameon=False, loc="outside upper center", ncols=columns)  # where it covers no curve
     axes.spines[["top", "right"]].set_visible(False)
-    return Chart(figure, f"{ylabel} against {xlabel}; the lowest of each curve: {'; '.join(lowest)}.")
+    said = "the lowest of each curve, measured here" if measured else "the lowest of each curve"
+    return Chart(figure, f"{ylabel} against {xlabel}; {said}: {'; '.join(lowest)}.")
 
 
 def dot_chart(rows: dict[str, list[float]], xlabel: str) -> Chart:

@@ -7,6 +7,7 @@ from itertools import combinations
 import pytest
 from matplotlib.image import imread
 
+from course_utils.classroom.outputs import LOWEST_OF_CURVES
 from course_utils.measuring.plots import dot_chart, line_chart, narrowing_chart, png
 
 
@@ -17,6 +18,12 @@ def test_a_chart_says_what_it_shows_and_shows_a_picture():
     html = chart._repr_html_()
     assert 'alt="bits against order; the lowest of each curve: a &lt;b&gt; 1.500' in html
     assert "data:image/png;base64," in html
+
+
+def test_what_was_measured_just_now_is_not_compared_with_another_machines_numbers():
+    said = [repr(line_chart({"a": {1: y}}, "order", "bits", measured=True)) for y in (3.0, 2.9)]
+    assert said[0] == "bits against order; the lowest of each curve, measured here: a 3.000 at 1."
+    assert len({LOWEST_OF_CURVES.sub("", each) for each in said}) == 1
 
 
 def test_the_curves_lie_in_view():
