@@ -137,6 +137,8 @@ def test_the_27_letters_by_touch(opened):
     widget.get_by_label("27 letters").check()
     opened.settled(widget)
     expect(widget.locator(".sg-key")).to_have_count(27)
+    boxes = [key.bounding_box() for key in widget.locator(".sg-key").all()]
+    assert min(min(box["width"], box["height"]) for box in boxes) >= 32  # for a thumb
     expect(widget.locator(".sg-context")).to_have_text(
         "alonso old lord i cannot blame thee who am myself attachd with weariness "
     )
