@@ -38,7 +38,7 @@ c.JupyterHub.cookie_max_age_days = 1
 # What a server gets: README.md has the load test that the limits come from. systemd holds them.
 c.JupyterHub.spawner_class = "systemd"
 c.Spawner.cmd = [sys.executable, "-m", "jupyterhub.singleuser"]  # whatever the PATH is
-c.Spawner.mem_limit = "1G"
+c.Spawner.mem_limit = "4G"
 c.Spawner.cpu_limit = 1.0
 c.SystemdSpawner.isolate_tmp = True
 c.SystemdSpawner.disable_user_sudo = True
