@@ -6,17 +6,19 @@ import io
 import math
 from fractions import Fraction
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.image import imsave
 from matplotlib.ticker import NullFormatter
+from PIL import Image
 
 
 def png(figure: Figure) -> bytes:
-    """A figure as a PNG file: the same as by `savefig`, which draws everything twice."""
+    """A figure as a PNG file: the pixels of `savefig`, which draws everything twice, in fewer bytes,
+    since they are opaque."""
     canvas, file = FigureCanvasAgg(figure), io.BytesIO()
     canvas.draw()
-    imsave(file, canvas.buffer_rgba(), format="png", dpi=figure.dpi)
+    Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").save(file, "png", dpi=2 * (figure.dpi,))
     return file.getvalue()
 
 

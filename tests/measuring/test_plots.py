@@ -68,10 +68,12 @@ def test_a_picture_is_opaque_or_its_ink_would_be_dark_on_dark_in_the_dark_theme(
     assert (pixels[0, 0, :3] == 1).all()
 
 
-def test_a_picture_has_the_bytes_that_matplotlib_saves():
+def test_a_picture_has_the_pixels_that_matplotlib_saves_in_fewer_bytes():
     pictured, saved = ({"a": {1: 3.0, 2: 1.5}, "b": {1: 2.0}} for _ in range(2))
     line_chart(saved, "order", "bits").figure.savefig(file := BytesIO(), format="png")
-    assert png(line_chart(pictured, "order", "bits").figure) == file.getvalue()
+    made = png(line_chart(pictured, "order", "bits").figure)
+    assert (imread(BytesIO(made)) == imread(BytesIO(file.getvalue()))[..., :3]).all()
+    assert len(made) < len(file.getvalue())
 
 
 def test_a_narrowed_line_says_where_its_last_piece_lies():
