@@ -79,9 +79,8 @@ def line_chart(
         axes.set_xscale("log", base=2 if doubled else 10)
         axes.xaxis.set_major_formatter("{x:,.9g}")
         axes.xaxis.set_minor_formatter(NullFormatter())
-    rows = (
-        1 if sum(len(name) + 8 for name in curves) < 85 else 2
-    )  # a row holds some 90 letters, a mark takes 8
+    letters = sum(len(name) + 8 for name in curves)  # a mark takes 8, and a row holds some 90
+    rows = 1 if letters < 85 else 2
     columns = math.ceil(len(curves) / rows)
     figure.legend(frameon=False, loc="outside upper center", ncols=columns)  # where it covers no curve
     axes.spines[["top", "right"]].set_visible(False)
