@@ -22,6 +22,7 @@ from course_utils.learner.predict import predict
 from course_utils.learner.progress_page import progress_page
 from course_utils.learner.quiz import quiz
 from course_utils.learner.sealed_prediction import SealedPrediction
+from course_utils.learner.whose_line import WhoseLine
 from course_utils.widgets.gradient_horizon import GradientHorizon
 from course_utils.widgets.mask_viewer import MaskViewer"""
 VIEWER = """\
@@ -43,10 +44,13 @@ CELLS = [
     new_code_cell(VIEWER),
     new_code_cell('bet = predict("book.1", "Which?", ["one", "two"])\nbet'),
     new_code_cell('bet.settle("two")'),
+    new_markdown_cell("So it was the second.\n\n## 2 · After the bet"),
     new_code_cell('quiz("1")'),
     new_code_cell(ANSWER, metadata={"exercise": "0.1", "tags": ["exercise"]}),
     new_code_cell("print(6 * 7)", metadata={"exercise": "0.1", "tags": ["exercise", "check"]}),
+    new_code_cell('WhoseLine([("to be", "S"), ("teh be", "M"), ("or not", "S")])'),
     new_code_cell('SealedPrediction("book.2", "How low?", [1.0], lambda: 0.5)'),
+    new_markdown_cell("## 3 · Printed"),
     new_code_cell(
         'yours({"0.1": find("0.1").reference})\nprint("six plays, ten plays, " * 9)\nprogress_page()'
     ),
@@ -156,6 +160,51 @@ def test_a_bet_is_laid_and_paid(page):
     expect(bet.locator(".cw-sentence")).to_contain_text(paid)
 
 
+def test_what_came_true_waits_for_the_bet(page):
+    told = page.get_by_text("So it was the second.")
+    expect(told).not_to_be_visible()
+    expect(page.locator("fieldset.course-quiz").first).to_be_visible()  # the next section waits for nothing
+    widget(page, "predict").get_by_role("button", name=re.compile("Place")).click()
+    expect(told).to_be_visible()
+    expect(page.get_by_text("“two” came true.")).to_be_visible()
+    page.reload()
+    expect(told).to_be_visible()
+
+
+def test_what_came_true_is_shown_without_a_bet_if_that_is_asked_for(page):
+    told = page.get_by_text("So it was the second.")
+    page.emulate_media(media="print")
+    expect(told).to_be_visible()
+    page.emulate_media(media="screen")
+    expect(told).not_to_be_visible()
+    page.get_by_role("button", name="Show it without a bet").press("Enter")
+    expect(told).to_be_visible()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('.course-held') !== null")
+    page.reload()
+    expect(told).to_be_visible()
+
+
+def test_code_is_folded_and_an_exercise_is_not(page):
+    code = page.locator("div.highlight", has_text="def lay_out")
+    expect(code).not_to_be_visible()
+    expect(page.locator("div.highlight", has_text="raise NotImplementedError")).to_be_visible()
+    page.emulate_media(media="print")
+    expect(code).to_be_visible()
+    page.emulate_media(media="screen")
+    page.locator("div.cell", has=code).locator("summary", has_text="Code").press("Enter")
+    expect(code).to_be_visible()
+
+
+def test_lines_are_told_apart_by_taps(page):
+    lines, told = page.locator(".course-whose li"), page.locator(".course-whose + [role=status]")
+    for line, hand in zip(lines.all(), "SSS", strict=True):
+        expect(told).to_contain_text("left")
+        line.get_by_role("radio", name=re.compile(f"{hand}: ")).check()
+    expect(told).to_have_text("2 of 3 right.")
+    assert lines.evaluate_all("all => all.map((one) => one.dataset.told)") == ["✓", "✗ M", "✓"]
+
+
 def test_a_run_that_would_settle_a_bet_needs_python(page):
     sealed = widget(page, "sealed_prediction")
     sealed.get_by_role("button", name="Place the bet").click()
@@ -187,7 +236,7 @@ def test_a_page_says_where_its_chapter_runs_and_links_there_if_it_knows(page, bo
     own = (book / "index.html").as_uri() + "#on-your-own-computer"
     assert {*links} == {own, (book / "01_chapter.ipynb").as_uri()}
     assert (
-        "raise NotImplementedError" in nbformat.read(book / "01_chapter.ipynb", as_version=4).cells[7].source
+        "raise NotImplementedError" in nbformat.read(book / "01_chapter.ipynb", as_version=4).cells[8].source
     )
     linked = openers("01_chapter", "some/course")
     assert (

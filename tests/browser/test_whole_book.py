@@ -69,8 +69,9 @@ STOP = """() => {
   const kind = kinds[at.tagName] ?? (["checkbox", "radio", "text"].includes(at.type) ? at.type : "other");
   return [[...document.querySelectorAll(".course-widget")].indexOf(at.closest(".course-widget")), kind];
 }"""
-# and wait until the page has heard of its new size
+# what waits for a bet too; and wait until the page has heard of its new size
 OPEN_ALL = """() => {
+  document.querySelectorAll(".course-held").forEach((one) => one.dispatchEvent(new Event("beforematch")));
   document.querySelectorAll("article details").forEach((one) => (one.open = true));
   return new Promise((done) => requestAnimationFrame(() => setTimeout(done, 100)));
 }"""

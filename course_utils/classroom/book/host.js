@@ -159,6 +159,59 @@ function raiseProblem(el) {
   problem.parentNode.prepend(problem);
 }
 
+/**
+ * What follows a bet in its section tells what came true: it waits for the bet, or until it is asked for. A search
+ * in the page finds it all the same, where a browser knows "until-found".
+ */
+function holdBack(el, model, name) {
+  const cell = el.closest("div.cell"), held = document.createElement("div"), offer = document.createElement("p");
+  if (!cell || kept.get(name) || model.get("shown").placed) return;
+  const isNextHeading = (one) => one.tagName === "SECTION" || one.querySelector("[id^=cell-]");
+  while (cell.nextElementSibling && !isNextHeading(cell.nextElementSibling)) held.append(cell.nextElementSibling);
+  if (!held.firstChild) return;
+  const button = Object.assign(document.createElement("button"), { textContent: "Show it without a bet" });
+  function show() {
+    held.hidden = false;
+    offer.remove();
+    held.querySelectorAll("details.below-input").forEach((one) => (one.open = true));
+  }
+  held.className = "course-held";
+  held.hidden = "until-found";
+  held.tabIndex = -1;
+  held.addEventListener("beforematch", show);
+  offer.className = "course-hold";
+  offer.append("Place your bet: what follows tells what came true. ", button);
+  button.addEventListener("click", () => (kept.set(name, true), show(), held.focus()));
+  model.on("change:shown", () => model.get("shown").placed && show());
+  cell.after(offer, held);
+}
+
+/** Beside each line the hands that may have written it; the truth is told when all are chosen. */
+function playWhose(list) {
+  const truth = list.dataset.truth, hands = [...new Set(truth)].sort().reverse();
+  const lines = [...list.children], told = Object.assign(document.createElement("p"), { role: "status" });
+  const chosen = () => lines.map((line) => line.querySelector("input:checked")?.value ?? "");
+  function tell() {
+    const guess = chosen(), left = guess.filter((hand) => !hand).length;
+    const right = guess.filter((hand, i) => hand === truth[i]).length;
+    told.textContent = left ? `Choose for each line; ${left} left.` : `${right} of ${truth.length} right.`;
+    lines.forEach((line, i) => (line.dataset.told = left ? "" : guess[i] === truth[i] ? "✓" : `✗ ${truth[i]}`));
+  }
+  lines.forEach((line, i) => {
+    const choice = document.createElement("span"), text = line.textContent;
+    choice.append(...hands.map((hand) => {
+      const label = document.createElement("label"), radio = document.createElement("input");
+      Object.assign(radio, { type: "radio", name: `whose ${i}`, value: hand, ariaLabel: `${hand}: ${text}` });
+      radio.addEventListener("change", tell);
+      label.append(radio, hand);
+      return label;
+    }));
+    line.append(choice);
+  });
+  list.after(told);
+  tell();
+}
+
 const styled = new Set();
 
 function bringToLife(place) {
@@ -176,6 +229,7 @@ function bringToLife(place) {
     raiseProblem(el);
     if (record.life === "on examples") el.prepend(offered(record, model));
     place.remove();
+    if ("came_true" in record) holdBack(el, model, `shown ${record.id}`);
     keepNames(el);
   } catch (error) {
     el.remove();
@@ -245,4 +299,5 @@ document.addEventListener("DOMContentLoaded", () => {
   document.addEventListener("scroll", ({ target }) => target.matches?.("article *") && markMore(target), true);
   document.querySelectorAll("[data-live]").forEach(bringToLife);
   document.querySelectorAll("fieldset.course-quiz details").forEach(keepQuiz);
+  document.querySelectorAll("ol.course-whose").forEach(playWhose);
 });

@@ -105,8 +105,9 @@ def _digests(modules: Iterable[str]) -> dict[str, str]:
 
 
 def page(nb: NotebookNode) -> NotebookNode:
-    """A chapter for readers: an exercise has its help folded below it, in place of its check; what is said of
-    running cells is left out; and links to a notebook's cells lead to the same place on its page."""
+    """A chapter for readers: an exercise has its help folded below it, in place of its check; other code is
+    folded; what is said of running cells is left out; and links to a notebook's cells lead to the same place
+    on its page."""
     solutions = {cell.id: cell.source for cell in nb.cells}
     outputs = {cell.id: cell.outputs for cell in nb.cells if cell.cell_type == "code"}
     nb, cells, asked = strip_solutions(nb), [], {}
@@ -123,10 +124,11 @@ def page(nb: NotebookNode) -> NotebookNode:
         if "check" in tags:
             cells.append(help_for(exercise, asked.get(exercise, "")))
             continue
-        if ".settle(" in cell.source:
-            cell.metadata["tags"] = [*tags, "hide-output"]
         if exercise and cell.source != solutions[cell.id]:
             asked[exercise], cell.outputs = solutions[cell.id], []
+        elif not exercise:
+            settles = ["hide-output"] if ".settle(" in cell.source else []
+            cell.metadata["tags"] = [*tags, "hide-input", *settles]
         cells.append(cell)
     nb.cells = cells
     return nb

@@ -22,7 +22,7 @@ NOTE = (
     "exercises you solve <a href='index.html#on-your-own-computer'>on your own computer</a>, free of charge "
     "and without an account.</p>"
 )
-PROMPTS = {"hide-input": "Show the set-up", "hide-output": "Show what came true"}
+FOLDS = {"source": "Code", "output": "What came true"}  # what MyST-NB folds, and how its line reads
 OPEN = "Open in JupyterLab, Colab or VS Code"
 SETTINGS = {
     "project": TITLE,
@@ -31,6 +31,8 @@ SETTINGS = {
     "extensions": ["myst_nb", "course_utils.classroom.book.site"],
     "nb_execution_mode": "off",
     "nb_merge_streams": True,
+    "nb_code_prompt_show": "{type}",
+    "nb_code_prompt_hide": "{type}",
     "myst_enable_extensions": ["dollarmath", "amsmath"],
     "myst_heading_anchors": 3,
     "html_math_renderer": "mathml",
@@ -56,10 +58,6 @@ def build(
     shutil.rmtree(source, ignore_errors=True)
     source.mkdir(parents=True)
     for name, nb in chapters.items():
-        for cell in nb.cells:
-            for tag, prompt in PROMPTS.items():
-                if tag in cell.metadata.get("tags", []):
-                    cell.metadata.setdefault("mystnb", {})["code_prompt_show"] = prompt
         nbformat.write(nb, source / f"{name}.ipynb")
     names = "\n".join(chapters)
     toctree = f"## Chapters\n\n```{{toctree}}\n:maxdepth: 1\n\n{names}\n```\n"
@@ -164,6 +162,8 @@ def complete(app: Sphinx, name: str, _template, context: dict, _doctree) -> None
         return
     promise, end, text = context["body"].partition("</p>")
     text = text.replace(' aria-label="Toggle hidden content"', "")  # the fold says more itself
+    for folded, line in FOLDS.items():
+        text = text.replace(f'admonition-title">{folded}<', f'admonition-title">{line}<')
     context["body"] = promise + end + openers(name, app.config.course_repository) + text
     app.add_js_file("host.js")
     for script in [*app.config.course_live[name], name]:
