@@ -25,8 +25,14 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from course_utils.classroom.assignments import find_assignment
+from course_utils.classroom.grading import caps  # noqa: F401 (as the next ones, for values of the table)
+from course_utils.classroom.inventory import items, results  # noqa: F401
+from course_utils.classroom.reporting import similarity  # noqa: F401
 from course_utils.learner import core_path
+from course_utils.learner.checks import CHECKS  # noqa: F401
 from course_utils.measuring import scoreboard
+from course_utils.pretraining import recipes  # noqa: F401
 from course_utils.weights import recording
 
 ROOT = Path(__file__).parents[1]
@@ -106,11 +112,37 @@ def printed(bench: str) -> str:
 # ---- values ------------------------------------------------------------------------------------------
 
 
-def core_hours() -> float:
-    """Of the core paths of all chapters together."""
+def core_hours(*chapters: str) -> float:
+    """Of the core paths of these chapters together; of all without names."""
     os.chdir(ROOT / "notebooks")  # where a core path looks for its chapter
-    numbers = (int(path.name[:2]) for path in Path().glob("[0-9]*.ipynb"))
-    return sum(stop.minutes for number in numbers for stop in core_path.stops_of(str(number))) / 60
+    chosen = chapters or (str(int(path.name[:2])) for path in Path().glob("[0-9]*.ipynb"))
+    return sum(stop.minutes for chapter in chosen for stop in core_path.stops_of(chapter)) / 60
+
+
+def plan_hours(heading: str) -> float:
+    """Of all sessions of a plan of docs/term_plans.md."""
+    plan = (
+        (ROOT / "docs" / "term_plans.md").read_text("utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    )
+    return (
+        sum(int(minutes) for minutes in re.findall(r"^\|[^|]+\|[^|]*\| \d+ \| \d+ \| (\d+) \|", plan, re.M))
+        / 60
+    )
+
+
+def assignment_hours() -> list[float]:
+    """Of all assignments together, the least and the most, by the guide's table."""
+    guide = (ROOT / "docs" / "teachers_guide.md").read_text("utf-8")
+    minutes = re.findall(r"^\| `\w+` .*\| (\d+)–(\d+) \|$", guide, re.M)
+    return [sum(map(int, column)) / 60 for column in zip(*minutes, strict=True)]
+
+
+def worth(name: str) -> list[float]:
+    """Points of an assignment: in all, by machine, of written answers."""
+    assignment = find_assignment(name)
+    points, written = assignment.points(), assignment.written()
+    read = sum(points[id] for id in written)
+    return [sum(points.values()), sum(points.values()) - read, read]
 
 
 def fetched(*names: str) -> float:
