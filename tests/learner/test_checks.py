@@ -91,6 +91,9 @@ def test_no_two_mistakes_agree(exercise):
 
 # Right on most inputs, and on all that the cases once had; no sentence is theirs.
 NEARLY_RIGHT = {
+    "2.3": lambda right, logits, targets: right([np.minimum(batch, 700) for batch in logits], targets),
+    "6.4": lambda right, logits, labels: right(np.minimum(logits, 700), labels),
+    "8.1": lambda right, logits, *rest: right(np.minimum(logits, 700), *rest),
     "8.3": lambda right, n, context: [(0, 0, context), *right(n, context)[1:]],  # a first window is full
     "9.2": lambda right, probs, p: right(probs, 0.0 if p == 1 else p),  # no sum is over 1: argmax gives 0
     "9.4": lambda right, drafted, *rest: right(np.squeeze(drafted), *rest),  # one draft loses its axis

@@ -11,7 +11,7 @@ exercise = partial(exercise, forbidden_modules=("course_utils", "torch"))
 
 
 def loss_inputs(generator, case):
-    """Two rows or more, the first shorter unless padding is -1, no token's id; a logit may be 1,000."""
+    """Two rows or more, the first shorter unless padding is -1, no token's id; any logit may be 1,000."""
     rows, time, vocabulary = 2 + case // 10, 4 + case % 3, 3 + case // 6
     padding = [0, vocabulary - 1, -1][case // 3 % 3]
     ids = generator.choice(np.setdiff1d(np.arange(vocabulary), padding), size=(rows, time))
@@ -19,7 +19,7 @@ def loss_inputs(generator, case):
         ids[0, 3:] = padding
     logits = rounded(generator, rows, time, vocabulary)
     if case % 3 == 2:
-        logits[1, 0, ids[1, 1]] = 1000.0
+        logits[1, 0, (ids[1, 1] + case % 2) % vocabulary] = 1000.0
     return logits, ids, padding
 
 
@@ -58,6 +58,9 @@ The minus is missing: a loss is never below 0.
 Logit 1,000 gives NaN; subtract the max.
     shifted - np.log(np.exp(shifted).sum(axis=2, keepdims=True))
     → np.log(np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True))
+exp(-1000) is 0 as a float, and its log infinite: subtract the log of the sum, don't divide and take the log.
+    shifted - np.log(np.exp(shifted).sum(axis=2, keepdims=True))
+    → np.log(np.exp(shifted) / np.exp(shifted).sum(axis=2, keepdims=True))
 Each position is one prediction: the softmax runs over the vocabulary, the last axis.
     logits.max(axis=2 → logits.max(axis=1
     np.exp(shifted).sum(axis=2 → np.exp(shifted).sum(axis=1
@@ -109,6 +112,9 @@ The minus is missing: bits are never below 0.
 Logit 1,000 gives NaN; subtract the max.
     shifted - np.log(np.exp(shifted).sum(axis=2, keepdims=True))
     → np.log(np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True))
+exp(-1000) is 0 as a float, and its log infinite: subtract the log of the sum, don't divide and take the log.
+    shifted - np.log(np.exp(shifted).sum(axis=2, keepdims=True))
+    → np.log(np.exp(shifted) / np.exp(shifted).sum(axis=2, keepdims=True))
 Each position is one prediction: the softmax runs over the vocabulary, the last axis.
     logits.max(axis=2 → logits.max(axis=1
     np.exp(shifted).sum(axis=2 → np.exp(shifted).sum(axis=1

@@ -215,7 +215,7 @@ def masked_loss_inputs(generator, case):
     labels[0, 1:3] = [1, IGNORED]
     logits = rounded(generator, rows, time, vocabulary)
     if case % 3 == 2:
-        logits[0, 0, 2] = 1000.0
+        logits[0, 0, 2 + case % 2] = 1000.0  # of the token that is asked, or of another
     return logits, labels
 
 
@@ -262,6 +262,9 @@ The minus is missing: a loss is never below 0.
 Logit 1,000 gives NaN; subtract the max.
     shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     → np.log(np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True))
+exp(-1000) is 0 as a float, and its log infinite: subtract the log of the sum, don't divide and take the log.
+    shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    → np.log(np.exp(shifted) / np.exp(shifted).sum(axis=-1, keepdims=True))
 The softmax runs over the vocabulary, the last axis.
     logits.max(axis=-1 → logits.max(axis=0
     np.exp(shifted).sum(axis=-1 → np.exp(shifted).sum(axis=0

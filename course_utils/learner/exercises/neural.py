@@ -141,13 +141,13 @@ Each context becomes one row of 2d numbers: join along the last axis.
 
 
 def bits_inputs(generator, case):
-    """Batches of 3 rows and a shorter last one; from the third case on, one logit may be 1,000."""
+    """Batches of 3 rows and a shorter last one; one logit may be 1,000, of what came or of another byte."""
     vocabulary = 2 + case // 5
     sizes = [3] * (1 + case // 8) + [1 + case % 2]
     logits = [np.round(generator.normal(0, 2, size=(size, vocabulary)), 2) for size in sizes]
     targets = [generator.integers(0, vocabulary, size=size) for size in sizes]
     if case % 3 == 2:
-        logits[0][0, targets[0][0]] = 1000.0
+        logits[0][0, (targets[0][0] + case % 2) % vocabulary] = 1000.0
     return logits, targets
 
 
@@ -169,6 +169,9 @@ Logit 1,000 gives NaN; subtract the max.
     → np.log(np.exp(batch) / np.exp(batch).sum(axis=1, keepdims=True))
 Logit 1,000 gives NaN; subtract the max.
     batch - batch.max(axis=1, keepdims=True) → batch
+exp(-1000) is 0 as a float, and its log infinite: subtract the log of the sum, don't divide and take the log.
+    shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    → np.log(np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True))
 Divide by ln 2.
     / math.log(2) →
 The short last batch counts too much; sum, then divide.
@@ -207,6 +210,9 @@ That answers the first version: it gives one number for all tokens together.
     → bits_per_byte
 Logit 1,000 gives NaN; subtract the max.
     batch - batch.max(axis=1, keepdims=True) → batch
+exp(-1000) is 0 as a float, and its log infinite: subtract the log of the sum, don't divide and take the log.
+    shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    → np.log(np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True))
 Divide by ln 2.
     / math.log(2) →
 A batch with few of a token counts too much; sum over all batches, then divide.
