@@ -34,9 +34,9 @@ def overwriting(weights, v):
 
 
 mix_heads.slips("""
-view alone mixes time and heads: (B,T,H,D), then transpose.
+reshape alone mixes time and heads: (B,T,H,D), then transpose.
     v.reshape(B, T, H, C // H).transpose(0, 2, 1, 3) → v.reshape(B, H, T, C // H)
-view alone mixes time and heads: (B,T,H,D), then transpose.
+reshape alone mixes time and heads: (B,T,H,D), then transpose.
     v.reshape(B, T, H, C // H).transpose(0, 2, 1, 3) → v.reshape(B, H, T, C // H)
     (weights @ heads).transpose(0, 2, 1, 3) → (weights @ heads)
 Heads and time are swapped on return.
@@ -78,7 +78,7 @@ That answers the first version: the heads are joined; each one's part is asked f
     → mix_heads
 The columns of the other heads are missing: they are 0.
     return outputs → return weights @ heads
-view alone mixes time and heads: (B,T,H,D), then transpose.
+reshape alone mixes time and heads: (B,T,H,D), then transpose.
     v.reshape(B, T, H, D).transpose(0, 2, 1, 3) → v.reshape(B, H, T, D)
 A head owns neighbouring columns, not every H-th.
     h * D : (h + 1) * D → h::H
