@@ -337,11 +337,12 @@ def test_a_chapter_is_run_again_only_if_it_changed(tmp_path):
     nbformat.write(nb, path)
     assert pages.run(path, tmp_path / "cache")[0].cells[0].outputs != first
     kept = next((tmp_path / "cache").rglob("*.json")).read_text("utf-8")
-    assert "course_utils.learner.progress" in kept and "course_utils.classroom.book.site" not in kept
+    assert "course_utils.learner.progress" in kept
 
 
 def test_of_text_and_code_only_what_a_run_reads_has_it_run_again(tmp_path, monkeypatch):
     ran, file = [], tmp_path / "03_kept.ipynb"
+    read = ["course_utils.a.read", "course_utils.learner.exercises.bits"]
     monkeypatch.setattr(pages, "PACKAGE", tmp_path / "course_utils")
     cell = new_markdown_cell("## A heading\n\nIts text.")
 
@@ -352,7 +353,7 @@ def test_of_text_and_code_only_what_a_run_reads_has_it_run_again(tmp_path, monke
 
     def execute(path):
         ran.append(path)
-        return {"outputs": [None], "widgets": [], "modules": pages._digests(["course_utils.a.read"])}
+        return {"outputs": [None], "widgets": [], "modules": pages._digests(read)}
 
     def runs_after(change):
         change()
@@ -368,6 +369,8 @@ def test_of_text_and_code_only_what_a_run_reads_has_it_run_again(tmp_path, monke
         lambda: setattr(cell, "source", "## A heading\n\nOther text."),
         lambda: write("a/unread.py", "second"),
         lambda: write("a/widget.js", "second"),
+        lambda: write("learner/exercises/bits.py", "second"),
+        lambda: write("learner/exercises/bits.md", "second"),
     ):
         assert runs_after(change) == 0
     for change in (

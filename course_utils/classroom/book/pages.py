@@ -30,6 +30,7 @@ RECORDING = "from course_utils.classroom.book import recording"
 WITHOUT_INFLUENCE = {  # on a run, though its kernel loads them
     f"course_utils.classroom.{name}" for name in ("book", "book.pages", "book.site", "release")
 }
+EXERCISES = "course_utils.learner.exercises"  # a page has their help alone, which is read when it is written
 RUNS_KEPT = 2  # of a chapter
 CELL_SECONDS = 3600  # the last cell records all widgets, on a machine that may be busy
 
@@ -50,7 +51,7 @@ def run(path: Path, runs: Path) -> tuple[NotebookNode, list[dict]]:
     nb = nbformat.read(path, as_version=4)
     kept = runs / path.stem / f"{_hash(nb)}.json"
     found = json.loads(kept.read_text("utf-8")) if kept.exists() else None
-    if found is None or found["modules"] != _digests(found["modules"]):
+    if found is None or _counted(found["modules"]) != _digests(_counted(found["modules"])):
         found = _execute(path)
         kept.parent.mkdir(parents=True, exist_ok=True)
         for old in sorted(kept.parent.glob("*.json"), key=lambda one: one.stat().st_mtime)[: 1 - RUNS_KEPT]:
@@ -75,7 +76,7 @@ def _execute(path: Path) -> dict:
         outputs.execute(nb, path, {"COURSE_WORK": str(Path(folder) / "work")}, CELL_SECONDS)
         widgets, modules = json.loads(recorded.read_text("utf-8"))
         by_cell = [cell.get("outputs") for cell in chapter]
-    return {"outputs": by_cell, "widgets": widgets, "modules": _digests({*modules} - WITHOUT_INFLUENCE)}
+    return {"outputs": by_cell, "widgets": widgets, "modules": _digests(modules)}
 
 
 def _hash(nb: NotebookNode) -> str:
@@ -83,7 +84,8 @@ def _hash(nb: NotebookNode) -> str:
     code reads (headings, minutes); the course's tables and weights; the packages."""
     packages = sorted({f"{one.name}{one.version}" for one in distributions()})
     digest = hashlib.sha256(json.dumps([[read_by_code(cell) for cell in nb.cells], packages]).encode())
-    for file in sorted(PACKAGE.rglob("*")):
+    texts = PACKAGE.joinpath(*EXERCISES.split(".")[1:])
+    for file in sorted({*PACKAGE.rglob("*")} - {*texts.rglob("*")}):
         if file.is_file() and file.suffix not in (".py", ".pyc", ".js", ".css"):  # scripts are read later
             digest.update(f"{file.name}\0".encode() + file.read_bytes())
     return digest.hexdigest()[:24]
@@ -92,6 +94,15 @@ def _hash(nb: NotebookNode) -> str:
 def read_by_code(cell: NotebookNode) -> list:
     text = cell.source if cell.cell_type == "code" else heading_of(cell.source)
     return [cell.cell_type, cell.id, text, cell.metadata]
+
+
+def _counted(modules: dict[str, str]) -> dict[str, str]:
+    """The digests of those modules on which a run depends."""
+    return {
+        name: digest
+        for name, digest in modules.items()
+        if name not in WITHOUT_INFLUENCE and not name.startswith(f"{EXERCISES}.")
+    }
 
 
 def _digests(modules: Iterable[str]) -> dict[str, str]:
