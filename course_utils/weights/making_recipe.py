@@ -15,9 +15,9 @@ questions, so that a test can ask them again. The card was printed again from th
 to say more (`card.write`): Wilson's intervals, by the counts in `scores.json`, and each stage's threads,
 which the manifest then got, as it got the card's new sha256.
 
-`ours_base` is the same run's model before tuning. `tuning_mixes.csv` has what two tunings of it reach on the
-60 held-out problems of each task: with 3,000 problems of each to learn from, as it was first, and with the
-mix that `tune.PROBLEMS` has since; all else was the same. `mixes_recipe` tunes it on another.
+`ours_base` is the same run's model before tuning. `tuning_mixes.csv` has what three tunings of it reach on the
+60 held-out problems of each task: with 3,000 problems of each to learn from, as it was first, with the mix
+that `tune.PROBLEMS` has since, and with a third by `mixes_recipe`; all else was the same.
 """
 
 import json

@@ -19,7 +19,7 @@ def test_a_mix_stands_once_in_the_table(tmp_path, monkeypatch):
     path.write_bytes(MIXES.read_bytes())
     monkeypatch.setattr(mixes_recipe, "MIXES", path)
     before = recording.read_table(path)
-    row = before[0] | {"mix": "3000-6000-3000", "learnt_from": "3000"}
+    row = before[0] | {"mix": "3000-3000-6000", "learnt_from": "3000"}
     for right in ("0.5", "0.75"):
         mixes_recipe.note([row | {"right": right}])
     assert recording.read_table(path) == [*before, row | {"right": "0.75"}]
