@@ -1,7 +1,8 @@
 """The model card and report card: what a model read, what it cost, what it can do and what it can't.
 
 It is made of the files in the model's folder, and of what other models of the course reach. `write` makes
-card.md and card.html, one file without anything from outside, to be sent to a friend.
+card.md and card.html, one file without anything from outside, to be sent to a friend. Each section says in
+which chapter of the course its numbers are explained. `Card(folder)` shows what was written in a notebook.
 
 Sources: Mitchell et al. 2019 (model cards); Gebru et al. 2021 (what is said of data); Patterson et al. 2021
 (energy, with its assumptions).
@@ -14,8 +15,9 @@ from html import escape
 from pathlib import Path
 
 from course_utils.files import write_atomic
-from course_utils.pretraining.evaluate import floors
+from course_utils.pretraining.evaluate import STOPS, TASKS, floors
 from course_utils.pretraining.filters import contamination
+from course_utils.pretraining.plans import WIDTHS
 from course_utils.pretraining.reports import (
     BEFORE,
     CHATS,
@@ -26,6 +28,7 @@ from course_utils.pretraining.reports import (
     failures,
     reports,
 )
+from course_utils.pretraining.tune import VALIDATED
 
 WATTS = 10.0  # of a core at work, with its share of the rest: what a laptop's or a server's takes, about
 EXAMPLES = 8
@@ -39,12 +42,29 @@ svg { max-width: 100%; height: auto; } :root { color-scheme: light dark; }
 
 @dataclass
 class Section:
-    """A heading, paragraphs, and a table whose first row is its head; `curve` is drawn in the HTML."""
+    """A heading, paragraphs, and a table whose first row is its head; `curve` is drawn in the HTML, and `see`
+    is where in the course the numbers are explained."""
 
     title: str
     paragraphs: list[str]
     table: list[list[str]] = field(default_factory=list)
     curve: list[list[float]] = field(default_factory=list)
+    see: str = ""
+
+
+class Card:
+    """A card that `write` wrote, in a notebook: each section folded, as text whole."""
+
+    def __init__(self, folder: Path):
+        self._page, self._text = ((folder / f"card.{kind}").read_text("utf-8") for kind in ("html", "md"))
+
+    def __repr__(self) -> str:
+        return self._text
+
+    def _repr_html_(self) -> str:
+        head, *sections = self._page.split("</style>")[1].removesuffix("</html>\n").split("<h2>")
+        parts = (section.replace("</h2>", "</b></summary>") for section in sections)
+        return head + "".join(f"<details><summary><b>{part}</details>" for part in parts)
 
 
 def write(folder: Path, beside: dict[str, float]) -> None:
@@ -86,21 +106,28 @@ def _head(made: dict, size: dict) -> Section:
             f"{shape}, {config['vocab_size']:,} tokens, {config['context']} of them read at once.",
             "It was made to be understood, not to be used: what it says is often wrong.",
         ],
+        see="chapters 3 (tokens), 4 and 5 (layers, width, heads), 8 (how many are read at once)",
     )
 
 
 def _data(made: dict) -> Section:
     notes = made["stages"]["documents"]["notes"]
-    rows = [["", "documents", "megabytes"], ["read", *_amount(notes["read"])]]
+    rows = [["", "documents", "size"], ["read", *_amount(notes["read"])]]
     rows += [[f"removed: {name}", *_amount(amount)] for name, amount in notes["removed"].items()]
     rows.append(["kept", *_amount(notes)])
     digest = made["stages"]["documents"]["writes"]["documents.jsonl"]
-    whose = "texts of its maker's own" if made["plan"]["texts"] != "the course's" else "the course's texts"
-    return Section("What it read", [f"It read {whose}, of which the sha256 is `{digest[:16]}...`."], rows)
+    whose = "texts of its maker's own"
+    if made["plan"]["texts"] == "the course's":
+        whose = "the course's texts: plays, two Bibles, film reviews, passages of the Web and of Wikipedia"
+    most = float(made["plan"].get("text_bytes", "inf"))
+    sample = f"a sample of {most / 1e6:.0f} MB, or all of fewer, of " if most < float("inf") else ""
+    said = f"It read {sample}{whose}. Of what the filters kept the sha256 is `{digest[:16]}...`."
+    return Section("What it read", [said], rows, see="chapter 12, section 1")
 
 
 def _amount(amount: dict) -> list[str]:
-    return [f"{amount['documents']:,}", f"{amount['bytes'] / 1e6:.1f}"]
+    n = amount["bytes"]
+    return [f"{amount['documents']:,}", f"{n / 1e6:.1f} MB" if n >= 1e5 else f"{n / 1e3:.0f} kB"]
 
 
 def _choices(made: dict, size: dict, vocabulary: dict) -> Section:
@@ -109,30 +136,39 @@ def _choices(made: dict, size: dict, vocabulary: dict) -> Section:
         [f"{row['vocab_size']:,}", f"{row['bytes_a_token']:.2f}", f"{row['bits_per_byte']:.3f}"]
         for row in vocabulary["trials"]
     ]
-    law = f"{size['law_n'] / 1e6:.2f} million parameters and {size['law_tokens'] / 1e6:.1f} million tokens"
-    chosen = "one with which a small model had the fewest bits per byte of other text, all with the same"
+    chosen = "one with which a small model had the fewest"
     if made["plan"].get("merges"):
-        chosen = "last, its maker's own; a small model tried all of them on other text, with the same"
+        chosen = "last, its maker's own; a small model tried all of them, for the"
+    law = f"{size['law_n'] / 1e6:.2f} million parameters and {size['law_tokens'] / 1e6:.1f} million tokens"
+    batch, context = made["plan"]["batch"], size["config"]["context"]
+    read = size["steps"] * batch * context
     said = [
-        f"The vocabulary is the {chosen} FLOPs, once: one seed, so near ones are a tie.",
-        f"Size and length of training are read off a scaling law, which asked for {law}.",
+        f"The vocabulary is the {chosen} bits per byte of the validation text, all with the same FLOPs, "
+        "once: one seed, so near ones are a tie. That text is of the kinds of the held-out ones below; what "
+        "is decided on the way is decided on it.",
+        f"Size and length of training are read off a scaling law, which asked for {law}. Of the shapes, "
+        f"whose widths go in steps of {WIDTHS.step}, one of {size['parameters'] / 1e6:.2f} million was "
+        f"taken. {size['steps']:,} steps of {batch} rows of {context} are {read / 1e6:.2f} million tokens, "
+        f"{size['epochs']:.2g} of the text's {size['tokens'] / 1e6:.2f} million.",
     ]
     whose = [f"{part}: {of}." for part, of in made["plan"].get("whose", {}).items()]
-    return Section(
-        "How it was chosen", said + [" ".join(["Whose part is whose?", *whose])] * bool(whose), rows
-    )
+    said += [" ".join(["Whose part is whose?", *whose])] * bool(whose)
+    see = "chapter 12, section 2; the law, chapter 11"
+    return Section("How it was chosen", said, rows, see=see)
 
 
 def _tuning(choices: dict) -> Section:
+    n = VALIDATED * len(TASKS)
     before, after = (f"{choices[when]['right']:.0%}" for when in ("before", "after"))
     kept = {"before": "did not get better, and the model from before it was kept", "after": "was kept"}
     return Section(
         "How it was tuned",
         [
             "On conversations and problems; then, by DPO, on choices between right answers and its own wrong "
-            f"ones. Of validation problems {before} were right before that step and {after} after it: it "
+            f"ones. Of {n} validation problems {before} were right before that step and {after} after it: it "
             f"{kept[choices['kept']]}.",
         ],
+        see="chapter 12, section 3; DPO, chapter 10",
     )
 
 
@@ -143,20 +179,24 @@ def _cost(made: dict, log: dict) -> Section:
         minutes[threads[name]] += stage["seconds"] / 60
     took = " and ".join(f"{m:.1f} minutes on {n} thread{'s' * (n > 1)}" for n, m in minutes.items())
     watt_hours = sum(n * m for n, m in minutes.items()) * WATTS / 60
-    flops = stages["pretrain"]["notes"]["flops"]
+    flops, tokens = (stages["pretrain"]["notes"][name] for name in ("flops", "tokens"))
+    parameters = stages["tokens"]["notes"]["parameters"]
     spikes = "; ".join(f"step {spike['step']}, {spike['loss']:.2f} nats" for spike in log["spikes"])
     return Section(
         "What it cost",
         [
-            f"{took} ({made['made_with']['machine']}); {flops:.2g} FLOPs of pretraining. At {WATTS:.0f} "
-            f"watts a thread, which is assumed and not measured, that is {watt_hours:.2g} watt-hours.",
-            f"Loss spikes: {spikes or 'none'}.",
+            f"{took} ({made['made_with']['machine']}), by the clock. At {WATTS:.0f} watts a thread, which is "
+            f"assumed and not measured, that is {watt_hours:.2g} watt-hours.",
+            f"Pretraining: 6 x {parameters / 1e6:.2f} million parameters x {tokens / 1e6:.2f} million tokens "
+            f"are {6 * parameters * tokens:.2g} FLOPs, and attention makes it {flops:.2g}.",
+            f"Loss spikes, steps with a loss far above those before: {spikes or 'none'}.",
         ],
         [
             ["stage", "seconds", "threads"],
             *([name, f"{stage['seconds']:.0f}", str(threads[name])] for name, stage in stages.items()),
         ],
         log["evaluations"],
+        see="chapter 12, section 5; spikes and energy, section 7",
     )
 
 
@@ -172,8 +212,16 @@ def _bits(scores: dict, beside: dict[str, float]) -> Section:
     others = ", ".join(
         f"{name} {bits:.2f}" for name, bits in sorted(beside.items(), key=lambda pair: pair[1])
     )
-    said = [f"Other models of the course on The Tempest: {others}."] if others else []
-    return Section("How well it predicts texts that it has not read", ["Fewer bits are better.", *said], rows)
+    said = [
+        "Fewer bits are better. The 5-gram counted the text that the model read.",
+    ]
+    if others:
+        said.append(
+            f"Other models of the course on The Tempest: {others}. All but SmolLM2 read Shakespeare alone. "
+            "(N-grams: chapter 1; feed-forward, RNN, LSTM: chapters 2 and 3; GPT, SmolLM2: chapter 8.)"
+        )
+    title = "How well it predicts texts that it has not read"
+    return Section(title, said, rows, see="chapter 12, section 3; bits per byte, chapter 1")
 
 
 def _asked(made: dict, found: dict[str, Report]) -> Section:
@@ -195,9 +243,12 @@ def _asked(made: dict, found: dict[str, Report]) -> Section:
             f"that was read holds {contamination.LENGTH} words in a row of a held-out text: such documents "
             "were removed.",
             LOOKED,
-            f"It repeats {repeats:.1%} of its runs of four words within an answer.",
+            "By chance: one line of four; in a task a guesser who for each problem draws 100 answers, evenly "
+            "from all of the right form (of sums of two numbers below 100: 0 to 198).",
+            f"Of the runs of four words in its answers {repeats:.1%} had stood in the same answer before.",
         ],
         rows,
+        see="chapter 12, section 4; the intervals, exercise 12.9",
     )
 
 
@@ -208,26 +259,37 @@ def _quantised(costs: list[dict]) -> Section:
         [
             cost["name"],
             f"{cost['bits_per_byte']:.3f}",
-            f"{cost['bits_per_byte'] - whole:.3f}",
+            f"{round(cost['bits_per_byte'] - whole, 3) + 0.0:.3f}",
             f"{cost['megabytes']:.1f}",
             f"{cost['tokens_per_second']:.0f}",
         ]
         for cost in costs
     ]
-    said = "On the validation text; tokens are written one at a time, on the machine that made the model."
-    return Section("What fewer bits a weight cost", [said], rows)
+    said = (
+        "On the validation text. A weight has 32 bits, or is rounded to 8 or to 4. Tokens are written one at "
+        "a time, the fastest of three times, on the machine that made the model."
+    )
+    return Section("What fewer bits a weight cost", [said], rows, see="chapter 12, section 7")
 
 
 def _floors(scores: dict) -> Section:
     rows = [[f.name, f.needed, f.reached, "yes" if f.holds else "no"] for f in floors(scores)]
-    return Section("Is it over its floors?", [], [["", "needed", "reached", "holds"], *rows])
+    said = (
+        "Floors are what `course.py make` wants of every model: fewer bits than a 5-gram that counted the "
+        f"same text, tasks above chance by their whole interval, and an end to {STOPS:.0%} of the answers."
+    )
+    table = [["", "needed", "reached", "holds"], *rows]
+    return Section("Is it over its floors?", [said], table, see="chapter 12, section 4")
 
 
 def _examples(scores: dict) -> Section:
     rows = [["asked", "answered"]]
     rows += [[example["prompt"], example["answer"]] for example in scores["chat"]["examples"][:EXAMPLES]]
     return Section(
-        "What it says", [f"The first {EXAMPLES} of the held-out prompts, none of them chosen."], rows
+        "What it says",
+        [f"The first {EXAMPLES} of the held-out prompts, none of them chosen."],
+        rows,
+        see="chapter 9 (temperature, top-p)",
     )
 
 
@@ -249,17 +311,13 @@ def markdown(found: list[Section]) -> str:
     for number, section in enumerate(found):
         parts.append(f"{'#' if number == 0 else '##'} {_one_line(section.title)}")
         parts += map(_one_line, section.paragraphs)
+        if section.see:
+            parts.append(f"*Explained in: {section.see}.*")
         if section.table:
             cells = [[_one_line(cell).replace("|", "\\|") for cell in row] for row in section.table]
             lines = [" | ".join(row) for row in cells]
             parts.append("\n".join([lines[0], " | ".join("---" for _ in cells[0]), *lines[1:]]))
     return "\n\n".join(parts) + "\n"
-
-
-def lines(folder: Path, begin: tuple[str, ...]) -> str:
-    """Those lines of a written card that begin so."""
-    found = (folder / "card.md").read_text(encoding="utf-8").splitlines()
-    return "\n".join(line for line in found if line.startswith(begin))
 
 
 def _one_line(text: str) -> str:
@@ -273,6 +331,8 @@ def _html(found: list[Section]) -> str:
         level = "h1" if number == 0 else "h2"
         parts.append(f"<{level}>{escape(section.title)}</{level}>")
         parts += [f"<p>{escape(paragraph)}</p>" for paragraph in section.paragraphs]
+        if section.see:
+            parts.append(f"<p><em>Explained in: {escape(section.see)}.</em></p>")
         if section.curve:
             parts += ["<p>Bits per byte of held-out text, by step:</p>", _curve(section.curve)]
         for row_number, row in enumerate(section.table):

@@ -19,6 +19,7 @@ from course_utils.scaling import Law
 
 HEAD = 32  # numbers of a head; 64 from a width of 512 on
 EPOCHS = 4  # how often a text may be read
+WIDTHS = range(64, 2049, 64)
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def choose(plan: Plan, law: Law, vocab_size: int, bytes_a_token: float, tokens: 
     """
     n, n_bytes = law.optimum(plan.flops * bytes_a_token)
     wanted = max(n, plan.flops / (6 * EPOCHS * tokens))
-    shapes = [shape(width, vocab_size, plan.context) for width in range(64, 2049, 64)]
+    shapes = [shape(width, vocab_size, plan.context) for width in WIDTHS]
     config = min(shapes, key=lambda each: max(size(each) / wanted, wanted / size(each)))
     a_step = plan.batch * plan.context
     steps = max(round(plan.flops / flops_per_token(config) / a_step), 1)

@@ -274,7 +274,7 @@ def verdicts() -> str:
             removed, n = (sum(int(row[column]) for row in some) for column in ("removed", "n"))
             line += f"{f'{removed:,} of {n:,}, {removed / n:.1%}':>{width}}"
         worst = min((row for row in rows if row["should_go"] == "yes"), key=lambda row: float(row["share"]))
-        lines.append(f"{line}   {worst['kind']}: {float(worst['share']):.0%}")
+        lines.append(f"{line}   {worst['kind']}: {worst['removed']} of {worst['n']}")
     return "\n".join(lines)
 
 

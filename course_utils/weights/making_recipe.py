@@ -11,13 +11,14 @@ become validation, and chapter 12 asks fresh ones.
 
 The second keeps in the folder `ours` beside this file the weights in float16, the tokenizer, the card, the
 scores and the log, without the texts. `sample.json` has what the kept weights reach on a part of the
-questions, so that a test can ask them again. The card was printed again from the kept files when `card` came
-to say more (`card.write`): Wilson's intervals, by the counts in `scores.json`, and each stage's threads,
-which the manifest then got, as it got the card's new sha256.
+questions, so that a test can ask them again. When `card` comes to say more, the same command without a folder
+prints the card again from the kept files (`print_again`), and the manifest gets its new sha256: Wilson's
+intervals came so, by the counts in `scores.json`, each stage's threads, which the manifest then got, the
+tokens that were read, and in which chapter each number is explained.
 
-`ours_base` is the same run's model before tuning. `tuning_mixes.csv` has what three tunings of it reach on the
-60 held-out problems of each task: with 3,000 problems of each to learn from, as it was first, with the mix
-that `tune.PROBLEMS` has since, and with a third by `mixes_recipe`; all else was the same.
+`ours_base` is the same run's model before tuning. `tuning_mixes.csv` has what three tunings of it reach on
+the 60 held-out problems of each task: with 3,000 problems of each to learn from, as it was first, with the
+mix that `tune.PROBLEMS` has since, and with a third by `mixes_recipe`; all else was the same.
 """
 
 import json
@@ -30,7 +31,7 @@ from tokenizers import Tokenizer
 
 from course_utils.files import write_atomic
 from course_utils.gpt import GPT
-from course_utils.pretraining import evaluate, model, vocabulary
+from course_utils.pretraining import card, evaluate, manifest, model, tune, vocabulary
 
 OURS = Path(__file__).parent / "ours"
 BASE, MIXES = OURS.with_name("ours_base"), OURS.with_name("tuning_mixes.csv")
@@ -67,8 +68,9 @@ def stages_table() -> str:
     scores, choices = (json.loads((OURS / f"{name}.json").read_bytes()) for name in ("scores", "choices"))
     found = scores["base"]["bits_per_byte"], scores["chat"]["bits_per_byte"], scores["5-gram"]
     rows = [f"{text:22}" + "".join(f"{bits[text]:8.3f}" for bits in found) for text in found[0]]
-    before, after = (f"{choices[when]['right']:.0%}" for when in ("before", "after"))
-    step = f"of 90 problems right: {before} before the preference step, {after} after it"
+    n = tune.VALIDATED * len(evaluate.TASKS)
+    before, after = (round(n * choices[when]["right"]) for when in ("before", "after"))
+    step = f"of {n} validation problems right: {before} before the preference step, {after} after it"
     return "\n".join([f"{'bits a byte':22}{'base':>8}{'chat':>8}{'5-gram':>8}", *rows, step])
 
 
@@ -81,5 +83,15 @@ def keep(folder: Path) -> None:
     write_atomic(OURS / "sample.json", json.dumps(found, indent=1) + "\n")
 
 
+def print_again() -> None:
+    """Print the kept model's card as `card` says it now."""
+    from course_utils.commands.making import others
+
+    card.write(OURS, others())
+    made = manifest.load(OURS)
+    made.stages["card"].writes |= manifest.hashes(OURS, ("card.md", "card.html"))
+    made.save(OURS)
+
+
 if __name__ == "__main__":
-    keep(Path(sys.argv[1]))
+    keep(Path(sys.argv[1])) if sys.argv[1:] else print_again()

@@ -7,9 +7,9 @@ tunes it on so many problems of each task, orders, addition and reversing, with 
 laptop, and notes in `tuning_mixes.csv` how many of the 60 held-out problems of each it has right. Stopped by
 Ctrl-C, it goes on. On one thread, so that it comes out the same elsewhere, it takes a quarter of an hour.
 
-The first two mixes of the table are of runs of `course.py make`, whose base was in float32; for the third it was
-the shipped one, in float16. It has the orders of the first and the sums of the second, to say whether sums rose
-because orders fell, and was fixed before it ran: they didn't.
+The first two mixes of the table are of runs of `course.py make`, whose base was in float32; for the third it
+was the shipped one, in float16. It has the orders of the first and the sums of the second, to say whether
+sums rose because orders fell, and was fixed before it ran: they didn't.
 """
 
 import sys

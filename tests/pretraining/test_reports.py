@@ -6,6 +6,7 @@ import pytest
 
 from course_utils.pretraining import card
 from course_utils.pretraining.reports import BEFORE, CHATS, COUNTED, REPEATS, reports
+from course_utils.weights.making_recipe import OURS
 
 TEXTS = {"The Tempest": 2.5, "film reviews": 2.0}
 
@@ -67,15 +68,39 @@ def test_the_card_has_the_same_numbers_and_a_text_in_it_is_no_markup(folder):
     text = card.markdown([card._asked(made, reports(folder)), card._examples(scores)])
     assert "task: orders, as it chats | 100% of 60 | 94% to 100% | 0.0%" in text
     assert "which line comes next, before tuning | 26% of 240 | 21% to 32% | 25.0%" in text
-    assert "It repeats 12.5% of its runs" in text
+    assert "Of the runs of four words in its answers 12.5% had stood" in text
+    assert "*Explained in: chapter 12, section 4" in text
     assert "a\\|b | &lt;b&gt;x&lt;/b&gt; and more" in text
 
 
 def test_the_card_counts_minutes_and_watt_hours_by_the_threads_of_each_stage():
-    stages = {"pretrain": {"seconds": 360, "threads": 2, "notes": {"flops": 2e13}}, "tune": {"seconds": 1440}}
+    notes = {"flops": 2e13, "tokens": 3_080_192}
+    stages = {"tokens": {"seconds": 0, "notes": {"parameters": 950_912}}}
+    stages |= {"pretrain": {"seconds": 360, "threads": 2, "notes": notes}, "tune": {"seconds": 1440}}
     made = {"stages": stages, "made_with": {"threads": 1, "machine": "Linux"}}
     section = card._cost(made, {"spikes": [], "evaluations": [[1, 2.0]]})
-    assert section.paragraphs[0].startswith(
-        "6.0 minutes on 2 threads and 24.0 minutes on 1 thread (Linux); 2e+13"
-    )
-    assert section.paragraphs[0].endswith(" 6 watt-hours.") and section.table[1] == ["pretrain", "360", "2"]
+    took, flops, spikes = section.paragraphs
+    assert took.startswith("24.0 minutes on 1 thread and 6.0 minutes on 2 threads (Linux), by the clock.")
+    assert took.endswith(" 6 watt-hours.") and section.table[2] == ["pretrain", "360", "2"]
+    assert "6 x 0.95 million parameters x 3.08 million tokens are 1.8e+13 FLOPs" in flops
+    assert flops.endswith("attention makes it 2e+13.") and spikes.endswith(": none.")
+
+
+def test_no_amount_of_text_is_shown_as_nothing():
+    assert card._amount({"documents": 8, "bytes": 7916}) == ["8", "8 kB"]
+    assert card._amount({"documents": 12_461, "bytes": 15_958_396}) == ["12,461", "16.0 MB"]
+
+
+def test_what_is_lost_to_fewer_bits_has_no_minus_before_nothing():
+    costs = [{"name": name, "bits_per_byte": bits, "megabytes": 1.0, "tokens_per_second": 50.0}
+             for name, bits in (("float32", 2.09287), ("int8", 2.09276))]  # fmt: skip
+    assert [row[2] for row in card._quantised(costs).table[1:]] == ["0.000", "0.000"]
+
+
+def test_a_notebook_shows_the_written_card_its_sections_folded():
+    page, text = (OURS / "card.html").read_text("utf-8"), (OURS / "card.md").read_text("utf-8")
+    shown = card.Card(OURS)
+    assert repr(shown) == text
+    html = shown._repr_html_()
+    assert html.count("<details>") == html.count("</details>") == page.count("<h2>") == text.count("\n## ")
+    assert "<h2>" not in html and "</h2>" not in html and "<html" not in html and html.count("<table>") > 5
