@@ -15,7 +15,7 @@ from html import escape
 from pathlib import Path
 
 from course_utils.files import write_atomic
-from course_utils.pretraining.evaluate import STOPS, TASKS, floors
+from course_utils.pretraining import evaluate, tune
 from course_utils.pretraining.filters import contamination
 from course_utils.pretraining.plans import WIDTHS
 from course_utils.pretraining.reports import (
@@ -28,7 +28,6 @@ from course_utils.pretraining.reports import (
     failures,
     reports,
 )
-from course_utils.pretraining.tune import VALIDATED
 
 WATTS = 10.0  # of a core at work, with its share of the rest: what a laptop's or a server's takes, about
 EXAMPLES = 8
@@ -64,7 +63,8 @@ class Card:
     def _repr_html_(self) -> str:
         head, *sections = self._page.split("</style>")[1].removesuffix("</html>\n").split("<h2>")
         parts = (section.replace("</h2>", "</b></summary>") for section in sections)
-        return head + "".join(f"<details><summary><b>{part}</details>" for part in parts)
+        title = head.replace("h1>", "b>")  # a notebook has one h1 of its own
+        return title + "".join(f"<details><summary><b>{part}</details>" for part in parts)
 
 
 def write(folder: Path, beside: dict[str, float]) -> None:
@@ -158,7 +158,7 @@ def _choices(made: dict, size: dict, vocabulary: dict) -> Section:
 
 
 def _tuning(choices: dict) -> Section:
-    n = VALIDATED * len(TASKS)
+    n = tune.VALIDATED * len(evaluate.TASKS)
     before, after = (f"{choices[when]['right']:.0%}" for when in ("before", "after"))
     kept = {"before": "did not get better, and the model from before it was kept", "after": "was kept"}
     return Section(
@@ -273,10 +273,11 @@ def _quantised(costs: list[dict]) -> Section:
 
 
 def _floors(scores: dict) -> Section:
-    rows = [[f.name, f.needed, f.reached, "yes" if f.holds else "no"] for f in floors(scores)]
+    rows = [[f.name, f.needed, f.reached, "yes" if f.holds else "no"] for f in evaluate.floors(scores)]
     said = (
         "Floors are what `course.py make` wants of every model: fewer bits than a 5-gram that counted the "
-        f"same text, tasks above chance by their whole interval, and an end to {STOPS:.0%} of the answers."
+        "same text, tasks above chance by their whole interval, and an end to "
+        f"{evaluate.STOPS:.0%} of the answers."
     )
     table = [["", "needed", "reached", "holds"], *rows]
     return Section("Is it over its floors?", [said], table, see="chapter 12, section 4")
@@ -334,7 +335,7 @@ def _html(found: list[Section]) -> str:
         if section.see:
             parts.append(f"<p><em>Explained in: {escape(section.see)}.</em></p>")
         if section.curve:
-            parts += ["<p>Bits per byte of held-out text, by step:</p>", _curve(section.curve)]
+            parts += ["<p>Bits per byte of the validation text, by step:</p>", _curve(section.curve)]
         for row_number, row in enumerate(section.table):
             tag = "td" if row_number else "th"
             cells = "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in row)
