@@ -118,7 +118,8 @@ def _answered(chat: dict, asked: dict) -> list[Number]:
             share,
             n,
             f"{n} problems whose prompts training never draws; right if a program finds the whole answer "
-            "right, and it ends. Each token is the likeliest one.",
+            "right, and it ends. Each token is the likeliest one. By chance: a guesser who draws evenly from "
+            "all answers of the right form.",
             f"{TUNED} {LOOKED}",
         )
         for name, share in chat["tasks"].items()
