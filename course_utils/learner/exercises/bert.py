@@ -55,6 +55,8 @@ Each token is normed by itself: over its C numbers, the last axis, not over the 
     x.std(axis=-1 → x.std(axis=1
 Divide by the standard deviation, the root of the variance.
     x.std(axis=-1, keepdims=True) → x.var(axis=-1, keepdims=True)
+Here nothing is added to the variance: chapter 5's 1e-5 shows in the sixth digit.
+    x.std(axis=-1, keepdims=True) → np.sqrt(x.var(axis=-1, keepdims=True) + 1e-5)
 The mean goes too: only the spread was normed.
     (x - x.mean(axis=-1, keepdims=True)) → x
 The transformer of 2017 scaled its token vectors by √C; BERT adds them as they are.

@@ -51,6 +51,14 @@ def source_and_target(
     return [*source, *ids[place:], end], [*target, end]
 
 
+def places_moved(ids, spans, sentinels, end):
+    source, target = list(ids), []
+    for sentinel, (start, stop) in zip(sentinels, spans, strict=False):
+        source[start:stop] = [sentinel]
+        target += [sentinel, *ids[start:stop]]
+    return [*source, end], [*target, end]
+
+
 source_and_target.slips("""
 One sentinel for all gaps: nothing tells which of them a span fills. Each has a sentinel of its own.
     zip(sentinels, spans → zip([sentinels[0]] * len(spans), spans
@@ -94,6 +102,9 @@ A span is (start, stop), not (start, length).
     ids[start:stop] → ids[start : start + stop]
 Source first, then target.
     return [*source, *ids[place:], end], [*target, end] → return [*target, end], [*source, *ids[place:], end]
+A span's places are those of the text as it was: after the first sentinel yours have moved. (From the last
+span to the first they would not.)
+    → places_moved
 """)
 
 
