@@ -193,14 +193,6 @@ def worth() -> tuple[str, str]:
     return "\n".join(gained), "\n".join(leaks)
 
 
-def best_single() -> str:
-    """The filter that saves the 5-gram most, beside as much removed at random."""
-    rows = recording.read_table(TABLE)
-    return max(
-        FILTERS, key=lambda name: mean_bits(rows, "5-gram", name, "random") - mean_bits(rows, "5-gram", name)
-    )
-
-
 def main() -> None:
     table = recording.Table(TABLE)
     for name in (NONE, *FILTERS, ALL):
