@@ -1,10 +1,10 @@
-"""The drawn model: every part with its count, and none that covers another."""
+"""The drawn models: every part with its count, and none that covers another."""
 
 from itertools import combinations
 
 import pytest
 
-from course_utils.measuring.diagrams import model_chart
+from course_utils.measuring.diagrams import encoder_decoder_chart, model_chart
 
 PARAMETERS = {
     "embedding": 16384,
@@ -46,3 +46,19 @@ def test_no_words_cover_others_or_leave_the_picture():
 def test_a_part_without_its_count_is_missed():
     with pytest.raises(KeyError, match="last norm"):
         model_chart(2, {name: n for name, n in PARAMETERS.items() if name != "last norm"})
+
+
+@pytest.mark.parametrize("looking", [None, 0, 1, 3])
+def test_an_encoder_decoder_is_drawn_with_what_it_reads_and_writes_and_where_one_step_looks(looking):
+    chart = encoder_decoder_chart("knight", ["N", "AY", "T"], looking)
+    places = boxes(chart)
+    words = [text.get_text() for text in places]
+    assert [words.count(word) for word in ("k", "start", "AY", "end", "one vector")] == [1, 1, 2, 1, 1]
+    assert (words.count("the query"), "query" in repr(chart)) == (
+        (0, False) if looking is None else (1, True)
+    )
+    if looking is not None:
+        assert f"As it writes {['N', 'AY', 'T', 'end'][looking]}," in repr(chart)
+    width, height = chart.figure.canvas.get_width_height()
+    assert all(p.x0 >= 0 and p.y0 >= 0 and p.x1 <= width and p.y1 <= height for p in places.values())
+    assert not any(one.overlaps(other) for one, other in combinations(places.values(), 2))
