@@ -6,13 +6,15 @@ A stack of pre-norm blocks predicts the next byte of Shakespeare's plays, and so
 one part: the residual, all norms, the feed-forward layers, the attention, the positions. All read the same
 tokens in the same order and begin from the same weights, as far as they have them. Without feed-forward
 layers a stack has half of them: one more has them back, in six blocks of attention alone. (The stack
-without attention was not tried with more weights.) Another number in DEPTHS adds deeper stacks to the record.
+without attention was not tried with more weights.) What norms do may depend on how large the stream is at
+first: LARGE has the whole stack and the one without norms again, with embeddings of standard deviation 1 in
+place of 0.1. Another number in DEPTHS adds deeper stacks to the record.
 
 An arm's learning rate is the best of five by its loss on the first half of Twelfth Night, with a seed for
 that alone; then three seeds run and are scored on the second half. Writes blocks.csv; what is done is kept in
 build/.
 
-It does not show what other widths, more steps, a warm-up made for an arm or other first weights would change.
+It does not show what other widths, more steps, a warm-up for each arm or other first matrices would change.
 He et al. (2023) train deep stacks without residuals, Zhang et al. (2019) without norms, by such means.
 """
 
@@ -44,15 +46,16 @@ RATES, SWEEP_SEED, SEEDS = (0.0008, 0.002, 0.005, 0.0125, 0.03), 10, (0, 1, 2)
 
 @dataclass(frozen=True)
 class Arm:
-    """A stack of so many blocks that lacks one part, or none."""
+    """A stack of so many blocks that lacks one part, or none; std is that of its first embeddings."""
 
     n_layers: int
     without: str = ""
+    std: float = 0.1
 
     def build(self, seed: int = 0) -> ByteLM:
         """The model with its first weights: equal seeds give all arms of one depth the same."""
         torch.manual_seed(seed)
-        model = ByteLM(Decoder(CONFIG, self.n_layers, cross=False), CONFIG.d_model, std=0.1)
+        model = ByteLM(Decoder(CONFIG, self.n_layers, cross=False), CONFIG.d_model, self.std)
         model.body = Stack(model.body, self.without)
         if self.without == "positions":
             nn.init.zeros_(model.positions.table.weight).requires_grad_(False)
@@ -76,6 +79,8 @@ ARMS = {
     for part in ("", *PARTS)
 }
 ARMS["no feed-forward, 6 blocks"] = Arm(6, "feed-forward")  # the weights of two whole blocks
+LARGE = {"whole, large embeddings": Arm(2, std=1.0), "no norm, large embeddings": Arm(2, "norm", std=1.0)}
+ARMS |= LARGE
 
 
 class Stack(nn.Module):

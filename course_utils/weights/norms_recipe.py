@@ -55,6 +55,21 @@ def stack(pre_norm: bool, n_layers: int = 16, seed: int = 0) -> ByteLM:
     return ByteLM(Decoder(config, n_layers, cross=False), d_model=32)
 
 
+def parameters(model: ByteLM) -> dict[str, int]:
+    """How many numbers each part of a model learns, by the names that `diagrams.model_chart` wants."""
+    block = model.body.blocks[0]
+    parts = {
+        "embedding": model.embedding,
+        "positions": model.positions,
+        "norm": block.attention_norm,
+        "attention": block.attention,
+        "feed-forward": block.feed_forward,
+        "last norm": model.body.norm,
+        "output": model.head,
+    }
+    return {name: recording.n_parameters(part) for name, part in parts.items()}
+
+
 def windows(seed: int = 0) -> Windows:
     """What all of them read."""
     read = ByteTokenizer().encode(corpora.shakespeare().train_text)

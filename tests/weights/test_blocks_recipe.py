@@ -150,7 +150,9 @@ def test_a_training_ends_where_the_table_says():
 
 def test_the_table_shows_what_the_chapter_says_of_it():
     """No attention costs most, no residual nearly as much; without norms two blocks do better."""
-    losses = {name.removesuffix(", 2 blocks"): seeds for name, (_, seeds) in recipe.recorded().items()}
+    recorded = recipe.recorded()
+    large = {name.partition(",")[0]: recorded.pop(name)[1] for name in recipe.LARGE}
+    losses = {name.removesuffix(", 2 blocks"): seeds for name, (_, seeds) in recorded.items()}
     means = {name: sum(seeds) / len(seeds) for name, seeds in losses.items()}
     lost = {name: mean - means["whole"] for name, mean in means.items()}
     assert max(means, key=means.get) == "no attention"
@@ -161,5 +163,7 @@ def test_the_table_shows_what_the_chapter_says_of_it():
     assert 0.5 * lost["no attention"] < lost["no positions"] < lost["no residual"]
     assert 0 < lost["no feed-forward"] < 0.3 * lost["no attention"]
     assert means["no feed-forward, 6 blocks"] > means["no feed-forward"]
-    rates = {name: rate for name, (rate, _) in recipe.recorded().items()}
+    rates = {name: rate for name, (rate, _) in recorded.items()}
     assert rates.pop("no norm, 2 blocks") > max(rates.values())
+    assert max(large["whole"]) < min(losses["no norm"])
+    assert max(large["no norm"]) < min(large["whole"])
