@@ -90,7 +90,7 @@ def sections(folder: Path, beside: dict[str, float]) -> list[Section]:
         _asked(made, reports(folder)),
         _quantised(read("quantised.json")),
         _floors(scores),
-        Section("Known failures", failures(scores)),
+        Section("Known failures", failures(scores), see="chapter 12, section 4"),
         _examples(scores),
         _licence(made),
     ]
