@@ -118,10 +118,10 @@ def make_base() -> None:
     checkpoints.save_model(BASE, model, notes, half=True)
 
 
-# ---- the arms --------------------------------------------------------------------------------------
+# ---- the arms: each spends the budget, or some times as much ----------------------------------------
 
 
-def by_policy_gradient(model: GPT, rate: float, seed: int) -> list[dict[str, float]]:
+def by_policy_gradient(model: GPT, rate: float, seed: int, times: int = 1) -> list[dict[str, float]]:
     """Its log, a row a step."""
     rollouts = Rollouts(
         model,
@@ -136,16 +136,16 @@ def by_policy_gradient(model: GPT, rate: float, seed: int) -> list[dict[str, flo
         reference=copy.deepcopy(model),
         seed=seed,
     )
-    config = TrainConfig(RL_STEPS, rate, warmup_steps=5, seed=seed)
+    config = TrainConfig(times * RL_STEPS, rate, warmup_steps=5, seed=seed)
     recording.finished(train(model, rollouts, config, loss=policy_gradient()))
     return rollouts.log
 
 
-def by_rejection_sampling(model: GPT, rate: float, seed: int) -> None:
+def by_rejection_sampling(model: GPT, rate: float, seed: int, times: int = 1) -> None:
     draws, rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
     n_prompts = BUDGET // (2 * ROUNDS * SAMPLED * SIZE)
     steps = BUDGET // (2 * ROUNDS * LEARNT * BATCH)
-    for number in range(ROUNDS):
+    for number in range(times * ROUNDS):
         chosen = rng.choice(PROMPTS, n_prompts, replace=False)
         prompts = [problems("train", PROMPTS)[i].prompt for i in chosen]
         kept = {

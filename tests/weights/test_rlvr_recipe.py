@@ -74,6 +74,12 @@ def test_the_arms_have_one_budget(monkeypatch):
     for arm in [*rlvr_recipe.WAYS][1:]:
         assert 0.8 * rlvr_recipe.BUDGET <= spent[arm] <= rlvr_recipe.BUDGET
 
+    once = dict(spent)
+    for arm in ("policy gradient", "rejection sampling"):
+        now["arm"] = arm
+        rlvr_recipe.WAYS[arm](rlvr_recipe.base(), 1e-3, 0, times=3)
+        assert spent[arm] == 4 * once[arm]
+
 
 def always_right():
     task = rlvr_recipe.TASK
