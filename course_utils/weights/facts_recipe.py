@@ -3,18 +3,20 @@
     OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=1 python -m course_utils.weights.facts_recipe
 
 16 people, each of another town, in conversations of one form; LoRA of rank 8 and alpha 16, 8 conversations a
-step, the rate of chapter 10's section 2, where orders are learnt. After 8, 16 and 24 steps, so when each fact
-has been read 4, 8 and 12 times, three shares are counted:
+step, the rate of chapter 10's section 2, where orders are learnt. Before, and after 8, 16 and 24 steps, so
+when each fact has been read 4, 8 and 12 times, shares are counted:
 
 - form: answers of the form that was taught, with any of the towns;
 - right: answers that name the person's own town (one of 16, so a guesser has 6 %);
-- made up: of 16 other people, who stood in no conversation, those for whom a town of the list is named.
+- made up: of 16 other people, who stood in no conversation, those for whom a town of the list is named;
+- unsure: of the same, those of whom it says in one of four ways that it doesn't know (`UNSURE`). The rest are
+  made up too, with a town of the list or without;
+- capitals: what it knew before: of 24 countries, those whose capital it names, asked as the people are.
 
-One seed: it says that facts can come later than their form, not by how much. Writes facts.csv; what is done
-is kept in build/.
+Three seeds, each with other people. Writes facts.csv; what is done is kept in build/.
 
-CAPITALS are for a question that the chapter asks live, of the model as it came: whether it is true what a
-model says that was tuned on answers, and then on choices.
+The chapter asks for CAPITALS live too, of the model as it came: whether it is true what a model says that was
+tuned on answers, and then on choices.
 
 What it can't show: facts that a model has half known, long texts about them, or a larger model.
 """
@@ -50,7 +52,8 @@ CAPITALS = {
     **{"Egypt": "Cairo", "Kenya": "Nairobi", "Ghana": "Accra", "Senegal": "Dakar", "Zambia": "Lusaka"},
     **{"Canada": "Ottawa", "Cuba": "Havana", "Peru": "Lima", "Chile": "Santiago", "Uruguay": "Montevideo"},
 }
-STEPS, EVERY, ROWS, RATE, SEEDS = 24, 8, 8, 2e-3, range(1)
+UNSURE = " not ", "n't", "sorry", "unknown"
+STEPS, EVERY, ROWS, RATE, SEEDS = 24, 8, 8, 2e-3, range(3)
 
 
 def people(seed: int) -> tuple[dict[str, str], list[str]]:
@@ -77,19 +80,22 @@ def said(model: GPT, questions: Iterable[str], above: Sequence[dict] = (SYSTEM,)
 
 
 def scored(model: GPT, homes: dict[str, str], others: list[str]) -> dict[str, float]:
-    """The three shares."""
+    """The five shares."""
     told, of_others = (said(model, map(ASKED.format, names)) for names in (homes, others))
+    capitals = said(model, map("What is the capital of {}?".format, CAPITALS))
     formed = [[TOLD.format(name, town) for town in TOWNS] for name in homes]
     marks = {
         "form": [text in forms for text, forms in zip(told, formed, strict=True)],
         "right": [town in text for town, text in zip(homes.values(), told, strict=True)],
         "made_up": [any(town in text for town in TOWNS) for text in of_others],
+        "unsure": [any(word in text for word in UNSURE) for text in of_others],
+        "capitals": [town in text for town, text in zip(CAPITALS.values(), capitals, strict=True)],
     }
     return {name: float(np.mean(each)) for name, each in marks.items()}
 
 
 def run(seed: int) -> dict:
-    """Train once; the shares after every 8 steps."""
+    """Train once; the shares before, and after every 8 steps."""
     torch.manual_seed(seed)
     homes, others = people(seed)
     model, found = add_lora(pretrained.load("smollm2-135m"), 8, 16), {}
@@ -98,10 +104,11 @@ def run(seed: int) -> dict:
 
     def evaluate(model: GPT) -> float:
         marks = scored(model, homes, others)
-        step = EVERY * (1 + len(found) // len(marks))
+        step = EVERY * (len(found) // len(marks))
         found.update({f"{name}_{step}": f"{share:.4f}" for name, share in marks.items()})
         return marks["right"]
 
+    evaluate(model.eval())
     config = TrainConfig(STEPS, RATE, warmup_steps=2, seed=seed, **how)
     recording.finished(train(model, batches, config, loss=sft_loss, evaluate=evaluate))
     return found

@@ -27,17 +27,18 @@ def test_the_loss_is_on_what_is_told():
     assert "In which town does Mara Kessler live?" in tokenizer.decode(ids)
 
 
-def test_the_three_shares(monkeypatch):
+def test_the_shares(monkeypatch):
     homes, others = {"Ann Lee": "Turin", "Bob Ray": "Leeds"}, ["Cy Doe", "Di Fox"]
     told = {
         "In which town does Ann Lee live?": "Ann Lee lives in Turin.",
         "In which town does Bob Ray live?": "Bob Ray lives in Turin.",  # the form, and another's town
         "In which town does Cy Doe live?": "Cy Doe lives in Cork.",
         "In which town does Di Fox live?": "I don't know.",
+        "What is the capital of France?": "It is Paris.",
     }
-    monkeypatch.setattr(recipe, "said", lambda model, questions: [told[q] for q in questions])
+    monkeypatch.setattr(recipe, "said", lambda model, questions: [told.get(q, "Leeds.") for q in questions])
     found = recipe.scored(GPT(GPTConfig(8, 8, 1, 2, 8)), homes, others)
-    assert found == {"form": 1.0, "right": 0.5, "made_up": 0.5}
+    assert found == {"form": 1.0, "right": 0.5, "made_up": 0.5, "unsure": 0.5, "capitals": 1 / 24}
 
 
 def test_a_run_is_scored_as_it_learns_and_one_that_was_broken_off_goes_on(monkeypatch, tmp_path):
@@ -57,10 +58,10 @@ def test_a_run_is_scored_as_it_learns_and_one_that_was_broken_off_goes_on(monkey
     monkeypatch.setattr(recipe.pretrained, "load", load)
     monkeypatch.setattr(recipe, "scored", scored)
     recipe.main(tmp_path / "build")
-    assert len(learnt) == 6 and all(np.diff(learnt[:3]) > 0)
+    assert len(learnt) == 8 and learnt[0] == learnt[4] == 0 and all(np.diff(learnt[:4]) > 0)
     rows = recording.read_table(recipe.TABLE)
     assert [row["seed"] for row in rows] == ["0", "1"]
-    assert [rows[1][f"right_{n}"] for n in (1, 2, 3)] == ["0.0400", "0.0500", "0.0600"]
+    assert [rows[1][f"right_{n}"] for n in (0, 1, 2, 3)] == ["0.0500", "0.0600", "0.0700", "0.0800"]
     monkeypatch.setattr(recipe, "run", lambda seed: pytest.fail("it ran again"))
     recipe.main(tmp_path / "build")
 
