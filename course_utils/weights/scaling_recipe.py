@@ -41,6 +41,7 @@ FOLDER = Path(__file__).parent
 PLAN, LOG, SEALS = (FOLDER / name for name in ("scaling_plan.toml", "scaling_runs.jsonl", "seals"))
 RATES = FOLDER / "scaling_rates.jsonl"  # of scaling_rates_plan.toml: which rate suits which width
 PLAYS = FOLDER / "scaling_plays.jsonl"  # of scaling_plays_plan.toml: the same sizes and bytes of another text
+LARGE = FOLDER / "scaling_large_runs.jsonl"  # of scaling_large_plan.toml: the third decade, kept apart
 ROWS, CONTEXT = 8, 64
 A_STEP = ROWS * CONTEXT  # bytes
 SCORED = 1024  # windows of the validation reviews
