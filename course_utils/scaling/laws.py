@@ -131,9 +131,10 @@ def _checked(n, d, loss) -> tuple[Values, Values, Values]:
     n, d, loss = (np.asarray(values, dtype=float) for values in (n, d, loss))
     if not len(n) == len(d) == len(loss):
         raise ValueError(f"each run has n, d and a loss; got {len(n)}, {len(d)} and {len(loss)}")
-    if len(n) < 5:
+    if (points := len(set(zip(n, d, strict=True)))) < 5:  # another seed is no other point
         raise ValueError(
-            f"the law has 5 numbers to fit, so it needs 5 runs or more, and far more to be sure; got {len(n)}"
+            "the law has 5 numbers to fit, so it needs 5 runs or more that differ in n or d, and far more to "
+            f"be sure; got {points}"
         )
     if bad := np.flatnonzero(~np.isfinite(loss)).tolist():
         raise ValueError(
@@ -156,14 +157,21 @@ def _checked(n, d, loss) -> tuple[Values, Values, Values]:
 
 
 def bootstrap(law: Law, n: Values, d: Values, loss: Values, resamples: int = 200, seed: int = 0) -> list[Law]:
-    """The law refitted to as many runs drawn with replacement, again and again: how it scatters is how unsure
-    it is. Each refit starts from the law of all runs."""
+    """The law refitted to runs drawn with replacement, again and again: how it scatters is how unsure it is.
+
+    Runs of one n and d, which differ by their seed, are drawn together: where the law's form is off, they
+    miss it together. Each refit starts from the law of all runs.
+    """
     n, d, loss = _checked(n, d, loss)
-    start, generator, fits = law.point, np.random.default_rng(seed), []
+    alike: dict[tuple, list[int]] = {}
+    for i, pair in enumerate(zip(n, d, strict=True)):
+        alike.setdefault(pair, []).append(i)
+    seeds, start, generator, fits = list(alike.values()), law.point, np.random.default_rng(seed), []
     while len(fits) < resamples:
-        drawn = generator.integers(len(n), size=len(n))
-        if len(set(drawn)) >= 5:  # fewer runs than numbers to fit
-            fits.append(_best([start], n[drawn], d[drawn], loss[drawn]))
+        drawn = generator.integers(len(seeds), size=len(seeds))
+        if len(set(drawn)) >= 5:  # fewer points than numbers to fit
+            runs = [i for one in drawn for i in seeds[one]]
+            fits.append(_best([start], n[runs], d[runs], loss[runs]))
     return fits
 
 
