@@ -15,7 +15,7 @@ from course_utils.widgets.state import Flag, complete
 class SealedPrediction(Predict):
     """Chips on ranges of a value, and a button that starts what will give the value: once, and after the bet.
 
-        SealedPrediction("11.tenfold", "What will the larger run lose?", [2.0, 2.1, 2.2], run)
+        SealedPrediction("11.sealed", "What will the larger run lose?", [2.0, 2.1, 2.2], run)
 
     edges: where one range ends and the next begins; the first and the last are open. run: makes the run, and
         returns its value. The seal is the sha256 of question, ranges and chips: whoever has written it down
