@@ -131,8 +131,8 @@ def settle(path: Path, plan: Plan) -> dict:
 
 
 def settled(folder: Path) -> list[dict]:
-    """Every seal of a folder beside its result, in the order in which they were made; "came" is None as long
-    as there is none, and for a run that diverged.
+    """Every seal of a folder beside its result, by budget; "came" is None as long as there is none, and for a
+    run that diverged.
 
     Raises ValueError for a seal that is no longer the one that was put to the test.
     """
