@@ -180,6 +180,12 @@ def recorded() -> dict[str, list[dict[str, float]]]:
     }
 
 
+def nats_by_rate(name: str) -> dict[float, float]:
+    """Of an arm, by learning rate, the nats a digit of other sums at the end, with the sweep's one seed."""
+    rows = [row for row in recording.read_table(TABLE) if row["cut"] == name and not row["sums"]]
+    return {float(row["learning_rate"]): float(row["validation_nats"]) for row in rows}
+
+
 def main(folder: Path = Path("build")) -> None:
     """Run what the table doesn't hold yet."""
     torch.set_num_threads(1)

@@ -57,3 +57,10 @@ def test_a_training_ends_where_the_table_says():
         model, _ = recipe.trained(name, rates[name], seed=0)
         found, said = recipe.shares_right(name, model, "test"), recipe.recorded()[name][0]
         assert all(found[column] == pytest.approx(said[column], abs=0.05) for column in found)
+
+
+def test_the_rate_of_each_arm_is_the_best_of_those_tried():
+    for name, seeds in recipe.recorded().items():
+        by_rate = recipe.nats_by_rate(name)
+        assert len(by_rate) == len(recipe.RATES)
+        assert {seed["learning_rate"] for seed in seeds} == {min(by_rate, key=by_rate.get)}
