@@ -120,14 +120,11 @@ def core_hours(*chapters: str) -> float:
 
 
 def plan_hours(heading: str) -> float:
-    """Of all sessions of a plan of docs/term_plans.md."""
-    plan = (
-        (ROOT / "docs" / "term_plans.md").read_text("utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    )
-    return (
-        sum(int(minutes) for minutes in re.findall(r"^\|[^|]+\|[^|]*\| \d+ \| \d+ \| (\d+) \|", plan, re.M))
-        / 60
-    )
+    """Of all sessions of a plan of docs/term_plans.md, without what is read at home."""
+    plans = (ROOT / "docs" / "term_plans.md").read_text("utf-8")
+    rows = plans.split(f"\n## {heading}\n")[1].split("\n## ")[0].splitlines()
+    met = "\n".join(row for row in rows if "at home" not in row)
+    return sum(map(int, re.findall(r"^\|[^|]+\|[^|]*\| \d+ \| \d+ \| (\d+) \|", met, re.M))) / 60
 
 
 def assignment_hours() -> list[float]:
