@@ -83,12 +83,13 @@ The scores come before the softmax.
 
 
 def attend_inputs(generator, case):
-    """From the third case on, a row of scores may be near 1,000, and another near -1,000."""
+    """From the third case on, rows of scores may be near 1,000 or -1,000, or hold one score of 1,000."""
     tokens = 3 + case // 10
     scores = rounded(generator, tokens, tokens)
     if case % 3 == 2:
         scores[0] += 1000
         scores[1] -= 1000
+        scores[2, case % tokens] += 1000
     return scores, rounded(generator, tokens, 2)
 
 
@@ -108,6 +109,8 @@ Subtract the row's max.
     scores - scores.max(axis=1, keepdims=True) → scores
 Subtract each row's own max: next to a row of 1,000 you left 0 / 0 of the others.
     scores.max(axis=1, keepdims=True) → scores.max()
+Subtract each row's largest score: above any other, exp can still be too large for a float.
+    scores.max(axis=1 → scores.min(axis=1
 You mixed queries into keys: w @ v.
     weights @ v → weights.T @ v
 Each row has a softmax of its own, not the whole table one.

@@ -181,7 +181,7 @@ Variance grows with d; scale the scores by 1 / √d.
 
 
 def halves_inputs(generator, case):
-    """From the second case on a query may have seen nothing in one half, from the third a logsum be 1,000."""
+    """From the second case on a query may have seen nothing in one half, then one logsum or both be 1,000."""
     queries, width = 2 + case // 20, 3 - case % 2 + case // 20
     width += width == queries
     mixed_a, mixed_b = rounded(generator, queries, width), rounded(generator, queries, width)
@@ -189,7 +189,7 @@ def halves_inputs(generator, case):
     if case % 3 == 1:
         mixed_b[0], b[0] = 0.0, -np.inf
     elif case % 3 == 2:
-        a[0], b[0] = 1000.0, 1000.0 + b[0]
+        a[0], b[0] = a[0] if case % 2 else 1000.0, 1000.0 + b[0]
     return mixed_a, a, mixed_b, b
 
 
@@ -227,6 +227,8 @@ exp(1000) is too large for a float: subtract a logsum before you take exp.
     np.logaddexp(logsum_a, logsum_b) → np.log(np.exp(logsum_a) + np.exp(logsum_b))
 exp(1000) is too large for a float: subtract a logsum before you take exp.
     mixed_b, logsum → mixed_b, np.log(np.exp(logsum_a) + np.exp(logsum_b))
+Subtract the larger logsum before you take exp: above the smaller it can still be too large for a float.
+    np.logaddexp(logsum_a, logsum_b) → logsum_a + np.log(1 + np.exp(logsum_b - logsum_a))
 """)
 
 
