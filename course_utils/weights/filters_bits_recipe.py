@@ -9,6 +9,9 @@ filter alone, and for all, a model reads what it keeps; another reads the crawl 
 drawn and removed until as many bytes were gone; a third, the whole crawl. Other draws make other crawls:
 three seeds.
 
+Two filters remove good text, with an address or the test in it, that stands once. The control are as many
+bytes of other good passages, all of which stand twice: one of the two removed, or both.
+
 - 5-gram: modified Kneser-Ney on bytes, which counts all that it is given;
 - GPT: 2 layers, 64 wide, on bytes; each reads as many bytes whatever is left, so it reads less text more
   often. Only for all filters together. The learning rate is the best of three for each way, by the bits on
@@ -22,6 +25,7 @@ minutes of one core.
 
 import functools
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -52,6 +56,7 @@ CONFIG = TrainConfig(
 )
 RATES, BATCH = (0.015, 0.03, 0.06), 16
 NONE, ALL = "none", "all"
+GOOD = {"good, one of two": False, "good, both": True}  # whether a good passage's copy goes too
 FILTERS = ("exact duplicates", "language", "personal data", "quality", "contamination", "near-duplicates")
 
 
@@ -71,10 +76,11 @@ class Crawl:
         drawn = random.Random(seed)
         clean = drawn.sample(rest, TRAIN)
         kinds = labelled.texts_by_kind()
+        copies = clean[:200] + [drawn.choice(reorderings[text]) for text in clean[200:]]
+        self.twice = [*zip(clean, copies, strict=True)]
         found = [
             *clean,
-            *clean[:200],
-            *(drawn.choice(reorderings[text]) for text in clean[200:]),
+            *copies,
             *(text for questions in labelled.exams().values() for text in drawn.sample(questions, 60)),
             *(text for kind in ("code", "random words", "random characters") for text in kinds[kind]),
             *(f"{text} {PERSONAL[i % 3].format(100 + i)}" for i, text in enumerate(drawn.sample(rest, 100))),
@@ -98,6 +104,23 @@ class Crawl:
             n_bytes -= size([self.documents[i]])
         return [document for i, document in enumerate(self.documents) if i not in gone]
 
+    def without_good(self, n_bytes: int, seed: int, both: bool) -> list[Document]:
+        """The documents but for good passages at random that have so many bytes or just more; with `both`
+        the copy of each, or its reordering, is gone too."""
+        gone = Counter()
+        for pair in random.Random(seed).sample(self.twice, len(self.twice)):
+            if n_bytes <= 0:
+                break
+            gone.update(pair if both else pair[:1])
+            n_bytes -= len(pair[0].encode())
+        left = []
+        for document in self.documents:
+            if gone[document.text]:
+                gone[document.text] -= 1
+            else:
+                left.append(document)
+        return left
+
 
 @functools.lru_cache(maxsize=2)
 def crawl(seed: int) -> Crawl:
@@ -114,10 +137,13 @@ def tokens(texts: Sequence[str]) -> np.ndarray:
 
 
 def remaining(name: str, how: str, seed: int) -> list[Document]:
-    """What is read: how is "filter" or "random", which removes as many bytes as the filter does."""
+    """What is read: how is "filter", or "random" or one of GOOD, which remove as many bytes as it does."""
     found = crawl(seed)
     kept = found.kept(name)
-    return kept if how == "filter" else found.at_random(size(found.documents) - size(kept), seed)
+    n_bytes = size(found.documents) - size(kept)
+    if how in GOOD:
+        return found.without_good(n_bytes, seed, GOOD[how])
+    return kept if how == "filter" else found.at_random(n_bytes, seed)
 
 
 def row(name: str, how: str, seed: int, fit: Callable[[np.ndarray], Callable[[np.ndarray], float]]) -> dict:
@@ -193,6 +219,18 @@ def worth() -> tuple[str, str]:
     return "\n".join(gained), "\n".join(leaks)
 
 
+def cost_of_good() -> str:
+    """What it costs to remove good text, as lines: by the two filters that do, and as much of other passages,
+    one of the two places where each stands or both; means of the crawls, and beside the crawl as it was."""
+    rows = recording.read_table(TABLE)
+    hows = {"filter": "the filter", "good, one of two": "one of two copies", "good, both": "both copies"}
+    lines = [f"{'bits a byte lost to':20}" + "".join(f"{head:>20}" for head in hows.values())]
+    for name in ("personal data", "contamination"):
+        lost = (mean_bits(rows, "5-gram", name, how) - mean_bits(rows, "5-gram", NONE) for how in hows)
+        lines.append(f"{name:20}" + "".join(f"{bits:20.3f}" for bits in lost))
+    return "\n".join(lines)
+
+
 def main() -> None:
     table = recording.Table(TABLE)
     for name in (NONE, *FILTERS, ALL):
@@ -206,6 +244,11 @@ def main() -> None:
             fit = functools.partial(gpt, rate=rate, seed=seed)
             make = functools.partial(row, name, how, seed, fit)
             table.row(make, model="GPT", removed=name, how=how, seed=seed, learning_rate=rate)
+    for name in ("personal data", "contamination"):
+        for how in GOOD:
+            for seed in SEEDS:
+                make = functools.partial(row, name, how, seed, five_gram)
+                table.row(make, model="5-gram", removed=name, how=how, seed=seed, learning_rate="")
     for (model, name), values in gains(table.rows).items():
         print(f"{model}, {name}: {', '.join(f'{value:+.3f}' for value in values)} bits a megabyte removed")
 

@@ -62,6 +62,28 @@ def test_the_table_has_both_controls():
     assert random_ == pytest.approx(gpt["random"] - gpt["filter"], abs=6e-4)
 
 
+def test_good_text_costs_where_none_of_it_is_left():
+    none = bits("5-gram", "none", "filter")
+    for name in ("personal data", "contamination"):
+        assert min(bits("5-gram", name, "filter") - none) > 0.01
+        assert max(abs(bits("5-gram", name, "good, one of two") - none)) < 0.003
+        assert min(bits("5-gram", name, "good, both") - none) > 0.01
+    personal = recipe.cost_of_good().splitlines()[1]
+    assert [float(x) for x in personal[20:].split()] == pytest.approx([0.021, 0.001, 0.022], abs=1e-3)
+
+
+def test_good_passages_go_with_their_copies_or_without():
+    crawl = recipe.Crawl(seed=5)
+    assert len(crawl.twice) == recipe.TRAIN
+    for both, most in ((False, 1), (True, 2)):
+        left = crawl.without_good(20_000, seed=1, both=both)
+        gone = len(crawl.documents) - len(left)
+        missing = [
+            one for one, other in crawl.twice if [d.text for d in left].count(one) < 1 + (one == other)
+        ]
+        assert gone == most * len(missing) and recipe.size(crawl.documents) - recipe.size(left) >= 20_000
+
+
 def test_gains_are_per_million_bytes_removed_with_their_sign():
     def row(how, unread):
         return {
