@@ -67,6 +67,15 @@ def test_a_run_is_scored_as_it_learns_and_one_that_was_broken_off_goes_on(monkey
 
 
 def test_the_table_says_what_the_chapter_says():
-    (row,) = recording.read_table(recipe.TABLE)
-    shares = {mark: [float(row[f"{mark}_{n}"]) for n in (8, 16, 24)] for mark in ("form", "right", "made_up")}
-    assert shares == {"form": [1, 1, 1], "right": [3 / 16, 3 / 4, 1], "made_up": [1, 1, 1]}
+    rows = recording.read_table(recipe.TABLE)
+    assert [row["seed"] for row in rows] == [*map(str, recipe.SEEDS)]
+    shares = {
+        mark: [[float(row[f"{mark}_{n}"]) for row in rows] for n in (0, 8, 16, 24)]
+        for mark in ("form", "right", "made_up", "unsure", "capitals")
+    }
+    assert shares["form"] == [[0] * 3, *[[1] * 3] * 3]
+    assert shares["right"][::3] == [[0] * 3, [1] * 3] and shares["right"][1] == [3 / 16, 2 / 16, 4 / 16]
+    assert shares["made_up"][0] == [0] * 3 and min(map(min, shares["made_up"][1:])) >= 15 / 16
+    assert shares["unsure"] == [[0] * 3] * 4
+    known, *_, left = ([24 * share for share in of_seeds] for of_seeds in shares["capitals"])
+    assert known == pytest.approx([13] * 3, abs=0.01) and left == pytest.approx([1] * 3, abs=0.01)
