@@ -131,7 +131,7 @@ def _amount(amount: dict) -> list[str]:
 
 
 def _choices(made: dict, size: dict, vocabulary: dict) -> Section:
-    rows = [["tokens", "bytes a token", "bits per byte of a small model"]]
+    rows = [["tokens", "bytes a token of the validation text", "bits per byte of a small model"]]
     rows += [
         [f"{row['vocab_size']:,}", f"{row['bytes_a_token']:.2f}", f"{row['bits_per_byte']:.3f}"]
         for row in vocabulary["trials"]
@@ -147,9 +147,10 @@ def _choices(made: dict, size: dict, vocabulary: dict) -> Section:
         "once: one seed, so near ones are a tie. That text is of the kinds of the held-out ones below; what "
         "is decided on the way is decided on it.",
         f"Size and length of training are read off a scaling law, which asked for {law}. Of the shapes, "
-        f"whose widths go in steps of {WIDTHS.step}, one of {size['parameters'] / 1e6:.2f} million was "
-        f"taken. {size['steps']:,} steps of {batch} rows of {context} are {read / 1e6:.2f} million tokens, "
-        f"{size['epochs']:.2g} of the text's {size['tokens'] / 1e6:.2f} million.",
+        f"whose widths go in steps of {WIDTHS.step}, with a layer for each step and two at least, one of "
+        f"{size['parameters'] / 1e6:.2f} million was taken. {size['steps']:,} steps of {batch} rows of "
+        f"{context} tokens, as the plan says, are {read / 1e6:.2f} million tokens, {size['epochs']:.2g} of "
+        f"the text's {size['tokens'] / 1e6:.2f} million.",
     ]
     whose = [f"{part}: {of}." for part, of in made["plan"].get("whose", {}).items()]
     said += [" ".join(["Whose part is whose?", *whose])] * bool(whose)
@@ -159,14 +160,17 @@ def _choices(made: dict, size: dict, vocabulary: dict) -> Section:
 
 def _tuning(choices: dict) -> Section:
     n = tune.VALIDATED * len(evaluate.TASKS)
-    before, after = (f"{choices[when]['right']:.0%}" for when in ("before", "after"))
-    kept = {"before": "did not get better, and the model from before it was kept", "after": "was kept"}
+    before, after = (
+        f"{choices[when]['right']:.0%} were right and {choices[when]['ends']:.0%} ended"
+        for when in ("before", "after")
+    )
+    kept = {"before": "fell, and the model from before it was kept", "after": "did not fall, and it was kept"}
     return Section(
         "How it was tuned",
         [
             "On conversations and problems; then, by DPO, on choices between right answers and its own wrong "
-            f"ones. Of {n} validation problems {before} were right before that step and {after} after it: it "
-            f"{kept[choices['kept']]}.",
+            f"ones. Of the answers to {n} validation problems {before} before that step, {after} after it: "
+            f"their sum {kept[choices['kept']]}.",
         ],
         see="chapter 12, section 3; DPO, chapter 10",
     )
@@ -243,8 +247,8 @@ def _asked(made: dict, found: dict[str, Report]) -> Section:
             f"that was read holds {contamination.LENGTH} words in a row of a held-out text: such documents "
             "were removed.",
             LOOKED,
-            "By chance: one line of four; in a task a guesser who for each problem draws 100 answers, evenly "
-            "from all of the right form (of sums of two numbers below 100: 0 to 198).",
+            "By chance: one line of four; in a task a guesser who draws evenly from all answers of the right "
+            "form (of sums of two numbers below 100: 0 to 198), estimated by 100 draws a problem.",
             f"Of the runs of four words in its answers {repeats:.1%} had stood in the same answer before.",
         ],
         rows,
@@ -267,7 +271,8 @@ def _quantised(costs: list[dict]) -> Section:
     ]
     said = (
         "On the validation text. A weight has 32 bits, or is rounded to 8 or to 4. Tokens are written one at "
-        "a time, the fastest of three times, on the machine that made the model."
+        "a time, the fastest of three times, on the machine that made the model; beside other programs such "
+        "speeds mean little."
     )
     return Section("What fewer bits a weight cost", [said], rows, see="chapter 12, section 7")
 
@@ -280,7 +285,7 @@ def _floors(scores: dict) -> Section:
         f"{evaluate.STOPS:.0%} of the answers."
     )
     table = [["", "needed", "reached", "holds"], *rows]
-    return Section("Is it over its floors?", [said], table, see="chapter 12, section 4")
+    return Section("Is it over its floors?", [said], table, see="chapter 12, section 5")
 
 
 def _examples(scores: dict) -> Section:

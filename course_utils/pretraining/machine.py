@@ -69,6 +69,11 @@ def make(
     """
     if shard and processes == 1:
         raise ValueError("a model is cut into shards for several processes: ask for 2 or more, or no shards")
+    if not plan.trial_flops > 0:
+        raise ValueError(
+            f"the plan {plan.name!r} has trial_flops={plan.trial_flops:g}, with which its vocabularies are "
+            "tried: give it more than 0"
+        )
     on = devices.pick(device)
     check_memory(plan, law, on)
     asked = plan.settings() | {"law": asdict(law), "texts": "the course's"}

@@ -241,6 +241,12 @@ def test_shards_are_for_several_processes(tmp_path, tiny):
         make(tiny.PLAN, tmp_path / "model", tiny.LAW, say=list, shard=True)
 
 
+def test_a_plan_that_pays_for_no_trial_is_refused_before_anything_is_written(tmp_path, tiny):
+    with pytest.raises(ValueError, match="trial_flops=0, with which its vocabularies are tried"):
+        make(replace(tiny.PLAN, trial_flops=0), tmp_path / "model", tiny.LAW, say=list)
+    assert not (tmp_path / "model").exists()
+
+
 def test_no_document_that_the_filters_leave(tmp_path, tiny):
     texts = tmp_path / "texts"
     texts.mkdir()
