@@ -325,6 +325,10 @@ def test_formulas_search_and_dark(page, book):
     expect(page.locator("#search-results")).to_contain_text("A chapter")
 
 
+def test_a_page_is_a_valid_notebook(chapter):
+    nbformat.validate(pages.page(nbformat.read(chapter, as_version=4)))
+
+
 def test_a_chapter_is_run_again_only_if_it_changed(tmp_path):
     nb, path = (
         new_notebook(cells=[new_code_cell("import time\nprint(time.time_ns())")]),

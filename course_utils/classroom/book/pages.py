@@ -139,7 +139,7 @@ def page(nb: NotebookNode) -> NotebookNode:
             asked[exercise], cell.outputs = solutions[cell.id], []
         elif not exercise:
             settles = ["hide-output"] if ".settle(" in cell.source else []
-            cell.metadata["tags"] = [*tags, "hide-input", *settles]
+            cell.metadata["tags"] = [*dict.fromkeys([*tags, "hide-input", *settles])]
         cells.append(cell)
     nb.cells = cells
     return nb
