@@ -26,6 +26,7 @@ def make(
     """Make a model; returns the exit status. Raises ValueError as `machine.make` does."""
     from course_utils.pretraining.machine import make
     from course_utils.pretraining.plans import plan_named
+    from course_utils.weights.making_recipe import others
 
     plan = replace(plan_named(plan_name), **FSDP2 if shard else {})
     among = {"processes": processes, "shard": shard}
@@ -68,13 +69,6 @@ def convert(folder: Path, to: str, out: Path | None) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     {"hugging-face": hugging_face, "gguf": gguf}[to].export(out, *model)
     say(f"Written: {out}")
-
-
-def others() -> dict[str, float]:
-    """Bits per byte on The Tempest of the course's other models, which were recorded."""
-    from course_utils.measuring import scoreboard
-
-    return {point.name: point.bits_per_byte for point in scoreboard.recorded()[0]}
 
 
 def own(my_llm: Path) -> dict:

@@ -67,10 +67,6 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
     assert "the same command with --resume goes on" in capsys.readouterr().out
 
 
-def test_the_others_on_the_card_are_those_of_the_scoreboard():
-    assert len(making.others()) > 5 and all(1 < bits < 5 for bits in making.others().values())
-
-
 def test_floors_are_said_and_decide_the_exit_status(tmp_path, capsys):
     right = {"value": 0.5, "low": 0.4, "chance": 0.01}
     chat = {"bits_per_byte": {"a play": 2.1}, "tasks": {"orders": right}, "stops": {"value": 1.0}}

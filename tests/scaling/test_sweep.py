@@ -101,17 +101,17 @@ def test_a_line_of_no_run_is_named_and_left_out(tmp_path):
 
 
 def test_what_diverged_or_was_cut_off_is_named_and_left_out_on_request_only(tmp_path):
-    more = "\n[[runs]]\nseeds = [0]\ntokens = { wild = 10, 13 = 100 }\n"
+    more = "\n[[runs]]\nseeds = [0]\ntokens = { 80 = 100, 160 = 100, wild = 10, 13 = 100 }\n"
     plan, said = planned(tmp_path, PLAN + more), []
     sweep(plan, say=said.append)
     assert said[-2:] == [
-        "7 of 8: wild-10-0 diverged: step 3: the loss is nan",
-        "8 of 8: 13-100-0 was cut off after 50 of 100 tokens, before its learning rate had fallen",
+        "9 of 10: wild-10-0 diverged: step 3: the loss is nan",
+        "10 of 10: 13-100-0 was cut off after 50 of 100 tokens, before its learning rate had fallen",
     ]
     with pytest.raises(ValueError, match=r"wild-10-0 diverged.*; 13-100-0 was cut off.*leave_out=True"):
         read_runs(plan.log)
     runs = read_runs(plan.log, leave_out=True)
-    assert len(runs) == 6
+    assert len(runs) == 8
     assert fit_law(*([run[key] for run in runs] for key in ("n", "d", "loss")), starts=1).E > 0
 
 

@@ -90,3 +90,7 @@ def test_the_table_of_stages_has_a_line_for_each_text_with_its_scores_and_one_fo
         assert base == pytest.approx(scores["base"]["bits_per_byte"][text], abs=6e-4)
         assert chat == pytest.approx(scores["chat"]["bits_per_byte"][text], abs=6e-4)
         assert five == pytest.approx(scores["5-gram"][text], abs=6e-4)
+
+
+def test_the_others_on_the_card_are_those_of_the_scoreboard():
+    assert len(recipe.others()) > 5 and all(1 < bits < 5 for bits in recipe.others().values())
