@@ -27,6 +27,7 @@ from torch.nn import functional
 from course_utils import devices
 from course_utils.training import checkpoints
 from course_utils.training.batches import Streams, Windows
+from course_utils.training.memory import keep_freed
 from course_utils.training.optimisers import Muon, adamw, clip_gradients, cosine_schedule
 
 OPTIMISERS = {
@@ -166,6 +167,7 @@ def train(
     that is no finite number; ValueError for another run's or a damaged checkpoint; MemoryError when the GPU
     is full.
     """
+    keep_freed()
     try:
         with _note_ctrl_c() as interrupted:
             return _run(model, batches, config, loss, evaluate, report, checkpoint, interrupted)
