@@ -41,9 +41,10 @@ def instructions() -> Instructions:
     """
     import yaml
 
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C it is ten times faster
     parts = {"train": {}, "test": {}}  # dicts for their order, and each pair once
     for file in sorted(assets.path("chatterbot-corpus").glob("*.yml")):
-        for turns in yaml.load(read_utf8(file), yaml.SafeLoader)["conversations"]:
+        for turns in yaml.load(read_utf8(file), loader)["conversations"]:
             if len(turns) == 2:
                 pair = Pair(file.stem, *map(str.strip, turns))
                 digest = hashlib.sha256(pair.prompt.lower().encode()).digest()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from tokenizers import Tokenizer
@@ -46,7 +47,7 @@ class ChatTemplate:
         Raises ValueError for no message, an unknown role, and content that is not a text.
         """
         ids = [i for part, _ in self._parts(messages) for i in part]
-        return ids + self._opening("assistant")
+        return ids + self._answer
 
     def labelled(self, messages: Messages) -> Labelled:
         """The ids of a conversation, and labels: what assistants say, each with its `end`, is to be learnt.
@@ -60,8 +61,14 @@ class ChatTemplate:
         ids = [i for part, _ in parts for i in part]
         return Labelled(ids, [i if learnt else IGNORED for part, learnt in parts for i in part])
 
-    def _opening(self, role: str) -> list[int]:
-        return [*self.start, *map(int, self.encode(f"{role}\n"))]
+    @cached_property
+    def _answer(self) -> list[int]:
+        """What opens an assistant's message."""
+        return [*self.start, *map(int, self.encode("assistant\n"))]
+
+    @cached_property
+    def _newline(self) -> list[int]:
+        return [*map(int, self.encode("\n"))]
 
     def _parts(self, messages: Messages) -> Iterator[tuple[list[int], bool]]:
         """Runs of ids, and whether they are to be learnt."""
@@ -77,11 +84,11 @@ class ChatTemplate:
                 )
             ByteTokenizer().encode(content)  # raises ValueError for half a character
             if role == "assistant":
-                yield self._opening(role), False
+                yield self._answer, False
                 yield [*map(int, self.encode(content)), *self.end], True
             else:
                 yield [*self.start, *map(int, self.encode(f"{role}\n{content}")), *self.end], False
-            yield [*map(int, self.encode("\n"))], False
+            yield self._newline, False
 
 
 def chatml(tokenizer: Tokenizer, system: str | None = None) -> ChatTemplate:

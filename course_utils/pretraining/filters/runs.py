@@ -34,7 +34,9 @@ def runs(text: str, length: int) -> UInt64[np.ndarray, " runs"]:
 
 def hashed(codes: UInt64[np.ndarray, " codes"], length: int) -> UInt64[np.ndarray, " runs"]:
     """Each `length` codes in a row as one number."""
-    numbers = np.zeros(len(codes) - length + 1, dtype=np.uint64)
-    for k in range(length):
-        numbers = (numbers + codes[k : k + len(numbers)] + np.uint64(1)) * MULTIPLIER  # modulo 2^64
+    codes = codes + np.uint64(1)  # all of it modulo 2^64
+    numbers = codes[: len(codes) - length + 1] * MULTIPLIER
+    for k in range(1, length):
+        numbers += codes[k : k + len(numbers)]
+        numbers *= MULTIPLIER
     return numbers
