@@ -70,6 +70,18 @@ def test_bfloat16_pays_only_where_the_processor_has_instructions_for_it(monkeypa
     assert not devices.multiplies_bfloat16(torch.device("cpu"))
 
 
+@pytest.mark.parametrize(
+    ("name", "amx", "pays"),
+    [("Intel Xeon", False, False), ("Intel Xeon", True, True), ("AMD EPYC", False, True)],
+)
+def test_training_in_bfloat16_pays_on_intel_with_amx_alone(monkeypatch, name, amx, pays):
+    here = {"cpu_name": name, "avx512_bf16": True, "amx_bf16": amx}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: here, raising=False)
+    assert devices.multiplies_bfloat16(torch.device("cpu"))
+    assert devices.trains_in_bfloat16(torch.device("cpu")) == pays
+    assert devices.describe()["mixed precision"].startswith("bfloat16" if pays else "float32")
+
+
 @pytest.mark.parametrize("here", [True, False])
 def test_the_oldest_torch_is_asked_in_its_own_way(monkeypatch, here):
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)

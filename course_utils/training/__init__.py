@@ -45,7 +45,7 @@ class TrainConfig:
 
     The learning rate rises evenly over `warmup_steps` and falls along half a cosine to `final_share` of its
     peak at the last step. The model is evaluated and saved every `evaluate_every` steps. precision "mixed"
-    multiplies in bfloat16 and keeps the weights in float32, if the device has instructions for it: else it is
+    multiplies in bfloat16 and keeps the weights in float32, if that is faster on the device: else it is
     "float32". optimiser is "adamw" or "muon", which has a momentum. Raises ValueError for settings that can't
     train.
     """
@@ -195,7 +195,7 @@ def _run(model, batches, config, loss, evaluate, report, checkpoint, interrupted
         run = Run(**past | {"stopped": False})
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     finite = [parameter.detach().clone() for parameter in parameters]
-    mixed = config.precision == "mixed" and devices.multiplies_bfloat16(device)
+    mixed = config.precision == "mixed" and devices.trains_in_bfloat16(device)
     unread, sync_every = [], SYNC_EVERY.get(device.type, 1)
     first_step, first_tokens, before, start = run.step, run.tokens, run.seconds, time.perf_counter()
     model.train()

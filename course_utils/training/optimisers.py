@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from course_utils.devices import multiplies_bfloat16
+from course_utils.devices import trains_in_bfloat16
 
 BETAS = (0.9, 0.99)  # steadier than 0.999 where a run has only thousands of steps
 REST_SHARE = 0.25  # of Muon's learning rate, for what AdamW moves beside it
@@ -168,7 +168,7 @@ def orthogonalised(
     Five steps of a Newton-Schulz iteration whose polynomial was tuned to lift small values fast: they end
     between 0.7 and 1.2, which is near enough (Jordan et al. 2024), and so is bfloat16, where it is fast.
     """
-    x = gradients.bfloat16() if multiplies_bfloat16(gradients.device) else gradients
+    x = gradients.bfloat16() if trains_in_bfloat16(gradients.device) else gradients
     if tall := x.shape[1] > x.shape[2]:
         x = x.mT  # the products below are then of the smaller size
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)

@@ -73,8 +73,8 @@ def n_parameters(model: nn.Module) -> int:
 
 
 def mixed_precision() -> torch.autocast:
-    """A context that multiplies in bfloat16, as training does, if the processor has instructions for it."""
-    return torch.autocast("cpu", torch.bfloat16, enabled=devices.multiplies_bfloat16(torch.device("cpu")))
+    """A context that multiplies in bfloat16, where training does."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=devices.trains_in_bfloat16(torch.device("cpu")))
 
 
 class Table:

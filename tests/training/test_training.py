@@ -93,7 +93,7 @@ def test_it_learns(make, precision, optimiser):
 
 @pytest.mark.parametrize("pays", [True, False])
 def test_mixed_precision_multiplies_in_bfloat16_only_where_that_pays(pays, monkeypatch):
-    monkeypatch.setattr(devices, "multiplies_bfloat16", lambda device: pays)
+    monkeypatch.setattr(devices, "trains_in_bfloat16", lambda device: pays)
     seen = []
 
     def loss(model, batch, state):
