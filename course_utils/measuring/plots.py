@@ -52,6 +52,10 @@ class Chart:
         return picture_html(png(self.figure), self.sentence)
 
 
+# colours that are told apart whatever colours one sees, and marks
+LOOKS = [("#0072B2", "o"), ("#E69F00", "s"), ("#009E73", "^"), ("#CC79A7", "v"), ("#D55E00", "D")]
+
+
 def line_chart(
     curves: dict[str, dict[float, float]],
     xlabel: str,
@@ -64,11 +68,10 @@ def line_chart(
     now, so another machine's numbers are a little different. Raises ValueError for six."""
     figure = Figure(figsize=(7, 3.8), layout="constrained")
     axes = figure.add_subplot(xlabel=xlabel, ylabel=ylabel)
-    looks = [("#0072B2", "o"), ("#E69F00", "s"), ("#009E73", "^"), ("#CC79A7", "v"), ("#D55E00", "D")]
-    if len(curves) > len(looks):
-        raise ValueError(f"at most {len(looks)} curves can be told apart; got {len(curves)}")
+    if len(curves) > len(LOOKS):
+        raise ValueError(f"at most {len(LOOKS)} curves can be told apart; got {len(curves)}")
     lowest = []
-    for (name, points), (colour, mark) in zip(curves.items(), looks, strict=False):
+    for (name, points), (colour, mark) in zip(curves.items(), LOOKS, strict=False):
         axes.plot(points.keys(), points.values(), marker=mark, color=colour, label=name)
         x = min(points, key=points.get)
         lowest.append(f"{name} {points[x]:.3f} at {x:g}")

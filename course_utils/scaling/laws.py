@@ -223,12 +223,12 @@ def _least(budget: Values, loss: Values) -> dict[float, int]:
     return least
 
 
-def isoflop_minima(n: Values, d: Values, loss: Values, flops: Values | None = None):
-    """Approach 2: the best size of each budget, at the vertex of a parabola through its losses over log N.
+def isoflop_parabolas(n: Values, d: Values, loss: Values, flops: Values | None = None):
+    """Approach 2: a parabola through the losses of each budget over log N.
 
-    flops: what each run cost, 6ND if None; runs within a tenth have one budget. Returns arrays (budget, N, D,
-    loss), D = budget / 6N. Raises ValueError for a budget with fewer than 3 sizes and one whose curve has no
-    lowest point.
+    flops: what each run cost, 6ND if None; runs within a tenth have one budget. Returns pairs, a budget each
+    from the least on: which runs have it, booleans (runs,); and the parabola, a numpy Polynomial of log N.
+    Raises ValueError for a budget with fewer than 3 sizes and one whose curve has no lowest point.
     """
     n, d, loss = _checked(n, d, loss)
     flops = six_nd(n, d) if flops is None else np.asarray(flops, dtype=float)
@@ -243,8 +243,20 @@ def isoflop_minima(n: Values, d: Values, loss: Values, flops: Values | None = No
         curve = np.polynomial.Polynomial.fit(np.log(n[chosen]), loss[chosen], 2)
         if curve.convert().coef[2] <= 0:
             raise ValueError(f"the losses of the budget {budget:.3g} have no lowest point: run more sizes")
+        found.append((chosen, curve))
+    return found
+
+
+def isoflop_minima(n: Values, d: Values, loss: Values, flops: Values | None = None):
+    """Approach 2: the best size of each budget, at the vertex of its parabola.
+
+    Takes and raises what `isoflop_parabolas` does. Returns arrays (budget, N, D, loss), D = budget / 6N.
+    """
+    costs = six_nd(n, d) if flops is None else np.asarray(flops, dtype=float)
+    found = []
+    for chosen, curve in isoflop_parabolas(n, d, loss, flops):
         vertex = curve.deriv().roots()[0]
-        budget = float(np.exp(np.log(flops[chosen]).mean()))
+        budget = float(np.exp(np.log(costs[chosen]).mean()))
         found.append([budget, np.exp(vertex), budget / 6 / np.exp(vertex), curve(vertex)])
     return tuple(np.array(found).T)
 
