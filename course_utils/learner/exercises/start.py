@@ -85,7 +85,7 @@ def layer_inputs(generator, case):
     "0.2",
     "parameters of a linear layer",
     dots=1,
-    minutes=3,
+    minutes=2,
     inputs=layer_inputs,
     forbidden_modules=("course_utils", "torch"),
 )
