@@ -25,6 +25,7 @@ from course_utils.generation import (
     evaluating,
     room_for_prompt,
 )
+from course_utils.generation.prefix import NextLogits
 from course_utils.sampling import Sampler, draw
 
 
@@ -55,24 +56,15 @@ class ModelDraft:
 
     def __init__(self, model, sampler: Sampler, generator: torch.Generator | None = None):
         self.model, self.sampler, self.generator = model, sampler, generator
-        self.vocab_size = model.vocab_size
-        self.cache, self.read = model.new_cache(), []  # what the cache has read
+        self.vocab_size, self.next_logits = model.vocab_size, NextLogits(model)
 
     def propose(self, text: list[int], k: int, vocab_size: int) -> tuple[list[int], Tensor]:
         """At most k ids (none beyond its context), and the probabilities (k, V) that they were drawn from."""
-        agreed = _common_prefix(self.read, text[:-1])
-        self.read = text[:agreed]  # which stays true if Ctrl-C interrupts what follows
-        self.cache.crop(agreed)
-        unread, tokens, q = text[agreed:], [], []
+        tokens, q = [], []
         for _ in range(min(k, self.model.context - len(text))):
-            ids = torch.tensor([unread], device=device_of(self.model))
-            with evaluating(self.model):
-                logits = self.sampler(self.model(ids, self.cache, None, last=1)[0, -1].float())
-            unread = [int(draw(logits, self.generator))]
-            tokens += unread
+            logits = self.sampler(self.next_logits([*text, *tokens]))
+            tokens.append(int(draw(logits, self.generator)))
             q.append(logits.softmax(-1).cpu())
-        if tokens:
-            self.read = [*text, *tokens[:-1]]
         return tokens, torch.stack(q) if q else torch.zeros(0, vocab_size)
 
 
@@ -156,10 +148,3 @@ def accept(
         if u * q[i, token] >= p[i, token]:
             return i, int(torch.multinomial((p[i] - q[i]).clamp(min=0), 1, generator=generator))
     return len(drafted), int(torch.multinomial(p[-1], 1, generator=generator))
-
-
-def _common_prefix(one: list[int], other: list[int]) -> int:
-    for i, pair in enumerate(zip(one, other, strict=False)):
-        if pair[0] != pair[1]:
-            return i
-    return min(len(one), len(other))
