@@ -196,6 +196,16 @@ def draw(logits: Logits, generator: torch.Generator | None = None) -> Int[Tensor
     return ids.reshape(logits.shape[:-1]).to(logits.device)
 
 
+def surprise_and_entropy(
+    logits: Logits, ids: Int[Tensor, "*batch"]
+) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch"]]:
+    """In bits: what each id costs by the probabilities softmax(logits), and what a draw from them is expected
+    to cost."""
+    surprise = -logits.float().log_softmax(-1).gather(-1, ids[..., None])
+    entropy = _entropy(_probabilities(logits))
+    return surprise[..., 0] / math.log(2), entropy[..., 0] / math.log(2)
+
+
 def _probabilities(logits: Logits) -> Logits:
     return logits.float().softmax(-1)
 

@@ -7,7 +7,7 @@ tokens may follow.
     answer = generate(model, [ids], 50, sampler=Sampler(temperature=0.8, top_p=0.95))[0]
 
 `generation.speculation` writes the same, several tokens at a time; `generation.beams` has the steps of beam
-search, and `generation.fast_decode` makes each step faster.
+search, `generation.prefix` reads texts that begin alike, and `generation.fast_decode` makes each step faster.
 """
 
 import operator
@@ -24,7 +24,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from course_utils.generation.beams import Beam, beam_steps
-from course_utils.sampling import Sampler, draw, token_counts
+from course_utils.sampling import Sampler, draw, surprise_and_entropy, token_counts
 
 GREEDY = Sampler(temperature=0)
 PROMPT_PIECE = 64  # tokens that are read between two calls of `should_stop`
@@ -36,6 +36,8 @@ class Completion:
     not part of the text), at the "length" asked for, or "interrupted".
 
     `cached` is how many tokens the cache held at the end, `cache_bytes` what they took for all rows together.
+    With `measure`, `surprise` is what each token cost the model, whatever the sampler made of its logits, and
+    `entropy` what a draw from the model was expected to cost there, both in bits.
     """
 
     ids: list[int] = field(default_factory=list)
@@ -43,6 +45,8 @@ class Completion:
     reason: str = "interrupted"
     cached: int = 0
     cache_bytes: int = 0
+    surprise: list[float] = field(default_factory=list)
+    entropy: list[float] = field(default_factory=list)
 
 
 @contextmanager
@@ -72,6 +76,7 @@ def generate(
     report: Callable[[int, int, str], object] | None = None,
     should_stop: Callable[[], bool] | None = None,
     use_cache: bool = True,
+    measure: bool = False,
 ) -> list[Completion]:
     """Continue each prompt by at most `max_new` tokens; prompts may have different lengths.
 
@@ -100,8 +105,12 @@ def generate(
     stopped = False
     with suppress(KeyboardInterrupt):
         while rows and not stopped and (logits := reader.logits()) is not None:
-            logits = sampler(logits, counts)
-            drawn = logits.argmax(-1) if sampler.greedy else draw(logits, generator)
+            left = sampler(logits, counts)
+            drawn = left.argmax(-1) if sampler.greedy else draw(left, generator)
+            if measure:
+                for row, bits, expected in zip(rows, *surprise_and_entropy(logits, drawn), strict=True):
+                    written[row].surprise.append(float(bits))
+                    written[row].entropy.append(float(expected))
             unfinished = []  # places in `rows`
             for place, (row, token) in enumerate(zip(rows, drawn.tolist(), strict=True)):
                 completion = written[row]

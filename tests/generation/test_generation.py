@@ -90,6 +90,18 @@ def test_rows_end_early_and_cost_nothing_more():
     assert model.tokens == 12 * len(PROMPTS) + sum(length - 1 for length in lengths)
 
 
+def test_what_each_token_cost_is_measured_before_the_sampler():
+    model = Mock(6)
+    end = greedy_by_definition(model, PROMPTS[1], 4)[3]
+    got = generate(model, PROMPTS, 9, sampler=Sampler(top_k=2, temperature=0), end_ids=[end], measure=True)
+    for prompt, row in zip(PROMPTS, got, strict=True):
+        probs = [model.next_probs([*prompt, *row.ids[:n]]) for n in range(len(row.ids))]
+        assert row.surprise == pytest.approx([-math.log2(p[i]) for p, i in zip(probs, row.ids, strict=True)])
+        assert row.entropy == pytest.approx([-(p * p.log2()).sum().item() for p in probs])
+    assert len({len(row.ids) for row in got}) > 1
+    assert generate(model, PROMPTS, 9)[0].surprise == []
+
+
 @pytest.mark.parametrize("what", [{}, {"token_shift": True}, {"ngrams": 3, "ngram_rows": 31}], ids=str)
 def test_a_real_model_in_a_ragged_batch(what):
     torch.manual_seed(0)
