@@ -56,7 +56,7 @@ def test_the_self_check_sees_a_wrong_operation(monkeypatch, module, function, na
     assert f"computes {name} wrongly" in sentence
 
 
-def test_bfloat16_pays_only_where_the_processor_has_instructions_for_it(monkeypatch):
+def test_instructions_for_bfloat16_are_asked_of_torch(monkeypatch):
     for here in (True, False):
         monkeypatch.setattr(
             torch.cpu, "get_capabilities", lambda here=here: {"avx512_bf16": here}, raising=False
@@ -64,22 +64,52 @@ def test_bfloat16_pays_only_where_the_processor_has_instructions_for_it(monkeypa
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, here=here: here)
         for kind in ("cpu", "cuda"):
             assert devices.multiplies_bfloat16(torch.device(kind)) == here
-        assert devices.describe()["mixed precision"].startswith("bfloat16" if here else "float32")
     assert not devices.multiplies_bfloat16(torch.device("mps"))
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict)  # of a processor that is no x86
     assert not devices.multiplies_bfloat16(torch.device("cpu"))
 
 
+@pytest.fixture
+def asked_anew():
+    devices.trains_in_bfloat16.cache_clear()
+    yield
+    devices.trains_in_bfloat16.cache_clear()
+
+
+@pytest.mark.usefixtures("asked_anew")
 @pytest.mark.parametrize(
-    ("name", "amx", "pays"),
-    [("Intel Xeon", False, False), ("Intel Xeon", True, True), ("AMD EPYC", False, True)],
+    ("has_instructions", "seconds", "pays"),
+    [
+        (True, [1.0, 9.0], True),
+        (True, [2.0, 2.0], False),
+        (True, [3.0, 4.0], False),
+        (False, [0.0, 1.0], False),
+    ],
 )
-def test_training_in_bfloat16_pays_on_intel_with_amx_alone(monkeypatch, name, amx, pays):
-    here = {"cpu_name": name, "avx512_bf16": True, "amx_bf16": amx}
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: here, raising=False)
-    assert devices.multiplies_bfloat16(torch.device("cpu"))
+def test_training_in_bfloat16_pays_where_its_products_are_faster(
+    monkeypatch, has_instructions, seconds, pays
+):
+    """The least of several rounds counts: those of float32 take 2 and, disturbed, 8 seconds."""
+    found = {torch.float32: iter([8.0, 2.0] * 5), torch.bfloat16: iter(seconds * 5)}
+    monkeypatch.setattr(devices, "multiplies_bfloat16", lambda device: has_instructions)
+    monkeypatch.setattr(devices, "seconds_of_a_product", lambda dtype: next(found[dtype]))
     assert devices.trains_in_bfloat16(torch.device("cpu")) == pays
     assert devices.describe()["mixed precision"].startswith("bfloat16" if pays else "float32")
+    assert next(found[torch.float32]) == (2.0 if has_instructions else 8.0)  # asked once, or not at all
+
+
+@pytest.mark.usefixtures("asked_anew")
+def test_of_a_gpu_the_instructions_alone_tell(monkeypatch):
+    monkeypatch.setattr(devices, "seconds_of_a_product", None)
+    for here in (True, False):
+        devices.trains_in_bfloat16.cache_clear()
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, here=here: here)
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        assert devices.trains_in_bfloat16(torch.device("cuda")) == here
+
+
+def test_a_product_takes_time():
+    assert 0 < devices.seconds_of_a_product(torch.float32) < 5
 
 
 @pytest.mark.parametrize("here", [True, False])
