@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from course_utils.measuring.isoflops import isoflop_chart
 from course_utils.scaling import isoflop_minima
-from course_utils.scaling.charts import isoflop_chart
 
 N = np.array([1e4, 2e4, 4e4, 4e4, 2e4, 4e4, 8e4])
 BUDGETS = np.array([1e10, 1e10, 1e10, 1e10, 1e11, 1e11, 1e11])
