@@ -18,12 +18,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import repeat
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from course_utils.generation.beams import Beam, beam_steps
+from course_utils.generation.beams import BEGINNING, Beam, next_step
 from course_utils.sampling import Sampler, draw, surprise_and_entropy, token_counts
 
 GREEDY = Sampler(temperature=0)
@@ -234,25 +233,49 @@ def beam_search(
     ValueError as `generate` does, and for fewer than one beam.
     """
     check_max_new(max_new)
+    prompt = crop(checked_ids(prompt, model.vocab_size), room_for_prompt(model, max_new))
+    return beam_searches(model, [prompt], max_new, beams, length_penalty=length_penalty, end_ids=end_ids)[0]
+
+
+def beam_searches(
+    model,
+    prompts: Sequence[Sequence[int]],
+    max_new: int,
+    beams: int = 4,
+    *,
+    length_penalty: float = 1.0,
+    end_ids: Collection[int] = (),
+) -> list[list[Beam]]:
+    """What `beam_search` finds for each prompt, in one batch: a step reads the weights once for all of them.
+    Prompts may have different lengths."""
+    check_max_new(max_new)
     if not isinstance(beams, int) or beams < 1:
         raise ValueError(f"beams must be a whole number of at least 1; got {beams!r}")
-    prompt = crop(checked_ids(prompt, model.vocab_size), room_for_prompt(model, max_new))
-    cache, read = model.new_cache(), []
-
-    def next_log_p(texts: list[list[int]]) -> Float[np.ndarray, "texts vocab"]:
-        nonlocal read
-        if read:
-            cache.select([read.index(text[:-1]) for text in texts])
-        read = texts
-        unread = torch.tensor([text[-1:] or prompt for text in texts], device=device_of(model))
+    prompts = [checked_ids(prompt, model.vocab_size) for prompt in _as_list(prompts)]
+    prompts = list(map(crop, prompts, repeat(room_for_prompt(model, max_new))))
+    unread, real = (tensor.to(device_of(model)) for tensor in _pad(prompts, 0))
+    mask = None if real.all() else real[:, None, None]
+    cache, searches = model.new_cache(), [BEGINNING] * len(prompts)
+    read = [(n, []) for n in range(len(prompts))]  # the search of each row, and what it has written
+    for _ in range(max_new):
         with evaluating(model):
-            logits = model(unread, cache, None, last=1)[:, -1]
-            return logits.cpu().double().log_softmax(-1).numpy()
-
-    best = [Beam([], 0.0, 0.0)]
-    for step in beam_steps(next_log_p, max_new, beams, length_penalty=length_penalty, end_ids=end_ids):
-        best = step.best(beams)
-    return best
+            logits = model(unread, cache, mask, last=1)[:, -1]
+            log_p = logits.cpu().double().log_softmax(-1).numpy()
+        for n in {n for n, _ in read}:
+            its = log_p[[row for row, (search, _) in enumerate(read) if search == n]]
+            searches[n] = next_step(
+                searches[n], its, max_new, beams, length_penalty=length_penalty, end_ids=end_ids
+            )
+        unfinished = [(n, search.active) for n, search in enumerate(searches) if not search.last]
+        texts = [(n, beam.ids) for n, active in unfinished for beam in active]
+        if not texts:
+            break
+        rows = [read.index((n, ids[:-1])) for n, ids in texts]
+        cache.select(rows)
+        unread = torch.tensor([ids[-1:] for _, ids in texts], device=unread.device)
+        mask = None if mask is None else torch.cat([mask[rows], mask.new_ones(len(rows), 1, 1, 1)], dim=-1)
+        read = texts
+    return [search.best(beams) for search in searches]
 
 
 def _pad(texts: list[list[int]], padding: int) -> tuple[Int[Tensor, "rows time"], Bool[Tensor, "rows time"]]:

@@ -41,6 +41,9 @@ class BeamStep(NamedTuple):
         return sorted(self.finished + self.active, key=lambda beam: -beam.score)[:beams]
 
 
+BEGINNING = BeamStep([Beam([], 0.0, 0.0)], [], [], False)
+
+
 def top_indices(values: Float[np.ndarray, " n"], k: int) -> Int[np.ndarray, " k"]:
     """The indices of the k largest values, the largest first; of equal values the first come first."""
     k = min(k, len(values))
@@ -64,32 +67,49 @@ def beam_steps(
     beam can overtake the best `beams` that reached a token of `end_ids`. Of equal scores the one from the
     better beam is kept, then the smaller id. Raises ValueError for log-probabilities that are NaN.
     """
-    active, finished = [Beam([], 0.0, 0.0)], []
-    for length in range(1, max_new + 1):
-        log_p = next_log_p([beam.ids for beam in active])
-        totals = (np.array([[beam.log_p] for beam in active]) + log_p).ravel()
-        if np.isnan(totals).any():
-            raise ValueError("log-probabilities must be numbers up to 0; got NaN")
-        # Each beam has len(end_ids) ways to end, so among this many there are enough that don't.
-        considered = beams * (1 + len(end_ids))
-        parents, active, ended, pruned = active, [], [], []
-        for rank, index in enumerate(top_indices(totals, considered + beams)):
-            parent, token = divmod(int(index), log_p.shape[1])
-            if totals[index] == -np.inf:
-                break  # what is impossible is no candidate
-            beam = parents[parent].extended(token, float(log_p[parent, token]), length_penalty)
-            if token in end_ids and rank < considered:
-                ended.append(beam)
-            elif token not in end_ids and len(active) < beams:
-                active.append(beam)
-            else:
-                pruned.append(beam)
-        finished = sorted(finished + ended, key=lambda beam: -beam.score)[:beams]
-        # A sum of log-probabilities only falls: the best score it can still reach is at this length.
-        longest = max_new if length_penalty > 0 else length
-        last = length == max_new or not active
-        if active and len(finished) == beams:
-            last |= finished[-1].score >= active[0].log_p / longest**length_penalty
-        yield BeamStep(active, finished, pruned[:beams], last)
-        if last:
+    step = BEGINNING
+    for _ in range(max_new):
+        log_p = next_log_p([beam.ids for beam in step.active])
+        step = next_step(step, log_p, max_new, beams, length_penalty=length_penalty, end_ids=end_ids)
+        yield step
+        if step.last:
             return
+
+
+def next_step(
+    step: BeamStep,
+    log_p: Float[np.ndarray, "texts vocab"],
+    max_new: int,
+    beams: int,
+    *,
+    length_penalty: float = 1.0,
+    end_ids: Collection[int] = (),
+) -> BeamStep:
+    """The step after this one, by the log-probabilities of the token after each active beam. For the rest see
+    `beam_steps`."""
+    parents, finished = step.active, step.finished
+    totals = (np.array([[beam.log_p] for beam in parents]) + log_p).ravel()
+    if np.isnan(totals).any():
+        raise ValueError("log-probabilities must be numbers up to 0; got NaN")
+    # Each beam has len(end_ids) ways to end, so among this many there are enough that don't.
+    considered = beams * (1 + len(end_ids))
+    active, ended, pruned = [], [], []
+    for rank, index in enumerate(top_indices(totals, considered + beams)):
+        parent, token = divmod(int(index), log_p.shape[1])
+        if totals[index] == -np.inf:
+            break  # what is impossible is no candidate
+        beam = parents[parent].extended(token, float(log_p[parent, token]), length_penalty)
+        if token in end_ids and rank < considered:
+            ended.append(beam)
+        elif token not in end_ids and len(active) < beams:
+            active.append(beam)
+        else:
+            pruned.append(beam)
+    finished = sorted(finished + ended, key=lambda beam: -beam.score)[:beams]
+    # A sum of log-probabilities only falls: the best score it can still reach is at this length.
+    length = len(parents[0].ids) + 1
+    longest = max_new if length_penalty > 0 else length
+    last = length == max_new or not active
+    if active and len(finished) == beams:
+        last |= finished[-1].score >= active[0].log_p / longest**length_penalty
+    return BeamStep(active, finished, pruned[:beams], last)

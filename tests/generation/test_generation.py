@@ -10,7 +10,7 @@ import pytest
 import torch
 from mocks import Mock
 
-from course_utils.generation import beam_search, generate
+from course_utils.generation import beam_search, beam_searches, generate
 from course_utils.generation.speculation import LookupDraft, speculative_generate
 from course_utils.gpt import GPT, GPTConfig
 from course_utils.sampling import Sampler
@@ -402,6 +402,16 @@ def test_stopping_early_loses_nothing(penalty):
                 best = max(best, log_p / length**penalty)
     found = beam_search(model, [1], n, beams=100, length_penalty=penalty, end_ids=[0])
     assert found[0].score == pytest.approx(best, abs=1e-6)
+
+
+@pytest.mark.parametrize("prompts", [PROMPTS, [[1, 2], [3, 4], [5, 5]]], ids=["ragged", "even"])
+@pytest.mark.parametrize("end_ids", [(), (0, 3)])
+def test_several_searches_in_a_batch_find_what_each_finds_alone(prompts, end_ids):
+    model = Mock(6)
+    alone = [beam_search(model, prompt, 9, 3, length_penalty=0.5, end_ids=end_ids) for prompt in prompts]
+    calls, model.calls = model.calls, 0
+    assert beam_searches(model, prompts, 9, 3, length_penalty=0.5, end_ids=end_ids) == alone
+    assert model.calls <= 9 < calls
 
 
 # Bad input
