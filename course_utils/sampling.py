@@ -196,6 +196,14 @@ def draw(logits: Logits, generator: torch.Generator | None = None) -> Int[Tensor
     return ids.reshape(logits.shape[:-1]).to(logits.device)
 
 
+def draw_one(weights: Float[Tensor, " vocab"], generator: torch.Generator | None = None) -> int:
+    """A token, with a probability in proportion to its weight: the weights are laid end to end, and a random
+    number falls into one of them. (torch.multinomial takes a number for each token of the vocabulary.)"""
+    ends = weights.double().cumsum(0)
+    number = torch.rand(1, dtype=torch.float64, generator=generator) * ends[-1]
+    return int(torch.searchsorted(ends, number, right=True))
+
+
 def surprise_and_entropy(
     logits: Logits, ids: Int[Tensor, "*batch"]
 ) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch"]]:

@@ -279,6 +279,23 @@ def test_draws_follow_the_probabilities_and_only_these():
     assert chi_square(sampling.temperature(logits, 1.1)) > 13.8
 
 
+def test_one_draw_follows_the_weights_and_only_the_tokens_that_have_one():
+    weights, generator = torch.tensor([0, 5, 0, 3, 1.5, 0]), torch.Generator().manual_seed(0)
+    drawn = torch.tensor([sampling.draw_one(weights, generator) for _ in range(20_000)])
+    counts, expected = torch.bincount(drawn, minlength=6).double(), 20_000 * weights / weights.sum()
+    assert not counts[weights == 0].any()
+    likely = weights > 0
+    assert ((counts - expected)[likely].square() / expected[likely]).sum() < 13.8  # as above
+
+
+def test_surprise_and_entropy_are_in_bits():
+    surprise, entropy = sampling.surprise_and_entropy(
+        probabilities(0.75, 0.25).expand(2, 2), torch.tensor([0, 1])
+    )
+    assert surprise.tolist() == pytest.approx([0.415, 2], abs=1e-3)
+    assert entropy.tolist() == pytest.approx([0.811, 0.811], abs=1e-3)
+
+
 # Bad input
 
 

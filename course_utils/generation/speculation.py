@@ -26,7 +26,7 @@ from course_utils.generation import (
     room_for_prompt,
 )
 from course_utils.generation.prefix import NextLogits
-from course_utils.sampling import Sampler, draw
+from course_utils.sampling import Sampler, draw, draw_one
 
 
 class LookupDraft:
@@ -146,5 +146,5 @@ def accept(
     for i, token in enumerate(drafted):
         u = torch.rand((), dtype=torch.float64, generator=generator)
         if u * q[i, token] >= p[i, token]:
-            return i, int(torch.multinomial((p[i] - q[i]).clamp(min=0), 1, generator=generator))
-    return len(drafted), int(torch.multinomial(p[-1], 1, generator=generator))
+            return i, draw_one((p[i] - q[i]).clamp(min=0), generator)
+    return len(drafted), draw_one(p[-1], generator)
