@@ -139,7 +139,7 @@ def distances_inputs(generator, case):
     return q, keys, distances, bias, farthest, both_ways
 
 
-@exercise("7.5", "relative position buckets", dots=3, minutes=14, inputs=distances_inputs)
+@exercise("7.5", "relative position buckets", dots=3, minutes=12, inputs=distances_inputs)
 def biased_scores(
     q: np.ndarray, keys: np.ndarray, distances: np.ndarray, bias: np.ndarray, farthest: int, both_ways: bool
 ) -> np.ndarray:
@@ -187,11 +187,11 @@ In a decoder a later key counts as distance 0: you counted those before the quer
     np.maximum(-distances, 0) → np.maximum(distances, 0)
 The far distances share buckets, by their logarithm: yours all land in the last.
     np.minimum(shared, n - 1) → n - 1
-The near ones have a bucket each: the logarithm begins at e.
+The near ones have a bucket each: the logarithm begins at near.
     np.where(d < e, d, np.minimum(shared, n - 1)) → np.minimum(shared, n - 1)
 Beyond the farthest there is no bucket: all of them are in the side's last, n - 1.
     np.minimum(shared, n - 1) → shared
-The logarithm runs from e to the farthest: divide by ln(farthest / e).
+The logarithm runs from near to the farthest: divide by ln(farthest / near).
     / np.log(farthest / e) → / np.log(farthest)
 The floor is the next whole number below: yours is the nearest.
     np.floor(( → np.round((
