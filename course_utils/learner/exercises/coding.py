@@ -43,6 +43,10 @@ def cut_line(distribution: dict[str, float], width: int) -> dict[str, tuple[int,
 cut_line.slips("""
 Each letter begins where the one before it ends; yours all begin at 0.
     below += p →
+You rounded the lengths, so numbers are left over at the end: round the borders.
+    below = {}, 0.0 → below = {}, 0
+    (int(width * below), int(width * (below + p))) → (below, below + int(width * p))
+    below += p → below += int(width * p)
 You rounded the lengths, and the pieces no longer meet: round the borders.
     int(width * (below + p)) → int(width * below) + int(width * p)
 That is where a piece begins and how long it is; give where it ends.

@@ -126,6 +126,8 @@ The mass freed is D times the number of *distinct* followers.
     D * len(counts) / total → D
 A count below D went negative; clip at 0.
     max(counts.get(word, 0) - D, 0) → (counts.get(word, 0) - D)
+D was taken from the words that followed, not from all of the vocabulary: count the followers.
+    D * len(counts) / total → D * len(lower) / total
 The mass freed is a share of the context's count: divide it by the total too.
     D * len(counts) / total → D * len(counts)
 Seen words get their share of `lower` too, not only unseen ones.
@@ -190,7 +192,7 @@ def continuation(bigrams: dict[tuple[str, str], int]) -> dict[str, float]:
 
 
 continuation.slips("""
-'highness' is frequent but follows 4 words: count predecessors.
+'highness' is frequent, but after one word only: count predecessors.
     for _, word in bigrams: → for (_, word), count in bigrams.items():
     + 1 → + count
     len(bigrams) → sum(bigrams.values())
