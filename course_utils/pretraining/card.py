@@ -9,6 +9,7 @@ Sources: Mitchell et al. 2019 (model cards); Gebru et al. 2021 (what is said of 
 """
 
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from html import escape
@@ -84,7 +85,7 @@ def sections(folder: Path, beside: dict[str, float]) -> list[Section]:
         _head(made, size),
         _data(made),
         _choices(made, size, vocabulary),
-        _tuning(read("choices.json")),
+        _tuning(made, read("choices.json")),
         _cost(made, log),
         _bits(scores, beside),
         _asked(made, reports(folder)),
@@ -158,7 +159,11 @@ def _choices(made: dict, size: dict, vocabulary: dict) -> Section:
     return Section("How it was chosen", said, rows, see=see)
 
 
-def _tuning(choices: dict) -> Section:
+def _tuning(made: dict, choices: dict) -> Section:
+    plan, problems = made["plan"], made["stages"]["tune"]["notes"].get("problems")
+    mix = "how many of each task was not noted when it was made"
+    if problems:
+        mix = ", ".join(f"{n:,} of {task}" for task, n in problems.items())
     n = tune.VALIDATED * len(evaluate.TASKS)
     before, after = (
         f"{choices[when]['right']:.0%} were right and {choices[when]['ends']:.0%} ended"
@@ -168,11 +173,13 @@ def _tuning(choices: dict) -> Section:
     return Section(
         "How it was tuned",
         [
-            "On conversations and problems; then, by DPO, on choices between right answers and its own wrong "
-            f"ones. Of the answers to {n} validation problems {before} before that step, {after} after it: "
-            f"their sum {kept[choices['kept']]}.",
+            f"On conversations, problems ({mix}) and, for a third of the tokens, text as it had read before: "
+            f"{plan['tune_steps']:,} steps of {plan['tune_batch']} rows of {plan['context']} tokens.",
+            "Then, by DPO, on choices between right answers and its own wrong ones. Of the answers to "
+            f"{n} validation problems {before} before that step, {after} after it: their sum "
+            f"{kept[choices['kept']]}.",
         ],
-        see="chapter 12, section 3; DPO, chapter 10",
+        see="chapter 12, section 3; the mix, section 7; DPO, chapter 10",
     )
 
 
@@ -336,7 +343,7 @@ def _html(found: list[Section]) -> str:
     for number, section in enumerate(found):
         level = "h1" if number == 0 else "h2"
         parts.append(f"<{level}>{escape(section.title)}</{level}>")
-        parts += [f"<p>{escape(paragraph)}</p>" for paragraph in section.paragraphs]
+        parts += [f"<p>{_with_code(paragraph)}</p>" for paragraph in section.paragraphs]
         if section.see:
             parts.append(f"<p><em>Explained in: {escape(section.see)}.</em></p>")
         if section.curve:
@@ -348,6 +355,11 @@ def _html(found: list[Section]) -> str:
         if section.table:
             parts.append("</table>")
     return "\n".join([*parts, "</html>\n"])
+
+
+def _with_code(text: str) -> str:
+    """The text in HTML; what stands between backticks is code."""
+    return re.sub("`(.+?)`", r"<code>\1</code>", escape(text))
 
 
 def _curve(points: list[list[float]], width: int = 600, height: int = 200) -> str:

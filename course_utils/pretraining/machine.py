@@ -296,7 +296,7 @@ class Machine:
         tokens = corpus.read_tokens(folder / "tokens.bin")
         done = tune.tune(trained, tokenizer, self.plan, tokens, folder / "tune.safetensors", say)
         model.save(folder / "chat", trained, tokenizer)
-        return {"seconds": round(done.seconds, 1), "tokens": done.tokens}
+        return {"seconds": round(done.seconds, 1), "tokens": done.tokens, "problems": tune.PROBLEMS}
 
     def prefer(self, folder: Path, say: Say) -> dict:
         """Keep what learning from choices made of the model, unless it answers worse than before."""

@@ -14,7 +14,8 @@ scores and the log, without the texts. `sample.json` has what the kept weights r
 questions, so that a test can ask them again. When `card` comes to say more, the same command without a folder
 prints the card again from the kept files (`print_again`), and the manifest gets its new sha256: Wilson's
 intervals came so, by the counts in `scores.json`, each stage's threads, which the manifest then got, the
-tokens that were read, and in which chapter each number is explained.
+tokens that were read, in which chapter each number is explained, and on how many problems of each task it was
+tuned, which the manifest then got too.
 
 `ours_base` is the same run's model before tuning. `tuning_mixes.csv` has what three tunings of it reach on
 the 60 held-out problems of each task: with 3,000 problems of each to learn from, as it was first, with the

@@ -86,6 +86,16 @@ def test_the_card_counts_minutes_and_watt_hours_by_the_threads_of_each_stage():
     assert flops.endswith("attention makes it 2e+13.") and spikes.endswith(": none.")
 
 
+def test_the_card_says_how_many_problems_of_each_task_it_was_tuned_on_or_that_nobody_noted_it():
+    ran = {"right": 0.5, "ends": 1.0}
+    plan, notes = {"tune_steps": 900, "tune_batch": 8, "context": 256}, {"problems": {"sums": 6000}}
+    for noted, said in ((notes, "problems (6,000 of sums)"), ({}, "problems (how many of each task was not")):
+        made = {"plan": plan, "stages": {"tune": {"notes": noted}}}
+        learnt, preferred = card._tuning(made, {"before": ran, "after": ran, "kept": "after"}).paragraphs
+        assert said in learnt and learnt.endswith(": 900 steps of 8 rows of 256 tokens.")
+        assert preferred.endswith("their sum did not fall, and it was kept.")
+
+
 def test_no_amount_of_text_is_shown_as_nothing():
     assert card._amount({"documents": 8, "bytes": 7916}) == ["8", "8 kB"]
     assert card._amount({"documents": 12_461, "bytes": 15_958_396}) == ["12,461", "16.0 MB"]
@@ -101,6 +111,7 @@ def test_a_notebook_shows_the_written_card_its_sections_folded():
     page, text = (OURS / "card.html").read_text("utf-8"), (OURS / "card.md").read_text("utf-8")
     shown = card.Card(OURS)
     assert repr(shown) == text
+    assert "<code>course.py make --plan laptop</code>" in page and "`" in text and "`" not in page
     html = shown._repr_html_()
     assert html.count("<details>") == html.count("</details>") == page.count("<h2>") == text.count("\n## ")
     assert "<h2>" not in html and "</h2>" not in html and "<html" not in html and html.count("<table>") > 5

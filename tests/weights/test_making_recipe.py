@@ -76,6 +76,8 @@ def test_its_base_solves_nothing_and_the_second_mix_is_that_of_its_scores():
     asked = evaluate.fixed()["problems"]["addition"][:5]
     assert not any(evaluate.problems_right(base, tokenizer, evaluate.TASKS["addition"], asked))
     rows = recording.read_table(recipe.MIXES)
+    mix = manifest.load(OURS).stages["tune"].notes["problems"]
+    assert mix == {row["task"]: int(row["learnt_from"]) for row in rows[3:6]}
     kept = {row["task"]: float(row["right"]) for row in rows[3:6]}
     assert kept == {task: round(s["value"], 4) for task, s in read("scores.json")["chat"]["tasks"].items()}
 
