@@ -34,7 +34,7 @@ def quality(document: Document) -> str | None:
         return (
             f"its words have {shortest:.1f} characters in the mean, with marks {longest:.1f}: not 2.5 to 10"
         )
-    with_letter = sum(any(map(str.isalpha, word)) for word in found) / len(found)
+    with_letter = sum(word.isalpha() or any(map(str.isalpha, word)) for word in found) / len(found)
     if with_letter < 0.8:
         return f"only {with_letter:.0%} of its words have a letter, not 80%"
     if "{" in document.text or "}" in document.text:
@@ -65,10 +65,11 @@ def _repetition(text: str) -> str | None:
     found = words(text)
     total = sum(map(len, found))
     for length, allowed in ((2, 0.20), (3, 0.18), (4, 0.16)):
-        _, first, counts = np.unique(runs(text, length), return_index=True, return_counts=True)
-        commonest = counts.argmax()
-        run = found[first[commonest] : first[commonest] + length]
-        share = counts[commonest] * sum(map(len, run)) / total
-        if counts[commonest] >= FEWEST and share > allowed:
-            return f"{share:.0%} of it is {' '.join(run)!r}, {counts[commonest]} times"
+        numbers = runs(text, length)
+        different, counts = np.unique(numbers, return_counts=True)
+        times, first = counts.max(), np.argmax(numbers == different[counts.argmax()])
+        run = found[first : first + length]
+        share = times * sum(map(len, run)) / total
+        if times >= FEWEST and share > allowed:
+            return f"{share:.0%} of it is {' '.join(run)!r}, {times} times"
     return None
