@@ -15,6 +15,7 @@ likely.
 """
 
 import functools
+from collections.abc import Callable
 from math import factorial, prod
 
 import numpy as np
@@ -71,6 +72,28 @@ def drawn_wins(rewards: Policy, pairs: Int[np.ndarray, "n 2"], draws: Float[np.n
         chosen, rejected = (i, j) if draw < sigmoid(rewards[i] - rewards[j]) else (j, i)
         wins[chosen, rejected] += 1
     return wins / len(pairs)
+
+
+def drawn_choices(rewards: Policy, n: int, seed: int = 0) -> Int[np.ndarray, "2 n"]:
+    """The chosen and the rejected answer of n pairs, each of two answers drawn evenly."""
+    draws, rewards = np.random.default_rng(seed), np.asarray(rewards)
+    one, other = draws.permuted(np.tile(np.arange(len(rewards)), (n, 1)), axis=1)[:, :2].T
+    first_is_chosen = draws.random(n) < sigmoid(rewards[one] - rewards[other])
+    return np.where(first_is_chosen, (one, other), (other, one))
+
+
+def loss_of_choices(
+    loss: Callable, choices: Int[np.ndarray, "2 n"], policy: Policy, reference: Policy, beta: float
+) -> float:
+    """The mean loss of such choices by a learner's `dpo` (10.6): there an answer is a list of its tokens'
+    log-probabilities, here of one."""
+    now, before = (np.log(p)[:, None].tolist() for p in (policy, reference))
+    return loss(*[[log_p[answer] for answer in side] for log_p in (now, before) for side in choices], beta)
+
+
+def slope(function: Callable, at: Float[np.ndarray, " n"], by: float = 0.01) -> Float[np.ndarray, " n"]:
+    """The gradient of a function of n numbers, found by trying each a little higher and lower."""
+    return np.array([function(at + e) - function(at - e) for e in by * np.eye(len(at))]) / (2 * by)
 
 
 def dpo_path(

@@ -8,13 +8,16 @@ from scipy.optimize import minimize
 from course_utils.finetuning.policy_gradient import group_advantages, kl_estimate
 from course_utils.finetuning.simplex import (
     dpo_path,
+    drawn_choices,
     drawn_wins,
     expected_advantages,
     expected_wins,
     group_gradient,
     group_path,
+    loss_of_choices,
     objective,
     optimum,
+    slope,
     softmax,
     stationary_gap,
 )
@@ -133,3 +136,25 @@ def test_divided_by_the_deviation_rewards_ten_times_as_large_lead_to_the_same_pl
     }
     np.testing.assert_allclose(*ends[True], atol=1e-3)
     assert np.abs(np.subtract(*ends[False])).max() > 0.1
+
+
+def test_choices_are_as_frequent_as_they_are_probable():
+    wins = np.zeros((3, 3))
+    np.add.at(wins, tuple(drawn_choices(REWARDS, 40_000)), 1 / 40_000)
+    np.testing.assert_allclose(wins, expected_wins(REWARDS), atol=0.01)
+
+
+def test_the_loss_of_choices_and_its_slope():
+    choices, policy = np.array([[0, 2], [1, 0]]), np.array([0.2, 0.3, 0.5])
+    bets = np.log(policy / REFERENCE)
+
+    def margin(chosen, rejected, chosen_before, rejected_before, beta):
+        gains = [
+            c - c0 - (d - d0)
+            for (c,), (d,), (c0,), (d0,) in zip(chosen, rejected, chosen_before, rejected_before, strict=True)
+        ]
+        return beta * np.mean(gains)
+
+    expected = 0.7 * np.mean([bets[0] - bets[1], bets[2] - bets[0]])
+    assert loss_of_choices(margin, choices, policy, REFERENCE, 0.7) == pytest.approx(expected)
+    np.testing.assert_allclose(slope(lambda x: x[0] ** 2 + 3 * x[1], np.array([2.0, 5.0])), [4, 3])
