@@ -1,5 +1,6 @@
 """What a way of fine-tuning costs: the numbers that train, the optimiser's memory, and the peak of a step."""
 
+import inspect
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from course_utils.finetuning.lora import trainable
+from course_utils.training.memory import keep_freed
 from course_utils.training.optimisers import AdamW
 
 
@@ -32,6 +34,7 @@ def costs(model: nn.Module, loss: Callable[[], Tensor]) -> Costs:
     0, which changes nothing. Raises ValueError for a model of which nothing trains."""
     if not trainable(model):
         raise ValueError("nothing of this model trains: add_lora(model, ...), or model.requires_grad_(True)")
+    keep_freed()  # as training does
     model.zero_grad()
     weights = sum(tensor.nbytes for tensor in [*model.parameters(), *model.buffers()])
     with _Held() as held:
@@ -76,3 +79,7 @@ class _Held(TorchDispatchMode):
     def _free(self, key: int, size: int) -> None:
         self._known.discard(key)
         self.now -= size
+
+
+# out of torch's wrapper, which imports its compiler at the first operation: that takes seconds
+_Held.__torch_dispatch__ = inspect.unwrap(_Held.__torch_dispatch__)

@@ -337,11 +337,13 @@ rates.zero_grad()
 from course_utils.measuring.probing import linear_probe
 rows = [[0.0], [1.0]], [False, True]
 linear_probe(rows, rows, rows)
+from course_utils.finetuning.costs import costs
+costs(model, lambda: model(torch.zeros(1, 4, dtype=int)).sum())
 print([name for name in ("torch._dynamo", "sympy") if name in sys.modules])
 """
 
 
-def test_neither_training_nor_a_probe_imports_torchs_compiler():
+def test_neither_training_nor_its_costs_nor_a_probe_import_torchs_compiler():
     done = subprocess.run([sys.executable, "-c", COMPILES], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
