@@ -1,9 +1,8 @@
 """Scaling laws: what a model will lose, before it is trained.
 
 `counting` says what a model costs. `plans` and `sweep` make many runs, whatever happens on the way, `slurm`
-on many machines. `laws` fits a law to them, with intervals, and asks it for the best size; `charts` draws
-them. `seals` keeps a prediction until its run has been made. `kaplan` shows how counting without embeddings
-bends a law.
+on many machines. `laws` fits a law to them, with intervals, and asks it for the best size. `seals` keeps
+a prediction until its run has been made. `kaplan` shows how counting without embeddings bends a law.
 """
 
 from course_utils.scaling.laws import (

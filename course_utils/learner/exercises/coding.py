@@ -27,7 +27,7 @@ def cut_inputs(generator, case):
     return shares, 5 + 3 * case + int(generator.integers(100))
 
 
-@exercise("1.7", "a line, cut by probability", dots=2, minutes=6, inputs=cut_inputs)
+@exercise("1.7", "a line, cut by probability", dots=2, minutes=5, inputs=cut_inputs)
 def cut_line(distribution: dict[str, float], width: int) -> dict[str, tuple[int, int]]:
     """Share the whole numbers below `width` out among the letters: {letter: (first number, end)}, in order.
 

@@ -108,7 +108,7 @@ def discount_inputs(generator, case):
     return dict(zip(followers, counts, strict=True)), lower, (0.75, 0.5, 0.25)[case % 3]
 
 
-@exercise("1.5", "absolute discounting", dots=2, minutes=6, inputs=discount_inputs)
+@exercise("1.5", "absolute discounting", dots=2, minutes=5, inputs=discount_inputs)
 def absolute_discount(counts: dict[str, int], lower: dict[str, float], D: float) -> dict[str, float]:
     """Discount the counts of a context's followers by D, and share what is freed as `lower` says.
 
@@ -182,7 +182,7 @@ def continuation_inputs(generator, case):
     return (bigrams,)
 
 
-@exercise("1.6", "Kneser-Ney continuation", dots=1, minutes=5, inputs=continuation_inputs)
+@exercise("1.6", "Kneser-Ney continuation", dots=1, minutes=3, inputs=continuation_inputs)
 def continuation(bigrams: dict[tuple[str, str], int]) -> dict[str, float]:
     """Return, for each word that follows another, the share of distinct bigrams that end in it."""
     predecessors = {}
