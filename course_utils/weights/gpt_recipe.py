@@ -2,12 +2,14 @@
 
     python -m course_utils.weights.gpt_recipe recorded
     python -m course_utils.weights.gpt_recipe ablation
+    python -m course_utils.weights.gpt_recipe seeds
 
 The first was run with OMP_NUM_THREADS=1 beside other work. It writes gpt.safetensors (float16) and
 gpt_log.csv beside this file. Ctrl-C keeps what it has in build/, and the same command goes on from there. The
 second was run on two threads of a machine with nothing else to do, whose processor has no instructions for
 bfloat16, and writes gpt_ablation.csv: from the plain recipe to the fast one change by change, and what did
-not help. All settings were chosen on Twelfth Night; the recorded run scores The Tempest once, at its end.
+not help. The third writes gpt_seeds.csv: how far a run's end depends on its seed, in float32 as in the
+second. All settings were chosen on Twelfth Night; the recorded run scores The Tempest once, at its end.
 """
 
 import functools
@@ -28,7 +30,8 @@ from course_utils.training.batches import Windows
 from course_utils.weights import recording
 
 FOLDER = Path(__file__).parent
-WEIGHTS, LOG, ABLATION = (FOLDER / f"gpt{end}" for end in (".safetensors", "_log.csv", "_ablation.csv"))
+WEIGHTS, LOG = FOLDER / "gpt.safetensors", FOLDER / "gpt_log.csv"
+ABLATION, SEEDS = FOLDER / "gpt_ablation.csv", FOLDER / "gpt_seeds.csv"
 COMMAND = "python -m course_utils.weights.gpt_recipe"
 
 
@@ -208,18 +211,34 @@ def ablation() -> list[dict]:
     rows = []
     for used, recipes in {"yes": STEPS_TO_LIVE, "no": LEFT_OUT}.items():
         for change, recipe in recipes.items():
-            recipe = replace(recipe, config=replace(recipe.config, evaluate_every=recipe.config.steps))
-            _, done = run(recipe)
-            loss = done.evaluations[-1][2] * math.log(2)
-            row = {"change": change, "used": used, "steps": done.step, "bytes": done.tokens}
-            rows.append(row | {"seconds": f"{done.seconds:.1f}", "validation_nats": f"{loss:.4f}"})
+            rows.append({"change": change, "used": used} | end_of(recipe))
+            print(*rows[-1].values(), sep=", ", flush=True)
+    return rows
+
+
+def end_of(recipe: Recipe, seed: int = 0) -> dict:
+    """What a run took, in float32, and the loss on Twelfth Night at its end."""
+    config = replace(recipe.config, evaluate_every=recipe.config.steps, precision="float32")
+    _, done = run(replace(recipe, config=config), seed)
+    loss = done.evaluations[-1][2] * math.log(2)
+    took = {"steps": done.step, "bytes": done.tokens, "seconds": f"{done.seconds:.1f}"}
+    return took | {"validation_nats": f"{loss:.4f}"}
+
+
+def seeds() -> list[dict]:
+    """The live recipe and a smaller change to it, five times each, with other first weights and batches."""
+    rows, small = [], "nothing read late"
+    for seed in range(5):
+        for change, recipe in {"the live recipe": LIVE, small: LEFT_OUT[small]}.items():
+            rows.append({"change": change, "seed": seed} | end_of(recipe, seed))
             print(*rows[-1].values(), sep=", ", flush=True)
     return rows
 
 
 def main(name: str) -> None:
-    if name == "ablation":
-        recording.write_table(ABLATION, ablation())
+    if name in ("ablation", "seeds"):
+        file, rows = (ABLATION, ablation()) if name == "ablation" else (SEEDS, seeds())
+        recording.write_table(file, rows)
         return
     took = record() if name == "recorded" else cost(*run(RECIPES[name], report=recording.show))
     for key, value in took.items():
@@ -227,6 +246,6 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2 or sys.argv[1] not in [*RECIPES, "ablation"]:
-        sys.exit(f"name the recipe: {COMMAND} {'|'.join(RECIPES)}|ablation")
+    if len(sys.argv) != 2 or sys.argv[1] not in [*RECIPES, "ablation", "seeds"]:
+        sys.exit(f"name the recipe: {COMMAND} {'|'.join(RECIPES)}|ablation|seeds")
     main(sys.argv[1])
