@@ -146,6 +146,20 @@ def assembled(model, gpt: Callable, block: Callable) -> Callable:
     return logits
 
 
+def save_gpt(folder: Path, model, merges: list[tuple[int, int]], gpt: Callable) -> None:
+    """Keep a GPT with the merges of its tokenizer (none if it reads bytes), and the answer to 8.4 beside it.
+    If that can't stand alone, it is said, and the weights are kept all the same."""
+    from course_utils.training import checkpoints
+
+    folder.mkdir(exist_ok=True)
+    notes = {"config": asdict(model.config), "merges": merges}
+    checkpoints.save_model(folder / "gpt.safetensors", model, notes)
+    try:
+        save(folder, "gpt.py", gpt)
+    except ValueError as error:
+        print(error)
+
+
 def tune(model, tokenizer, problems, lora_forward: Callable, *answers: Callable, **options):
     """`finetuning.own_functions.tune` with answers to 10.1, 10.2 and 10.3. If the first doesn't run on
     torch's tensors with gradients, the course's stands in, and that is said."""

@@ -38,11 +38,11 @@ def gpt_inputs(generator, case):
     return ids, rounded(generator, vocabulary, width) + 0.05, blocks, rms_norm(gain)
 
 
-@exercise("8.4", "a GPT, put together", dots=2, minutes=12, inputs=gpt_inputs)
+@exercise("8.4", "a GPT, put together", dots=2, minutes=7, inputs=gpt_inputs)
 def gpt(ids: np.ndarray, embedding: np.ndarray, blocks: list[Callable], norm: Callable) -> np.ndarray:
     """Return the logits (B, T, V) of the token after each of ids (B, T).
 
-    embedding (V, d_model) has a row for each token, and is the head's matrix too. Each of blocks makes a new
+    embedding (V, d_model) has a row for each token, and is the output's too. Each of blocks makes a new
     stream of one: block(x, positions, mask), with the places of the tokens (T,) and the causal mask (T, T),
     True where a token may look. norm comes last.
     """
@@ -62,7 +62,7 @@ The last norm comes once, after the last block; each block has norms of its own 
     norm(x) @ → x @
 The last norm comes once, after the last block; each block has norms of its own inside.
     x = block(x, positions, mask) → x = norm(block(x, positions, mask))
-The norm is that of the stream: it comes before the head, not before the first block.
+The norm is that of the stream: it comes before the output, not before the first block.
     x = embedding[ids] → x = norm(embedding[ids])
     norm(x) @ → x @
 Positions are forgotten: every token stands at place 0, so nothing but the mask tells their order.
@@ -90,7 +90,7 @@ All blocks work, one after the other: you return after the first.
     x = block(x, positions, mask) → return norm(block(x, positions, mask)) @ embedding.T
 The first of the blocks works first.
     in blocks → in blocks[::-1]
-The head is missing: the logits are dot products with the embedding of each token.
+The output is missing: the logits are dot products with the embedding of each token.
     norm(x) @ embedding.T → norm(x)
 These are probabilities; logits come before the softmax.
     return norm(x) @ embedding.T
@@ -108,8 +108,8 @@ That root belongs to the transformer of 2017: a GPT takes the rows of the embedd
 def logit_lens(ids: np.ndarray, embedding: np.ndarray, blocks: list[Callable], norm: Callable) -> np.ndarray:
     """Return the logits that the stream would give before the first block, and after each: (L + 1, B, T, V).
 
-    All as in 8.4: each of the L blocks is block(x, positions, mask); norm and head are those of the end, and
-    are put on the stream at each depth. They change nothing in what the next block reads.
+    All as in 8.4: each of the L blocks is block(x, positions, mask); the norm and the output are those of the
+    end, put on the stream at each depth. They change nothing in what the next block reads.
     """
     T = ids.shape[1]
     positions, mask = np.arange(T), np.tri(T, dtype=bool)
@@ -126,13 +126,13 @@ The stream before the first block counts too.
     for x in streams → for x in streams[1:]
 The last block's stream is missing: there are L + 1 depths.
     for x in streams → for x in streams[:-1]
-The norm is missing: it comes before the head at each depth.
+The norm is missing: it comes before the output at each depth.
     norm(x) @ → x @
 The norm is for looking only: the next block reads the stream as it was.
     block(streams[-1], → block(norm(streams[-1]),
 A block goes on from the stream that the one before it left.
     block(streams[-1], → block(streams[0],
-These are the streams; the head makes logits of them.
+These are the streams; the output makes logits of them.
     norm(x) @ embedding.T → norm(x)
 Depth is the first axis: (L + 1, B, T, V).
     for x in streams]) → for x in streams], axis=1)
