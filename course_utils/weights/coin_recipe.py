@@ -45,20 +45,9 @@ def n_right(model: GPT, temperature: float = 1.0, n: int = SAMPLES) -> Int[np.nd
 
 
 def marked_answers(policy: GPT, right: Callable[[str, str], float], seed: int = 0) -> Rollouts:
-    """Batches for `train`: 16 answers to each of 8 problems, by the policy as it is, with their marks."""
-    return Rollouts(
-        policy,
-        [problem.prompt for problem in TASK.problems("train", PROMPTS)],
-        right,
-        encode=rlvr_recipe.encode,
-        decode=rlvr_recipe.decode,
-        end=rlvr_recipe.END,
-        groups=rlvr_recipe.GROUPS,
-        size=rlvr_recipe.SIZE,
-        max_new=rlvr_recipe.MAX_NEW,
-        reference=rlvr_recipe.base(),
-        seed=seed,
-    )
+    """`rlvr_recipe.rollouts` on the problems of training."""
+    prompts = [problem.prompt for problem in TASK.problems("train", PROMPTS)]
+    return rlvr_recipe.rollouts(policy, prompts, right, seed)
 
 
 def coin(seed: int) -> Callable[[str, str], bool]:

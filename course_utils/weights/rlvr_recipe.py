@@ -33,6 +33,7 @@ are nearly level: see `rlvr_controls_recipe`.
 
 import copy
 import functools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -122,24 +123,30 @@ def make_base() -> None:
 # ---- the arms: each spends the budget, or some times as much ----------------------------------------
 
 
-def by_policy_gradient(model: GPT, rate: float, seed: int, times: int = 1) -> list[dict[str, float]]:
-    """Its log, a row a step."""
-    rollouts = Rollouts(
-        model,
-        [prompt for prompt, _ in problems("train", PROMPTS)],
-        TASK.right,
+def rollouts(policy: GPT, prompts: list[str], right: Callable[[str, str], float], seed: int) -> Rollouts:
+    """Batches for `train`: 16 answers to each of 8 problems, by the policy as it is, with their marks; its
+    reference is the policy as it is now."""
+    return Rollouts(
+        policy,
+        prompts,
+        right,
         encode=encode,
         decode=decode,
         end=END,
         groups=GROUPS,
         size=SIZE,
         max_new=MAX_NEW,
-        reference=copy.deepcopy(model),
+        reference=copy.deepcopy(policy),
         seed=seed,
     )
+
+
+def by_policy_gradient(model: GPT, rate: float, seed: int, times: int = 1) -> list[dict[str, float]]:
+    """Its log, a row a step."""
+    drawn = rollouts(model, [prompt for prompt, _ in problems("train", PROMPTS)], TASK.right, seed)
     config = TrainConfig(times * RL_STEPS, rate, warmup_steps=5, seed=seed)
-    recording.finished(train(model, rollouts, config, loss=policy_gradient()))
-    return rollouts.log
+    recording.finished(train(model, drawn, config, loss=policy_gradient()))
+    return drawn.log
 
 
 def by_rejection_sampling(model: GPT, rate: float, seed: int, times: int = 1) -> None:
