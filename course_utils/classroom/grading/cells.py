@@ -210,7 +210,8 @@ def _not_json(text: str, error: json.JSONDecodeError) -> str:
     if not text.lstrip().startswith("{"):
         return f"The file is text, but no notebook: it begins with {text.lstrip()[:20]!r}. {AGAIN}"
     size, at = len(text.encode("utf-8", "replace")), len(text[: error.pos].encode("utf-8", "replace"))
-    if error.msg.startswith("Unterminated string") or error.pos >= len(text.rstrip()):
+    half_a_word = re.fullmatch(r"[\w.+-]*\s*", text[error.pos :])  # nothing, `tru`, `\u00`, or `-1.`
+    if error.msg.startswith("Unterminated string") or (half_a_word and error.msg != "Extra data"):
         return f"The file is cut off at byte {size:,}: it was not saved or sent to its end. {AGAIN}"
     return (
         f"The file is damaged at byte {at:,} (line {error.lineno}), and no longer a notebook. Open it in "

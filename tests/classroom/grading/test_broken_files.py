@@ -108,6 +108,21 @@ def test_a_broken_file_that_can_not_be_read_says_what_to_do(room, ada, broken, s
     assert sentence in str(caught.value)
 
 
+def test_a_file_may_be_cut_off_at_any_byte(room, ada):
+    """In the middle of an escape, of a number or of `true`, too."""
+    ada["cells"] = ada["cells"][:2]
+    ada["metadata"] |= {"odd": [True, None, -1.5e-30, "\u00e9\ud83d\ude00\\\n"]}
+    whole = json.dumps(ada).encode()
+    for length in range(1, len(whole)):
+        with pytest.raises(cells.Ungradable, match=f"is cut off at byte {length:,}"):
+            read(room, whole[:length])
+
+
+def test_a_letter_too_many_at_the_end_is_damage(room, ada):
+    with pytest.raises(cells.Ungradable, match="is damaged at byte"):
+        read(room, json.dumps(ada).encode() + b"x")
+
+
 def test_another_assignments_notebook_is_no_zero(room, ada):
     """Its written answer has the same tag."""
     other = json.loads(find_assignment("attention").path.read_text())
