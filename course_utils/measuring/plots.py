@@ -92,8 +92,8 @@ def line_chart(
 
 
 def dot_chart(rows: dict[str, list[float]], xlabel: str) -> Chart:
-    """Runs {name: values} as a dot each, a line for a name. What is no number, such as the loss of a run that
-    diverged, has no dot."""
+    """Runs {name: values} as a dot each, a line for a name, with their mean at its end. What is no number,
+    such as the loss of a run that diverged, has no dot."""
     figure = Figure(figsize=(7, 0.9 + 0.4 * len(rows)), layout="constrained")
     axes = figure.add_subplot(xlabel=xlabel, ylim=(len(rows) - 0.5, -0.5))
     axes.set_yticks(range(len(rows)), rows)
@@ -102,8 +102,12 @@ def dot_chart(rows: dict[str, list[float]], xlabel: str) -> Chart:
     for y, values in enumerate(rows.values()):
         shown = list(filter(math.isfinite, values))
         axes.scatter(shown, [y] * len(shown), color="#0072B2", s=28, zorder=3)
-    means = "; ".join(f"{name} {sum(values) / len(values):.2f}" for name, values in rows.items())
-    return Chart(figure, f"{xlabel}, the mean of each: {means}.")
+    means = [f"{sum(values) / len(values):.2f}" for values in rows.values()]
+    right = axes.secondary_yaxis("right")
+    right.set_yticks(range(len(rows)), means)
+    right.set_ylabel("mean")
+    told = "; ".join(f"{name} {mean}" for name, mean in zip(rows, means, strict=True))
+    return Chart(figure, f"{xlabel}, the mean of each: {told}.")
 
 
 def narrowing_chart(distribution: dict[str, float], text: str) -> Chart:
