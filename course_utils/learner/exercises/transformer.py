@@ -41,7 +41,7 @@ def block_inputs(generator, case):
     )
 
 
-@exercise("5.1", "a pre-norm block", dots=1, minutes=5, inputs=block_inputs)
+@exercise("5.1", "a pre-norm block", dots=1, minutes=4, inputs=block_inputs)
 def block(
     x: np.ndarray, norm_1: Callable, attention: Callable, norm_2: Callable, feed_forward: Callable
 ) -> np.ndarray:
@@ -218,7 +218,7 @@ def branch_inputs(generator, case):
     )
 
 
-@exercise("5.3", "norm and feed-forward", dots=2, minutes=10, inputs=branch_inputs)
+@exercise("5.3", "norm and feed-forward", dots=2, minutes=8, inputs=branch_inputs)
 def feed_forward_branch(x: np.ndarray, gain: np.ndarray, up: np.ndarray, down: np.ndarray) -> np.ndarray:
     """Return what the feed-forward branch adds to the stream x (T, d_model): layer norm, up, ReLU, down.
 
@@ -315,7 +315,7 @@ def cost_inputs(generator, case):
     return T, n_layers, d_model, d_ff, T + d_ff + int(generator.integers(1, 99))
 
 
-@exercise("5.4", "what a GPT costs", dots=2, minutes=8, inputs=cost_inputs)
+@exercise("5.4", "what a GPT costs", dots=2, minutes=5, inputs=cost_inputs)
 def flops_a_token(T: int, n_layers: int, d_model: int, d_ff: int, vocab_size: int) -> int:
     """Return the FLOPs that a GPT spends on a token, forwards, when it reads T tokens at once."""
     matrices = 4 * d_model**2 + 2 * d_model * d_ff
