@@ -63,6 +63,7 @@ def line_chart(
     ylim=None,
     log_x: bool = False,
     measured: bool = False,
+    log_y: bool = False,
 ) -> Chart:
     """Curves {name: {x: y}} on one pair of axes, told by colour and mark. `measured`: they were measured just
     now, so another machine's numbers are a little different. Raises ValueError for six."""
@@ -82,6 +83,9 @@ def line_chart(
         axes.set_xscale("log", base=2 if doubled else 10)
         axes.xaxis.set_major_formatter("{x:,.9g}")
         axes.xaxis.set_minor_formatter(NullFormatter())
+    if log_y:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:,.9g}")
     letters = sum(len(name) + 8 for name in curves)  # a mark takes 8, and a row holds some 90
     rows = 1 if letters < 85 else 2
     columns = math.ceil(len(curves) / rows)

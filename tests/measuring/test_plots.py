@@ -32,6 +32,7 @@ def test_the_curves_lie_in_view():
     assert low < 15 and high > 30
     assert line_chart({"a": {1: 30.0}}, "x", "y", ylim=(0, 5)).figure.axes[0].get_ylim() == (0, 5)
     assert line_chart({"a": {1: 30.0}}, "x", "y", log_x=True).figure.axes[0].get_xscale() == "log"
+    assert line_chart({"a": {1: 30.0}}, "x", "y", log_y=True).figure.axes[0].get_yscale() == "log"
 
 
 def test_more_curves_than_can_be_told_apart_are_refused():
