@@ -4,6 +4,7 @@ import base64
 import html
 import io
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -93,6 +94,23 @@ def line_chart(
     axes.spines[["top", "right"]].set_visible(False)
     said = "the lowest of each curve, measured here" if measured else "the lowest of each curve"
     return Chart(figure, f"{ylabel} against {xlabel}; {said}: {'; '.join(lowest)}.")
+
+
+def along_tokens(
+    tokens: Sequence[str], ylabel: str, bars: Sequence[float], bar: str, dots: Sequence[float], dot: str
+) -> Chart:
+    """A bar and a dot for each token of a text, with what `bar` and `dot` say they are."""
+    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    axes = figure.add_subplot(ylabel=ylabel, xlim=(-1, len(tokens)))
+    axes.bar(range(len(tokens)), bars, color="#56B4E9", label=bar)
+    axes.plot(range(len(tokens)), dots, "o", color="#D55E00", markersize=4, label=dot)
+    names = [repr(token)[1:-1].replace("$", r"\$") for token in tokens]
+    axes.set_xticks(range(len(tokens)), names, rotation=90, fontsize=7)
+    axes.legend(frameon=False)
+    below = sum(float(y) < float(x) for x, y in zip(bars, dots, strict=True)) / len(tokens)
+    return Chart(
+        figure, f"{ylabel} along {len(tokens)} tokens; {dot} lies below {bar} at {below:.0%} of them."
+    )
 
 
 def dot_chart(rows: dict[str, list[float]], xlabel: str) -> Chart:

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.image import imread
 
 from course_utils.classroom.outputs import LOWEST_OF_CURVES
-from course_utils.measuring.plots import dot_chart, line_chart, narrowing_chart, png
+from course_utils.measuring.plots import along_tokens, dot_chart, line_chart, narrowing_chart, png
 
 
 def test_a_chart_says_what_it_shows_and_shows_a_picture():
@@ -97,3 +97,13 @@ def test_dots_are_the_runs_and_one_that_diverged_has_none():
     assert dots == [(2.25, 0), (2.75, 0), (3.0, 1)]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["whole", "none"]
     assert repr(chart) == "nats, the mean of each: whole 2.50; none inf."
+
+
+def test_a_text_has_a_bar_and_a_dot_for_each_token():
+    chart = along_tokens(["a", "$x", "\n"], "bits", [1.0, 2.0, 3.0], "entropy", [0.5, 2.5, 1.0], "surprise")
+    assert repr(chart) == "bits along 3 tokens; surprise lies below entropy at 67% of them."
+    axes = chart.figure.axes[0]
+    assert [bar.get_height() for bar in axes.patches] == [1.0, 2.0, 3.0]
+    assert axes.lines[0].get_ydata().tolist() == [0.5, 2.5, 1.0]
+    chart.figure.draw_without_rendering()
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["a", r"\$x", r"\n"]

@@ -125,7 +125,7 @@ def top_p_inputs(generator, case):
     return probs, 0.0 if case % 5 == 3 else round(float(0.4 * sums[i] + 0.6 * sums[i + 1]), 6)
 
 
-@exercise("9.2", "top-p", dots=2, minutes=9, inputs=top_p_inputs)
+@exercise("9.2", "top-p", dots=2, minutes=8, inputs=top_p_inputs)
 def top_p(probs: np.ndarray, p: float) -> np.ndarray:
     """Keep the fewest likeliest tokens that reach p together, at least one; the others get 0; renormalise.
 
