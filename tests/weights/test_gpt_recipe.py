@@ -114,8 +114,13 @@ def test_the_table_of_changes_is_that_of_the_recipes():
 
 def test_the_table_of_seeds_is_that_of_its_recipes():
     table, changes = recording.read_table(gpt_recipe.SEEDS), recording.read_table(gpt_recipe.ABLATION)
-    assert [row["change"] for row in table] == 5 * ["the live recipe", "nothing read late"]
-    assert [int(row["seed"]) for row in table] == [seed for seed in range(5) for _ in range(2)]
+    assert [(int(row["seed"]), row["change"]) for row in table] == [
+        (seed, change) for seed in range(5) for change, (_, n) in gpt_recipe.REPEATED.items() if seed < n
+    ]
+    for row in table:
+        recipe, _ = gpt_recipe.REPEATED[row["change"]]
+        assert int(row["steps"]) == recipe.config.steps
+        assert int(row["bytes"]) == recipe.config.steps * recipe.rows * recipe.shape.context
     recorded = {row["change"]: float(row["validation_nats"]) for row in changes}
     first = {row["change"]: float(row["validation_nats"]) for row in table[:2]}  # the seed of the other table
     assert first["the live recipe"] == pytest.approx(recorded["one block for four"], abs=0.001)
