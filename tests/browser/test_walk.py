@@ -266,7 +266,7 @@ def test_the_next_morning_no_exercise_is_open(learner, work):
 def test_chapter_1_with_all_that_it_proposes(learner, work):
     another(learner, NGRAMS)
     assert len(walk(learner, WIDGETS, Learner.run)) > 30
-    kept = assert_kept(work, 1, {"1.unseen", "1.absolute", "1.file"})
+    kept = assert_kept(work, 1, {"1.unseen", "1.absolute", "1.file", "1.reading"})
     (text,) = kept["shannon game"].values()
     (passage,) = text.values()
     assert len(passage["guesses"].split()) == 5
