@@ -11,6 +11,7 @@ import json
 import math
 import os
 import secrets
+import weakref
 from dataclasses import astuple, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -76,6 +77,8 @@ class Store:
         self.folder, self._key = Path(folder), key
         (self.folder / "submissions").mkdir(parents=True, exist_ok=True)
         self.database = opened(self.folder / "grades.sqlite")
+        # with the store: a connection holds itself, so it would stay open until Python looks for such rings
+        weakref.finalize(self, self.database.close)
 
     def close(self) -> None:
         self.database.close()

@@ -1,5 +1,6 @@
 """The store loses nothing, changes nothing and notes nothing twice, also when its writer is killed."""
 
+import gc
 import hashlib
 import os
 import random
@@ -257,6 +258,19 @@ def test_a_burst_at_the_deadline_is_kept_whole(tmp_path):
     store = Store(tmp_path / "store", b"")
     assert len(store.standings("ngrams")) == BURST
     assert all(store.content(s) == s.student.split()[1].encode() for s in store.pending("ngrams", 1))
+
+
+def test_a_store_that_nobody_holds_has_let_go_of_its_file(tmp_path):
+    """At once, so that its folder can be copied or removed by the next line."""
+    gc.disable()
+    try:
+        store = Store(tmp_path / "store", b"")
+        store.round("ngrams")
+        assert (tmp_path / "store" / "grades.sqlite-wal").exists()
+        del store
+        assert {path.name for path in (tmp_path / "store").iterdir()} == {"grades.sqlite", "submissions"}
+    finally:
+        gc.enable()
 
 
 WRITER = """
