@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from course_utils.finetuning.lora import trainable
-from course_utils.training.memory import keep_freed
+from course_utils.training.memory import freed_is_kept
 from course_utils.training.optimisers import AdamW
 
 
@@ -34,10 +34,9 @@ def costs(model: nn.Module, loss: Callable[[], Tensor]) -> Costs:
     0, which changes nothing. Raises ValueError for a model of which nothing trains."""
     if not trainable(model):
         raise ValueError("nothing of this model trains: add_lora(model, ...), or model.requires_grad_(True)")
-    keep_freed()  # as training does
     model.zero_grad()
     weights = sum(tensor.nbytes for tensor in [*model.parameters(), *model.buffers()])
-    with _Held() as held:
+    with freed_is_kept(), _Held() as held:  # the first as in training
         parameters = [p for p in model.parameters() if p.requires_grad]
         optimiser = AdamW(parameters, lr=0.0)
         for parameter in parameters:

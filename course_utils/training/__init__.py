@@ -27,7 +27,7 @@ from torch.nn import functional
 from course_utils import devices
 from course_utils.training import checkpoints
 from course_utils.training.batches import Streams, Windows
-from course_utils.training.memory import keep_freed
+from course_utils.training.memory import freed_is_kept
 from course_utils.training.optimisers import Muon, adamw, clip_gradients, cosine_schedule
 
 OPTIMISERS = {
@@ -167,9 +167,8 @@ def train(
     that is no finite number; ValueError for another run's or a damaged checkpoint; MemoryError when the GPU
     is full.
     """
-    keep_freed()
     try:
-        with _note_ctrl_c() as interrupted:
+        with freed_is_kept(), _note_ctrl_c() as interrupted:
             return _run(model, batches, config, loss, evaluate, report, checkpoint, interrupted)
     except torch.OutOfMemoryError:
         pass  # out of this block first: through its traceback the error holds every tensor of the step
