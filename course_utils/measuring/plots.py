@@ -66,8 +66,9 @@ def line_chart(
     measured: bool = False,
     log_y: bool = False,
 ) -> Chart:
-    """Curves {name: {x: y}} on one pair of axes, told by colour and mark. `measured`: they were measured just
-    now, so another machine's numbers are a little different. Raises ValueError for six."""
+    """Curves {name: {x: y}} on one pair of axes, told by colour and mark; `log_x` and `log_y` make an axis
+    logarithmic. `measured`: they were measured just now, so another machine's numbers are a little different.
+    Raises ValueError for six."""
     figure = Figure(figsize=(7, 3.8), layout="constrained")
     axes = figure.add_subplot(xlabel=xlabel, ylabel=ylabel)
     if len(curves) > len(LOOKS):
