@@ -5,6 +5,7 @@ HUB_EXCHANGE   where assignments go out and come in, owned by the teacher (defau
 HUB_CACHE      texts and weights, fetched once for all (default /srv/llm-cache)
 HUB_URL        what the hub listens on; a web server with TLS stands before it (default loopback, port 8000)
 HUB_TEACHERS   accounts that may manage the hub, with blanks between
+HUB_SERVERS    how many servers may run at once (default 0: as many as come)
 """
 
 import os

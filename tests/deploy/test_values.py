@@ -7,9 +7,12 @@ from pathlib import Path
 import yaml
 from traitlets.config import Config
 
+from course_utils.data import assets
+
 DEPLOY = Path(__file__).parents[2] / "deploy"
 VALUES = yaml.safe_load((DEPLOY / "values.yaml").read_text("utf-8"))
 CONFIG = (DEPLOY / "jupyterhub_config.py").read_text("utf-8")
+README = (DEPLOY / "README.md").read_text("utf-8")
 
 
 def test_both_ways_give_a_server_the_same():
@@ -36,3 +39,11 @@ def test_each_student_sees_one_folder_of_the_exchange():
 
 def test_environment_variables_are_texts():
     assert all(isinstance(value, str) for value in VALUES["singleuser"]["extraEnv"].values())
+
+
+def test_the_cache_of_a_hub_gets_all_texts_and_weights(monkeypatch):
+    [code] = re.findall(r'^COURSE_CACHE=/srv/llm-cache \S+ -c "(.*)"$', README, re.MULTILINE)
+    fetched = []
+    monkeypatch.setattr(assets, "fetch", fetched.extend)
+    exec(code)
+    assert {*fetched} == {*assets.manifest()}  # students can't write there

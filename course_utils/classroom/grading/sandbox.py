@@ -39,6 +39,11 @@ ISOLATION = [
     *("--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent", "--new-session"),
     *("--cap-drop", "ALL", "--uid", "1000", "--gid", "1000", "--hostname", "sandbox", "--clearenv"),
 ]
+LOCKED = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")  # Ubuntu's, since 24.04
+UNLOCK = (
+    "Ubuntu keeps it from it: `sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0` lets it, until "
+    "the machine is started again. "
+)
 INSTEAD = (
     "Grade on Linux with bubblewrap (on Debian and Ubuntu: `sudo apt install bubblewrap`), or in a container "
     "or virtual machine that has it. --unsafe grades without a sandbox, and then every submission may read "
@@ -61,7 +66,8 @@ def problem() -> str:
         run = [*trial, str(visible.PYTHON), "-c", ""]
         done = subprocess.run(run, capture_output=True, text=True, pass_fds=[refused.fileno()])
     if done.returncode:
-        return f"bubblewrap can't start here ({done.stderr.strip()}). {INSTEAD}"
+        locked = LOCKED.exists() and LOCKED.read_text("ascii").strip() == "1"
+        return f"bubblewrap can't start here ({done.stderr.strip()}). {UNLOCK * locked}{INSTEAD}"
     return caps.problem()
 
 

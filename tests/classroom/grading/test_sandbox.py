@@ -322,6 +322,15 @@ def test_without_bubblewrap_it_says_what_to_do(monkeypatch):
         assert "container" in sandbox.problem() and "--unsafe" in sandbox.problem()
 
 
+def test_where_ubuntu_keeps_bubblewrap_from_starting_it_says_how_to_let_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(shutil, "which", lambda name: "/bin/false")
+    monkeypatch.setattr(sandbox, "LOCKED", tmp_path / "locked")
+    assert "can't start here" in sandbox.problem() and "sysctl" not in sandbox.problem()
+    for value, said in {"1": True, "0": False}.items():
+        (tmp_path / "locked").write_text(f"{value}\n")
+        assert ("sudo sysctl -w kernel.apparmor_restrict" in sandbox.problem()) == said
+
+
 def test_unsafe_has_the_same_channel_and_the_same_clock(run):
     assert run("send(job)", {"a": 1}, unsafe=True) == ("", [{"a": 1}])
     assert run("while True: pass", unsafe=True, limits=Limits(seconds=0.5))[0] == "ran longer than 0.5 s"
