@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -32,6 +33,7 @@ from course_utils.pretraining import (
     vocabulary,
 )
 from course_utils.pretraining.documents import Document
+from course_utils.pretraining.filters.quality import quality
 from course_utils.pretraining.manifest import Manifest
 from course_utils.pretraining.plans import Plan, check_memory, choose, flops_per_token, size
 from course_utils.pretraining.pretrain import pretrain, spikes
@@ -195,6 +197,7 @@ class Machine:
         judges = filters.standard(scored_on)
         if self.texts:
             judges.pop("language")
+            judges["quality"] = partial(quality, english=False)
         kept, tally = filters.run(told(self._sample(say), say), judges)
         corpus.write_documents(folder / DOCUMENTS, kept)
         say(f"  {tally}")

@@ -15,9 +15,9 @@ import pytest
 import torch
 
 from course_utils.data import corpora
-from course_utils.pretraining import card, corpus, evaluate, manifest, plans
+from course_utils.pretraining import card, corpus, documents, evaluate, manifest, plans
 from course_utils.pretraining import model as models
-from course_utils.pretraining.machine import make
+from course_utils.pretraining.machine import Machine, is_held_out, make
 from course_utils.pretraining.plans import PLANS
 from course_utils.tokenizers import BPETokenizer
 from course_utils.tokenizers.chat import SPECIAL
@@ -25,6 +25,14 @@ from course_utils.tokenizers.chat import SPECIAL
 FULL = os.environ.get("COURSE_FULL")
 KILLS = 20 if FULL else 3
 MEASURED = "quantise", "card"  # seconds stand in what these write
+OTHER_LANGUAGES = (
+    "Der Hafen lag noch im Dunkeln, als wir ablegten, und eine Stunde lang sprach niemand ein Wort. Das Meer "
+    "war grau bis zum Ende der Welt. Dann begann der alte Mann am Steuer zu summen, und mit der ersten Sonne "
+    "sahen wir die Insel, von der er uns erzählt hatte, so flach, dass eine Welle sie verdecken konnte, mit "
+    "drei Bäumen und einem Haus, vor dem ein Boot kieloben im Sand lag.",
+    "天还没亮，我们就离开了港口，整整一个小时没有人说话。大海灰蒙蒙的，一直伸到世界的尽头……"
+    "后来掌舵的老人哼起歌来，太阳刚刚升起，我们就看见了他说过的那座小岛。",
+)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -115,6 +123,18 @@ def test_what_is_asked_is_not_read(made):
     stolen = (texts / "stolen.txt").read_text()
     assert stolen not in [json.loads(line) for line in (folder / "documents.jsonl").read_text().splitlines()]
     assert any("removed by contamination: 1 documents" in sentence for sentence in said)
+
+
+@pytest.mark.parametrize("text", OTHER_LANGUAGES, ids=["german", "chinese"])
+def test_texts_of_ones_own_may_be_of_any_language(tmp_path, tiny, text):
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "evaluation.json").write_text(json.dumps({"texts": {"asked": "none of these words " * 5}}))
+    for number in range(10):
+        (tmp_path / "texts" / f"{number}.txt").write_text(f"{text}\n\n{number}\n", encoding="utf-8")
+    steps = Machine(tiny.PLAN, tiny.LAW, tmp_path / "texts", torch.device("cpu"), {}, 1, False)
+    noted = steps.documents(tmp_path, say=list)
+    held_out = sum(map(is_held_out, documents.from_folder(tmp_path / "texts")))
+    assert noted["documents"] == 10 - held_out > 5
 
 
 def test_the_scores_stand_beside_chance_and_the_5_gram(made):

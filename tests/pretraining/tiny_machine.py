@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from course_utils.pretraining import documents, evaluate, filters, machine, tune
+from course_utils.pretraining.filters.quality import quality
 from course_utils.pretraining.plans import Plan
 from course_utils.scaling import Law
 
@@ -49,7 +50,9 @@ def small():
         patch.setattr(evaluate, "fixed", few)
         patch.setattr(documents, "held_out", lambda: iter([]))  # megabytes of them
         patch.setattr(
-            filters, "standard", lambda asked: {"contamination": filters.Contamination(asked)} | LANGUAGE
+            filters,
+            "standard",
+            lambda asked: LANGUAGE | {"quality": quality, "contamination": filters.Contamination(asked)},
         )
         patch.setattr(evaluate, "ANSWER_TOKENS", 8)
         for name, few_of_them in {"ASKED": 2, "VALIDATED": 2}.items():

@@ -14,7 +14,7 @@ WORDS_A_STOP_WORD = 25  # a text of at least so many words has one of these, of 
 FEWEST = 3  # lines or runs: fewer are no habit
 
 
-def quality(document: Document) -> str | None:
+def quality(document: Document, english: bool = True) -> str | None:
     """A filter: removes a document that breaks one of these rules.
 
     - words: at least one; in the mean 2.5 characters each or more, and 10 or fewer with the marks at them; 80
@@ -25,12 +25,15 @@ def quality(document: Document) -> str | None:
     - no curly bracket: that is code;
     - repetition: at most 30 of 100 lines that stood before; of the characters of its words, at most 20, 18
       and 16 of 100 in the run of 2, 3 and 4 words that is the commonest.
+
+    Unless `english`, the rules on the length of words, on stop words and on signs to ten words are left out:
+    other languages have other words, and some no spaces between them.
     """
     separate, found = document.text.split(), words(document.text)
     if not found:
         return "it has no words"
     shortest, longest = (sum(map(len, each)) / len(each) for each in (found, separate))
-    if shortest < 2.5 or longest > 10:
+    if english and (shortest < 2.5 or longest > 10):
         return (
             f"its words have {shortest:.1f} characters in the mean, with marks {longest:.1f}: not 2.5 to 10"
         )
@@ -39,11 +42,11 @@ def quality(document: Document) -> str | None:
         return f"only {with_letter:.0%} of its words have a letter, not 80%"
     if "{" in document.text or "}" in document.text:
         return "it has curly brackets, as code has"
-    needed = min(len(found) // WORDS_A_STOP_WORD, 2)
+    needed = min(len(found) // WORDS_A_STOP_WORD, 2) if english else 0
     if len(STOP_WORDS.intersection(found)) < needed:
         return f"it has fewer than {needed} of the commonest words, such as the, of, and"
     symbols = document.text.count("#") + document.text.count("...") + document.text.count("…")
-    if symbols > 0.1 * len(separate):
+    if english and symbols > 0.1 * len(separate):
         return f"it has {symbols} hash signs and ellipses to {len(separate)} words, more than one to ten"
     return _lines(document.text) or _repetition(document.text)
 
