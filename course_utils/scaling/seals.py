@@ -117,13 +117,20 @@ def commit_of(path: Path) -> str:
 def settle(path: Path, plan: Plan) -> dict:
     """Make the run of a committed seal, and add its result to those beside it; returns it.
 
-    Raises ValueError if the seal is in no commit, was changed, before or while it ran, or has a result.
+    Raises ValueError if the seal is in no commit, was changed, before or while it ran, or has a result, and
+    if its run was made for another seal.
     """
     made, sha256 = read_seal(path)
     commit, results = commit_of(path), path.with_name(RESULTS)
-    if path.stem in {line["seal"] for line in read_log(results).lines}:
-        raise ValueError(f"{path.name} has its result already: a prediction is put to the test once")
     run = PlannedRun(made.size, made.tokens, made.seed)
+    for line in read_log(results).lines:
+        if path.stem == line["seal"]:
+            raise ValueError(f"{path.name} has its result already: a prediction is put to the test once")
+        if run.name == line["run"]:
+            raise ValueError(
+                f"the run of {path.name} was made already, for the seal {line['seal']}: its loss is known; "
+                "seal a run of another seed"
+            )
     done = make(plan, run)
     if read_seal(path)[1] != sha256:
         raise ValueError(f"{path.name} was changed while its run was under way: the result does not count")

@@ -145,6 +145,18 @@ def test_failures_and_open_seals_are_listed(sealed):
     assert rows["far_off"]["inside"] is False and rows["one"]["came"] is None
 
 
+def test_a_run_is_made_for_one_seal_only(sealed, monkeypatch):
+    plan, path, _ = sealed
+    two = shutil.copy(path, path.with_name("two.json"))
+    commit(path)
+    commit(two)
+    seals.settle(path, plan)
+    monkeypatch.setattr(seals, "make", None)
+    with pytest.raises(ValueError, match=r"the run of two\.json was made already, for the seal one"):
+        seals.settle(two, plan)
+    assert [row["came"] is None for row in seals.settled(path.parent)] == [False, True]
+
+
 def test_what_can_not_be_sealed(sealed):
     plan, path, _ = sealed
     runs = read_runs(plan.log)
