@@ -209,7 +209,8 @@ class Machine:
         if self.texts is None:
             n_bytes, found = COURSE_BYTES, documents.course_documents()
         else:
-            n_bytes = sum(path.stat().st_size for path in self.texts.rglob("*") if path.is_file())
+            readable = documents.from_folder(self.texts, tell=lambda said: None)  # pictures don't count
+            n_bytes = sum(len(document.text.encode()) for document in readable)
             found = documents.from_folder(self.texts, tell=say)
         share = self.plan.text_bytes / max(n_bytes, 1)
         for document in found:

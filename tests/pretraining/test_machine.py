@@ -137,6 +137,17 @@ def test_texts_of_ones_own_may_be_of_any_language(tmp_path, tiny, text):
     assert noted["documents"] == 10 - held_out > 5
 
 
+def test_of_a_small_text_all_is_read_whatever_lies_beside_it(tmp_path, tiny):
+    texts = tiny.write_texts(tmp_path / "texts")
+    plan = replace(tiny.PLAN, text_bytes=1e6)
+    steps = Machine(plan, tiny.LAW, texts, torch.device("cpu"), {}, 1, False)
+    before = [*steps._sample(say=list)]
+    for name in ("picture.png", ".hidden"):
+        with (texts / name).open("wb") as file:
+            file.truncate(100_000_000)
+    assert [*steps._sample(say=list)] == before and len(before) > 40
+
+
 def test_the_scores_stand_beside_chance_and_the_5_gram(made):
     folder, *_ = made
     scores = json.loads((folder / "scores.json").read_text())
