@@ -85,7 +85,7 @@ def from_folder(folder: str | Path, tell: Callable[[str], None] = print) -> Iter
 
 def _from_files(folder: Path, tell: Callable[[str], None]) -> Iterator[Document]:
     n_files = n_documents = 0
-    for path in _files(folder, tell):
+    for path in files_below(folder, tell):
         n_files += 1
         name = _name(path, folder)
         try:
@@ -102,7 +102,7 @@ def _from_files(folder: Path, tell: Callable[[str], None]) -> Iterator[Document]
         )
 
 
-def _files(folder: Path, tell: Callable[[str], None]) -> Iterator[Path]:
+def files_below(folder: Path, tell: Callable[[str], None]) -> Iterator[Path]:
     """The regular files below a folder, by name; others are told, but for hidden ones."""
 
     def cannot_list(error: OSError) -> None:

@@ -82,6 +82,11 @@ def make(
     if texts is not None:
         if not texts.is_dir():
             raise ValueError(f"there is no folder {texts}: name one that holds text files")
+        if folder.resolve().is_relative_to(texts.resolve()):
+            raise ValueError(
+                f"the model's folder {folder} lies in the folder of texts {texts}: it would be read; "
+                "name a folder outside"
+            )
         asked["texts"] = manifest.sha256(texts)
     begun = manifest.load(folder).plan if (folder / manifest.NAME).exists() else {"whose": whose}
     said = begun.get("whose") or {}  # as it was then: what was learnt since is no reason to begin anew

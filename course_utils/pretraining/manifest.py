@@ -6,10 +6,12 @@ trusts: a stage is done if its record says so and the files still have the hashe
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from course_utils.files import write_atomic
+from course_utils.pretraining import documents
 
 NAME = "manifest.json"
 
@@ -55,11 +57,13 @@ def load(folder: Path) -> Manifest:
 
 def sha256(path: Path) -> str:
     """The sha256 of a file, read piece by piece; of a folder, that of the list of its files with theirs, as
-    sha256sum prints it, in the order of their names."""
+    sha256sum prints it, in the order of their names. Files that `documents.from_folder` passes over, as they
+    are hidden, links or not to be read, don't count."""
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file())
-        lines = [f"{sha256(file)}  {file.relative_to(path).as_posix()}\n" for file in files]
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
+        files = sorted(documents.files_below(path, tell=lambda said: None))
+        seen = [file for file in files if os.access(file, os.R_OK)]
+        lines = [f"{sha256(file)}  {file.relative_to(path).as_posix()}\n" for file in seen]
+        return hashlib.sha256(os.fsencode("".join(lines))).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

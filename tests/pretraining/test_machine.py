@@ -301,6 +301,13 @@ def test_no_folder_and_an_empty_one(tmp_path, tiny):
         make(tiny.PLAN, tmp_path / "model", tiny.LAW, tmp_path / "empty", say=list)
 
 
+def test_a_model_can_not_lie_in_the_texts_that_it_reads(tmp_path, tiny):
+    texts = tiny.write_texts(tmp_path / "texts", n=3)
+    with pytest.raises(ValueError, match=r"lies in the folder of texts .* name a folder outside"):
+        make(tiny.PLAN, texts / "model", tiny.LAW, texts, say=list)
+    assert not (texts / "model").exists()
+
+
 def test_other_texts_are_another_plan(made, tmp_path, tiny):
     folder, *_ = made
     other = tiny.write_texts(tmp_path / "other", n=3)

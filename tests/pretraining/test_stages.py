@@ -1,8 +1,11 @@
 """Stages end with the same model whatever happens on the way, and refuse what would spoil it."""
 
 import errno
+import hashlib
 import json
+import os
 import shutil
+import sys
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -168,3 +171,18 @@ def test_the_hash_of_a_folder_is_of_names_and_contents(tmp_path):
     assert manifest.sha256(one) == manifest.sha256(two)
     (two / "in" / "a.txt").write_text("y")
     assert manifest.sha256(one) != manifest.sha256(two)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names that are no UTF-8")
+def test_the_hash_of_a_folder_is_of_what_may_be_read(tmp_path, monkeypatch):
+    (tmp_path / "a.txt").write_text("x")
+    listed = f"{manifest.sha256(tmp_path / 'a.txt')}  a.txt\n"
+    assert manifest.sha256(tmp_path) == hashlib.sha256(listed.encode()).hexdigest()
+    (tmp_path / ".git").mkdir()
+    for name in (".DS_Store", ".git/index", "locked.txt"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / "link.txt").symlink_to(tmp_path / ".DS_Store")
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "locked.txt")  # root may read all
+    assert manifest.sha256(tmp_path) == hashlib.sha256(listed.encode()).hexdigest()
+    (tmp_path / os.fsdecode(b"d\xe9j\xe0.txt")).touch()
+    assert manifest.sha256(tmp_path) != hashlib.sha256(listed.encode()).hexdigest()
