@@ -245,7 +245,9 @@ def _sentence(verdict: Verdict, example: Verdict, cell: Outcome) -> str:
     if verdict.status == "not yet":
         return "Nothing is written here yet."
     facts = dict(example.facts)
-    if example.passed:
+    if example.status == "not yet":
+        sentence = f"{verdict.sentence} Your function gives nothing for the examples that you have.".strip()
+    elif example.passed:
         sentence = verdict.sentence or "The examples that you have come out right, other inputs don't."
     else:
         sentence = f"{verdict.sentence} For {facts['Smallest input']}".strip()

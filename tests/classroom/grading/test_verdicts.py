@@ -82,6 +82,11 @@ WRONG = {
     "a known mistake": (MLE.mistakes[0].source, "mistake", "That is the joint"),
     "an unknown mistake": (HEAD + "    return {'to': 0.5}", "wrong", "is expected"),
     "another name": ("def mlee(texts, context): return {}", "not yet", "Nothing is written"),
+    "nothing for the examples": (
+        "n = 0\n" + HEAD + "    global n\n    n += 1\n    return {'to': 0.5} if n > 4 else None",
+        "wrong",
+        "gives nothing for the examples",
+    ),
     "no function": ("mle = 3", "error", "TypeError"),
     "a syntax error": ("def mle(texts, context:\n    return", "not yet", "SyntaxError in line 1"),
     "a name that is not there": (HEAD + "    return helper(texts)", "error", "NameError in line 2"),
