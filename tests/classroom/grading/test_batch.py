@@ -173,7 +173,8 @@ def test_a_missing_folder_is_one_sentence(room):
         batch.collect("ngrams", room.folder / "nowhere", room.overlay.store())
 
 
-def test_what_is_our_fault_is_tried_again(room, grade):
+@pytest.mark.parametrize("damage", [lambda kept: kept.write_bytes(b"{}"), Path.unlink], ids=["lies", "loses"])
+def test_what_is_our_fault_is_tried_again(room, grade, damage):
     room.hand_in("ada")
     store = room.overlay.store()
     batch.collect("ngrams", room.submissions, store)
@@ -181,7 +182,7 @@ def test_what_is_our_fault_is_tried_again(room, grade):
     [submission] = store.pending("ngrams", 1)
     kept = store.folder / "submissions" / f"{submission.sha256}.ipynb"
     content = kept.read_bytes()
-    kept.write_bytes(b"{}")  # a disk that lies
+    damage(kept)  # by a disk
     assert grade()["ada"].status == "infra_error"
     kept.write_bytes(content)
     assert grade()["ada"].status == "graded"

@@ -101,11 +101,19 @@ def test_links_and_huge_files_are_noted_but_not_kept(store, tmp_path):
     assert list((store.folder / "submissions").iterdir()) == []
 
 
-def test_a_kept_file_that_has_changed_is_found(store, hand_in):
+def test_a_kept_file_that_has_changed_or_is_lost_is_a_fault_of_ours(store, hand_in):
     kept = hand_in(content=b"{}")
-    (store.folder / "submissions" / f"{kept.sha256}.ipynb").write_bytes(b"[]")
+    store.file_of(kept.sha256).write_bytes(b"[]")
     with pytest.raises(OSError, match="has changed"):
         store.content(kept)
+    store.file_of(kept.sha256).unlink()
+    with pytest.raises(FileNotFoundError):
+        store.content(kept)
+
+
+def test_what_is_kept_and_too_large_to_be_a_notebook_is_ungradable(store, hand_in):
+    with pytest.raises(Ungradable, match="21 MB"):
+        store.content(hand_in(content=bytes(21_000_000)))
 
 
 def test_nothing_can_be_changed_or_removed(store, hand_in):
