@@ -218,6 +218,21 @@ def test_what_uses_too_much_is_stopped_and_named(run, script, stopped):
     assert run(script, limits=Limits(**{**vars(SMALL), "seconds": 1}))[0] == stopped
 
 
+def test_time_in_which_the_grader_was_held_up_is_not_the_scripts(tmp_path):
+    (tmp_path / "script.py").write_text(OPEN + "send({'a': 1})\nsend({'b': 1})")
+    messages = []
+
+    def accept(message):
+        if not messages:
+            time.sleep(1.5)  # as with Ctrl-Z, while the script goes on
+        messages.append(message)
+        return False
+
+    limits = Limits(**{**vars(SMALL), "seconds": 1})
+    assert sandbox.run(tmp_path / "script.py", {}, accept, limits=limits) == ""
+    assert messages == [{"a": 1}, {"b": 1}]
+
+
 @pytest.mark.parametrize("take", ["bytearray(300 << 20)", "mmap.mmap(-1, 500 << 20)"])
 def test_rlimits_cap_memory_where_there_is_no_control_group(run, monkeypatch, take):
     monkeypatch.setattr(caps, "kind", lambda: "rlimits")
