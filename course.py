@@ -44,7 +44,6 @@ import ast
 import contextlib
 import errno
 import hashlib
-import importlib.metadata
 import importlib.util
 import json
 import os
@@ -192,7 +191,7 @@ def version_of(python):
     script = "import sys; print('%d.%d' % sys.version_info[:2])"
     try:
         return subprocess.check_output(
-            [str(python), "-c", script], stderr=subprocess.DEVNULL, text=True
+            [str(python), "-c", script], stderr=subprocess.DEVNULL, encoding="utf-8"
         ).strip()
     except (OSError, subprocess.CalledProcessError):
         return None
@@ -200,6 +199,8 @@ def version_of(python):
 
 def active_environment():
     """The running Python, if its conda or virtual environment already has this very folder installed."""
+    import importlib.metadata  # from Python 3.8 on
+
     in_environment = sys.prefix != sys.base_prefix or (Path(sys.prefix) / "conda-meta").is_dir()
     if not in_environment or Path(sys.prefix).resolve() == VENV:
         return None
