@@ -171,29 +171,31 @@ def grade(options) -> None:
     if (options.received or options.names) and not options.submissions:
         raise ValueError("--received and --names are about the files that --submissions names: give that too")
     teacher.questions(assignment, overlay.EVERYONE)  # is every reference there?
+    same = "the same command"
     try:
         store = teacher.store()
         if options.submissions or options.exchange:
             _collect(assignment.name, options, teacher, store)
         print(gradebook.lateness_of(assignment, teacher, store))
         store.round(assignment.name, new=options.again)
+        same += " without --again" * options.again  # which would begin another round
         print("No sandbox!" if options.unsafe else f"Sandboxed, capped by {caps.kind()}.")
         at_once = partial(print, flush=True)  # into a file too
         counts = batch.grade_all(
             assignment, teacher, store, workers=options.workers, unsafe=options.unsafe, say=at_once
         )
     except (KeyboardInterrupt, OSError, sqlite3.OperationalError) as error:
-        sys.exit(_stopped("was graded", error))
+        sys.exit(_stopped("was graded", error, same))
     if left := store.pending(assignment.name, store.round(assignment.name)):
-        print(f"{len(left)} are still to be graded: the same command goes on.")
+        print(f"{len(left)} are still to be graded: {same} goes on.")
     told = "; ".join(f"{number} {status}" for status, number in sorted(counts.items()))
     print(told or "Nothing is pending.")
     print(f"Written answers to read: {marking.to_read(assignment, teacher, store)}")
 
 
-def _stopped(done: str, error: BaseException) -> str:
+def _stopped(done: str, error: BaseException, same: str = "the same command") -> str:
     why = f" ({error})" if f"{error}" else ""  # the disk is full
-    return f"Stopped{why}; what {done} is kept, and the same command goes on where it was."
+    return f"Stopped{why}; what {done} is kept, and {same} goes on where it was."
 
 
 def _collect(name, options, teacher, store):

@@ -381,6 +381,15 @@ def test_what_stops_the_grader_is_one_sentence(room, monkeypatch, error):
     with pytest.raises(SystemExit, match="the same command goes on where it was") as caught:
         cli.main(["grade", "ngrams", "--overlay", str(room.folder)])
     assert str(error) in str(caught.value)
+    with pytest.raises(SystemExit, match="the same command without --again goes on where it was"):
+        cli.main(["grade", "ngrams", "--overlay", str(room.folder), "--again"])
+
+
+def test_what_is_left_of_a_new_round_takes_the_command_without_again(room, monkeypatch, capsys):
+    room.result("ada")
+    monkeypatch.setattr(batch, "grade_all", lambda *arguments, **options: {})
+    cli.main(["grade", "ngrams", "--overlay", str(room.folder), "--again"])
+    assert "1 are still to be graded: the same command without --again goes on." in capsys.readouterr().out
 
 
 def test_again_is_a_new_round(room, grade, capsys):
