@@ -17,7 +17,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from course_utils.classroom.grading import lateness
+from course_utils.classroom.grading import cells, lateness
 from course_utils.classroom.grading.gradebook import as_it_was
 from course_utils.classroom.overlay import Overlay
 from course_utils.files import read_table, write_atomic
@@ -86,15 +86,17 @@ def export(overlay: Overlay, student: str, file: Path, exchange: Path | None = N
         "lists": {name: part for name, part in lists.items() if part},
     }
     written = io.BytesIO()
-    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("store.json", json.dumps(content, indent=1, ensure_ascii=False, default=str))
+    # a file may be older than 1980, where the times of a ZIP file begin
+    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
+        text = json.dumps(content, indent=1, ensure_ascii=False, default=str)
+        archive.writestr("store.json", cells.storable(text))  # where half a character is JSON's escape
         for sha256 in sorted({row["sha256"] for row in rows["submissions"] if row["sha256"]}):
             archive.write(store.file_of(sha256), f"submissions/{sha256}.ipynb")
         for path in found["own"]:
             for each in sorted(path.rglob("*")) if path.is_dir() else [path]:
                 if each.is_file() and not each.is_symlink():
                     top = exchange.parent if exchange and each.is_relative_to(exchange) else overlay.folder
-                    archive.write(each, each.relative_to(top).as_posix())
+                    archive.write(each, cells.storable(each.relative_to(top).as_posix()))
         number = len(archive.namelist())
     write_atomic(file, written.getvalue())
     file.chmod(0o600)
@@ -197,8 +199,8 @@ def _take_out(path: Path, student: str) -> None:
 
 
 def _is_of(row: list[str], head: list[str], student: str) -> bool:
-    cells = zip(head, row, strict=False)
-    return any(as_it_was(cell.strip()) == student for name, cell in cells if name.strip() in COLUMNS)
+    named = zip(head, row, strict=False)
+    return any(as_it_was(cell.strip()) == student for name, cell in named if name.strip() in COLUMNS)
 
 
 def _out_of_table(path: Path, student: str) -> None:

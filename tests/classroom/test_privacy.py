@@ -2,6 +2,7 @@
 
 import html
 import json
+import os
 import re
 import sqlite3
 import sys
@@ -43,6 +44,7 @@ def graded(room):
         room.hand_in(student, json.dumps({"cells": words}).encode())
         kept = store.keep("ngrams", student, room.submissions / student / "ngrams.ipynb")
         marks = [{"id": "count", "points": 4, "sentence": words, "detail": "a hidden input"}]
+        marks[0]["example"] = {"returned": "ValueError: \ud83d"}  # half a character
         details = {"marks": marks, "written": {"answer": words}, "notices": [], "outputs": [words]}
         store.record(kept, store.round("ngrams"), "graded", "", details)
         request = "INSERT INTO requests VALUES (NULL, 'ngrams', ?, 'count', ?, '')"
@@ -252,7 +254,9 @@ def test_an_export_holds_every_row_and_every_file(graded, tmp_path, capsys):
     ]
     assert [run["seed"] for run in lists["contests/spring/runs.jsonl"]] == [4, 5]
     assert "contests/spring/recipes/of ada.toml" in names
-    assert told["store"]["results"][0]["details"]["marks"][0]["points"] == 4 and "hidden input" not in text
+    [mark] = told["store"]["results"][0]["details"]["marks"]
+    assert mark["points"] == 4 and "hidden input" not in text
+    assert mark["example"]["returned"] == "ValueError: \ud83d"
     assert (tmp_path / "ada.zip").stat().st_mode & 0o077 == 0 or sys.platform == "win32"
     assert any(name.startswith("submissions/") for name in names)
     with pytest.raises(SystemExit, match="is there already"):
@@ -266,11 +270,22 @@ def test_the_exchange_of_a_hub_goes_along(graded, tmp_path):
         folder = tmp_path / "exchange" / student / "llm" / "inbound" / "x"
         folder.mkdir(parents=True)
         (folder / "ngrams.ipynb").write_text(f"by {student}", "utf-8")
+        os.utime(folder / "ngrams.ipynb", (0, 0))  # 1970, which a ZIP file has no number for
     privacy.export(graded.overlay, "ada", tmp_path / "ada.zip", tmp_path / "exchange")
     with zipfile.ZipFile(tmp_path / "ada.zip") as archive:
         assert b"by ada" in archive.read("exchange/ada/llm/inbound/x/ngrams.ipynb")
     privacy.delete(graded.overlay, "ada", tmp_path / "exchange")
     assert sorted(path.name for path in (tmp_path / "exchange").iterdir()) == ["O'Brien", "adam", "bob"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each name of a file is Unicode")
+def test_a_file_with_a_name_in_no_known_encoding_is_exported(graded, tmp_path):
+    folder = tmp_path / "exchange" / "ada"
+    folder.mkdir(parents=True)
+    (folder / os.fsdecode(b"caf\xe9.ipynb")).write_text("by ada", "utf-8")
+    privacy.export(graded.overlay, "ada", tmp_path / "ada.zip", tmp_path / "exchange")
+    with zipfile.ZipFile(tmp_path / "ada.zip") as archive:
+        assert r"exchange/ada/caf\udce9.ipynb" in archive.namelist()
 
 
 def test_nbgraders_gradebook_forgets_too(graded):
