@@ -35,7 +35,7 @@ from course_utils.pretraining import (
 from course_utils.pretraining.documents import Document
 from course_utils.pretraining.filters.quality import quality
 from course_utils.pretraining.manifest import Manifest
-from course_utils.pretraining.plans import Plan, check_memory, choose, flops_per_token, size
+from course_utils.pretraining.plans import Plan, check_fits, check_memory, choose, flops_per_token, size
 from course_utils.pretraining.pretrain import pretrain, spikes
 from course_utils.pretraining.stages import Say, Stage, run
 from course_utils.scaling import Law
@@ -67,7 +67,8 @@ def make(
     any: by DDP, or with `shard` by FSDP2, which needs a plan with AdamW.
 
     Raises ValueError as `stages.run` does and for a folder without texts; MemoryError, before anything is
-    written, for a plan that needs more than there is; KeyboardInterrupt on Ctrl-C, with what was done kept.
+    written, for a plan that needs more than there is, or before it trains, if only the larger model of a
+    short text does; KeyboardInterrupt on Ctrl-C, with what was done kept.
     """
     if shard and processes == 1:
         raise ValueError("a model is cut into shards for several processes: ask for 2 or more, or no shards")
@@ -265,13 +266,14 @@ class Machine:
         chosen = read_json(folder / "vocabulary.json")["chosen"]
         choice = choose(self.plan, self.law, chosen["vocab_size"], chosen["bytes_a_token"], n)
         parameters = size(choice.config)
-        write_json(folder / "size.json", asdict(choice) | {"tokens": n, "parameters": parameters})
         wanted = (
             f"{choice.law_n / 1e6:.2f} million parameters and {choice.law_tokens / 1e6:.1f} million tokens"
         )
         taken = f"{choice.config.n_layers} layers of {choice.config.d_model}, {parameters / 1e6:.2f} million"
         say(f"  the law asks for {wanted}")
         say(f"  taken: {taken}; {choice.steps:,} steps read the text {choice.epochs:.2f} times")
+        check_fits(self.plan, choice.config, self.device)  # a short text made it larger than the law does
+        write_json(folder / "size.json", asdict(choice) | {"tokens": n, "parameters": parameters})
         return {"tokens": n, "parameters": parameters}
 
     # ---- training ----------------------------------------------------------------------------------

@@ -149,14 +149,18 @@ def memory_there(device: torch.device) -> int | None:
 def check_memory(plan: Plan, law: Law, device: torch.device) -> None:
     """Raises MemoryError, with the number, if the plan's largest model would not fit: before anything starts.
 
-    Tokens are taken to be of 5 bytes, which is more than they will be, and the text to be long enough.
+    Tokens are taken to be of 5 bytes, which is more than they will be, and the text to be long enough: a
+    short one makes a larger model, of which `check_fits` is asked when it is known.
     """
-    there = memory_there(device)
-    largest = choose(plan, law, max(plan.vocabularies), 5.0, tokens=10**15).config
-    needed = memory_needed(largest, plan.batch)
+    check_fits(plan, choose(plan, law, max(plan.vocabularies), 5.0, tokens=10**15).config, device)
+
+
+def check_fits(plan: Plan, config: GPTConfig, device: torch.device) -> None:
+    """Raises MemoryError, with the number, if training this shape would not fit."""
+    there, needed = memory_there(device), memory_needed(config, plan.batch)
     if there is not None and needed > there:
         raise MemoryError(
-            f"the plan {plan.name} trains up to {size(largest) / 1e6:,.0f} million parameters and needs "
+            f"the plan {plan.name} trains up to {size(config) / 1e6:,.0f} million parameters and needs "
             f"about {needed / 2**30:.1f} GiB of memory; {there / 2**30:.1f} GiB are free on {device}: close "
             "other programs, or take a smaller plan"
         )

@@ -293,6 +293,17 @@ def test_a_plan_larger_than_memory_is_said_before_it_starts(tmp_path, monkeypatc
     assert not (tmp_path / "model").exists()
 
 
+def test_a_short_text_makes_a_larger_model_which_has_to_fit_too(made, tmp_path, monkeypatch, tiny):
+    for name in (models.TOKENIZER, "documents.jsonl", "vocabulary.json"):
+        shutil.copy(made[0] / name, tmp_path)
+    monkeypatch.setattr(plans, "memory_there", lambda device: 4 * 2**30)
+    plan, cpu = PLANS["evening"], torch.device("cpu")
+    plans.check_memory(plan, tiny.LAW, cpu)
+    with pytest.raises(MemoryError, match=r"up to 1,\d{3} million .* GiB of memory; 4\.0 GiB are free"):
+        Machine(plan, tiny.LAW, made[1], cpu, {}, 1, False).tokens(tmp_path, list)
+    assert not (tmp_path / "size.json").exists()
+
+
 def test_no_folder_and_an_empty_one(tmp_path, tiny):
     with pytest.raises(ValueError, match="there is no folder"):
         make(tiny.PLAN, tmp_path / "model", tiny.LAW, tmp_path / "nothing", say=list)
