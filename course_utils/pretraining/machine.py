@@ -70,6 +70,11 @@ def make(
     written, for a plan that needs more than there is, or before it trains, if only the larger model of a
     short text does; KeyboardInterrupt on Ctrl-C, with what was done kept.
     """
+    if processes < 1 or plan.batch % processes:
+        raise ValueError(
+            f"{processes} processes can't share a batch of {plan.batch} rows evenly: ask for a number that "
+            "divides it"
+        )
     if shard and processes == 1:
         raise ValueError("a model is cut into shards for several processes: ask for 2 or more, or no shards")
     if not plan.trial_flops > 0:
@@ -78,6 +83,10 @@ def make(
             "tried: give it more than 0"
         )
     on = devices.pick(device)
+    if on.type == "cuda" and processes > (gpus := torch.cuda.device_count()):
+        raise ValueError(
+            f"{processes} processes need a GPU each, and this machine has {gpus}: ask for {gpus} or fewer"
+        )
     check_memory(plan, law, on)
     asked = plan.settings() | {"law": asdict(law), "texts": "the course's"}
     if texts is not None:

@@ -227,12 +227,12 @@ def _store() -> distributed.Store:
 
 def launch(folder: Path, processes: int, shard: bool) -> None:
     """Start a torchrun on this machine for what is prepared in a folder, which starts a rank that died, and
-    with it all others, up to three times. Raises RuntimeError if it fails all the same."""
+    with it all others, up to three times. Raises ValueError if it fails all the same."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--max-restarts", "3"]
     command += ["--nproc-per-node", str(processes), "-m", "course_utils.pretraining.parallel", str(folder)]
     command += ["--shard"] if shard else []
     if subprocess.call(command):
-        raise RuntimeError(f"pretraining on {processes} processes failed: what they said stands above")
+        raise ValueError(f"pretraining on {processes} processes failed: what they said stands above")
 
 
 def main(folder: Path, shard: bool) -> None:

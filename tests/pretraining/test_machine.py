@@ -272,6 +272,21 @@ def test_shards_are_for_several_processes(tmp_path, tiny):
         make(tiny.PLAN, tmp_path / "model", tiny.LAW, say=list, shard=True)
 
 
+@pytest.mark.parametrize("processes", [0, 3])
+def test_processes_have_to_share_a_batch_evenly(processes, tmp_path, tiny):
+    with pytest.raises(ValueError, match=f"{processes} processes can't share a batch of 4 rows evenly"):
+        make(tiny.PLAN, tmp_path / "model", tiny.LAW, say=list, processes=processes)
+    assert not (tmp_path / "model").exists()
+
+
+def test_each_process_needs_a_gpu_of_its_own_where_there_are_any(tmp_path, monkeypatch, tiny):
+    monkeypatch.setattr("course_utils.devices.pick", lambda name: torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ValueError, match="4 processes need a GPU each, and this machine has 2: ask for 2 or"):
+        make(tiny.PLAN, tmp_path / "model", tiny.LAW, say=list, processes=4)
+    assert not (tmp_path / "model").exists()
+
+
 def test_a_plan_that_pays_for_no_trial_is_refused_before_anything_is_written(tmp_path, tiny):
     with pytest.raises(ValueError, match="trial_flops=0, with which its vocabularies are tried"):
         make(replace(tiny.PLAN, trial_flops=0), tmp_path / "model", tiny.LAW, say=list)

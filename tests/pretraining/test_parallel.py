@@ -107,6 +107,12 @@ def test_a_batch_must_be_shared_evenly(toy):
         parallel.Share(toy.batches(), 0, 3)
 
 
+def test_a_launch_that_fails_is_one_sentence(monkeypatch, tmp_path):
+    monkeypatch.setattr(subprocess, "call", lambda command: 1)
+    with pytest.raises(ValueError, match="pretraining on 2 processes failed: what they said stands above"):
+        parallel.launch(tmp_path, 2, shard=False)
+
+
 def test_muon_needs_whole_matrices(toy, monkeypatch, tmp_path):
     monkeypatch.setattr(parallel.distributed, "get_rank", lambda: 0)
     monkeypatch.setattr(parallel.distributed, "get_world_size", lambda: 2)
