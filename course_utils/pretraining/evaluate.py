@@ -102,11 +102,14 @@ def _joined(texts: Iterable[str], between: str = "\n\n", size: int = TEXT_BYTES)
 def _choices(name: str, text: str, n: int, draws: np.random.Generator) -> list[dict]:
     """Places of a text with the line that comes next, among three others that are about as long.
 
-    Of the four, ordered by length, the right one is each as often: who goes by length only guesses.
+    Of the four, ordered by length, the right one is each as often: who goes by length only guesses. A text of
+    fewer than four such lines has none.
     """
     lines = re.findall(r"[^\n]*?(?:(?<=[.!?]) |\n)|[^\n]+", text)  # joined again, they are the text
     bare = [line.strip() for line in lines]
     by_length = sorted({line for line in bare if len(line) in LENGTHS}, key=lambda line: (len(line), line))
+    if len(by_length) < OPTIONS:
+        return []
     places = [i for i in range(4, len(lines)) if len(bare[i]) in LENGTHS]
     found = []
     for i in sorted(draws.choice(places, min(n, len(places)), replace=False).tolist()):

@@ -57,6 +57,14 @@ def test_the_line_that_comes_next_is_among_four_of_its_kind(asked):
     assert shares.min() > 0.15 and shares.max() < 0.36  # and so does who goes by length
 
 
+@pytest.mark.parametrize("different", [1, 2, 3, 4])
+def test_a_text_of_few_lines_has_no_choices(different):
+    lines = [f"a line of more than twenty-five letters, the {nth}" for nth in range(different)]
+    choices = evaluate.fixed("\n".join(lines * 40))["choices"]
+    assert all(len(choice["options"]) == OPTIONS for choice in choices)
+    assert any(choice["text"] == "your own texts" for choice in choices) == (different == OPTIONS)
+
+
 def scored(monkeypatch, asked, model, tokenizer, log_p):
     """Shares right when log p of an option is what `log_p(choice, option)` says."""
     options = [log_p(choice, option) for choice in asked["choices"] for option in choice["options"]]
