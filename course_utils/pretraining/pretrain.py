@@ -108,11 +108,13 @@ class Telling:
     """Says how a run goes, forty times or so."""
 
     def __init__(self, say: Say):
-        self.say = say
+        self.say, self.told = say, 0  # fortieths of the run
 
     def __call__(self, report: StepReport) -> None:
-        if report.step % max(report.steps // 40, 1) and report.step != report.steps:
+        part = 40 * report.step // report.steps
+        if part == self.told:
             return
+        self.told = part
         value = "" if report.value is None else f", validation {report.value:.3f} bits per byte"
         self.say(
             f"  step {report.step:,} of {report.steps:,}: loss {report.loss:.3f} nats{value}, "

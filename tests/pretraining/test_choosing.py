@@ -18,11 +18,12 @@ from course_utils.pretraining.plans import (
     shape,
     size,
 )
-from course_utils.pretraining.pretrain import Spike, spikes
+from course_utils.pretraining.pretrain import Spike, Telling, spikes
 from course_utils.scaling import Law
 from course_utils.scaling.counting import flops
 from course_utils.tokenizers import BPETokenizer
 from course_utils.tokenizers.chat import SPECIAL
+from course_utils.training import StepReport
 
 LAW = Law(A=14.3, B=113.1, E=1.2, alpha=0.34, beta=0.44)
 LAPTOP = PLANS["laptop"]
@@ -113,6 +114,19 @@ def test_trials_spend_the_same_compute_and_are_compared_in_bytes():
         ]
         == 8
     )
+
+
+# How a run is told
+
+
+@pytest.mark.parametrize(("steps", "every"), [(12_345, 16), (10_000, 16), (10_000, 1)])
+def test_a_run_is_told_forty_times_however_seldom_it_reports(steps, every):
+    told = []
+    telling = Telling(told.append)
+    for step in [*range(every, steps, every), steps]:
+        telling(StepReport(step, steps, 1.0, None, 0.1, 100.0, 60.0))
+    assert 35 <= len(told) <= 41
+    assert told[-1].startswith(f"  step {steps:,} of {steps:,}: loss 1.000 nats")
 
 
 # Loss spikes
