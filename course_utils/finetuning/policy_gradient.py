@@ -111,7 +111,8 @@ def policy_gradient(
     *, over: str = "answer", beta: float = 0.0
 ) -> Callable[[GPT, tuple[Tensor, ...], None], tuple[Tensor, None]]:
     """The loss for `training.train`, with batches of `Rollouts`; with beta above 0, k3's estimate of the KL
-    to their reference, times beta, is added. An answer is learnt from once, so its ratio is 1.
+    to their reference, times beta, is added. An answer is learnt from once, so its ratio is 1. Computed
+    in float32, also in mixed precision.
 
     Raises StaleSampler at a batch whose answers the model finds more or less probable than the sampler did:
     then they are another model's, and the gradient is that of no reward.
@@ -119,7 +120,8 @@ def policy_gradient(
 
     def loss(model: GPT, batch: tuple[Tensor, ...], state: None) -> tuple[Tensor, None]:
         ids, sampled, before, advantages, answer = batch
-        log_p, answer = token_log_probs(model, ids), answer[:, 1:]
+        with torch.autocast(ids.device.type, enabled=False):  # in float32, as the sampler does
+            log_p, answer = token_log_probs(model, ids), answer[:, 1:]
         off = torch.where(answer, (log_p - sampled).abs(), 0.0).max().item()
         if off > SAME:
             raise StaleSampler(

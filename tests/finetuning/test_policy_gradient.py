@@ -137,6 +137,21 @@ def test_answers_with_rewards_become_likelier():
     assert batches.log[-1]["entropy"] < batches.log[0]["entropy"]
 
 
+def test_in_mixed_precision_it_trains_as_in_float32(monkeypatch):
+    """On any machine: what is compared is computed as it was sampled."""
+    monkeypatch.setattr("course_utils.devices.trains_in_bfloat16", lambda device: True)
+    losses = [
+        train(
+            model := small_model(),
+            rollouts(model),
+            TrainConfig(20, 1e-2, warmup_steps=0, precision=precision),
+            loss=policy_gradient(),
+        ).losses
+        for precision in ("float32", "mixed")
+    ]
+    assert losses[0] == losses[1]
+
+
 def test_beta_keeps_it_near_the_reference():
     ends = []
     for beta in (0.0, 1.0):
