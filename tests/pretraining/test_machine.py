@@ -341,6 +341,15 @@ def test_other_texts_are_another_plan(made, tmp_path, tiny):
         make(tiny.PLAN, folder, tiny.LAW, other, resume=True, say=list)
 
 
+def test_a_law_that_another_machine_fitted_a_little_otherwise_is_no_other_plan(made, tiny):
+    folder, texts, _ = made
+    again = partial(make, tiny.PLAN, folder, texts=texts, resume=True, say=list, device="cpu")
+    near, other = (replace(tiny.LAW, A=tiny.LAW.A * (1 + off)) for off in (1e-7, 1e-2))
+    assert again(law=near).plan["law"] == vars(tiny.LAW)
+    with pytest.raises(ValueError, match="holds a run of another plan: law="):
+        again(law=other)
+
+
 def test_too_little_text_for_the_vocabulary(tmp_path, tiny):
     texts = tiny.write_texts(tmp_path / "texts", n=3)
     greedy = replace(tiny.PLAN, vocabularies=(50_000,))
