@@ -210,15 +210,15 @@ def log2_probs(
     padded[1 : len(tokens) + 1] = tokens
     device = next(model.parameters()).device
     read = torch.from_numpy(padded[:-1].reshape(rows, length)).to(device)
-    predicted = torch.from_numpy(padded[1:].reshape(rows, length)).to(device)
+    predicted = torch.from_numpy(padded[1:].reshape(rows, length))
     training, state, scores = model.training, None, []
     model.eval()
     for here in range(0, length, 512):
         logits, state = model(read[:, here : here + 512], state)
-        nats = functional.log_softmax(logits.double(), dim=-1)
+        nats = functional.log_softmax(logits.cpu().double(), dim=-1)  # an Apple GPU has no float64
         scores.append(nats.gather(-1, predicted[:, here : here + 512, None])[..., 0])
     model.train(training)
-    return torch.cat(scores, dim=1).flatten()[: len(tokens)].cpu().numpy() / math.log(2)
+    return torch.cat(scores, dim=1).flatten()[: len(tokens)].numpy() / math.log(2)
 
 
 def bits_per_byte(
@@ -257,7 +257,7 @@ def trace(model: RecurrentLM, tokens: Int[np.ndarray, " time"]) -> Trace:
     for keep, new in zip(f, i * g, strict=True):
         c = keep * c + new
         cell_states.append(c)
-    probabilities = functional.softmax(model.head(hidden).double(), dim=-1)
+    probabilities = functional.softmax(model.head(hidden).cpu().double(), dim=-1)
     gates = torch.stack([i, f, g, o], dim=-1)
     return Trace(*(t.cpu().numpy() for t in (gates, torch.stack(cell_states), hidden, probabilities)))
 

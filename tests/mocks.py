@@ -1,6 +1,8 @@
 """Models for tests: of generation, without weights, and of masks, so small that all can be computed."""
 
 import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from course_utils.bert.diffusion import MaskedDiffusion
 from course_utils.gpt import GPTCache, GPTConfig
@@ -80,3 +82,20 @@ class Oracle:
             marginals = [table.sum([axis for axis in range(L) if axis != place]) for place in range(L)]
             logits.append(torch.stack([p / p.sum() for p in marginals]).log())
         return torch.stack(logits)
+
+
+class DoubleOnlyOnCPU(TorchFunctionMode):
+    """Within, `double()` is for what `cpu()` returned, as it has to be where a device has no float64."""
+
+    def __init__(self):
+        super().__init__()
+        self.doubled, self.on_cpu = 0, []
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function is Tensor.double:
+            assert any(args[0] is tensor for tensor in self.on_cpu)
+            self.doubled += 1
+        result = function(*args, **(kwargs or {}))
+        if function is Tensor.cpu:
+            self.on_cpu.append(result)
+        return result

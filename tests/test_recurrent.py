@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from mocks import DoubleOnlyOnCPU
 from torch import nn
 from torch.nn import functional
 
@@ -190,6 +191,15 @@ def test_every_token_is_scored_once_and_given_all_before_it(name):
         ids = torch.from_numpy(np.concatenate([[3], TEXT[:place]]))[None]
         expected = functional.log_softmax(model(ids)[0][0, -1], dim=-1)[TEXT[place]] / math.log(2)
         assert scores[place] == pytest.approx(expected.item(), abs=1e-9)
+
+
+def test_nothing_becomes_float64_where_a_model_computes():
+    """An Apple GPU has no float64."""
+    model = MODELS["lstm"]()
+    with DoubleOnlyOnCPU() as seen:
+        log2_probs(model, TEXT, rows=3)
+        trace(RecurrentLM(20, 5, 6), TEXT[:9])
+    assert seen.doubled == 2
 
 
 def test_bits_per_byte():

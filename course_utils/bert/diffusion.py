@@ -148,12 +148,9 @@ def bound(
     nats, variance = 0.0, 0.0
     for windows, before in groups:
         for part in windows.split(rows):
-            drawn = torch.stack(
-                [
-                    weighted_losses(model, part, draw_masks(*part.shape, before, generator), before)
-                    for _ in range(draws)
-                ]
-            ).double()  # (draws, rows)
+            masks = [draw_masks(*part.shape, before, generator).to(part.device) for _ in range(draws)]
+            drawn = torch.stack([weighted_losses(model, part, masked, before) for masked in masks])
+            drawn = drawn.cpu().double()  # (draws, rows); an Apple GPU has no float64
             nats += drawn.mean(0).sum().item()
             if draws > 1:
                 variance += drawn.sum(1).var().item() / draws

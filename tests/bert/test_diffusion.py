@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from mocks import L, Oracle, V, network
+from mocks import DoubleOnlyOnCPU, L, Oracle, V, network
 
 from course_utils.bert.diffusion import (
     MaskedDiffusion,
@@ -55,6 +55,13 @@ def test_the_bound_is_the_mean_over_orders_and_above_the_likelihood():
         rows = TEXT.expand(40_000, -1)
         mean, error = estimate(weighted_losses(model, rows, draw_masks(40_000, L)))
     assert abs(mean - exact) < 4 * error and mean > likelihood(orders) + 2 * error
+
+
+def test_nothing_becomes_float64_where_the_model_computes():
+    """An Apple GPU has no float64."""
+    with DoubleOnlyOnCPU() as seen:
+        bound(network(), TEXT)
+    assert seen.doubled == 1
 
 
 def test_where_all_orders_agree_the_bound_is_the_likelihood():
