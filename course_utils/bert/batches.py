@@ -24,7 +24,8 @@ Ids = Int[np.ndarray, " tokens"]
 
 
 class _Epochs:
-    """Texts without end. A subclass says in `_rows` what an epoch has of them, and makes batches of it."""
+    """Texts without end. A subclass says in `_rows` what an epoch has of them, and makes batches of it; in
+    `_settings`, as bytes, what else decides these."""
 
     def __init__(
         self, texts: Sequence[Ids], tokenizer: WordPieceTokenizer, tokens: int, longest: int, seed: int
@@ -61,9 +62,12 @@ class _Epochs:
                 pool = pool[n:]
             self._batches += [batches[i] for i in draws.permutation(len(batches))]
 
+    def _settings(self) -> bytes:
+        raise NotImplementedError
+
     @cached_property
     def _digest(self) -> list[int]:
-        found = hashlib.sha256()
+        found = hashlib.sha256(self._settings())
         for text in self.texts:
             found.update(np.append(text, -1).astype("<i8"))  # -1: where a text ends
         return list(found.digest())
@@ -77,7 +81,8 @@ class _Epochs:
         }
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Go to where `state()` was taken. Raises ValueError if that was another text, size or seed."""
+        """Go to where `state()` was taken. Raises ValueError if that was with other texts, masks,
+        classes, sizes or another seed."""
         got, expected = state["tokens"].tolist(), self.state()["tokens"].tolist()
         if got != expected:
             raise ValueError(
@@ -85,8 +90,8 @@ class _Epochs:
             )
         if "texts_sha256" not in state or state["texts_sha256"].tolist() != self._digest:
             raise ValueError(
-                "the run to resume read other texts of as many tokens, or an older course saved it, which "
-                "doesn't tell: give it its own texts, or train again"
+                "the run to resume read other texts of as many tokens, or had other masks or classes, or an "
+                "older course saved it, which doesn't tell: give it its own, or train again"
             )
         epoch, position = state["place"].tolist()
         if epoch >= 0:
@@ -122,6 +127,9 @@ class MaskedTexts(_Epochs):
         ids, lengths = padded(rows, self.tokenizer)
         inputs, labels = mask_tokens(ids, self.tokenizer, self.rate, generator=self._generator, **self.shares)
         return inputs, lengths, labels
+
+    def _settings(self) -> bytes:
+        return repr((self.rate, sorted(self.shares.items()))).encode()
 
     def _rows(self, draws: np.random.Generator) -> list[Ids]:
         return [row for text in self.texts for row in self._cut(text, draws)]
@@ -161,6 +169,9 @@ class LabelledTexts(_Epochs):
     def next(self) -> tuple[Tensor, Tensor, Tensor]:
         rows, places = self._next_rows()
         return *padded(rows, self.tokenizer), self.classes[places]
+
+    def _settings(self) -> bytes:
+        return self.classes.numpy().tobytes()
 
     def _rows(self, draws: np.random.Generator) -> list[Ids]:
         return [text[: self.room] for text in self.texts]

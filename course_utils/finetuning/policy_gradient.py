@@ -16,7 +16,9 @@ section 4.1 (GRPO); Liu et al. 2025, section 3 (what its two divisions do: "Dr. 
 "Approximating KL divergence" (k1, k2, k3).
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -208,14 +210,27 @@ class Rollouts:
         self.log.append(dict(zip(self.COLUMNS, row, strict=True)))
         return ids, log_p, before, advantages, answer
 
+    @cached_property
+    def _digest(self) -> Int[Tensor, "32"]:
+        content = repr((self.groups, self.size, self.max_new, self.end, self.divide, [*self.prompts]))
+        return torch.tensor([*hashlib.sha256(content.encode()).digest()], dtype=torch.uint8)
+
     def state(self) -> dict[str, Tensor]:
         table = [[row[column] for column in self.COLUMNS] for row in self.log]
         return {
             "generator": self._generator.get_state(),
             "log": torch.tensor(table, dtype=torch.float64).view(-1, len(self.COLUMNS)),
+            "sha256": self._digest,
         }
 
     def restore(self, state: dict[str, Tensor]) -> None:
+        """Go to where `state()` was taken. Raises ValueError if that was with other prompts or settings; it
+        can't be told of another verifier or reference."""
+        if "sha256" not in state or not state["sha256"].equal(self._digest):
+            raise ValueError(
+                "the run to resume had other prompts, groups or lengths, or an older course saved it, which "
+                "doesn't tell: give it those that it began with, or name another checkpoint"
+            )
         self._generator.set_state(state["generator"])
         self.log = [dict(zip(self.COLUMNS, row, strict=True)) for row in state["log"].tolist()]
 

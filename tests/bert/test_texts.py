@@ -134,6 +134,8 @@ def test_each_epoch_asks_anew_and_a_run_goes_on_where_it_stopped():
     for texts in (state, state | {"texts_sha256": torch.zeros(32)}):
         with pytest.raises(ValueError, match="other texts of as many tokens"):
             backwards.restore(texts)
+    with pytest.raises(ValueError, match="other masks"):
+        batches(to_mask=0.5).restore(state)
 
 
 def test_labelled_texts_keep_their_classes():
@@ -146,6 +148,9 @@ def test_labelled_texts_keep_their_classes():
         for row, length, n in zip(ids, lengths.tolist(), classes.tolist(), strict=True):
             assert length == min(n, 10) + 2 and (row[1 : length - 1] == texts[n - 1][0]).all()
     assert sorted(seen) == list(range(1, 15))
+    flipped = LabelledTexts(texts, [0, *range(2, 15)], TOKENIZER, tokens=30, longest=12)
+    with pytest.raises(ValueError, match="other masks or classes"):
+        flipped.restore(drawn.state())
     with pytest.raises(ValueError, match="got 14 texts and 1 classes"):
         LabelledTexts(texts, [0], TOKENIZER)
     with pytest.raises(ValueError, match="no text to train on"):

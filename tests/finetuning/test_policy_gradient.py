@@ -122,8 +122,8 @@ def small_model():
 
 def rollouts(model, right=lambda prompt, answer: GOOD in answer, **others):
     """Prompts and answers are lists of ids here; right are those with the good token in them."""
-    settings = {"groups": 4, "size": 8, "max_new": 4} | others
-    return Rollouts(model, [[2, 3], [4, 5, 6]], right, encode=list, decode=list, end=END, **settings)
+    settings = {"prompts": [[2, 3], [4, 5, 6]], "groups": 4, "size": 8, "max_new": 4} | others
+    return Rollouts(model, right=right, encode=list, decode=list, end=END, **settings)
 
 
 def test_answers_with_rewards_become_likelier():
@@ -200,6 +200,14 @@ def test_what_a_resumed_run_samples_is_what_it_would_have_sampled(tmp_path):
     (whole, log), (resumed, resumed_log) = run(6, "whole"), run(4, "broken off")
     assert all(map(torch.equal, whole.parameters(), resumed.parameters()))
     assert len(log) == 6 and log == resumed_log
+
+
+@pytest.mark.parametrize("other", [{"prompts": [[2, 3]]}, {"size": 4}, {"max_new": 3}, {"divide": False}])
+def test_a_run_with_other_prompts_or_groups_is_not_gone_on_with(other):
+    model = small_model()
+    rollouts(model, seed=1).restore(state := rollouts(model).state())  # the state has where the draws were
+    with pytest.raises(ValueError, match="the run to resume had other prompts, groups or lengths"):
+        rollouts(model, **other).restore(state)
 
 
 def test_a_verifier_that_raises_ends_the_run_before_its_batch_is_learnt():
