@@ -146,7 +146,7 @@ def check(options) -> int:
         say(f"  But: {notice}")
     for id in checking.unwritten(assignment, answers):
         say(f"  But: nothing is written in the cell {id} yet.")
-    if (problem := sandbox.problem()) and not options.unsafe:
+    if problem := sandbox.problem(options.unsafe):
         say(f"Its examples were not run. {problem}")
         return 0
     try:
@@ -166,7 +166,7 @@ def grade(options) -> None:
     from course_utils.classroom.grading import batch, caps, gradebook, marking, sandbox
 
     assignment, teacher = find_assignment(options.name), overlay.Overlay(overlay.place(options.overlay))
-    if not options.unsafe and (problem := sandbox.problem()):
+    if problem := sandbox.problem(options.unsafe):
         raise ValueError(problem)
     if (options.received or options.names) and not options.submissions:
         raise ValueError("--received and --names are about the files that --submissions names: give that too")
@@ -274,7 +274,7 @@ def erratum(options) -> None:
 
     assignment, teacher, store = _class(options)
     kind = "accept" if options.accept else "full marks" if options.full_marks else "reference"
-    if kind != "full marks" and not options.unsafe and (problem := sandbox.problem()):
+    if kind != "full marks" and (problem := sandbox.problem(options.unsafe)):
         raise ValueError(problem)
     source = options.accept.read_text("utf-8") if options.accept else ""
     found = errata.Erratum(options.question, kind, source, options.why, _who(options))

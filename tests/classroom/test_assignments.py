@@ -3,6 +3,7 @@
 import inspect
 import json
 import re
+import sys
 
 import nbformat
 import numpy as np
@@ -262,7 +263,7 @@ def check(room, tmp_path, monkeypatch, capsys):
     """Check a file whose examples "run" as `run` does; what is printed."""
 
     def check(run, **changes):
-        monkeypatch.setattr(sandbox, "problem", lambda: "")
+        monkeypatch.setattr(sandbox, "problem", lambda unsafe: "")
         monkeypatch.setattr(sandbox, "run", run)
         (tmp_path / "ngrams.ipynb").write_text(json.dumps(room.notebook("ada", **changes)))
         assert cli.main(["check", str(tmp_path / "ngrams.ipynb")]) == 0
@@ -276,6 +277,15 @@ def test_a_sandbox_that_does_not_start_is_one_sentence(check):
         raise sandbox.SandboxError("The sandbox did not start. \x1b[2J")
 
     assert r"Its examples were not run. The sandbox did not start. \x1b[2J" in check(run)
+
+
+def test_unsafe_runs_no_answer_on_windows(room, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "platform", "win32")
+    (tmp_path / "ngrams.ipynb").write_text(json.dumps(room.notebook("ada")))
+    assert cli.main(["check", str(tmp_path / "ngrams.ipynb"), "--unsafe"]) == 0
+    assert "Its examples were not run. No answer can be run on Windows." in capsys.readouterr().out
+    with pytest.raises(SystemExit, match="No answer can be run on Windows"):
+        cli.main(["grade", "ngrams", "--unsafe", "--overlay", str(room.folder)])
 
 
 def test_no_terminal_obeys_what_a_file_says(check):

@@ -45,10 +45,13 @@ UNLOCK = (
     "Ubuntu keeps it from it: `sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0` lets it, until "
     "the machine is started again. "
 )
-INSTEAD = (
+LINUX = (
     "Grade on Linux with bubblewrap (on Debian and Ubuntu: `sudo apt install bubblewrap`), or in a container "
-    "or virtual machine that has it. --unsafe grades without a sandbox, and then every submission may read "
-    "and change whatever you may: type it only for files that you have read."
+    "or virtual machine that has it."
+)
+INSTEAD = (
+    f"{LINUX} --unsafe grades without a sandbox, and then every submission may read and change whatever you "
+    "may: type it only for files that you have read."
 )
 
 
@@ -56,8 +59,13 @@ class SandboxError(Exception):
     """The sandbox itself could not start: the fault is not the answer's."""
 
 
-def problem() -> str:
-    """Why there can be no sandbox here and what to do, or an empty string."""
+def problem(unsafe: bool = False) -> str:
+    """Why no answer can be run here, in a sandbox or, `unsafe`, without one, and what to do; or an empty
+    string."""
+    if sys.platform == "win32":  # where Popen hands no file on, and nothing caps a script
+        return f"No answer can be run on Windows. {LINUX}"
+    if unsafe:
+        return ""
     if not sys.platform.startswith("linux"):
         return f"There is no sandbox on {sys.platform}. {INSTEAD}"
     if not shutil.which("bwrap"):

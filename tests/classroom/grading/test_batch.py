@@ -367,7 +367,7 @@ def test_no_canary_is_inside_and_the_store_stays_as_it_is(room, grade, monkeypat
 
 
 def test_without_a_sandbox_it_refuses(room, monkeypatch):
-    monkeypatch.setattr(sandbox, "problem", lambda: "There is no sandbox here.")
+    monkeypatch.setattr(sandbox, "problem", lambda unsafe: "There is no sandbox here.")
     with pytest.raises(SystemExit, match="no sandbox here"):
         cli.main(["grade", "ngrams", "--overlay", str(room.folder)])
 
