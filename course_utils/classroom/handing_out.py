@@ -38,8 +38,7 @@ def read_roster(file: Path) -> list[str]:
     """The students in a CSV file: one of `COLUMNS`, or the only one. Raises ValueError for a file without,
     for names that are no names of folders, and for two of the same."""
     columns, lines = read_spreadsheet(file)
-    names = {name.strip().lower(): name for name in columns}
-    column = next((names[name] for name in COLUMNS if name in names), None)
+    column = column_of_names(columns)
     if column is None and len(columns) > 1:
         raise ValueError(f"{file} has no column `student`; its first line is {', '.join(columns)}")
     first = [] if column or not columns else columns  # of a list without a head the first student
@@ -54,6 +53,12 @@ def read_roster(file: Path) -> list[str]:
     if not students:
         raise ValueError(f"there are no students in {file}: it has one a line, below a line `student`")
     return students
+
+
+def column_of_names(columns: list[str]) -> str | None:
+    """The column of a roster in which its students' names stand: the first of `COLUMNS` that it has."""
+    names = {name.strip().lower(): name for name in columns}
+    return next((names[name] for name in COLUMNS if name in names), None)
 
 
 def read_names(file: Path) -> dict[str, str]:

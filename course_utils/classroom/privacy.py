@@ -17,6 +17,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from course_utils.classroom import handing_out
 from course_utils.classroom.grading import cells, lateness
 from course_utils.classroom.grading.gradebook import as_it_was
 from course_utils.classroom.overlay import Overlay
@@ -26,7 +27,7 @@ from course_utils.files import read_table, write_atomic
 OWN = ("release/*/{}/", "feedback/*/{}.html", "export/gradescope/*/{}/", "export/nbgrader/*/{}/")
 # what is a whole class's, where a name can stand packed or escaped, and what a command makes again
 MADE_AGAIN = ("reports/*.html", "gradescope/*.zip", "contests/*/runs_under_way/*")
-COLUMNS = ("student", "username", "SIS Login ID", "recipe")  # that say whose row it is
+COLUMNS = ("student", "username", "SIS Login ID", "recipe")  # that say whose row it is, beside a roster's own
 NOTHING = "{folder} has nothing on a student {student!r}"
 
 
@@ -199,8 +200,10 @@ def _take_out(path: Path, student: str) -> None:
 
 
 def _is_of(row: list[str], head: list[str], student: str) -> bool:
-    named = zip(head, row, strict=False)
-    return any(as_it_was(cell.strip()) == student for name, cell in named if name.strip() in COLUMNS)
+    head = [name.strip() for name in head]
+    whose = {*COLUMNS, handing_out.column_of_names(head)}
+    named = [cell for name, cell in zip(head, row, strict=False) if name in whose]
+    return any(as_it_was(cell.strip()) == student for cell in named)
 
 
 def _out_of_table(path: Path, student: str) -> None:

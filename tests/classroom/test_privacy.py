@@ -10,7 +10,7 @@ import zipfile
 
 import pytest
 
-from course_utils.classroom import privacy
+from course_utils.classroom import handing_out, privacy
 from course_utils.classroom.gradescope import packing
 from course_utils.classroom.grading import feedback, lateness, marking
 from course_utils.classroom.grading.export import export
@@ -194,6 +194,27 @@ def test_deleting_rows_alone_would_leave_them_in_the_file(graded):
     database.commit()
     database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     assert CANARY.encode() in (graded.folder / "store" / "grades.sqlite").read_bytes()
+
+
+@pytest.mark.parametrize("column", ["login", "ID ", "Student"])
+def test_a_roster_that_release_takes_is_a_list_of_students(graded, column):
+    roster = graded.folder / "roster.csv"
+    roster.write_text(f"{column},name\nada,A\nbob,B\n", "utf-8")
+    assert handing_out.read_roster(roster) == ["ada", "bob"]
+    privacy.export(graded.overlay, "ada", graded.folder.parent / "ada.zip")
+    with zipfile.ZipFile(graded.folder.parent / "ada.zip") as archive:
+        lists = json.loads(archive.read("store.json"))["lists"]
+    assert lists["roster.csv"] == [{column: "ada", "name": "A"}]
+    privacy.delete(graded.overlay, "ada")
+    assert handing_out.read_roster(roster) == ["bob"]
+
+
+def test_a_number_beside_the_names_of_a_roster_is_nobodys_name(graded):
+    roster = graded.folder / "roster.csv"
+    roster.write_text("student,id\n4,1\nbob,4\n", "utf-8")
+    graded.release("4")
+    privacy.delete(graded.overlay, "4")
+    assert handing_out.read_roster(roster) == ["bob"]
 
 
 def test_a_file_that_another_handed_in_too_stays(graded):
