@@ -3,6 +3,7 @@
 The container is bubblewrap's: this system read-only, no network, nothing of bubblewrap in it.
 """
 
+import itertools
 import json
 import os
 import shutil
@@ -186,6 +187,23 @@ def test_the_zip_holds_no_secret_of_the_class(room, autograder):
     with zipfile.ZipFile(room.folder / "gradescope" / "ngrams.zip") as archive:
         assert archive.getinfo("run_autograder").external_attr >> 16 == 0o755
         assert "class/attention.py" not in archive.namelist()
+
+
+def test_a_stop_while_it_is_packed_leaves_the_zip_that_was_there(room, monkeypatch):
+    room.release("ada")
+    zip_file = packing.pack(room.assignment, room.overlay)
+    before, number = zip_file.read_bytes(), itertools.count()
+    write = zipfile.ZipFile.writestr
+
+    def stopped(*arguments, **options):
+        if next(number) == 2:
+            raise KeyboardInterrupt
+        write(*arguments, **options)
+
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        packing.pack(room.assignment, room.overlay)
+    assert zip_file.read_bytes() == before
 
 
 def test_what_was_not_released_is_not_packed(room):

@@ -5,6 +5,7 @@ archive is unpacked into /autograder/source, setup.sh runs once as root, and run
 submission, in a container of its own.
 """
 
+import io
 import json
 import shlex
 import zipfile
@@ -15,6 +16,7 @@ from course_utils.classroom import places
 from course_utils.classroom.assignments import Assignment, Private
 from course_utils.classroom.gradescope.running import fault
 from course_utils.classroom.overlay import EVERYONE, Overlay
+from course_utils.files import write_atomic
 
 NEEDS = ("numpy", "tqdm", "filelock")
 PARTS = ("__init__.py", "files.py", "classroom", "learner")  # of course_utils
@@ -82,10 +84,12 @@ def pack(assignment: Assignment, overlay: Overlay) -> Path:
                 )
     path = overlay.folder / "gradescope" / f"{name}.zip"
     path.parent.mkdir(exist_ok=True)
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for inside, text in files.items():
             entry = zipfile.ZipInfo(inside)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = (0o755 if "/" not in inside else 0o644) << 16
             archive.writestr(entry, text)
+    write_atomic(path, packed.getvalue())
     return path
