@@ -83,7 +83,8 @@ def hand_out(root: Path, name: str, notebooks: dict[str, Path]) -> int:
 
 
 def collect(root: Path, name: str, store: Store) -> tuple[dict[str, Submission], list[str]]:
-    """Keep what each student has handed in last; return it by student, and what a teacher should know.
+    """Keep what each student has handed in last, and of several notebooks in it the one that was changed
+    last; return it by student, and what a teacher should know.
 
     Who it is from says the folder in which it lies, and when it came the time of its last change, which no
     user can set back: not what its author wrote into a name or a file. The first time counts for the same
@@ -94,7 +95,8 @@ def collect(root: Path, name: str, store: Store) -> tuple[dict[str, Submission],
     for student in _students(root):
         for path, folder in _handed_in(root / student / COURSE / "inbound", name):
             if folder:
-                file = batch.notebooks_at(folder, name)[-1]
+                file, said = batch.last_of(student, batch.notebooks_at(folder, name), folder)
+                remarks += said
                 kept[student] = submission = store.keep(name, student, file)
                 received = _changed(folder, file)
                 if submission.id not in first or received < first[submission.id]:

@@ -75,6 +75,16 @@ def test_the_last_one_counts_and_the_folder_says_whose_it_is(root, room):
     assert kept(room) == {"ada": ("", b"new"), "bob": ("", b"by bob")}
 
 
+def test_of_several_notebooks_the_last_changed_counts_and_the_others_are_told(root, room):
+    folder = submit(root, "ada", b"final")
+    (folder / "ngrams.ipynb").rename(folder / "ngrams-final.ipynb")
+    (folder / "scratch.ipynb").write_bytes(b"scratch")
+    os.utime(folder / "scratch.ipynb", (1e9, 1e9))
+    _, remarks = collect(root, room)
+    assert remarks == ["ada has handed in ngrams-final.ipynb last; scratch.ipynb does not count."]
+    assert kept(room) == {"ada": ("", b"final")}
+
+
 def test_no_link_is_followed(root, room, tmp_path):
     secret = tmp_path / "secret"
     secret.mkdir()

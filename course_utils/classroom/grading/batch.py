@@ -51,14 +51,19 @@ def collect(
         if len(student.encode()) > MAX_NAME:
             remarks.append(f"{student[:40]}... is too long a name, and was left out: rename it.")
             continue
-        *others, last = sorted(paths, key=lambda path: (changed(path), path))
-        if others:
-            earlier = ", ".join(str(path.relative_to(folder)) for path in others)
-            remarks.append(
-                f"{student} has handed in {last.relative_to(folder)} last; {earlier} does not count."
-            )
+        last, said = last_of(student, paths, folder)
+        remarks += said
         kept[student] = store.keep(assignment, student, last)
     return kept, remarks
+
+
+def last_of(student: str, paths: list[Path], folder: Path) -> tuple[Path, list[str]]:
+    """Of a student's files in a folder the one that was changed last; and what to say if there are others."""
+    *others, last = sorted(paths, key=lambda path: (changed(path), path))
+    if not others:
+        return last, []
+    earlier = ", ".join(str(path.relative_to(folder)) for path in others)
+    return last, [f"{student} has handed in {last.relative_to(folder)} last; {earlier} does not count."]
 
 
 def notebooks_in(folder: Path, assignment: str) -> list[Path]:
