@@ -217,11 +217,16 @@ def active_environment():
 
 
 def bundle_in(argv):
-    """The folder that `lab --from` names, or None."""
-    given = [argv[i + 1 :][:1] for i, word in enumerate(argv) if argv[0] == "lab" and word == "--from"]
-    if given and not given[0]:
+    """The folder that `lab --from FOLDER` or `lab --from=FOLDER` names, or None."""
+    words = []
+    for word in argv:
+        words += word.split("=", 1) if word.startswith("--from=") else [word]
+    if argv[0] != "lab" or "--from" not in words:
+        return None
+    folder = [*words, ""][words.index("--from") + 1]
+    if not folder:
         raise Stop("--from needs the folder of a bundle: `python3 course.py lab --from FOLDER`.")
-    return Path(given[0][0]).resolve() if given else None
+    return Path(folder).resolve()
 
 
 def take_all_from(bundle):

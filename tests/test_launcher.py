@@ -400,14 +400,16 @@ def without_network(command):
 
 
 @NO_UV
-def test_a_bundle_is_all_that_a_set_up_needs(project, tmp_path, bundle, with_uv):
+@pytest.mark.parametrize("option", [["--from", "{}"], ["--from={}"]])
+def test_a_bundle_is_all_that_a_set_up_needs(project, tmp_path, bundle, with_uv, option):
     shutil.copytree(with_uv, project / ".venv", symlinks=True)
     away = environment(tmp_path, PIP_INDEX_URL=nobody_listens(), UV_INDEX_URL=nobody_listens())
-    command = [sys.executable, project / "course.py", "lab", "--from", bundle, "--no-browser"]
+    argv = ["lab", *(word.format(bundle) for word in option), "--no-browser"]
+    command = [sys.executable, project / "course.py", *argv]
     done = subprocess.run(without_network(command), env=away, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
     assert f"all comes from {bundle}" in done.stdout and "fetched" not in done.stdout
-    assert given(done.stdout)["argv"] == ["lab", "--from", str(bundle), "--no-browser"]
+    assert given(done.stdout)["argv"] == argv
 
 
 def other(key, value):
@@ -451,5 +453,6 @@ def test_a_bundle_that_is_not_whole_is_refused_before_anything_is_made(project, 
     assert_one_sentence(err, *words)
 
 
-def test_from_without_a_folder(project, tmp_path):
-    assert_one_sentence(course(project, environment(tmp_path), "lab", "--from")[2], "needs the folder")
+@pytest.mark.parametrize("option", ["--from", "--from="])
+def test_from_without_a_folder(project, tmp_path, option):
+    assert_one_sentence(course(project, environment(tmp_path), "lab", option)[2], "needs the folder")
