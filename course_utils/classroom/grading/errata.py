@@ -49,13 +49,16 @@ def of(assignment: Assignment, store: Store) -> list[Erratum]:
 
 
 def corrections(assignment: Assignment, store: Store) -> dict[int, list[Correction]]:
-    """What errata have changed, by the number of the result."""
+    """What errata have changed in any result of a submission, by its number."""
     by_id, found = {erratum.id: erratum for erratum in of(assignment, store)}, {}
-    rows = store.database.execute("SELECT erratum, result, before, after FROM corrections ORDER BY id")
-    for erratum, result, *texts in rows:
+    rows = store.database.execute(
+        "SELECT erratum, submission, before, after FROM corrections "
+        "JOIN results ON result = results.id ORDER BY corrections.id"
+    )
+    for erratum, submission, *texts in rows:
         if erratum in by_id:
             points = (json.loads(text)["points"] for text in texts)
-            found.setdefault(result, []).append(Correction(by_id[erratum], *points))
+            found.setdefault(submission, []).append(Correction(by_id[erratum], *points))
     return found
 
 

@@ -31,7 +31,7 @@ def feedback(assignment: Assignment, overlay: Overlay, store: Store) -> Path:
         asked.setdefault(request.student, []).append(request)
     for row in rows(assignment, overlay, store):
         if row.standing:
-            changed = _corrections(corrections.get(row.standing.result, []))
+            changed = _corrections(corrections.get(row.standing.submission.id, []))
             page = _page(assignment, row, changed + _requests(asked.get(row.student, [])))
             write_atomic(folder / f"{row.student}.html", page)
     return folder

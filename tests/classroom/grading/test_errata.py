@@ -59,6 +59,9 @@ def test_what_an_erratum_touches_is_graded_again_and_nothing_else(room, capsys, 
     result = batch.grade_one(room.assignment, room.overlay, store, alan.submission)
     assert store.record(alan.submission, store.round("ngrams", new=True), *result), "it holds from then on"
     assert points(room) == before | {"alan": (8, 6)}
+    cli.main(["feedback", "ngrams", "--overlay", str(room.folder)])
+    page = (room.folder / "feedback/ngrams/alan.html").read_text()
+    assert "witten_bell: 0 → 8 points, by Ms A on 20" in page, "it stays on the page"
 
     file = room.folder / "ngrams.py"
     file.write_text(file.read_text().replace(REFERENCE, REFERENCE + " - 1"))
