@@ -468,6 +468,8 @@ def explanation(output):
 
 
 if __name__ == "__main__":
+    if hasattr(sys.stdout, "reconfigure"):  # from Python 3.7 on
+        sys.stdout.reconfigure(errors="backslashreplace")  # in a pipe of Windows, which lacks letters
     try:
         sys.exit(main(sys.argv[1:]))
     except Stop as stop:

@@ -215,6 +215,15 @@ def test_pip_where_uv_cannot_be_had(project, tmp_path, wheels, with_pip):
     assert "uv isn't available" in assert_works(project, offline(tmp_path, wheels))
 
 
+def test_a_folder_that_the_terminals_encoding_lacks_is_escaped(tmp_path, with_pip):
+    """As on Windows, where a file or a pipe is written in a code page."""
+    project = make_project(tmp_path / "Łukasz")
+    shutil.copytree(with_pip, project / ".venv", symlinks=True)
+    _, out, err = course(project, {**offline(tmp_path), "PYTHONIOENCODING": "cp1252"})
+    assert_one_sentence(err, "No set of packages fits")
+    assert r"\u0141ukasz" in out
+
+
 def nobody_listens():
     """The address of an index on a port that was just closed."""
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -5,6 +5,7 @@
 
 import argparse
 import importlib.util
+import io
 import os
 import shutil
 import socket
@@ -35,6 +36,8 @@ def program() -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit status; what can go wrong is one sentence on stderr."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a pipe of Windows has a code page, which lacks letters
+        sys.stdout.reconfigure(errors="backslashreplace")
     options, rest = _parser().parse_known_args(argv)
     if rest and options.command not in (test, bench):  # these pass them on
         sys.exit(f"Unknown option {rest[0]}: `{places.program()} --help` lists them.")

@@ -139,6 +139,13 @@ def test_where_names_each_folder(run, folder, monkeypatch):
     assert "You can delete that one, too." in run("where")[1]
 
 
+def test_a_name_that_the_terminals_encoding_lacks_is_escaped(clone):
+    """As on Windows, where a file or a pipe is written in a code page."""
+    given = {"COURSE_CACHE": str(clone / "Łukasz"), "PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run(**command(clone, "where", **given))
+    assert (done.returncode, done.stderr) == (0, "") and r"\u0141ukasz" in done.stdout
+
+
 def test_an_unknown_option_and_no_chapters(run, folder, monkeypatch):
     assert "Unknown option --pot" in run("lab", "--pot")[2]
     shutil.rmtree(folder / "notebooks")
