@@ -48,6 +48,8 @@ def main(argv: list[str] | None = None) -> int:
         sys.exit(f"{places.program()}: {error}")
     except sqlite3.Error as error:
         sys.exit(f"{places.program()}: the class's store can't be used: {error}. {STORE_IS_WHOLE}")
+    except KeyboardInterrupt:
+        sys.exit(f"{places.program()}: stopped; to go on, give the same command again.")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -170,3 +170,11 @@ def test_a_store_that_cannot_be_used_is_a_sentence(folder, monkeypatch, kind, fa
     cli.main(["overlay", "new", "--overlay", outside])
     with pytest.raises(SystemExit, match=f"can't be used: {fault}. Nothing is half-written"):
         cli.main(["feedback", "ngrams", "--overlay", outside])
+
+
+def test_ctrl_c_is_a_sentence(run, monkeypatch):
+    def stopped():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(places, "notebooks", stopped)
+    assert run("where") == (1, "", "course.py: stopped; to go on, give the same command again.\n")
