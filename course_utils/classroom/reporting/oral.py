@@ -5,6 +5,7 @@ it was graded. Only the teacher's references are called.
 """
 
 import ast
+import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable
@@ -50,7 +51,8 @@ def lines_of(id: str, source: str, handed_out: str) -> list[Line]:
     if tree is None:
         return []
     given, found = {line.strip() for line in handed_out.splitlines()}, []
-    bound, texts = similarity.names_bound(tree), source.splitlines()
+    bound = similarity.names_bound(tree)
+    texts = re.split(r"\r\n?|\n", source)  # as Python's parser counts lines: `splitlines` ends one at \f too
     readers: dict[str, list[int]] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):

@@ -117,6 +117,16 @@ def test_lines_tell_what_they_read_and_set():
     assert all(line.number != 1 for line in lines(source)), "what was handed out is not asked about"
 
 
+@pytest.mark.parametrize("end", ["\u2028", "\x85", "\f", "\x1c"])
+def test_what_ends_no_line_of_python_ends_none_here(end):
+    source = "def witten_bell(counts, lower):\r\n"
+    source += f"    # a{end}b\r    n = sum(counts.values())\n    return n * 2 + K"
+    assert [(line.number, line.text) for line in lines(source)] == [
+        (3, "n = sum(counts.values())"),
+        (4, "return n * 2 + K"),
+    ]
+
+
 def test_a_line_under_other_names_has_the_same_shape():
     one, other = (
         lines(f"def witten_bell(counts, lower):\n    {n} = len(counts)\n    return {n} * 2 + K")
