@@ -18,7 +18,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from course_utils.transformer import BlockCache, BlockConfig, Decoder, check_ids
+from course_utils.transformer import BlockCache, BlockConfig, Decoder, check_ids, without_dropout
 
 
 @dataclass(frozen=True)
@@ -252,14 +252,13 @@ def log2_probs(
     read = torch.full(((n_windows - 1) * stride + context,), start)
     read[1 : len(tokens)] = tokens[:-1]  # what lies beyond the end affects no prediction that counts
     predicted = functional.pad(tokens, (0, len(read) - len(tokens)))
-    device, training, scores = model.embedding.weight.device, model.training, []
-    model.eval()
+    device, scores = model.embedding.weight.device, []
     read, predicted = (x.unfold(0, context, stride).to(device) for x in (read, predicted))
     rows_at_once = max(MAX_LOGITS // (context * model.vocab_size), 1)
-    for rows, targets in zip(read.split(rows_at_once), predicted.split(rows_at_once), strict=True):
-        nats = functional.log_softmax(model(rows).float(), dim=-1)
-        scores.append(nats.gather(-1, targets[..., None])[..., 0])  # (B, T)
-    model.train(training)
+    with without_dropout(model):
+        for rows, targets in zip(read.split(rows_at_once), predicted.split(rows_at_once), strict=True):
+            nats = functional.log_softmax(model(rows).float(), dim=-1)
+            scores.append(nats.gather(-1, targets[..., None])[..., 0])  # (B, T)
     scores = torch.cat(scores).cpu().double()  # an Apple GPU has no float64
     each_once = torch.cat([scores[0, :-stride], scores[:, -stride:].flatten()])
     return each_once[: len(tokens)].numpy() / math.log(2)

@@ -21,6 +21,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from course_utils.transformer import without_dropout
+
 LINE_BREAK = 10  # the byte that is read before a text's first one
 
 
@@ -211,13 +213,12 @@ def log2_probs(
     device = next(model.parameters()).device
     read = torch.from_numpy(padded[:-1].reshape(rows, length)).to(device)
     predicted = torch.from_numpy(padded[1:].reshape(rows, length))
-    training, state, scores = model.training, None, []
-    model.eval()
-    for here in range(0, length, 512):
-        logits, state = model(read[:, here : here + 512], state)
-        nats = functional.log_softmax(logits.cpu().double(), dim=-1)  # an Apple GPU has no float64
-        scores.append(nats.gather(-1, predicted[:, here : here + 512, None])[..., 0])
-    model.train(training)
+    state, scores = None, []
+    with without_dropout(model):
+        for here in range(0, length, 512):
+            logits, state = model(read[:, here : here + 512], state)
+            nats = functional.log_softmax(logits.cpu().double(), dim=-1)  # an Apple GPU has no float64
+            scores.append(nats.gather(-1, predicted[:, here : here + 512, None])[..., 0])
     return torch.cat(scores, dim=1).flatten()[: len(tokens)].numpy() / math.log(2)
 
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from course_utils.gpt import GPTConfig
-from course_utils.transformer import Encoder, check_ids
+from course_utils.transformer import Encoder, check_ids, without_dropout
 
 
 class MaskedDiffusion(nn.Module):
@@ -135,8 +135,7 @@ def bound(
     Raises ValueError for an empty text.
     """
     check_ids(ids[None], model.vocab_size)
-    training, generator = model.training, torch.Generator().manual_seed(seed)
-    model.eval()
+    generator = torch.Generator().manual_seed(seed)
     window, step = model.context, model.context - prefix
     groups = [(ids[None, :window], 0)]
     rest = ids[max(window - prefix, 0) :]
@@ -149,11 +148,11 @@ def bound(
     for windows, before in groups:
         for part in windows.split(rows):
             masks = [draw_masks(*part.shape, before, generator).to(part.device) for _ in range(draws)]
-            drawn = torch.stack([weighted_losses(model, part, masked, before) for masked in masks])
+            with without_dropout(model):
+                drawn = torch.stack([weighted_losses(model, part, masked, before) for masked in masks])
             drawn = drawn.cpu().double()  # (draws, rows); an Apple GPU has no float64
             nats += drawn.mean(0).sum().item()
             if draws > 1:
                 variance += drawn.sum(1).var().item() / draws
-    model.train(training)
     scale = 1 / (len(ids) * math.log(2))
     return Bound(nats * scale, variance**0.5 * scale if draws > 1 else math.nan)

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from course_utils.gpt import GPT
 from course_utils.seq2seq.pairs import padded
+from course_utils.transformer import without_dropout
 
 Ids = Sequence[int]
 
@@ -60,11 +61,10 @@ def answer_log_probs(
 @torch.no_grad()
 def log_probs_of(model: GPT, ids: Tensor, answer: Tensor, rows: int = 256) -> Float[Tensor, " batch"]:
     """`answer_log_probs` without gradients or dropout, `rows` at a time, on the CPU."""
-    training, device = model.training, model.embedding.weight.device
-    model.eval()
-    parts = [
-        answer_log_probs(model, some.to(device), of.to(device)).cpu()
-        for some, of in zip(ids.split(rows), answer.split(rows), strict=True)
-    ]
-    model.train(training)
+    device = model.embedding.weight.device
+    with without_dropout(model):
+        parts = [
+            answer_log_probs(model, some.to(device), of.to(device)).cpu()
+            for some, of in zip(ids.split(rows), answer.split(rows), strict=True)
+        ]
     return torch.cat(parts)

@@ -28,6 +28,7 @@ from course_utils.finetuning.log_probs import Ids, token_log_probs, with_answers
 from course_utils.generation import generate
 from course_utils.gpt import GPT
 from course_utils.sampling import Sampler
+from course_utils.transformer import without_dropout
 
 Groups = Float[Tensor, "groups size"]
 PerToken = Float[Tensor, "batch time"]
@@ -253,8 +254,5 @@ def sample(
 @torch.no_grad()
 def frozen_log_probs(model: GPT, ids: Int[Tensor, "batch time"]) -> PerToken:
     """`token_log_probs` without gradients or dropout."""
-    training = model.training
-    model.eval()
-    found = token_log_probs(model, ids)
-    model.train(training)
-    return found
+    with without_dropout(model):
+        return token_log_probs(model, ids)

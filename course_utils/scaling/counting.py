@@ -15,6 +15,8 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from course_utils.transformer import without_dropout
+
 
 @dataclass(frozen=True)
 class Parameters:
@@ -60,11 +62,9 @@ def parameters(model: nn.Module) -> Parameters:
 
 def flops(model: nn.Module, *inputs) -> Flops:
     """FLOPs of the forward pass of `inputs`, found by making it and looking at every product."""
-    counter, training = _Counter(set.union(*_of_the_vocabulary(model))), model.training
-    model.eval()
-    with torch.no_grad(), counter:
+    counter = _Counter(set.union(*_of_the_vocabulary(model)))
+    with without_dropout(model), torch.no_grad(), counter:
         model(*inputs)
-    model.train(training)
     return Flops(**counter.counted)
 
 

@@ -26,6 +26,7 @@ from course_utils.seq2seq.flops import decoder_only_flops, encoder_decoder_flops
 from course_utils.seq2seq.gru import GRUMemory, GRUSeq2Seq
 from course_utils.seq2seq.pairs import MARKS, Marks, Pairs, padded, pair_loss
 from course_utils.seq2seq.t5 import T5, T5Config
+from course_utils.transformer import without_dropout
 
 __all__ = [
     "BART",
@@ -70,20 +71,18 @@ def greedy(
         return by_length(sources, batch_size, lambda some: greedy(model, some, max_new, None, no_repeat))
     device, (pad, start, end) = next(model.parameters()).device, model.marks
     source, lengths = (tensor.to(device) for tensor in padded(sources, pad))
-    training = model.training
-    model.eval()
-    memory, state = model.encode(source, lengths), None
     token, written = torch.full_like(lengths, start)[:, None], []  # (B, 1)
     ended = torch.zeros_like(token, dtype=torch.bool)
-    while len(written) < max_new and not ended.all():
-        logits, state = model.decode(token, memory, state)
-        if no_repeat and written:
-            for row, ids in enumerate(torch.cat(written, dim=1).tolist()):
-                logits[row, -1, repeats(ids, no_repeat)] = -torch.inf
-        token = logits.argmax(-1)
-        ended |= token == end
-        written.append(token)
-    model.train(training)
+    with without_dropout(model):
+        memory, state = model.encode(source, lengths), None
+        while len(written) < max_new and not ended.all():
+            logits, state = model.decode(token, memory, state)
+            if no_repeat and written:
+                for row, ids in enumerate(torch.cat(written, dim=1).tolist()):
+                    logits[row, -1, repeats(ids, no_repeat)] = -torch.inf
+            token = logits.argmax(-1)
+            ended |= token == end
+            written.append(token)
     rows = torch.cat(written, dim=1).tolist()
     return [row[: row.index(end)] if end in row else row for row in rows]
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from course_utils.seq2seq.encoder_decoder import Memory, Seq2SeqTransformer
 from course_utils.seq2seq.pairs import padded
-from course_utils.transformer import BlockCache
+from course_utils.transformer import BlockCache, without_dropout
 
 
 class ConditionedCache:
@@ -47,14 +47,10 @@ class Conditioned(nn.Module):
     def __init__(self, model: Seq2SeqTransformer, source: Sequence[int], context: int = 512):
         super().__init__()
         self.model, self.context, self.vocab_size = model, context, model.config.vocab_size
-        training = model.training
-        self.eval()
-        try:
-            with torch.no_grad():
-                ids, lengths = padded([source])
-                self.memory = model.encode(ids.to(model.embedding.weight.device), lengths)
-        finally:
-            self.train(training)
+        with without_dropout(model), torch.no_grad():
+            ids, lengths = padded([source])
+            self.memory = model.encode(ids.to(model.embedding.weight.device), lengths)
+        self.train(model.training)
 
     def new_cache(self) -> ConditionedCache:
         return ConditionedCache()

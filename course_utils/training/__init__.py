@@ -29,6 +29,7 @@ from course_utils.training import checkpoints
 from course_utils.training.batches import Streams, Windows
 from course_utils.training.memory import freed_is_kept
 from course_utils.training.optimisers import Muon, adamw, clip_gradients, cosine_schedule
+from course_utils.transformer import without_dropout
 
 OPTIMISERS = {
     "adamw": lambda model, config: adamw(model, config.weight_decay),
@@ -256,11 +257,8 @@ def _check(losses: list[float], norms: list[float], first_step: int, config: Tra
 
 
 def _evaluate(model: nn.Module, evaluate: Callable[[nn.Module], float]) -> float:
-    model.eval()
-    with torch.no_grad():
-        value = float(evaluate(model))
-    model.train()
-    return value
+    with without_dropout(model), torch.no_grad():
+        return float(evaluate(model))
 
 
 def _copy(source: list[Tensor], target: list[Tensor]) -> None:

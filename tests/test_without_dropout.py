@@ -1,0 +1,60 @@
+"""What is scored or written is without dropout; a model in training has it back then, whatever happened."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn.modules.module import register_module_forward_pre_hook
+
+from course_utils import gpt, recurrent, seq2seq, training
+from course_utils.bert.diffusion import MaskedDiffusion, bound
+from course_utils.finetuning.log_probs import log_probs_of
+from course_utils.finetuning.policy_gradient import frozen_log_probs
+from course_utils.gpt import GPT, GPTConfig
+from course_utils.recurrent import RecurrentLM
+from course_utils.scaling.counting import flops
+from course_utils.seq2seq import GRUSeq2Seq
+
+CONFIG = GPTConfig(vocab_size=20, context=8, n_layers=1, n_heads=2, d_model=16, dropout=0.5)
+TOKENS = np.arange(12)
+IDS = torch.arange(8)[None]
+CALLS = {
+    "gpt.log2_probs": (GPT(CONFIG), lambda model: gpt.log2_probs(model, TOKENS)),
+    "recurrent.log2_probs": (
+        RecurrentLM(20, 5, 6, dropout=0.5),
+        lambda model: recurrent.log2_probs(model, TOKENS),
+    ),
+    "greedy": (GRUSeq2Seq(9, 10, 6, 8, 1), lambda model: seq2seq.greedy(model, [[3, 4]], 2)),
+    "bound": (MaskedDiffusion(CONFIG), lambda model: bound(model, IDS[0])),
+    "log_probs_of": (GPT(CONFIG), lambda model: log_probs_of(model, IDS, IDS > 3)),
+    "frozen_log_probs": (GPT(CONFIG), lambda model: frozen_log_probs(model, IDS)),
+    "flops": (GPT(CONFIG), lambda model: flops(model, IDS)),
+    "training": (GPT(CONFIG), lambda model: training._evaluate(model, lambda model: model(IDS).sum())),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_after_an_interrupt_a_model_in_training_has_its_dropout(name):
+    model, call = CALLS[name]
+    modes = []
+
+    def interrupt(module, inputs):
+        modes.append(module.training)
+        raise KeyboardInterrupt
+
+    hook = register_module_forward_pre_hook(interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            call(model)
+    finally:
+        hook.remove()
+    assert modes == [False] and all(module.training for module in model.modules())
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.parametrize("training", [True, False])
+def test_the_mode_is_what_it_was(name, training):
+    model, call = CALLS[name]
+    model.train(training or name == "training")
+    call(model)
+    assert model.training is (training or name == "training")
+    model.train()
