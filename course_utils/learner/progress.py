@@ -152,7 +152,7 @@ class ProgressFile:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Keep other kernels out. Where no lock can be had, reading and writing go on, and tell why."""
+        """Keep other kernels out. Where no lock can be had, reading and writing go on."""
         if self.path is None:
             yield
             return

@@ -29,7 +29,7 @@ def kr20(right: np.ndarray) -> float:
 def discrimination(right: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """The correlation of each question with the sum of the others, (questions,), from 0/1 answers (sheets,
     questions). Both are centred within `groups` (sheets,), so that learning between them does not count. NaN
-    for a question that all of a group answer alike."""
+    for a question that each group answers alike."""
     rest = right.sum(axis=1, keepdims=True) - right
     one, other = _centred(right, groups), _centred(rest, groups)
     spread = np.sqrt((one**2).sum(axis=0) * (other**2).sum(axis=0))
