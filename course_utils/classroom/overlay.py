@@ -55,8 +55,9 @@ def new(folder: Path) -> str:
     write_atomic(folder / "secret.txt", secrets.token_hex(32) + "\n")
     (folder / "secret.txt").chmod(0o600)
     files = ", ".join(f"{name}.py" for name in NAMES)
+    private = ", which only you can read" if os.name == "posix" else ""  # chmod locks nobody out on Windows
     return (
-        f"Made {folder}, which only you can read: keep a copy, and never publish it.\n"
+        f"Made {folder}{private}: keep a copy, and never publish it.\n"
         f"Next, write the references in {files} there (a few lines each); `course.py overlay check` says "
         "whether they are right."
     )

@@ -69,9 +69,9 @@ def _below(path: Path, folders: list[Path]) -> bool:
 
 
 def export(overlay: Overlay, student: str, file: Path, exchange: Path | None = None) -> int:
-    """Write all of a student into a ZIP file that only you can read: every row of the store as JSON, but for
-    the hidden inputs that a mark was made with, the student's part of each list, every file as it is. Return
-    how many files it holds.
+    """Write all of a student into a ZIP file that only you can read (on Windows: who can read its folder):
+    every row of the store as JSON, but for the hidden inputs that a mark was made with, the student's part of
+    each list, every file as it is. Return how many files it holds.
 
     Raises ValueError as `kept`, if there is nothing, and for a file that is there already.
     """

@@ -4,6 +4,7 @@ import inspect
 import json
 import re
 import sys
+import types
 
 import nbformat
 import numpy as np
@@ -214,6 +215,12 @@ def test_the_commands_of_a_teacher(room, tmp_path, capsys):
     assert "Wrote 2 of 2 notebooks" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="there are ngrams"):
         cli.main(["release", "nothing", "--overlay", str(room.folder)])
+
+
+@pytest.mark.parametrize("system, private", [("posix", True), ("nt", False)])
+def test_a_new_folder_is_called_private_where_it_is(tmp_path, monkeypatch, system, private):
+    monkeypatch.setattr(overlay, "os", types.SimpleNamespace(name=system))
+    assert ("only you can read" in overlay.new(tmp_path / "class")) == private
 
 
 @needs_sandbox
