@@ -34,9 +34,9 @@ class Check:
 
     `inputs(generator, case)` gives the tuple of arguments of one case, from a seeded NumPy generator; small
     cases come first. `reference` has the name, the parameters and the docstring that the learner's function
-    shall have, and its source is the solution. `dots`, 1 to 3, say how hard it is. `forbidden_modules` names
-    what a graded answer may not use. `variant_of` names the exercise that this one asks again, of those who
-    saw its solution. Hint and worked example stand in the Markdown file beside the reference's module.
+    shall have, and its source is the solution. `dots`, 1 to 3, say how hard it is. `variant_of` names the
+    exercise that this one asks again, of those who saw its solution. Hint and worked example stand in the
+    Markdown file beside the reference's module.
     """
 
     id: str
@@ -46,7 +46,6 @@ class Check:
     minutes: int
     inputs: Callable[[np.random.Generator, int], tuple]
     points: int = 1
-    forbidden_modules: tuple[str, ...] = ()
     tolerance: float = 1e-9
     number_of_cases: int = 30
     variant_of: str | None = None
@@ -69,7 +68,7 @@ class Check:
 
     def variant(self, title: str, **options) -> Callable[[Callable], "Check"]:
         """Make the function below the variant of this exercise; it differs in what `options` say."""
-        same = ("dots", "minutes", "inputs", "points", "forbidden_modules", "tolerance", "number_of_cases")
+        same = ("dots", "minutes", "inputs", "points", "tolerance", "number_of_cases")
         options = {name: getattr(self, name) for name in same} | options
         return partial(Check, f"{self.id} again", title, variant_of=self.id, **options)
 

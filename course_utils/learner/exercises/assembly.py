@@ -2,15 +2,12 @@
 and so with the weights of a `course_utils.gpt.GPT`: see `learner.my_llm.assembled`."""
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 
 from course_utils.learner.checks.engine import exercise
 from course_utils.learner.exercises.inputs import rounded
 from course_utils.learner.exercises.transformer import named, rms_norm
-
-exercise = partial(exercise, forbidden_modules=("course_utils", "torch"))
 
 
 def mixing_block(W, nearness):

@@ -3,14 +3,10 @@
 They are written out in NumPy; `course_utils.attention` has the same in PyTorch.
 """
 
-from functools import partial
-
 import numpy as np
 
 from course_utils.learner.checks.engine import exercise
 from course_utils.learner.exercises.inputs import rounded
-
-exercise = partial(exercise, forbidden_modules=("course_utils", "torch"))
 
 
 def scores_inputs(generator, case):

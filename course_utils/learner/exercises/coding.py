@@ -1,10 +1,6 @@
 """Exercise 1.7 of chapter 1: the cut of a line, with which one samples, writes a file, and reads it back."""
 
-from functools import partial
-
 from course_utils.learner.checks.engine import exercise
-
-exercise = partial(exercise, forbidden_modules=("course_utils",))
 
 SMALL_CUTS = [
     ({"a": 1.0}, 4),

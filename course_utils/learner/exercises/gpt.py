@@ -1,13 +1,9 @@
 """The exercises of chapter 8, on GPT, in NumPy; `course_utils.gpt` has the model in PyTorch."""
 
-from functools import partial
-
 import numpy as np
 
 from course_utils.learner.checks.engine import exercise
 from course_utils.learner.exercises.inputs import rounded
-
-exercise = partial(exercise, forbidden_modules=("course_utils", "torch"))
 
 
 def loss_inputs(generator, case):

@@ -1,13 +1,9 @@
 """Exercises 4.4 to 4.6 of chapter 4, on heads, two texts, and halves of the keys."""
 
-from functools import partial
-
 import numpy as np
 
 from course_utils.learner.checks.engine import exercise
 from course_utils.learner.exercises.inputs import rounded
-
-exercise = partial(exercise, forbidden_modules=("course_utils", "torch"))
 
 
 def heads_inputs(generator, case):

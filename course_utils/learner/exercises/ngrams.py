@@ -6,11 +6,8 @@ References are written out in plain Python here: the learner counts words in dic
 
 import math
 from collections import Counter
-from functools import partial
 
 from course_utils.learner.checks.engine import exercise
-
-exercise = partial(exercise, forbidden_modules=("course_utils", "nltk"))
 
 WORDS = ["to", "be", "or", "not", "the", "king", "and", "queen", "your", "highness", "have", "mercy"]
 SMALL_TEXTS = [

@@ -1,14 +1,11 @@
 """The exercises of chapter 10 on preferences and rewards, in NumPy."""
 
-from functools import partial
 from math import comb
 
 import numpy as np
 
 from course_utils.learner.checks.engine import exercise
 from course_utils.learner.exercises.inputs import different_shares, rounded
-
-exercise = partial(exercise, forbidden_modules=("course_utils", "torch"))
 
 
 def reward_inputs(generator, case):

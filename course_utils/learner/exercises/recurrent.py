@@ -1,13 +1,9 @@
 """The exercises of chapter 2 on recurrent networks, in NumPy, for one text; `course_utils.recurrent` takes a
 batch, in PyTorch."""
 
-from functools import partial
-
 import numpy as np
 
 from course_utils.learner.checks.engine import exercise
-
-exercise = partial(exercise, forbidden_modules=("course_utils", "torch"))
 
 
 def tenths(generator, *shape):
@@ -215,7 +211,6 @@ def chunks_inputs(generator, case):
     minutes=15,
     inputs=chunks_inputs,
     tolerance=5e-7,
-    forbidden_modules=("course_utils",),
 )
 def chunk_gradients(xs: np.ndarray, ys: np.ndarray, rows: int, chunk: int, w: float, u: float) -> np.ndarray:
     """Return the gradients (dL/dw, dL/du) of each chunk of truncated back-propagation, (chunks, 2).

@@ -1,13 +1,9 @@
 """The exercises of chapter 7 on encoder-decoders, in NumPy: teacher forcing, relative bias, and the price."""
 
-from functools import partial
-
 import numpy as np
 
 from course_utils.learner.checks.engine import exercise
 from course_utils.learner.exercises.inputs import rounded
-
-exercise = partial(exercise, forbidden_modules=("course_utils", "torch"))
 
 
 def targets_inputs(generator, case):

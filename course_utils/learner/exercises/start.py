@@ -11,7 +11,7 @@ def bits_inputs(generator, case):
     return (SOME_PROBABILITIES[case] if case < len(SOME_PROBABILITIES) else float(generator.random()),)
 
 
-@exercise("0.1", "bits", dots=1, minutes=3, inputs=bits_inputs, forbidden_modules=("course_utils",))
+@exercise("0.1", "bits", dots=1, minutes=3, inputs=bits_inputs)
 def bits(p: float) -> float:
     """Return how many bits an event of probability `p` costs: the surprise at it."""
     if p == 0:
@@ -87,7 +87,6 @@ def layer_inputs(generator, case):
     dots=1,
     minutes=2,
     inputs=layer_inputs,
-    forbidden_modules=("course_utils", "torch"),
 )
 def linear_parameters(n_in: int, n_out: int) -> int:
     """Count the parameters of a linear layer from n_in inputs to n_out outputs: weights and biases."""

@@ -1,14 +1,11 @@
 """The exercises of chapter 5, on the transformer, in NumPy; `course_utils.transformer` has it in PyTorch."""
 
 from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 
 from course_utils.learner.checks.engine import exercise
 from course_utils.learner.exercises.inputs import rounded
-
-exercise = partial(exercise, forbidden_modules=("course_utils", "torch"))
 
 
 def named(name, function):
