@@ -48,6 +48,8 @@ __all__ = [
     "sinusoidal_positions",
 ]
 
+WRITTEN_OUT = 256  # keys, up to which a CPU that trains in bfloat16 writes the weights out
+
 
 def attention_weights(
     q: Float[Tensor, "... queries width"],
@@ -316,7 +318,7 @@ def fused_attention(
     _check_mask(mask, (*q.shape[:-1], k.shape[-2]))
     on_cpu = q.device.type == "cpu"
     trains = q.requires_grad and q.dtype == torch.bfloat16
-    if on_cpu and trains and k.shape[-2] <= 256 and multiplies_bfloat16(q.device):
+    if on_cpu and trains and k.shape[-2] <= WRITTEN_OUT and multiplies_bfloat16(q.device):
         scores = (q * (q.shape[-1] ** -0.5 if scale is None else scale)) @ k.transpose(-2, -1)
         if bias is not None:
             scores = scores + bias.to(scores.dtype)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from course_utils.attention import WRITTEN_OUT
 from course_utils.gpt import GPTConfig
 from course_utils.pretraining.model import llama_config
 from course_utils.scaling import Law
@@ -127,10 +128,13 @@ def choose(plan: Plan, law: Law, vocab_size: int, bytes_a_token: float, tokens: 
 
 def memory_needed(config: GPTConfig, batch: int) -> int:
     """Bytes that training takes, about: weights, gradients, the last finite weights and two averages in
-    float32, and for each token of a batch what the backward pass needs: some 30 vectors a layer, and the
-    logits three times."""
+    float32, and for each token of a batch what the backward pass needs: some 30 vectors a layer, the logits
+    three times and, where `fused_attention` may write them out, attention's weights in bfloat16, of each
+    layer and of two more while it computes."""
     a_token = 30 * config.n_layers * config.d_model + 3 * config.vocab_size
-    return 4 * (5 * size(config) + batch * config.context * a_token)
+    if config.context <= WRITTEN_OUT:
+        a_token += (config.n_layers + 2) * config.n_heads * config.context / 2
+    return round(4 * (5 * size(config) + batch * config.context * a_token))
 
 
 def memory_there(device: torch.device) -> int | None:

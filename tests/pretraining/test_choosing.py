@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from course_utils.finetuning.costs import costs
 from course_utils.gpt import GPT
 from course_utils.pretraining import model, plans, vocabulary
+from course_utils.pretraining.model import llama_config
 from course_utils.pretraining.plans import (
     PLANS,
     Plan,
@@ -23,7 +25,7 @@ from course_utils.scaling import Law
 from course_utils.scaling.counting import flops
 from course_utils.tokenizers import BPETokenizer
 from course_utils.tokenizers.chat import SPECIAL
-from course_utils.training import StepReport
+from course_utils.training import StepReport, next_token_loss
 
 LAW = Law(A=14.3, B=113.1, E=1.2, alpha=0.34, beta=0.44)
 LAPTOP = PLANS["laptop"]
@@ -70,6 +72,21 @@ def test_memory_is_asked_for_and_counted():
     assert there is None or there > 2**26
     small, large = (memory_needed(shape(width, 300, 32), 8) for width in (64, 640))
     assert 4 * 5 * size(shape(64, 300, 32)) < small < large / 20
+
+
+@pytest.mark.parametrize("mixed", [True, False])
+@pytest.mark.parametrize(("n_layers", "n_heads"), [(3, 1), (3, 16), (1, 16)])
+def test_a_step_takes_no_more_memory_than_is_counted(monkeypatch, n_layers, n_heads, mixed):
+    """Also where attention's weights are written out, as on a CPU that multiplies bfloat16."""
+    monkeypatch.setattr("course_utils.attention.multiplies_bfloat16", lambda device: True)
+    config = llama_config(vocab_size=300, context=256, n_layers=n_layers, n_heads=n_heads, d_model=64)
+    model, ids = GPT(config), torch.zeros(2, 256, dtype=torch.long)
+
+    def loss():
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            return next_token_loss(model, (ids, ids), None)[0]
+
+    assert costs(model, loss).peak < memory_needed(config, 2)
 
 
 TEXTS = ["the quick brown fox jumps over the lazy dog. " * 4, "pack my box with five dozen liquor jugs! " * 4]

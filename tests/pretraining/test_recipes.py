@@ -73,8 +73,10 @@ def test_it_costs_what_a_plan_would_count():
     with pytest.raises(ValueError, match="they pay for 4 of its 5 steps"):
         read_recipe(RECIPE, recipe.flops - 1)
     wide = RECIPE.replace(b"batch = 2", b"batch = 256").replace(b"300", b"8192").replace(b"= 32", b"= 512")
-    with pytest.raises(ValueError, match="GiB of memory, and 2 are allowed"):
-        read_recipe(wide)
+    many_heads = b"n_layers = 7\nn_heads = 16\nd_model = 32\ncontext = 256\nbatch = 256\nvocab_size = 300\n"
+    for large in (wide, many_heads + b"steps = 5\nlearning_rate = 0.01\n"):
+        with pytest.raises(ValueError, match="GiB of memory, and 2 are allowed"):
+            read_recipe(large)
 
 
 def test_the_text_is_scored_as_it_was_handed_in(tmp_path, monkeypatch):
