@@ -226,12 +226,19 @@ def _store() -> distributed.Store:
 
 
 def launch(folder: Path, processes: int, shard: bool) -> None:
-    """Start a torchrun on this machine for what is prepared in a folder, which starts a rank that died, and
-    with it all others, up to three times. Raises ValueError if it fails all the same."""
+    """Start a torchrun on this machine for what is prepared in a folder, which starts a rank that died or
+    that an error ended, and with it all others, up to three times. Raises ValueError if it fails all the
+    same; KeyboardInterrupt on Ctrl-C, once all ranks have stopped."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--max-restarts", "3"]
     command += ["--nproc-per-node", str(processes), "-m", "course_utils.pretraining.parallel", str(folder)]
     command += ["--shard"] if shard else []
-    if subprocess.call(command):
+    with subprocess.Popen(command) as torchrun:
+        try:
+            failed = torchrun.wait()
+        except KeyboardInterrupt:
+            torchrun.wait()  # it hands the signal on to the ranks, which save and stop, or are killed
+            raise
+    if failed:
         raise ValueError(f"pretraining on {processes} processes failed: what they said stands above")
 
 

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,9 +110,38 @@ def test_a_batch_must_be_shared_evenly(toy):
 
 
 def test_a_launch_that_fails_is_one_sentence(monkeypatch, tmp_path):
-    monkeypatch.setattr(subprocess, "call", lambda command: 1)
+    monkeypatch.setattr(sys, "executable", "false")
     with pytest.raises(ValueError, match="pretraining on 2 processes failed: what they said stands above"):
         parallel.launch(tmp_path, 2, shard=False)
+
+
+SLOW_TO_STOP = """#!{python}
+import pathlib, signal, time
+stop = []
+signal.signal(signal.SIGINT, lambda *_: stop.append(1))
+pathlib.Path("ready").touch()
+while not stop:
+    time.sleep(0.01)
+time.sleep(1)  # as ranks that save
+pathlib.Path("saved").touch()
+"""
+
+
+def test_ctrl_c_waits_until_all_ranks_have_saved(tmp_path):
+    torchrun = tmp_path / "torchrun"
+    torchrun.write_text(SLOW_TO_STOP.format(python=sys.executable))
+    torchrun.chmod(0o755)
+    code = f"import sys; sys.executable = {str(torchrun)!r}\nfrom course_utils.pretraining import parallel"
+    code += "\nparallel.launch('folder', 2, False)"
+    launched = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, start_new_session=True, stderr=subprocess.PIPE, text=True
+    )
+    while not (tmp_path / "ready").exists():
+        assert launched.poll() is None, launched.communicate()[1]
+        time.sleep(0.05)
+    os.killpg(launched.pid, signal.SIGINT)  # as a terminal does
+    assert launched.communicate()[1].rstrip().endswith("KeyboardInterrupt")
+    assert (tmp_path / "saved").exists()
 
 
 def test_muon_needs_whole_matrices(toy, monkeypatch, tmp_path):
