@@ -31,6 +31,7 @@ from torch.nn import functional
 
 from course_utils.attention import causal_mask
 from course_utils.data import corpora
+from course_utils.finetuning.lora import trainable
 from course_utils.tokenizers import ByteTokenizer
 from course_utils.training import Diverged, TrainConfig, train
 from course_utils.training.batches import Windows
@@ -144,7 +145,7 @@ def run(name: str, rate: float, seed: int, final: bool) -> dict:
     """Train an arm with one seed; its row has the loss on the second half if it is final."""
     arm, (first, second) = ARMS[name], halves()
     row = {
-        "parameters": recording.n_parameters(arm.build()),
+        "parameters": trainable(arm.build()),
         "steps": STEPS,
         "tokens": STEPS * BATCH * CONTEXT,
         "flops": f"{arm.flops:.4g}",

@@ -7,6 +7,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from course_utils.attention import record_attention
+from course_utils.finetuning.lora import trainable
 from course_utils.training import Diverged
 from course_utils.transformer import Decoder
 from course_utils.weights import blocks_recipe as recipe
@@ -131,9 +132,14 @@ def test_the_table_holds_each_arm_at_all_rates_and_three_seeds_at_the_best():
         assert [(float(row["learning_rate"]), row["seed"]) for row in final] == [(best, s) for s in "012"]
         assert recipe.recorded()[name] == (best, [float(row["nats"]) for row in final])
         for row in rows:
-            assert int(row["parameters"]) == recording.n_parameters(arm.build())
+            assert int(row["parameters"]) == trainable(arm.build())
             assert float(row["flops"]) == pytest.approx(arm.flops, rel=1e-3)
             assert int(row["tokens"]) == recipe.STEPS * recipe.BATCH * recipe.CONTEXT
+
+
+def test_what_is_frozen_is_not_counted():
+    whole, without = (trainable(recipe.ARMS[f"{name}, 2 blocks"].build()) for name in ("whole", "no positions"))
+    assert whole - without == recipe.CONTEXT * recipe.CONFIG.d_model
 
 
 def test_six_blocks_of_attention_have_the_weights_of_two_whole_ones():
