@@ -138,7 +138,8 @@ def test_the_table_holds_each_arm_at_all_rates_and_three_seeds_at_the_best():
 
 
 def test_what_is_frozen_is_not_counted():
-    whole, without = (trainable(recipe.ARMS[f"{name}, 2 blocks"].build()) for name in ("whole", "no positions"))
+    arms = (recipe.ARMS[name] for name in ("whole, 2 blocks", "no positions, 2 blocks"))
+    whole, without = (trainable(arm.build()) for arm in arms)
     assert whole - without == recipe.CONTEXT * recipe.CONFIG.d_model
 
 
