@@ -161,7 +161,7 @@ class Sampler:
 
     @property
     def greedy(self) -> bool:
-        """Whether only one token is ever left."""
+        """Whether the temperature is 0, so that the likeliest token is taken."""
         return self.settings.get("temperature") == 0
 
     @property

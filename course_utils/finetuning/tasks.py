@@ -5,8 +5,8 @@
     task.right(problems[0].prompt, "1801")
 
 Whether a problem is for training, validation or test is read off the hash of its prompt: so the sides share
-none, however many are drawn. Each task has at least 10,000 answers of the right form: who guesses among them
-is nearly always wrong, and a model that is right has learnt something. `guess` is that guesser.
+none, however many are drawn. Each of TASKS has at least 10,000 answers of the right form: who guesses among
+them is nearly always wrong, and a model that is right has learnt something. `guess` is that guesser.
 
 Source of pass@k: Chen et al. 2021, "Evaluating large language models trained on code", section 2.1.
 """

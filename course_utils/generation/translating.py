@@ -68,7 +68,7 @@ def translator(
 ) -> Translate:
     """The function `translate(task, text, forced, more)`: what `model` writes to the source `task + text`.
 
-    model: any encoder-decoder of the course. tasks: the prefixes that it was trained on, such as "modern: ".
+    model: a T5 or a BART. tasks: the prefixes that it was trained on, such as "modern: ".
     end_source: the source ends with the end mark, as T5's does.
 
     The target begins with the ids `forced`, and the likeliest token is written `more` times, or to the end.

@@ -18,8 +18,8 @@ NAME = "manifest.json"
 
 @dataclass
 class Record:
-    """One stage: files by name with their sha256 as it read and wrote them, seconds and threads that it took
-    (None in older manifests), and what it noted."""
+    """One stage: files by name with their sha256 as it read and wrote them, seconds that it took, threads of
+    the process that ran it (None in older manifests), and what it noted."""
 
     reads: dict[str, str]
     writes: dict[str, str]

@@ -138,7 +138,8 @@ def memory_needed(config: GPTConfig, batch: int) -> int:
 
 
 def memory_there(device: torch.device) -> int | None:
-    """Bytes that are free on a device, None where that can't be asked."""
+    """Bytes that are free on a device: those of the machine where a container has a limit, and on macOS all
+    that are built in. None where that can't be asked."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     meminfo = Path("/proc/meminfo")

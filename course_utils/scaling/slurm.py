@@ -2,7 +2,8 @@
 
 A file of settings goes to submitit as it is: `slurm.toml` beside this module is an example. Each run that the
 log lacks is one job of an array. It writes its own line, under a lock of the file; a job that was lost has
-none, and the next call submits it again.
+none, and the next call submits it again. That call knows nothing of jobs that still wait or run, and submits
+them too: make it when there are none.
 """
 
 import tomllib

@@ -123,7 +123,7 @@ def cross_weights(
     model: nn.Module, source: Sequence[int], target: Sequence[int]
 ) -> Float[Tensor, "layers heads target source"]:
     """Where the decoder attends in the source as it writes each token of the target, the first one included:
-    row t belongs to target[t], which the decoder has not read yet."""
+    row t belongs to target[t], which the decoder has not read yet. The model must have cross-attention."""
     device = next(model.parameters()).device
     with record_attention(model.cross_attentions) as weights:
         model(*(x.to(device) for x in (*padded([source]), torch.tensor([[model.marks.start, *target[:-1]]]))))

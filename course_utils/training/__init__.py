@@ -117,7 +117,8 @@ class StepReport:
 
 
 class Diverged(ArithmeticError):
-    """The loss stopped being a number; the model holds the last weights whose loss was one."""
+    """The loss stopped being a number; the model holds weights whose loss was one: on a CPU the last, on a
+    GPU those of the last look at it (`SYNC_EVERY`)."""
 
 
 def next_token_loss(model: nn.Module, batch: tuple[Tensor, ...], state: None) -> tuple[Tensor, None]:
@@ -251,8 +252,8 @@ def _check(losses: list[float], norms: list[float], first_step: int, config: Tra
         if not math.isfinite(nats + norm):
             raise Diverged(
                 f"step {step + 1}: the loss is {nats} and the norm of its gradient {norm}, at the learning "
-                f"rate {learning_rate(config, step):.3g}; the model has its last finite weights back. Try a "
-                "learning rate 10 times lower, or a longer warm-up."
+                f"rate {learning_rate(config, step):.3g}; the model has its earlier, finite weights back. "
+                "Try a learning rate 10 times lower, or a longer warm-up."
             )
 
 
