@@ -17,6 +17,8 @@ from course_utils.pretraining import parallel
 from course_utils.training import checkpoints, train
 
 HERE = Path(__file__).parent
+PATHS = [str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")]
+ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(PATHS), "OMP_NUM_THREADS": "1"}
 NEAR = 1e-5  # nats, by which sums in another order may differ
 
 pytestmark = [
@@ -38,13 +40,11 @@ def toy():
 def trained(tmp_path_factory):
     """Losses and rows of each kind of run; one torchrun for those that live, and one in which a rank dies."""
     folder = tmp_path_factory.mktemp("ranks")
-    paths = [str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     lives, dies = ["ddp", "fsdp2", "ddp-same"], ["ddp-killed", "fsdp2-killed"]
     for restarts, kinds in [("0", lives), *(("1", [kind]) for kind in dies)]:
         command = [*torchrun, "--max-restarts", restarts, str(HERE / "ranks.py"), str(folder), *kinds]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+        done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr[-3000:]
     return folder, {kind: json.loads((folder / f"{kind}.json").read_text()) for kind in [*lives, *dies]}
 
@@ -131,10 +131,20 @@ def test_ctrl_c_waits_until_all_ranks_have_saved(tmp_path):
     torchrun = tmp_path / "torchrun"
     torchrun.write_text(SLOW_TO_STOP.format(python=sys.executable))
     torchrun.chmod(0o755)
-    code = f"import sys; sys.executable = {str(torchrun)!r}\nfrom course_utils.pretraining import parallel"
-    code += "\nparallel.launch('folder', 2, False)"
+    code = f"""
+import signal, sys
+from course_utils.pretraining import parallel
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+sys.executable = {str(torchrun)!r}
+parallel.launch("folder", 2, False)
+"""
     launched = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=tmp_path, start_new_session=True, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     while not (tmp_path / "ready").exists():
         assert launched.poll() is None, launched.communicate()[1]
