@@ -174,7 +174,7 @@ def tuned(way: str, rate: float, seed: int, final: bool) -> dict:
     batches = Examples(examples(seed), ROWS, 64, packed=False, seed=seed)
     config = TrainConfig(STEPS, rate, 2, weight_decay=0.0, precision="mixed", seed=seed)
     began = time.process_time()
-    train(model, batches, config, loss=sft_loss)
+    recording.finished(train(model, batches, config, loss=sft_loss))
     seconds = time.process_time() - began
 
     def share(part: str) -> float:

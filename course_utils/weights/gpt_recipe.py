@@ -5,12 +5,12 @@
     python -m course_utils.weights.gpt_recipe seeds
 
 The first was run with OMP_NUM_THREADS=1 beside other work. It writes gpt.safetensors (float16) and
-gpt_log.csv beside this file. Ctrl-C keeps what it has in build/, and the same command goes on from there. The
-second was run on two threads of a machine with nothing else to do, whose processor has no instructions for
-bfloat16, and writes gpt_ablation.csv: from the plain recipe to the fast one change by change, and what did
-not help. The third writes gpt_seeds.csv: how far a run's end depends on its seed, and on more rows or steps,
-in float32 as in the second. All settings were chosen on Twelfth Night; the recorded run scores The Tempest
-once, at its end.
+gpt_log.csv beside this file. The second was run on two threads of a machine with nothing else to do, whose
+processor has no instructions for bfloat16, and writes gpt_ablation.csv: from the plain recipe to the fast one
+change by change, and what did not help. The third writes gpt_seeds.csv: how far a run's end depends on its
+seed, and on more rows or steps, in float32 as in the second. Ctrl-C keeps what is done in build/, and the
+same command goes on from there. All settings were chosen on Twelfth Night; the recorded run scores The
+Tempest once, at its end.
 """
 
 import functools
@@ -207,20 +207,18 @@ LEFT_OUT = {  # changes to the live recipe
 }
 
 
-def ablation() -> list[dict]:
+def ablation(table: recording.Table) -> None:
     """What each change bought: seconds, and the loss on Twelfth Night at the end of the run."""
-    rows = []
     for used, recipes in {"yes": STEPS_TO_LIVE, "no": LEFT_OUT}.items():
         for change, recipe in recipes.items():
-            rows.append({"change": change, "used": used} | end_of(recipe))
-            print(*rows[-1].values(), sep=", ", flush=True)
-    return rows
+            table.row(functools.partial(end_of, recipe), change=change, used=used)
 
 
 def end_of(recipe: Recipe, seed: int = 0) -> dict:
     """What a run took, in float32, and the loss on Twelfth Night at its end."""
     config = replace(recipe.config, evaluate_every=recipe.config.steps, precision="float32")
     _, done = run(replace(recipe, config=config), seed)
+    recording.finished(done)
     loss = done.evaluations[-1][2] * math.log(2)
     took = {"steps": done.step, "bytes": done.tokens, "seconds": f"{done.seconds:.1f}"}
     return took | {"validation_nats": f"{loss:.4f}"}
@@ -235,21 +233,20 @@ REPEATED = {
 }
 
 
-def seeds() -> list[dict]:
+def seeds(table: recording.Table) -> None:
     """The live recipe and some changes to it, several times each, with other first weights and batches."""
-    rows = []
     for seed in range(5):
         for change, (recipe, times) in REPEATED.items():
             if seed < times:
-                rows.append({"change": change, "seed": seed} | end_of(recipe, seed))
-                print(*rows[-1].values(), sep=", ", flush=True)
-    return rows
+                table.row(functools.partial(end_of, recipe, seed), change=change, seed=seed)
 
 
 def main(name: str) -> None:
     if name in ("ablation", "seeds"):
-        file, rows = (ABLATION, ablation()) if name == "ablation" else (SEEDS, seeds())
-        recording.write_table(file, rows)
+        file, fill = (ABLATION, ablation) if name == "ablation" else (SEEDS, seeds)
+        table = recording.Table(Path("build") / file.name)
+        fill(table)
+        recording.write_table(file, table.rows)
         return
     took = record() if name == "recorded" else cost(*run(RECIPES[name], report=recording.show))
     for key, value in took.items():

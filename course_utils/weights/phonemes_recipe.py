@@ -106,7 +106,7 @@ def train_one(name: str, seed: int, words: cmudict.Dictionary) -> tuple[nn.Modul
     def average(_: StepReport) -> None:
         mean.update_parameters(model)
 
-    train(model, batches, config, loss=pair_loss, evaluate=evaluate, report=average)
+    recording.finished(train(model, batches, config, loss=pair_loss, evaluate=evaluate, report=average))
     score("test", float(rows[-1]["cpu_seconds"]), words.test)
     return mean.module, rows
 

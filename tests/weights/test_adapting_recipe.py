@@ -1,11 +1,13 @@
 """One task, four ways: the sentences are split, and what is asked and learnt is one word."""
 
 import numpy as np
+import pytest
 import torch
 
 from course_utils import pretrained
 from course_utils.gpt import GPT, GPTConfig
 from course_utils.tokenizers.chat import IGNORED
+from course_utils.training import Run
 from course_utils.weights import adapting_recipe as recipe
 from course_utils.weights import recording
 
@@ -87,3 +89,13 @@ def test_at_one_rate_lora_forgets_less_and_at_equal_gain_as_much():
     near = ("LoRA", 3e-4), ("all weights", 1e-4)
     assert abs(bits[near[0]] - bits[near[1]]) < 0.01 and abs(right[near[0]] - right[near[1]]) < 0.05
     assert bits["LoRA", 1e-3] > bits["all weights", 1e-4] + 0.05  # a sweep that ended there said the opposite
+
+
+def test_ctrl_c_leaves_no_row(monkeypatch, tmp_path):
+    monkeypatch.setattr(recipe.pretrained, "load", lambda name: GPT(GPTConfig(9, 8, 1, 2, 8)))
+    monkeypatch.setattr(recipe, "share_right", lambda *_: 0.5)
+    monkeypatch.setattr(recipe, "WAYS", {"all weights": recipe.WAYS["all weights"]})
+    monkeypatch.setattr(recipe, "train", lambda *_, loss: Run([1.0], stopped=True))
+    with pytest.raises(SystemExit, match="the same command goes on"):
+        recipe.main(tmp_path)
+    assert not any(tmp_path.iterdir())

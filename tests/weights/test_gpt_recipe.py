@@ -11,6 +11,7 @@ import torch
 from course_utils.data import corpora
 from course_utils.gpt import GPT
 from course_utils.measuring import scoreboard
+from course_utils.training import Run
 from course_utils.weights import gpt_recipe, recording
 
 ON_THE_BOARD = {point.name: point for point in scoreboard.recorded()[0]}
@@ -125,3 +126,15 @@ def test_the_table_of_seeds_is_that_of_its_recipes():
     first = {row["change"]: float(row["validation_nats"]) for row in table[:2]}  # the seed of the other table
     assert first["the live recipe"] == pytest.approx(recorded["one block for four"], abs=0.001)
     assert first["nothing read late"] == pytest.approx(recorded["nothing read late"], abs=0.001)
+
+
+@pytest.mark.parametrize("name", ["ABLATION", "SEEDS"])
+def test_ctrl_c_keeps_the_rows_that_are_done(monkeypatch, tmp_path, name):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(gpt_recipe, name, tmp_path / "table.csv")
+    runs = iter([Run([1.0], [[1, 0.1, 2.0]]), Run([1.0], stopped=True)])
+    monkeypatch.setattr(gpt_recipe, "train", lambda *_, **__: next(runs))
+    with pytest.raises(SystemExit, match="the same command goes on"):
+        gpt_recipe.main(name.lower())
+    (row,) = recording.read_table(tmp_path / "build" / "table.csv")
+    assert row["validation_nats"] == f"{2 * math.log(2):.4f}" and not (tmp_path / "table.csv").exists()

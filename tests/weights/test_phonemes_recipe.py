@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from course_utils.data import cmudict
+from course_utils.training import Run
 from course_utils.weights import phonemes_recipe, recording
 from course_utils.weights.phonemes_recipe import MODELS, build
 
@@ -51,3 +52,17 @@ def test_between_two_evaluations_lies_a_straight_line(monkeypatch, tmp_path):
     assert (halfway, beyond) == pytest.approx((0.4, 0.4))
     halfway, beyond = phonemes_recipe.errors_at("step", 750, "error_long")["m"]
     assert halfway == pytest.approx(0.55) and np.isnan(beyond)
+
+
+def test_ctrl_c_leaves_no_row(monkeypatch, tmp_path):
+    monkeypatch.setattr(phonemes_recipe, "LOG", tmp_path / "phonemes_log.csv")
+    monkeypatch.setattr(phonemes_recipe, "errors", lambda *_: (0.5, 0.5))
+
+    def stopped(model, batches, config, loss, evaluate, report):
+        evaluate(model)
+        return Run([1.0], stopped=True)
+
+    monkeypatch.setattr(phonemes_recipe, "train", stopped)
+    with pytest.raises(SystemExit, match="the same command goes on"):
+        phonemes_recipe.main()
+    assert not any(tmp_path.iterdir())
