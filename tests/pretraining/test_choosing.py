@@ -74,6 +74,13 @@ def test_memory_is_asked_for_and_counted():
     assert 4 * 5 * size(shape(64, 300, 32)) < small < large / 20
 
 
+def test_what_torch_keeps_of_a_gpu_after_a_trial_is_free(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (10, 80))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 60)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 5)
+    assert memory_there(torch.device("cuda")) == 65
+
+
 @pytest.mark.parametrize("mixed", [True, False])
 @pytest.mark.parametrize(("n_layers", "n_heads"), [(3, 1), (3, 16), (1, 16)])
 def test_a_step_takes_no_more_memory_than_is_counted(monkeypatch, n_layers, n_heads, mixed):
