@@ -64,7 +64,7 @@ function render(context) {
     const answer = button("Answer", () => {
       const choice = inputs.findIndex((input) => input.checked);
       if (choice < 0) said.textContent = "Choose one first.";
-      else view.send({ question: number, choice });
+      else view.tell({ question: number, choice });
     });
     const said = element("p", { class: "qz-said", role: "status", "aria-live": "polite", tabindex: "-1" });
     const again = element("p", { class: "qz-again" });

@@ -302,6 +302,19 @@ def test_touch_on_a_small_screen(opened):
     opened.page.set_viewport_size(TALL)
 
 
+def test_what_is_answered_while_the_kernel_is_busy_arrives(opened):
+    busy = "import pathlib, time\nwhile not pathlib.Path('free').exists(): time.sleep(0.05)"
+    kernel = "jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+    opened.page.evaluate(f"(code) => void {kernel}.requestExecute({{ code }})", busy)
+    cards = [opened.widget(5).locator(".qz-card").nth(number) for number in (1, 2, 3, 4)]
+    for number, card in enumerate(cards, 1):
+        card.get_by_label(questions("2")[number].right).check()
+        card.get_by_role("button", name="Answer").click()
+    (opened.path.parent / "free").touch()
+    for card in cards:
+        expect(card.get_by_role("status")).to_have_text("Right. Under each choice stands why.")
+
+
 def test_a_missed_old_question_leads_to_its_section(opened):
     opened.widget(3).get_by_role("button", name="Three old questions").focus()
     press(opened, "Enter")

@@ -8,7 +8,7 @@ from course_utils.ngrams import NGramModel
 from course_utils.widgets.ngram_explorer import NGramExplorer
 from course_utils.widgets.words import ISOLATES, quoted
 
-EXPORTED = "whatIf, cividis, inkOn, latestWins, visible"
+EXPORTED = "whatIf, cividis, inkOn, requestsTo, visible"
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_ink_is_readable_on_every_colour_of_the_scale(call):
 def test_the_latest_request_wins_and_one_is_on_its_way(call):
     sent = call(
         """() => {
-          const sent = [], calls = widget.latestWins({ send: (request) => sent.push(request) }, () => {});
+          const sent = [], calls = widget.requestsTo({ send: (request) => sent.push(request) }, () => {});
           for (let i = 1; i <= 9; i++) calls.ask({ i });
           const before = sent.map((r) => r.i);
           const strange = calls.answered('someone else');

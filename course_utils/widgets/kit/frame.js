@@ -11,7 +11,8 @@ const MAX_SENT = 20_000; // characters of a text; Python keeps fewer and says so
  *
  *   fixed, shown: what the kernel sent, once and last. state: what this view asks for, which may be ahead of
  *     `shown`; its entries are those that Python declared, and null is one that Python is to choose.
- *   ask(changes): change the state and ask the kernel for what follows. send(request): ask for something else.
+ *   ask(changes): change the state and ask the kernel for what follows. send(request): ask for something else;
+ *     of requests that wait for a busy kernel the newest is kept. tell(event): each of these arrives.
  *   follow(name, set): keep a field at an entry of the state. onResize(node, f): until the view is closed.
  *   notice: the place of what Python has to add. say(text): a sentence of the page's own.
  *   start({ body, draw, tables, sentence }): show the nodes `body`, draw now and at all news, and return what closes it.
@@ -50,7 +51,7 @@ function viewOf({ model, el }, label) {
     if (!jupyters) event.stopPropagation();
   });
 
-  const kernel = latestWins(model, (now) => {
+  const kernel = requestsTo(model, (now) => {
     root.dataset.state = now === "idle" ? "idle" : "waiting";
     wait.textContent = now !== "slow" ? "" :
       "The kernel is busy or has stopped. If it has stopped, run this cell again to make it live.";
@@ -122,7 +123,7 @@ function viewOf({ model, el }, label) {
   return {
     model, fixed, state, ask, root, notice,
     get shown() { return model.get("shown"); },
-    send: kernel.ask,
+    send: kernel.ask, tell: kernel.tell,
     say(text) { sentence.textContent = text; },
     follow(name, set) { followers.push({ name, set }); },
     onResize(node, f) {
