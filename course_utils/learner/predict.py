@@ -83,7 +83,7 @@ class Settled:
 def predict(id: str, question: str, options: list[str]) -> "Predict":
     """Ask for a prediction: 100 chips on two or more options. Show it, and settle it in a later cell.
 
-    What was placed under this id stays, however often the cell runs.
+    What was placed under this id stays, however often the cell runs, while the options do.
     Raises ValueError for fewer than two options, two alike, or more than there are chips.
     """
     return Predict(id, question, options)

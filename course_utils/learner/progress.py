@@ -107,9 +107,10 @@ class Change(Snapshot):
         self._prediction_on(set(options), prediction_id).update(question=question, result=result)
 
     def _prediction_on(self, options: Set[str], prediction_id: str) -> dict:
-        """The entry of a prediction, fresh if the chapter has changed its options since the bet."""
+        """The entry of a prediction, fresh if the chapter has changed its options since."""
         entry = self.state.setdefault("predictions", {}).setdefault(prediction_id, dict(NO_BET))
-        if entry["chips"] and entry["chips"].keys() != options:
+        known = entry["chips"].keys() == options if entry["chips"] else entry["result"] in (None, *options)
+        if not known:
             entry |= NO_BET
         return entry
 

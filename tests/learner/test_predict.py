@@ -193,6 +193,17 @@ def test_a_chapter_that_changed_its_options_asks_anew(work):
     assert not (work / ".course" / "progress.damaged-1.json").exists() and progress.current()
 
 
+def test_a_result_among_other_options_does_not_spoil_the_bet_on_the_new_ones(work):
+    ask().settle("over 50 %")  # no bet was placed
+    restart()
+    ask(options=["yes", "no"]).place([60, 40])
+    restart()
+    assert not progress.current().read().problem
+    changed = ask(options=["yes", "no"])
+    assert changed.shown["placed"]
+    assert "60 of your 100 chips were on it: 0.74 bits" in repr(changed.settle("yes")) and len(counted()) == 1
+
+
 def test_only_the_order_of_the_options_changed(work):
     ask().place([10, 40, 50, 0])
     assert ask(options=OPTIONS[::-1]).shown["chips"] == [0, 50, 40, 10]
