@@ -46,7 +46,12 @@ def save(folder: Path, file: str, *answers: Callable) -> None:
     """
     checks = [find(exercise) for exercise in ANSWERS[file]]
     imports = dict.fromkeys(line for check in checks for line in check.imports.splitlines())
-    parts = ["\n".join(imports), *map(source_of, answers)]
+    parts = ["\n".join(imports)]
+    for check, answer in zip(checks, answers, strict=True):
+        try:
+            parts.append(source_of(answer))
+        except ValueError as error:
+            raise ValueError(f"the answer to {check.id} is not saved, for {error}") from None
     source = "\n\n\n".join(part.strip() for part in parts) + "\n"
     _functions(source, file)
     folder.mkdir(exist_ok=True)

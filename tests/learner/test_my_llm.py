@@ -5,6 +5,7 @@ import inspect
 import json
 from collections import Counter
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -276,6 +277,15 @@ def test_only_what_passes_by_itself_is_kept(mine):
         (mine / "sampler.py").write_text(damaged, encoding="utf-8")
         with pytest.raises(ValueError, match=said):
             my_llm.load(mine, "sampler.py")
+
+
+@pytest.mark.parametrize(
+    "answer", [lambda *parts: find("5.1").reference(*parts), partial(find("5.1").reference)], ids=repr
+)
+def test_an_answer_without_a_def_is_not_kept(mine, answer):
+    with pytest.raises(ValueError, match=r"the answer to 5\.1 is not saved, for its def can't be read"):
+        my_llm.save(mine, "block.py", answer)
+    assert not (mine / "block.py").exists()
 
 
 def test_what_a_shown_solution_imports_is_kept_as_the_answer_that_it_is(mine):

@@ -47,9 +47,14 @@ class Slip:
 
 
 def source_of(function: Callable) -> str:
-    """The source of a function without its decorators."""
-    source = textwrap.dedent(inspect.getsource(function))
-    return source[re.search(r"^def ", source, re.MULTILINE).start() :]
+    """The source of a function without its decorators. Raises ValueError if no `def` can be read."""
+    try:
+        source = textwrap.dedent(inspect.getsource(function))
+    except (OSError, TypeError):  # of a cell under %%time, or of no function
+        source = ""
+    if not (start := re.search(r"^def ", source, re.MULTILINE)):
+        raise ValueError("its def can't be read: write it with def, in a cell without %%")
+    return source[start.start() :]
 
 
 def read(text: str, reference: Callable) -> list[Mistake | Slip]:
