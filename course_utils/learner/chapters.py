@@ -46,8 +46,12 @@ def numbers() -> list[str]:
 
 
 def read(chapter: str) -> tuple[str, list[Cell]] | None:
-    """File name and cells of a chapter, as it lies in the current folder; None if it doesn't."""
-    for file in sorted(Path().glob(f"{int(chapter):02}_*.ipynb")):
+    """File name and cells of a chapter, as it lies in the current folder; None if it doesn't.
+
+    A copy, such as 01_ngrams-Copy1.ipynb, is not taken for it: its name is longer.
+    """
+    files = Path().glob(f"{int(chapter):02}_*.ipynb")
+    for file in sorted(files, key=lambda file: (len(file.name), file.name)):
         if "." in file.stem:
             continue  # 01_ngrams.new-1234.ipynb lies beside the learner's own
         try:

@@ -113,6 +113,8 @@ def test_a_strange_progress_file_breaks_nothing(chapter, monkeypatch, tmp_path):
 def test_only_the_learners_own_file_is_read(chapter):
     nbformat.write(new_notebook(), "01_ngrams.before-reset-1.ipynb")
     nbformat.write(new_notebook(), "01_ngrams.new-12345678.ipynb")
+    nbformat.write(new_notebook(), "01_ngrams-Copy1.ipynb")
+    nbformat.write(new_notebook(), "01_ngrams (1).ipynb")
     assert "37 minutes" in repr(path_now("1"))
 
 
