@@ -61,7 +61,8 @@ def decode(
 ) -> list[int]:
     """Read n symbols back; `next_distribution(symbols so far)` is what `encode` had for the next one.
 
-    Raises ValueError if the code ends too early.
+    Raises ValueError if the code ends before n symbols do. One that is cut off need not: zeros follow it, and
+    so it may be the code of other symbols, mostly of the same but for the last few. Nothing in it tells.
     """
     bits = chain(np.unpackbits(np.frombuffer(code, dtype=np.uint8)).tolist(), repeat(0))
     number = 0
@@ -128,7 +129,8 @@ def compress(data: bytes, model: NGramModel) -> bytes:
 
 
 def decompress(blob: bytes, model: NGramModel) -> bytes:
-    """The bytes that `compress` was given with the same model; ValueError if the blob is cut off."""
+    """The bytes that `compress` was given with the same model. Raises ValueError if the blob ends before they
+    do; of one that is cut off the last few may be others, as in `decode`."""
     _check(model)
     end = next((i for i, byte in enumerate(blob) if byte < 128), None)
     if end is None:
