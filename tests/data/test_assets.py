@@ -530,6 +530,13 @@ def test_the_progress_grows_while_the_wheel_comes(publish):
     assert any(1_000_000 <= done <= 2_000_000 for done in seen)
 
 
+def test_a_wheel_that_pip_still_copies_is_not_reported_as_whole(publish, monkeypatch):
+    index, seen = publish(), []
+    monkeypatch.setattr(assets, "_largest_file", lambda _: len(index.wheel))
+    assets.fetch(progress=lambda _, done: seen.append(done))
+    assert seen[-1] == len(index.wheel) and seen.count(len(index.wheel)) == 1 < len(seen)
+
+
 def test_the_bar_is_drawn_on_a_terminal_only(publish, monkeypatch):
     publish()
     [asset] = assets.missing()
