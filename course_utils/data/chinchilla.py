@@ -10,6 +10,7 @@ import hashlib
 import io
 import urllib.request
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
@@ -49,12 +50,18 @@ def path() -> Path:
                 "what came in place of Chinchilla's runs has another sha256 than it should: the network may "
                 "want a log-in; try again on another"
             )
+    except (OSError, HTTPException) as error:
+        raise assets.AssetError(
+            f"Chinchilla's runs (23 KB) could not be fetched from GitHub ({type(error).__name__}): connect "
+            f"to the network, or lay the file at {URL} into {file.parent}"
+        ) from None
+    try:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(file, content)
     except OSError as error:
         raise assets.AssetError(
-            f"Chinchilla's runs (23 KB) could not be fetched from GitHub ({type(error).__name__}): connect "
-            f"to the network, or lay the file at {URL} into {file.parent}"
+            f"Chinchilla's runs could not be saved: {error}; set COURSE_CACHE to a folder that you can write "
+            "to, then start again."
         ) from None
     return file
 

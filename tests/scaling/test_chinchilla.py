@@ -1,6 +1,7 @@
 """The refit of Chinchilla's runs, to the digits of Besiroglu et al. 2024, and what Hoffmann's digits give."""
 
 import hashlib
+import http.client
 import io
 import shutil
 from pathlib import Path
@@ -130,14 +131,25 @@ def test_a_table_that_is_another_is_refused(tmp_path, monkeypatch):
         chinchilla.path()
 
 
-def test_without_a_network_one_sentence_says_where_to_lay_it(tmp_path, monkeypatch):
+@pytest.mark.parametrize("error", [OSError("unreachable"), http.client.IncompleteRead(b"a,")])
+def test_without_a_network_one_sentence_says_where_to_lay_it(tmp_path, monkeypatch, error):
     def no_network(*_, **__):
-        raise OSError("unreachable")
+        raise error
 
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path))
     monkeypatch.setattr(chinchilla.urllib.request, "urlopen", no_network)
     with pytest.raises(assets.AssetError, match="could not be fetched from GitHub"):
         chinchilla.path()
+
+
+def test_a_cache_that_cannot_be_written_is_not_taken_for_a_network(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "file"))
+    monkeypatch.setattr(chinchilla, "SHA256", hashlib.sha256(b"a,b\n").hexdigest())
+    monkeypatch.setattr(chinchilla.urllib.request, "urlopen", lambda *_, **__: io.BytesIO(b"a,b\n"))
+    with pytest.raises(assets.AssetError, match=r"could not be saved.*set COURSE_CACHE to a folder") as said:
+        chinchilla.path()
+    assert "network" not in str(said.value)
 
 
 def test_a_table_that_came_is_kept(tmp_path, monkeypatch):
