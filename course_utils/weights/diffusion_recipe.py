@@ -4,14 +4,14 @@
 
 Two models of bytes (2 layers, 128 wide, windows of 64), which differ in the causal mask and in what they are
 asked: the next byte, or the bytes behind masks, weighted so that the mean bounds the cost. They have the same
-shape, first weights, windows, steps, optimiser and FLOPs. Two texts: all training plays, of which both read
-three quarters once; and the first 40,000 bytes of them, read 4, 16 and 64 times over. On each text each model
-has the learning rate that is the best of four by its own score on Twelfth Night, with a seed of its own;
-then three seeds run.
+shape, first weights, windows, steps, optimiser and FLOPs. Both read windows of the training plays, drawn with
+replacement: three quarters as many bytes as these have, of which about half are never read. Each model has
+the learning rate that is the best of four by its own score on Twelfth Night, with a seed of its own; then
+three seeds run.
 
 Both are scored in the same windows, in which the first half is read and the second counts: a byte has 32 to
 63 before it. The masked model's number is an estimate of its bound, with the standard error from the drawing
-of masks; the GPT's is what the text costs it. Those that read all plays score The Tempest too, at their end.
+of masks; the GPT's is what the text costs it. The three seeds score The Tempest too, at their end.
 
 Writes diffusion.csv, row by row: the same command goes on after an interruption. It doesn't show what larger
 models do, or more seeds; nor how far the bound lies above what the text costs the masked model, which nobody
@@ -40,8 +40,7 @@ from course_utils.weights import gpt_recipe, recording
 TABLE = Path(__file__).with_name("diffusion.csv")
 SHAPE = GPTConfig(ByteTokenizer.vocab_size, context=64, n_layers=2, n_heads=4, d_model=128, qk_norm=True)
 ROWS, HALF = 32, SHAPE.context // 2
-ALL, STEPS, TRIAL_STEPS = "all plays", 1700, 500
-PART_BYTES, EPOCHS, TRIAL_EPOCHS = 40_000, (4, 16, 64), 16
+STEPS, TRIAL_STEPS = 1700, 500
 RATES, SWEEP_SEED, SEEDS = (0.005, 0.01, 0.02, 0.04), 10, (0, 1, 2)
 DRAWS = 4  # of masks, of each window that is scored
 
@@ -102,14 +101,10 @@ def score(name: str, model: nn.Module, part: str) -> Bound:
     return MODELS[name][1](model.eval(), windows(part))
 
 
-def run(text: str, epochs: int, name: str, rate: float, seed: int, final: bool) -> dict:
-    """Train a model; its rows of the table. `epochs` count for the short text."""
+def run(name: str, rate: float, seed: int, final: bool) -> dict:
+    """Train a model; the rest of its row of the table."""
     plays = ByteTokenizer().encode(corpora.shakespeare().train_text)
-    if text == ALL:
-        steps = STEPS if final else TRIAL_STEPS
-    else:
-        plays = plays[:PART_BYTES]
-        steps = epochs * PART_BYTES // (ROWS * SHAPE.context)
+    steps = STEPS if final else TRIAL_STEPS
     model = build(name, seed)
     config = replace(
         gpt_recipe.RECORDED.config,
@@ -122,7 +117,7 @@ def run(text: str, epochs: int, name: str, rate: float, seed: int, final: bool) 
     batches = Windows(plays, SHAPE.vocab_size, ROWS, SHAPE.context, seed)
     done = recording.finished(train(model, batches, config, **MODELS[name][0]))
     held = score(name, model, "validation")
-    tested = score(name, model, "test") if final and text == ALL else None
+    tested = score(name, model, "test") if final else None
     return {
         "steps": steps,
         "bytes": done.tokens,
@@ -139,19 +134,11 @@ def run(text: str, epochs: int, name: str, rate: float, seed: int, final: bool) 
 
 def record(table: recording.Table) -> None:
     """Run what is missing: the trials of rates, then the seeds."""
-    for text, trial, finals in ((ALL, 1, (1,)), ("40,000 bytes", TRIAL_EPOCHS, EPOCHS)):
-        for name in MODELS:
 
-            def row(
-                epochs: int, rate: float, seed: int, final: bool, text: str = text, name: str = name
-            ) -> dict:
-                known = {"text": text, "epochs": epochs, "model": name, "learning_rate": rate, "seed": seed}
-                return table.row(functools.partial(run, text, epochs, name, rate, seed, final), **known)
+    def merit(row: dict) -> float:
+        return -float(row["twelfth_night"])
 
-            best = min(RATES, key=lambda rate: float(row(trial, rate, SWEEP_SEED, False)["twelfth_night"]))
-            for epochs in finals:
-                for seed in SEEDS:
-                    row(epochs, best, seed, True)
+    recording.sweep(table, "model", run, MODELS, RATES, SWEEP_SEED, SEEDS, merit)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
 """The masked model and the GPT differ in what they see and are asked alone, and the same bytes are scored."""
 
 import math
+import shutil
+from pathlib import Path
 
+import pytest
 import torch
 
 from course_utils.bert.diffusion import bound
@@ -43,11 +46,17 @@ def test_both_score_the_second_halves():
 def test_a_run_goes_on_where_it_was(tmp_path, monkeypatch):
     monkeypatch.setattr(recipe, "RATES", (0.01,))
     monkeypatch.setattr(recipe, "SEEDS", (0,))
-    monkeypatch.setattr(recipe, "EPOCHS", (4,))
     runs = []
     monkeypatch.setattr(recipe, "run", lambda *known: runs.append(known) or {"twelfth_night": "3.0"})
     table = recording.Table(tmp_path / "diffusion.csv")
     recipe.record(table)
-    assert len(runs) == len(table.rows) == 8
+    assert len(runs) == len(table.rows) == 4
     recipe.record(recording.Table(tmp_path / "diffusion.csv"))
-    assert len(runs) == 8
+    assert len(runs) == 4
+
+
+def test_all_that_the_recipe_runs_is_in_its_table(tmp_path, monkeypatch):
+    table = recording.Table(Path(shutil.copy(recipe.TABLE, tmp_path)))
+    monkeypatch.setattr(recipe, "run", lambda *known: pytest.fail(f"{known} is not there"))
+    recipe.record(table)
+    assert len(table.rows) == len(recipe.MODELS) * (len(recipe.RATES) + len(recipe.SEEDS))
