@@ -8,8 +8,8 @@ trained once more at its rate and with its seeds, answers validation problems at
 which most answers are right is the model's own, and at that test problems are answered as in rlvr.csv. Writes
 cooled.csv. What is done is kept in build/.
 
-What it can't show: what a temperature below 0.1 does, which was the best for all; where longer training ends,
-or another way to choose among answers, such as a vote.
+What it can't show: what a temperature below 0.1 does, which was the best for all of these; where longer
+training ends, or another way to choose among answers, such as a vote.
 """
 
 import functools

@@ -9,8 +9,9 @@ filter alone, and for all, a model reads what it keeps; another reads the crawl 
 drawn and removed until as many bytes were gone; a third, the whole crawl. Other draws make other crawls:
 three seeds.
 
-Two filters remove good text, with an address or the test in it, that stands once. The control are as many
-bytes of other good passages, all of which stand twice: one of the two removed, or both.
+Two filters remove good text, with an address or the test in it. What holds the test stands once; of the
+passages with an address, a good half stand twice more without it. The control are as many bytes of other good
+passages, all of which stand twice: one of the two removed, or both, which is twice as many bytes.
 
 - 5-gram: modified Kneser-Ney on bytes, which counts all that it is given;
 - GPT: 2 layers, 64 wide, on bytes; each reads as many bytes whatever is left, so it reads less text more
@@ -137,7 +138,8 @@ def tokens(texts: Sequence[str]) -> np.ndarray:
 
 
 def remaining(name: str, how: str, seed: int) -> list[Document]:
-    """What is read: how is "filter", or "random" or one of GOOD, which remove as many bytes as it does."""
+    """What is read: how is "filter", or "random" or one of GOOD, which remove as many bytes as it does, or
+    twice as many."""
     found = crawl(seed)
     kept = found.kept(name)
     n_bytes = size(found.documents) - size(kept)
