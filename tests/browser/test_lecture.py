@@ -4,13 +4,22 @@ import pytest
 from playwright.sync_api import expect
 
 TEXTS = {"A Riddle": "to be a pirate, or not to be a pirate: that is the question\n" * 3}
-CELL = f"""\
+LAB = f"""\
 from course_utils.widgets import smoothing_lab
 smoothing_lab.from_text({TEXTS!r}, "that is a pirate", examples={{"common": "to b"}}).for_lecture(
     {{"order": 2, "say": "It looks at one byte."}},
     {{"context": "a pi", "order": 4}},
 )"""
-HEIGHT = 1800
+# two that draw at once what the hand does, and so don't wait for the kernel's answer
+STEPPER = """\
+import numpy as np
+from course_utils.widgets.qkv_stepper import QKVStepper
+QKVStepper(["the", "cat", "sat"], np.eye(3), *[np.eye(3)] * 3).for_lecture({"step": 5})"""
+SAMPLERS = """\
+from course_utils.widgets.sampling_lab import SamplingLab
+lab = SamplingLab(lambda prompt: np.linspace(4, -4, 9), list("abcdefghi"), ["A prompt"])
+lab.for_lecture({"steps": [step | {"on": False} for step in lab.state["steps"]]})"""
+CELLS, HEIGHT = [LAB, STEPPER, SAMPLERS], 4000
 
 
 @pytest.fixture
@@ -80,3 +89,20 @@ def test_the_type_is_large_and_full_screen_is_left_by_the_same_button(opened, wi
     assert at(widget)[1] == "2"
     whole.click()
     opened.page.wait_for_function("() => !document.fullscreenElement")
+
+
+def test_a_stepper_shows_the_planned_step(opened):
+    widget = opened.widget(1)
+    widget.get_by_role("button", name="Next", exact=True).click()
+    expect(widget.get_by_role("tab", selected=True)).to_have_text("6 weights")
+    expect(widget.get_by_role("grid", name="weights")).to_be_visible()
+
+
+def test_the_samplers_are_those_that_were_planned(opened):
+    widget = opened.widget(2)
+    expect(widget.get_by_role("checkbox", checked=True)).to_have_count(2)
+    widget.get_by_role("button", name="Next").click()
+    expect(widget.get_by_role("checkbox", checked=True)).to_have_count(0)
+    widget.get_by_role("button", name="Draw 1", exact=True).click()  # which sends the samplers
+    opened.settled(widget)
+    expect(widget.locator(".cw-sentence")).to_contain_text("No sampler is on. 1 draw")

@@ -16,8 +16,8 @@ const MAX_SENT = 20_000; // characters of a text; Python keeps fewer and says so
  *   follow(name, set): keep a field at an entry of the state. onResize(node, f): until the view is closed.
  *   notice: the place of what Python has to add. say(text): a sentence of the page's own.
  *   start({ body, draw, tables, sentence }): show the nodes `body`, draw now and at all news, and return what closes it.
- *     draw({ isReply, isLast }): the news answer this view, so the hand may have moved on since; nothing newer
- *     is asked for. tables(): [{ caption, head, rows }, ...] for "Show as table".
+ *     draw({ isReply, isLast }): the news answer what the hand did in this view, and it may have moved on since;
+ *     nothing newer is asked for. tables(): [{ caption, head, rows }, ...] for "Show as table".
  *     sentence(): Python's, from a page that can say it too, and goes on to where no kernel answers.
  */
 function viewOf({ model, el }, label) {
@@ -26,6 +26,7 @@ function viewOf({ model, el }, label) {
   const followers = [], observers = [];
   let sent = ""; // the state as it was asked for last
   let seen = {}; // what was taken over last
+  let isPlanned = false; // whether a step of a lecture was asked for: no hand has drawn what it changes
   let parts;
 
   const notice = element("p", { class: "cw-notice cw-quiet", role: "status", hidden: true });
@@ -70,6 +71,11 @@ function viewOf({ model, el }, label) {
     kernel.ask(requestOf(state));
   }
 
+  function askPlanned(state) {
+    isPlanned = true;
+    ask(state);
+  }
+
   /** The state without what Python is to choose, and with no more of a text than can be kept. */
   function requestOf(state) {
     const request = Object.fromEntries(Object.entries(state).filter(([, value]) => value !== null));
@@ -111,7 +117,8 @@ function viewOf({ model, el }, label) {
     const shown = model.get("shown");
     const isReply = kernel.answered(shown.answers), isLast = kernel.idle();
     adopt(shown, isReply, isLast);
-    parts.draw({ isReply, isLast });
+    parts.draw({ isReply: isReply && !isPlanned, isLast });
+    if (isReply && isLast) isPlanned = false;
     // the same text put in again would be read aloud again
     for (const [node, text] of [[sentence, parts.sentence?.() ?? shown.sentence], [problem, shown.problem], [notice, shown.notice]])
       if (node.textContent !== text) node.textContent = text;
@@ -132,7 +139,7 @@ function viewOf({ model, el }, label) {
     },
     start(given) {
       parts = given;
-      body.append(...lectureOf(model.get("lecture"), root, ask), ...given.body);
+      body.append(...lectureOf(model.get("lecture"), root, askPlanned), ...given.body);
       el.append(root);
       update();
       model.on("change:shown", update);
