@@ -172,6 +172,11 @@ class Widget(anywidget.AnyWidget):
             try:
                 state, _ = merged(self._specs, planned[-1]["state"], changes)
                 self.compute(state)
+                if "step" in changes and state["step"] < changes["step"]:  # a request writes a step at most
+                    raise ValueError(
+                        f"step is at most {state['step']} of what is written so far; got {changes['step']}: "
+                        "let the widget write further, then plan the lecture"
+                    )
             except ValueError as error:
                 raise ValueError(f"step {number} of the lecture: {error}") from None
             planned.append({"state": state, "say": step.get("say", "")})

@@ -112,6 +112,15 @@ def test_a_model_that_fails_says_so_and_the_next_try_goes_on(widget, models):
     assert [answer["tokens"] for answer in widget.write().shown["both"]] == whole
 
 
+def test_a_lecture_shows_no_step_that_is_not_written(widget):
+    refused = (
+        r"step 1 of the lecture: step is at most 1 of what is written so far; got 3: let the widget write"
+    )
+    with pytest.raises(ValueError, match=refused):
+        widget.for_lecture({"step": 3})
+    assert widget.write().for_lecture({"step": 3}).lecture[1]["state"]["step"] == 3
+
+
 @pytest.mark.parametrize(
     "request_, message",
     [
