@@ -36,7 +36,8 @@ function render(context) {
   const distance = slider(view, "distance", { redraw, label: "how many steps back", say: (k) => `${k} steps back` });
   const bias = slider(view, "bias", { redraw, label: "forget bias of the bare product", say: (b) => `bias ${b}` });
   const plot = element("div", { class: "gh-plot cw-plot", "aria-hidden": "true",
-    onpointerdown: point, onpointermove: (event) => event.buttons && point(event), onpointerup: () => view.ask() });
+    onpointerdown: point, onpointermove: (event) => event.buttons && point(event),
+    onpointerup: () => view.ask(), onpointercancel: () => view.ask() });
   const high = element("div", { class: "gh-axis cw-axis", "aria-hidden": "true" });
   const at = element("output", {}), keeps = element("output", { class: "cw-quiet" });
   const mark = ([colour, sign]) => element("span", { class: "cw-mark", "aria-hidden": "true", style: `--line: ${colour}` }, sign);

@@ -1,9 +1,9 @@
-"""Hands on the keyboard of an open notebook: nothing here uses a mouse, or moves the focus by script."""
+"""Hands on the keyboard of an open notebook: no mouse, and no focus moved by script."""
 
 import re
 
 from harness import LIGHT, PATIENCE
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Page, expect
 
 # JupyterLab gives an error the type of what is written to stderr
 ERROR = '[data-mime-type="application/vnd.jupyter.stderr"]'
@@ -42,6 +42,14 @@ KIND = """(place) => {
   const kinds = { A: 'link', BUTTON: 'button', TEXTAREA: 'text' };
   return kinds[at.tagName] ?? (['checkbox', 'radio', 'text'].includes(at.type) ? at.type : 'other');
 }"""
+
+
+def scroll_from(page: Page, node: Locator, across: float) -> None:
+    """Put a finger on a node, at this share of its width, and have the browser take it for scrolling."""
+    box, devtools = node.bounding_box(), page.context.new_cdp_session(page)
+    finger = {"x": box["x"] + across * box["width"], "y": box["y"] + box["height"] / 2}
+    for kind, fingers in (("touchStart", [finger]), ("touchCancel", [])):
+        devtools.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": fingers})
 
 
 class Learner:

@@ -1,6 +1,7 @@
 """The gradient horizon in a real browser: its arithmetic against Python, and what a learner does with it."""
 
 import numpy as np
+from hands import scroll_from
 from playwright.sync_api import expect
 
 from course_utils.widgets.gradient_horizon import BIASES, GradientHorizon, beside, sigmoid
@@ -40,6 +41,12 @@ def begin(opened, distance=10, bias=1.0):
 
 def sentence(widget):
     return widget.locator(".cw-sentence")
+
+
+def test_a_touch_that_scrolls_the_page_is_told_to_the_kernel(opened):
+    widget = begin(opened)
+    scroll_from(opened.page, widget.locator(".gh-plot"), 30 / 40)
+    expect(sentence(widget)).to_contain_text("a byte 30 steps back")
 
 
 def row(widget, i):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from hands import scroll_from
 from playwright.sync_api import expect
 
 from course_utils.widgets.isoflop_planner import IsoflopPlanner, count
@@ -52,6 +53,12 @@ def test_a_drag_on_the_picture_chooses_a_size_and_says_what_it_wastes(opened):
     expect(sentence).to_contain_text("% of the budget")
     share = widget.locator(".ip-grid tbody tr").nth(1).locator("td").nth(5).inner_text()
     assert share in sentence.inner_text()
+
+
+def test_a_touch_that_scrolls_the_page_is_told_to_the_kernel(opened):
+    widget = opened.widget()
+    scroll_from(opened.page, widget.locator(".ip-plot"), 3 / 7)
+    expect(widget.locator(".cw-sentence")).to_contain_text("With 1 billion: ")
 
 
 def test_use_moves_the_best_size_down_and_what_can_not_be_paid_is_said(opened):

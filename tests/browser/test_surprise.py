@@ -1,6 +1,7 @@
 """The surprise line in a real JupyterLab: what a learner types, walks through and sees."""
 
 import numpy as np
+from hands import scroll_from
 from playwright.sync_api import expect
 
 CELL = """\
@@ -65,6 +66,12 @@ def test_the_pointer_and_the_buttons_pick_a_byte(opened):
 def test_a_long_paste_is_cropped_with_notice(opened):
     widget = begin(opened, text="x" * 10_000)
     expect(widget.locator(".cw-notice").first).to_contain_text("Got 10,000 characters; the last 240")
+
+
+def test_a_touch_that_scrolls_the_page_is_told_to_the_kernel(opened):
+    widget = begin(opened)
+    scroll_from(opened.page, widget.locator("canvas").first, 1.5 / 6)
+    expect(sentence(widget)).to_contain_text("At byte 1:")
 
 
 def test_there_are_two_tables(opened):

@@ -33,7 +33,7 @@ function textStrips(view, { prompt, label, legend, names, nameWidth, fields, mov
   const strips = element("div", { class: "cw-strips", tabindex: "0", role: "group", dir: "ltr", "aria-label": label,
     style: `--column: ${COLUMN}px; --strip: ${STRIP}px`,
     onkeydown: onKey, onpointerdown: onPointer, onpointermove: (event) => event.buttons && onPointer(event),
-    onpointerup: () => view.ask() });
+    onpointerup: () => view.ask(), onpointercancel: () => view.ask() });
   const back = button("◀ byte", () => go(focus() - 1), { "aria-label": "one byte back" });
   const on = button("byte ▶", () => go(focus() + 1), { "aria-label": "one byte on" });
   const nodes = [field(prompt, text), line(...exampleButtons(view.fixed.examples, (example) => read({ text: example }))),
