@@ -68,6 +68,11 @@ def test_a_long_paste_is_cropped_with_notice(opened):
     expect(widget.locator(".cw-notice").first).to_contain_text("Got 10,000 characters; the last 240")
 
 
+def test_characters_are_counted_as_python_counts_them(opened):
+    widget = begin(opened, text="🦜" * 30_000)  # each is two units of JavaScript's
+    expect(widget.locator(".cw-notice").first).to_contain_text("Got 30,000 characters; the last 60 are")
+
+
 def test_a_touch_that_scrolls_the_page_is_told_to_the_kernel(opened):
     widget = begin(opened)
     scroll_from(opened.page, widget.locator("canvas").first, 1.5 / 6)

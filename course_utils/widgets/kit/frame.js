@@ -84,7 +84,7 @@ function viewOf({ model, el }, label) {
       if (text.length <= MAX_SENT) return;
       const end = fixed.specs[name].text === "last" ? text.slice(-MAX_SENT) : text.slice(0, MAX_SENT);
       request[name] = end.replace(/^[\udc00-\udfff]|[\ud800-\udbff]$/, ""); // no half of a character
-      if (i === 0) request.cut = text.length - request[name].length;
+      if (i === 0) request.cut = [...text].length - [...request[name]].length; // characters, as Python counts
     });
     return request;
   }
