@@ -217,7 +217,9 @@ def evening(browser, lab, names):
                 widget.evaluate(f"(root) => ({specimen.ask})(root, 2)")
         with contextlib.suppress(TimeoutError):  # each test says which one did not
             opened.page.wait_for_function(ALL_HAVE_SAID, arg=sum(bool(s.ask) for s in shown.values()))
-        gallery.waits = dict(zip(names, opened.page.locator(".cw-wait").all_text_contents(), strict=True))
+        gallery.waits = dict(
+            zip(names, opened.page.locator(".cw-wait[role=status]").all_text_contents(), strict=True)
+        )
     return gallery
 
 

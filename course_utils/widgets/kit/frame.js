@@ -32,7 +32,7 @@ function viewOf({ model, el }, label) {
   const notice = element("p", { class: "cw-notice cw-quiet", role: "status", hidden: true });
   const sentence = element("p", { class: "cw-sentence", role: "status", "aria-live": "polite" });
   const problem = element("p", { class: "cw-problem", role: "alert", hidden: true });
-  const wait = element("span", { class: "cw-wait" });
+  const wait = element("span", { class: "cw-wait", role: "status" });
   const tableId = freshId();
   const table = element("div", { class: "cw-tables", id: tableId, hidden: true });
   const toggle = button("Show as table", toggleTable, { "aria-expanded": "false", "aria-controls": tableId });
