@@ -280,7 +280,9 @@ def test_only_what_passes_by_itself_is_kept(mine):
 
 
 @pytest.mark.parametrize(
-    "answer", [lambda *parts: find("5.1").reference(*parts), partial(find("5.1").reference)], ids=repr
+    "answer",
+    [lambda *parts: find("5.1").reference(*parts), partial(find("5.1").reference)],
+    ids=["lambda", "partial"],
 )
 def test_an_answer_without_a_def_is_not_kept(mine, answer):
     with pytest.raises(ValueError, match=r"the answer to 5\.1 is not saved, for its def can't be read"):
