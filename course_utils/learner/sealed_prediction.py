@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from matplotlib.figure import Figure
 
+from course_utils.learner import progress
 from course_utils.learner.predict import Predict
 from course_utils.widgets.state import Flag, complete
 
@@ -59,6 +60,7 @@ class SealedPrediction(Predict):
         sealed, came = self.seal, float(self._run())
         if not math.isfinite(came):
             raise ValueError(f"the run gave {came}, no loss: it diverged, and nothing is settled")
+        self._snapshot = progress.current().read()  # whose file may have been edited during the run
         if self.seal != sealed:
             raise ValueError(
                 f"the seal was {sealed} before the run and is {self.seal} after it: the bet changed"

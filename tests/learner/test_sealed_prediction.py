@@ -56,17 +56,19 @@ def test_the_seal_is_of_question_ranges_and_chips():
     assert sealed(id="11.a").seal == one.seal  # the next morning too
 
 
-def test_a_bet_that_changes_while_the_run_is_under_way_settles_nothing():
+def test_a_bet_that_is_edited_while_the_run_is_under_way_settles_nothing(monkeypatch, tmp_path):
+    monkeypatch.setenv("COURSE_WORK", str(tmp_path))
+    file = tmp_path / ".course" / "progress.json"
+
     def tamper():
-        bet = prediction._snapshot.prediction("11.x")
-        bet["chips"] |= {"below 2.00": 60, "2.00 to 2.10": 10}
+        file.write_text(file.read_text().replace(": 60", ": 0").replace(": 10", ": 70"))
         return 1.9
 
     prediction = sealed(tamper)
     prediction.place(CHIPS)
     with pytest.raises(ValueError, match="the bet changed"):
         prediction.handle({"run": True})
-    assert "came true" not in prediction.describe()
+    assert "came true" not in prediction.describe() and '"result": null' in file.read_text()
 
 
 def test_a_run_that_diverged_settles_nothing():
