@@ -227,8 +227,13 @@ class MyLLM:
             return self._logits(torch.tensor([ids]))[0, -1].double().numpy()
 
     def write(self, prompt: str, length: int = 60, T: float = 0.8, p: float = 0.95, seed: int = 0) -> str:
-        """What the model writes after a prompt: tokens drawn at the temperature T from the top-p set."""
+        """What the model writes after a prompt: tokens drawn at the temperature T from the top-p set.
+
+        Raises ValueError for an empty prompt.
+        """
         ids = list(map(int, self._encode(prompt)))
+        if not ids:
+            raise ValueError("a prompt has one character at least; got none")
         return self._go_on(ids, length, T, p, seed, end=-1)  # no token ends a text
 
     def answer(self, question: str, length: int = 60, T: float = 0.0, p: float = 1.0, seed: int = 0) -> str:

@@ -147,6 +147,8 @@ def test_with_every_answer_there_the_learners_parts_write_a_text_together(mine, 
     llm = my_llm.MyLLM(mine)
     assert llm.write("VIOLA\n") in said and len(llm.write("VIOLA\n")) > 30
     assert llm.write("VIOLA\n", seed=1) == llm.write("VIOLA\n", seed=1) != llm.write("VIOLA\n")
+    with pytest.raises(ValueError, match="a prompt has one character at least; got none"):
+        llm.write("")
     greedy = "".join(completion(adapters.own_gpt(mine), 12))
     assert llm.write("VIOLA\n", 12, T=0, p=1.0) == greedy
     for part in (*parts, "gpt.safetensors"):
