@@ -52,8 +52,9 @@ class TrainingView(Widget):
         """Note a step; draw it, but at most twice a second, or a quick step would wait for the picture."""
         if self.latest and progress.step <= self.latest.step:
             self._begin()  # another run
-        if progress.value is not None and progress.evaluated not in dict(self.evaluations):
-            self.evaluations.append((progress.evaluated, progress.value))
+        value = progress.value  # which may be no number: JSON, which takes it to the page, has no NaN
+        if value is not None and math.isfinite(value) and progress.evaluated not in dict(self.evaluations):
+            self.evaluations.append((progress.evaluated, value))
         self.losses.append((progress.step, progress.loss / math.log(2)))
         self.latest, self._steps = progress, progress.steps
         if self._ended or time.monotonic() - self._shown_at >= PAUSE:

@@ -53,6 +53,13 @@ def test_it_goes_through_a_real_run():
     assert view.describe() == "A small LSTM: all 30 steps done, evaluated 3 times."
 
 
+def test_an_evaluation_that_is_no_number_is_left_out():
+    view = TrainingView(100)
+    for step, value in ((1, math.nan), (2, math.inf), (3, 2.5)):
+        view(progress(step, value=value, evaluated=step))
+    assert view.evaluations == [(3, 2.5)]
+
+
 def test_the_sentence_says_nothing_that_differs_from_machine_to_machine(clock):
     view = TrainingView(100, "The LSTM")
     assert view.describe() == "The LSTM: 100 steps to train, none done yet."
