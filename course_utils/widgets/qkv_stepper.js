@@ -132,9 +132,9 @@ function render(context) {
   const scene = element("div", { class: "qs-scene" });
   const sum = element("div", { class: "qs-sum", role: "status", "aria-live": "polite" });
   const fieldName = element("span");
-  const number = element("input", { type: "number", step: 0.1, min: -largest, max: largest, class: "cw-number cw-mono",
+  const number = element("input", { type: "number", min: -largest, max: largest, class: "cw-number cw-mono",
     oninput: () => {
-      if (number.value !== "" && number.checkValidity()) edit(Number(number.value));
+      if (number.value !== "" && Math.abs(Number(number.value)) <= largest) edit(Number(number.value));
     } });
   const differs = button("", () => {
     const { at } = view.shown.yours;
@@ -190,6 +190,7 @@ function render(context) {
     fieldName.replaceChildren(`Change x[${row}, ${column}], of “`, ...visible(tokens[row]), `” (−${largest} to ${largest})`);
     // not while it is typed: “1.” would become “1”
     if (number.value === "" || Number(number.value) !== m.x[row][column]) number.value = m.x[row][column];
+    number.step = Number.isInteger(10 * m.x[row][column]) ? 0.1 : "any"; // of the arrow keys; it would refuse 0.25
     differs.hidden = !at;
     if (at) differs.textContent = `✗ Go to where your function differs first: ${at[0]}[${at[1]}, ${at[2]}]`;
   }

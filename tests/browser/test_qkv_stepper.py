@@ -192,6 +192,18 @@ def test_an_edited_number_changes_what_follows_before_the_kernel_answers(opened)
     assert widget.locator(".qs-scene").screenshot() == before
 
 
+def test_a_number_between_the_steps_of_the_arrow_keys_is_taken(opened):
+    widget = begin(opened)
+    cell(widget, "x", 0, 2).click()
+    field = widget.get_by_role("spinbutton")
+    field.fill("0.25")
+    expect(sentence(widget)).to_contain_text("x[0, 2] of “the” is 0.25")
+    assert field.evaluate("(field) => field.validity.valid")
+    field.fill("0.3")
+    field.press("ArrowUp")
+    expect(sentence(widget)).to_contain_text("x[0, 2] of “the” is 0.4")
+
+
 @pytest.mark.parametrize("typed", ["", "11", "-"])
 def test_a_number_that_is_not_allowed_changes_nothing(opened, typed):
     widget = begin(opened, step=1)
