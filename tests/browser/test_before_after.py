@@ -76,3 +76,11 @@ def test_by_keyboard_alone_and_a_stop_string_with_a_line_break(opened):
     press(widget, "Start over")
     widget.get_by_label("Stop string").fill("")
     opened.settled(widget)
+
+
+def test_a_number_that_was_emptied_comes_back(opened):
+    seed = opened.widget().get_by_label("Seed")
+    seed.fill("7")
+    seed.fill("")
+    seed.press("Tab")
+    expect(seed).to_have_value("7")

@@ -68,7 +68,7 @@ function numberField(view, name, ask = view.ask, attributes = {}) {
   const { min, max } = view.fixed.specs[name];
   const input = element("input", { type: "number", class: "cw-number", min, max, step: 1,
     oninput: () => { if (input.value !== "" && input.checkValidity()) ask({ [name]: Number(input.value) }); },
-    onchange: () => { if (!input.checkValidity()) input.value = view.state[name]; }, ...attributes });
+    onchange: () => { if (input.value === "" || !input.checkValidity()) input.value = view.state[name]; }, ...attributes });
   // not while it is typed: “1.” would become “1”
   view.follow(name, (now) => { if (input.value === "" || Number(input.value) !== now) input.value = now; });
   return input;
