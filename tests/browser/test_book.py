@@ -160,6 +160,16 @@ def test_a_bet_is_laid_and_paid(page):
     expect(bet.locator(".cw-sentence")).to_contain_text(paid)
 
 
+def test_a_bet_on_other_options_is_asked_anew(page):
+    page.evaluate("""localStorage.setItem("llm-workbook:bet book.1", '{"one": 60, "another": 40}')""")
+    page.reload()
+    bet = widget(page, "predict")
+    expect(bet.get_by_role("button", name=re.compile("Place"))).to_be_visible()
+    page.evaluate("""localStorage.setItem("llm-workbook:bet book.1", '{"two": 40, "one": 60}')""")
+    page.reload()  # only their order is another
+    expect(bet.locator(".cw-sentence")).to_contain_text("40 of your 100 chips were on what came true")
+
+
 def test_what_came_true_waits_for_the_bet(page):
     told = page.get_by_text("So it was the second.")
     expect(told).not_to_be_visible()

@@ -53,10 +53,12 @@ function bet({ traits, id, came_true: cameTrue }) {
     const seal = "seal" in shown ? { seal: NO_SEAL } : {};
     return { shown: { ...shown, ...seal, chips, placed: true, result: cameTrue ?? -1, sentence, problem: "" } };
   }
-  const before = kept.get(`bet ${id}`), isBet = Array.isArray(before) && before.length === shown.chips.length;
+  const { options } = traits.fixed, found = kept.get(`bet ${id}`) ?? {};
+  const before = options.map((option) => found[option]); // unless this edition has other options
+  const isBet = Object.keys(found).length === options.length && before.every(Number.isInteger);
   return { begin: { ...traits, ...(isBet ? placed(before) : { shown }) }, answer({ chips }, now) {
     if (!chips) return { shown: { ...now.shown, problem: NO_RUN } };
-    kept.set(`bet ${id}`, chips);
+    kept.set(`bet ${id}`, Object.fromEntries(options.map((option, i) => [option, chips[i]])));
     return placed(chips);
   } };
 }
