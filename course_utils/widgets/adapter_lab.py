@@ -112,7 +112,6 @@ class AdapterLab(Widget):
         seen = np.where(self._spectrum > 0, self._spectrum, np.nan)
         axes.semilogy(places, seen, color="0.6")
         axes.semilogy(places[:rank], seen[:rank], color="#0072b2", linewidth=3)
-        axes.yaxis.set_major_formatter("{x:g}")  # a power of ten would need math text
         axes.axvline(rank, color="black", linewidth=1)
         few, many = self.numbers()
         held = f"{percent(self._kept[rank - 1])} of the change, {percent(few / many)} of its numbers"

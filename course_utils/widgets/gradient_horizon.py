@@ -96,7 +96,6 @@ class GradientHorizon(Widget):
                 draw(values / values[0], name, color=colour, marker=mark, markevery=[k])
         draw(sigmoid(b) ** steps, f"forget gate alone, bias {short(b)}", color="black", linestyle="--")
         axes.axvline(k, color="0.6", linewidth=1)
-        axes.yaxis.set_major_formatter(lambda y, place: f"{y:g}")
         axes.legend(
             frameon=False, fontsize=8, title=f"{k} steps back", loc="upper left", bbox_to_anchor=(1, 1)
         )
