@@ -8,10 +8,11 @@
                                  "placed": "2026-03-01T10:05:00", "counts": true}},
      "answers": {"0.bits": {"choices": ["2 bits", "3 bits"], "right": true}}}
 
-`tries` counts wrong answers and requests for help; `seen` says that the solution was shown before an answer
-passed. A prediction `counts` if its chips were placed before its result was shown. An answer to a quiz
-question holds the choices in the order in which they were tried. Outside `my_work` nothing is written, so
-that running a chapter elsewhere leaves no trace and always starts afresh.
+`tries` is the rung of the ladder of help: wrong answers and requests for help, the first of which makes it 2
+at least. `seen` says that the solution was shown before an answer passed. A prediction `counts` if its chips
+were placed before its result was shown. An answer to a quiz question holds the choices in the order in which
+they were tried. Outside `my_work` nothing is written, so that running a chapter elsewhere leaves no trace and
+always starts afresh.
 """
 
 import copy
@@ -46,7 +47,7 @@ class Snapshot:
     problem: str = ""
 
     def attempts(self, exercise_id: str) -> int:
-        """How many times the exercise was answered wrongly, or help was asked for."""
+        """The rung of the ladder of help: wrong answers and requests, the first of which leads to 2."""
         return self._exercise(exercise_id)["tries"]
 
     def passed(self, exercise_id: str) -> bool:

@@ -310,8 +310,8 @@ class SamplingLab(Widget):
         for _, left in cuts:
             curve.axvline(left, color="#b35c00", linewidth=1)
         curve.set_xlabel("rank (dashed: before)", fontsize=8)
-        for axis in (curve.xaxis, curve.yaxis):
-            axis.set_major_formatter(lambda x, _: f"{x:,.0f}" if x >= 1 else f"{x:g}")  # no formulas here
+        for axis in (curve.xaxis, curve.yaxis):  # for `label`, which measures; what is drawn is the base's
+            axis.set_major_formatter(lambda x, _: f"{x:,.0f}" if x >= 1 else f"{x:g}")
         for axes in (bars, curve):
             axes.spines[["top", "right"]].set_visible(False)
             axes.tick_params(labelsize=8)

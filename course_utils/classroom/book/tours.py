@@ -58,11 +58,11 @@ def others(spec: Spec, value) -> list:
 
 
 def all_of(spec: Spec) -> list:
-    """All values of a choice, and of numbers where they are not many."""
+    """All values of a choice, and the whole numbers of a range with whole ends, where they are not many."""
     if isinstance(spec, OneOf | Flag):
         return getattr(spec, "options", [False, True])
-    if isinstance(spec, Number) and spec.kind is not float and spec.high - spec.low < 100:
-        return list(range(spec.low, spec.high + 1)) if isinstance(spec.low, int) else []
+    if isinstance(spec, Number) and isinstance(spec.low, int) and spec.high - spec.low < 100:
+        return list(range(spec.low, spec.high + 1))
     return []
 
 
