@@ -1,14 +1,17 @@
-"""Which device the course computes on, and whether it computes correctly.
+"""Which device the course computes on, and whether it computes correctly; and a model's mode for scoring.
 
 CUDA is taken where it is found. Apple's MPS is taken only on request and only after a numeric self-check: for
 years some of its kernels returned wrong numbers without an error.
 """
 
+import contextlib
 import functools
 import os
+from collections.abc import Iterator
 from time import perf_counter
 
 import torch
+from torch import nn
 from torch.nn import functional
 
 # float32 keeps about 7 digits and a sum of 256 products loses one or two; TF32 or bfloat16 would lose four.
@@ -112,3 +115,14 @@ def describe() -> dict[str, str]:
     settings = [f"{name}={os.environ.get(name, 'not set')}" for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")]
     facts["threads"] = ", ".join([f"{torch.get_num_threads()} of {os.cpu_count()} cores", *settings])
     return facts
+
+
+@contextlib.contextmanager
+def without_dropout(model: nn.Module) -> Iterator[None]:
+    """In evaluation mode, and then, also after an error, in the mode that it was in."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)

@@ -18,7 +18,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from course_utils.transformer import BlockCache, BlockConfig, Decoder, check_ids, without_dropout
+from course_utils.devices import without_dropout
+from course_utils.transformer import BlockCache, BlockConfig, Decoder, check_ids
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from course_utils.transformer import without_dropout
+from course_utils.devices import without_dropout
 
 LINE_BREAK = 10  # the byte that is read before a text's first one
 

@@ -13,8 +13,6 @@ Sources: Vaswani et al. 2017 (encoder, decoder); He et al. 2016 (residual connec
 """
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -287,17 +285,6 @@ class Decoder(nn.Module):
         for block, cache in zip(self.blocks, caches or [None] * len(self.blocks), strict=True):
             x = block(x, mask, memory, memory_mask, cache, bias)
         return self.norm(x)
-
-
-@contextmanager
-def without_dropout(model: nn.Module) -> Iterator[None]:
-    """In evaluation mode, and then, also after an error, in the mode that it was in."""
-    training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(training)
 
 
 def check_ids(ids: Int[Tensor, "batch time"], vocab_size: int, look: bool = True) -> None:

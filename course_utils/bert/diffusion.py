@@ -22,8 +22,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from course_utils.devices import without_dropout
 from course_utils.gpt import GPTConfig
-from course_utils.transformer import Encoder, check_ids, without_dropout
+from course_utils.transformer import Encoder, check_ids
 
 
 class MaskedDiffusion(nn.Module):

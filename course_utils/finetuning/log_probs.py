@@ -12,9 +12,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from course_utils.devices import without_dropout
 from course_utils.gpt import GPT
 from course_utils.seq2seq.pairs import padded
-from course_utils.transformer import without_dropout
 
 Ids = Sequence[int]
 

@@ -24,11 +24,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from course_utils.devices import without_dropout
 from course_utils.finetuning.log_probs import Ids, token_log_probs, with_answers
 from course_utils.generation import generate
 from course_utils.gpt import GPT
 from course_utils.sampling import Sampler
-from course_utils.transformer import without_dropout
 
 Groups = Float[Tensor, "groups size"]
 PerToken = Float[Tensor, "batch time"]

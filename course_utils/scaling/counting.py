@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from course_utils.transformer import without_dropout
+from course_utils.devices import without_dropout
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from course_utils.attention import record_attention
+from course_utils.devices import without_dropout
 from course_utils.seq2seq.bart import BART, BARTConfig
 from course_utils.seq2seq.conditioned import Conditioned
 from course_utils.seq2seq.decoder_only import DecoderOnly
@@ -26,7 +27,6 @@ from course_utils.seq2seq.flops import decoder_only_flops, encoder_decoder_flops
 from course_utils.seq2seq.gru import GRUMemory, GRUSeq2Seq
 from course_utils.seq2seq.pairs import MARKS, Marks, Pairs, padded, pair_loss
 from course_utils.seq2seq.t5 import T5, T5Config
-from course_utils.transformer import without_dropout
 
 __all__ = [
     "BART",

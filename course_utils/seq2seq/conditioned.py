@@ -12,9 +12,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from course_utils.devices import without_dropout
 from course_utils.seq2seq.encoder_decoder import Memory, Seq2SeqTransformer
 from course_utils.seq2seq.pairs import padded
-from course_utils.transformer import BlockCache, without_dropout
+from course_utils.transformer import BlockCache
 
 
 class ConditionedCache:

@@ -25,11 +25,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from course_utils import devices
+from course_utils.devices import without_dropout
 from course_utils.training import checkpoints
 from course_utils.training.batches import Streams, Windows
 from course_utils.training.memory import freed_is_kept
 from course_utils.training.optimisers import Muon, adamw, clip_gradients, cosine_schedule
-from course_utils.transformer import without_dropout
 
 OPTIMISERS = {
     "adamw": lambda model, config: adamw(model, config.weight_decay),
