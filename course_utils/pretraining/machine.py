@@ -36,7 +36,7 @@ from course_utils.pretraining import (
 from course_utils.pretraining.documents import Document
 from course_utils.pretraining.filters.quality import quality
 from course_utils.pretraining.manifest import Manifest
-from course_utils.pretraining.plans import Plan, check_fits, check_memory, choose, flops_per_token, size
+from course_utils.pretraining.plans import Plan, check_memory, choose, flops_per_token, parts_that_fit, size
 from course_utils.pretraining.pretrain import pretrain, spikes
 from course_utils.pretraining.stages import Say, Stage, run
 from course_utils.scaling import Law
@@ -88,7 +88,7 @@ def make(
         raise ValueError(
             f"{processes} processes need a GPU each, and this machine has {gpus}: ask for {gpus} or fewer"
         )
-    check_memory(plan, law, on)
+    check_memory(plan, law, on, processes, shard, n_bytes=1e15 if texts else COURSE_BYTES)
     begun = manifest.load(folder).plan if (folder / manifest.NAME).exists() else {"whose": whose}
     if nearly(law, begun.get("law", {})):
         law = Law(**begun["law"])
@@ -254,7 +254,7 @@ class Machine:
         for vocab_size in [*self.plan.vocabularies, *own][len(rows) :]:
             tokenizer = self._tokenizer(folder, vocab_size)
             texts = [*self._read(folder, self._one_in(folder, tokenizer.get_vocab_size()))]
-            row = vocabulary.compare(tokenizer, self.plan, texts, validation)
+            row = vocabulary.compare(tokenizer, self.plan, texts, validation, self.device)
             write_json(path, rows := [*rows, row])
             bits, length = row["bits_per_byte"], row["bytes_a_token"]
             say(f"  {row['vocab_size']:,} tokens of {length:.2f} bytes: {bits:.3f} bits per byte")
@@ -290,8 +290,12 @@ class Machine:
         taken = f"{choice.config.n_layers} layers of {choice.config.d_model}, {parameters / 1e6:.2f} million"
         say(f"  the law asks for {wanted}")
         say(f"  taken: {taken}; {choice.steps:,} steps read the text {choice.epochs:.2f} times")
-        check_fits(self.plan, choice.config, self.device)  # a short text made it larger than the law does
-        write_json(folder / "size.json", asdict(choice) | {"tokens": n, "parameters": parameters})
+        # a short text made it larger than the law does; and all ranks, now and later, have to cut alike
+        parts = parts_that_fit(self.plan, choice.config, self.device, self.processes, self.shard)
+        if parts > 1:
+            say(f"  memory holds a batch in {parts} parts, one after another")
+        found = {"tokens": n, "parameters": parameters, "parts": parts}
+        write_json(folder / "size.json", asdict(choice) | found)
         return {"tokens": n, "parameters": parameters}
 
     # ---- training ----------------------------------------------------------------------------------
@@ -308,6 +312,7 @@ class Machine:
             choice["steps"],
             corpus.read_tokens(folder / "tokens.bin"),
             device=self.device,
+            parts=choice.get("parts", 1),  # of a folder that is older: one
             evaluate=lambda model: vocabulary.bits(model, tokenizer, validation),
             checkpoint=parallel.Sharded(folder / parallel.SHARDS) if self.shard else folder / parallel.WHOLE,
             say=say,

@@ -126,15 +126,15 @@ def choose(plan: Plan, law: Law, vocab_size: int, bytes_a_token: float, tokens: 
     )
 
 
-def memory_needed(config: GPTConfig, batch: int) -> int:
+def memory_needed(config: GPTConfig, rows: int, shards: int = 1) -> int:
     """Bytes that training takes, about: weights, gradients, the last finite weights and two averages in
-    float32, and for each token of a batch what the backward pass needs: some 30 vectors a layer, the logits
-    three times and, where `fused_attention` may write them out, attention's weights in bfloat16, of each
-    layer and of two more while it computes."""
+    float32, or one of so many shards of them, and for each token of the rows that are computed at once what
+    the backward pass needs: some 30 vectors a layer, the logits three times and, where `fused_attention` may
+    write them out, attention's weights in bfloat16, of each layer and of two more while it computes."""
     a_token = 30 * config.n_layers * config.d_model + 3 * config.vocab_size
     if config.context <= WRITTEN_OUT:
         a_token += (config.n_layers + 2) * config.n_heads * config.context / 2
-    return round(4 * (5 * size(config) + batch * config.context * a_token))
+    return round(4 * (5 * size(config) / shards + rows * config.context * a_token))
 
 
 def memory_there(device: torch.device) -> int | None:
@@ -153,21 +153,36 @@ def memory_there(device: torch.device) -> int | None:
     return None
 
 
-def check_memory(plan: Plan, law: Law, device: torch.device) -> None:
+def parts_that_fit(
+    plan: Plan, config: GPTConfig, device: torch.device, processes: int = 1, shard: bool = False
+) -> int:
+    """In how few parts each of the processes, of which every one has such a device, must compute its rows of
+    a batch so that this shape trains in the memory that is free. Raises MemoryError, with the number, if not
+    even a row fits."""
+    there, rows = memory_there(device), plan.batch // processes
+    if there is None:
+        return 1
+    if device.type == "cpu":
+        there //= processes  # they share it
+    for parts in (n for n in range(1, rows + 1) if rows % n == 0):
+        needed = memory_needed(config, rows // parts, processes if shard else 1)
+        if needed <= there:
+            return parts
+    raise MemoryError(
+        f"the plan {plan.name} trains up to {size(config) / 1e6:,.0f} million parameters and needs, a row at "
+        f"a time, about {needed / 2**30:.1f} GiB of memory; {there / 2**30:.1f} GiB are free on {device}: "
+        "close other programs, or take a smaller plan"
+    )
+
+
+def check_memory(
+    plan: Plan, law: Law, device: torch.device, processes: int = 1, shard: bool = False, n_bytes: float = 1e15
+) -> None:
     """Raises MemoryError, with the number, if the plan's largest model would not fit: before anything starts.
 
-    Tokens are taken to be of 5 bytes, which is more than they will be, and the text to be long enough: a
-    short one makes a larger model, of which `check_fits` is asked when it is known.
+    n_bytes: of the text, where that is known, for a short one makes a larger model. Tokens are taken to be of
+    5 bytes, which is more than they will be; `parts_that_fit` is asked again when they are known.
     """
-    check_fits(plan, choose(plan, law, max(plan.vocabularies), 5.0, tokens=10**15).config, device)
-
-
-def check_fits(plan: Plan, config: GPTConfig, device: torch.device) -> None:
-    """Raises MemoryError, with the number, if training this shape would not fit."""
-    there, needed = memory_there(device), memory_needed(config, plan.batch)
-    if there is not None and needed > there:
-        raise MemoryError(
-            f"the plan {plan.name} trains up to {size(config) / 1e6:,.0f} million parameters and needs "
-            f"about {needed / 2**30:.1f} GiB of memory; {there / 2**30:.1f} GiB are free on {device}: close "
-            "other programs, or take a smaller plan"
-        )
+    tokens = round(min(n_bytes, plan.text_bytes) / 5)
+    largest = choose(plan, law, max(plan.vocabularies), 5.0, tokens).config
+    parts_that_fit(plan, largest, device, processes, shard)

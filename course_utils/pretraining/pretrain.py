@@ -81,6 +81,7 @@ def pretrain(
     tokens: Int[np.ndarray, " tokens"],
     *,
     device: torch.device | str = "cpu",
+    parts: int = 1,
     evaluate: Callable[[GPT], float] | None = None,
     checkpoint: Path | RunFile | None = None,
     say: Say = print,
@@ -91,7 +92,9 @@ def pretrain(
     model = build(config, plan.seed).to(device)
     told = Telling(say)
     config = train_config(plan, steps)
-    run = finished(train(model, batches, config, evaluate=evaluate, report=told, checkpoint=checkpoint))
+    run = finished(
+        train(model, batches, config, parts=parts, evaluate=evaluate, report=told, checkpoint=checkpoint)
+    )
     for spike in spikes(run.losses):
         say(f"{spike}")
     return model, run

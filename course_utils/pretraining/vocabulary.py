@@ -10,11 +10,12 @@ Sources: Radford et al. 2019, section 2.2 (bytes, the pre-tokenizer); Hoffmann e
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import torch
 from jaxtyping import Int
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from course_utils.gpt import GPT, GPTConfig, log2_probs
-from course_utils.pretraining.plans import Plan, flops_per_token, shape, size
+from course_utils.pretraining.plans import Plan, flops_per_token, parts_that_fit, shape, size
 from course_utils.pretraining.pretrain import build, finished
 from course_utils.tokenizers import BPETokenizer, bpe
 from course_utils.tokenizers.chat import END_OF_TEXT, SPECIAL
@@ -93,7 +94,13 @@ def trial_shape(plan: Plan, vocab_size: int) -> GPTConfig:
     return shape(TRIAL_WIDTH, vocab_size, min(plan.context, 256))
 
 
-def compare(tokenizer: Tokenizer, plan: Plan, texts: Sequence[str], validation: str) -> dict[str, float]:
+def compare(
+    tokenizer: Tokenizer,
+    plan: Plan,
+    texts: Sequence[str],
+    validation: str,
+    device: torch.device | str = "cpu",
+) -> dict[str, float]:
     """What a small model does with a tokenizer: bits per byte of the validation text after the plan's
     `trial_flops`, however many tokens those pay for.
 
@@ -102,7 +109,8 @@ def compare(tokenizer: Tokenizer, plan: Plan, texts: Sequence[str], validation: 
     vocab_size = tokenizer.get_vocab_size()
     config = trial_shape(plan, vocab_size)
     steps = max(round(plan.trial_flops / (flops_per_token(config) * plan.batch * config.context)), 1)
-    model = build(config, plan.seed)
+    device = torch.device(device)
+    model = build(config, plan.seed).to(device)
     batches = Epochs(encode(tokenizer, texts), vocab_size, plan.batch, config.context, plan.seed)
     settings = TrainConfig(
         steps,
@@ -113,7 +121,7 @@ def compare(tokenizer: Tokenizer, plan: Plan, texts: Sequence[str], validation: 
         precision="mixed",
         optimiser=plan.optimiser,
     )
-    done = finished(train(model, batches, settings))
+    done = finished(train(model, batches, settings, parts=parts_that_fit(plan, config, device)))
     return {
         "vocab_size": vocab_size,
         "parameters": size(config),

@@ -158,6 +158,7 @@ def train(
     evaluate: Callable[[nn.Module], float] | None = None,
     report: Callable[[StepReport], None] | None = None,
     checkpoint: str | Path | checkpoints.RunFile | None = None,
+    parts: int = 1,
 ) -> Run:
     """Train `model` in place for `config.steps` steps, on the device that it is on.
 
@@ -165,13 +166,18 @@ def train(
     object with the methods of `Streams`, and the checkpoint one with those of `RunFile`. If the file
     `checkpoint` exists, the run goes on from it, bit by bit as if it had never stopped (on the same CPU and
     number of threads); a finished run is only loaded. Ctrl-C ends the run after the current step and keeps
-    it. On a GPU, `report` is called every `SYNC_EVERY` steps. Raises Diverged at the first loss or gradient
-    that is no finite number; ValueError for another run's or a damaged checkpoint; MemoryError when the GPU
-    is full.
+    it. On a GPU, `report` is called every `SYNC_EVERY` steps.
+
+    With `parts`, the rows of a batch are computed in so many equal parts, one after another, and their
+    gradients are added up: a batch that memory can't hold at once trains the same model, up to rounding. The
+    loss has to be a mean in which all rows count alike, and to carry no state.
+
+    Raises Diverged at the first loss or gradient that is no finite number; ValueError for another run's or a
+    damaged checkpoint, and for a batch that can't be cut so; MemoryError when the GPU is full.
     """
     try:
         with freed_is_kept(), _note_ctrl_c() as interrupted:
-            return _run(model, batches, config, loss, evaluate, report, checkpoint, interrupted)
+            return _run(model, batches, config, loss, evaluate, report, checkpoint, parts, interrupted)
     except torch.OutOfMemoryError:
         pass  # out of this block first: through its traceback the error holds every tensor of the step
     units = {"batch_size": "rows", "context": "tokens"}
@@ -181,10 +187,12 @@ def train(
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
         free = f", of which {torch.cuda.mem_get_info()[0] / 2**30:.1f} GiB are free now"
-    raise MemoryError(f"{batch} did not fit into the GPU's memory{free}: take a smaller batch_size")
+    raise MemoryError(
+        f"{batch} did not fit into the GPU's memory{free}: take a smaller batch_size, or `parts`"
+    )
 
 
-def _run(model, batches, config, loss, evaluate, report, checkpoint, interrupted) -> Run:
+def _run(model, batches, config, loss, evaluate, report, checkpoint, parts, interrupted) -> Run:
     device = next(model.parameters()).device
     optimiser = OPTIMISERS[config.optimiser](model, config)
     run, state = Run(), None
@@ -206,12 +214,17 @@ def _run(model, batches, config, loss, evaluate, report, checkpoint, interrupted
         for group in optimiser.param_groups:
             group["lr"] = rate * group.get("share", 1)
         batch = tuple(x.to(device, non_blocking=device.type == "cuda") for x in batches.next())
-        with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
-            mean, state = loss(model, batch, state)
         optimiser.zero_grad()
-        mean.backward()
+        mean = 0.0
+        for part in [batch] if parts == 1 else _cut(batch, parts):
+            with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
+                nats, state = loss(model, part, state)
+            if parts > 1 and state is not None:
+                raise ValueError("a loss that carries a state from batch to batch can't be computed in parts")
+            (nats / parts).backward()
+            mean += nats.detach() / parts
         norm = clip_gradients(parameters, config.clip)
-        unread.append(torch.stack([mean.detach(), norm]))
+        unread.append(torch.stack([mean, norm]))
         due = (step + 1) % config.evaluate_every == 0 or step + 1 == config.steps
         sync = due or interrupted.is_set() or len(unread) == sync_every
         if sync:
@@ -244,6 +257,12 @@ def _run(model, batches, config, loss, evaluate, report, checkpoint, interrupted
                 )
             )
     return run
+
+
+def _cut(batch: tuple[Tensor, ...], parts: int) -> list[tuple[Tensor, ...]]:
+    if len(batch[0]) % parts:
+        raise ValueError(f"a batch of {len(batch[0])} rows can't be cut into {parts} parts of equal size")
+    return [*zip(*(x.chunk(parts) for x in batch), strict=True)]
 
 
 def _check(losses: list[float], norms: list[float], first_step: int, config: TrainConfig) -> None:

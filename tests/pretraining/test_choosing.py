@@ -16,6 +16,7 @@ from course_utils.pretraining.plans import (
     choose,
     memory_needed,
     memory_there,
+    parts_that_fit,
     plan_named,
     shape,
     size,
@@ -72,6 +73,35 @@ def test_memory_is_asked_for_and_counted():
     assert there is None or there > 2**26
     small, large = (memory_needed(shape(width, 300, 32), 8) for width in (64, 640))
     assert 4 * 5 * size(shape(64, 300, 32)) < small < large / 20
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_batch_is_computed_in_as_few_parts_as_memory_asks_for(device, processes, monkeypatch):
+    config, rows, on = shape(256, 1024, 256), LAPTOP.batch // processes, torch.device(device)
+    own = processes if device == "cpu" else 1  # GPUs are not shared
+    for parts in (1, 2, rows):
+        monkeypatch.setattr(plans, "memory_there", lambda _: own * memory_needed(config, rows // parts))  # noqa: B023
+        assert parts_that_fit(LAPTOP, config, on, processes) == parts
+    monkeypatch.setattr(plans, "memory_there", lambda _: own * memory_needed(config, 1) - own)
+    with pytest.raises(MemoryError, match=r"plan laptop trains .* GiB of memory; 0\.. GiB are"):
+        parts_that_fit(LAPTOP, config, on, processes)
+    monkeypatch.setattr(plans, "memory_there", lambda _: None)
+    assert parts_that_fit(LAPTOP, config, on, processes) == 1
+
+
+def test_shards_make_room(monkeypatch):
+    config, gpu = shape(256, 1024, 256), torch.device("cuda")
+    monkeypatch.setattr(plans, "memory_there", lambda _: memory_needed(config, 1, shards=2))
+    assert parts_that_fit(LAPTOP, config, gpu, 2, shard=True) == 8
+    with pytest.raises(MemoryError, match="needs, a row at a time, about"):
+        parts_that_fit(LAPTOP, config, gpu, 2)
+
+
+@pytest.mark.parametrize("free", [78, 139])
+def test_the_plan_for_a_gpu_fits_into_one(free, monkeypatch):
+    monkeypatch.setattr(plans, "memory_there", lambda _: free * 2**30)
+    plans.check_memory(PLANS["gpu"], LAW, torch.device("cuda"), n_bytes=40.5e6)
 
 
 def test_what_torch_keeps_of_a_gpu_after_a_trial_is_free(monkeypatch):

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from course_utils.data import corpora
+from course_utils.gpt import GPT
 from course_utils.pretraining import card, corpus, documents, evaluate, manifest, plans
 from course_utils.pretraining import model as models
 from course_utils.pretraining.machine import Machine, is_held_out, make
@@ -236,6 +237,32 @@ def test_what_a_model_says_is_text_on_the_card(made, tmp_path):
     assert "a \\| b | &lt;script&gt;alert(1)&lt;/script&gt; # no heading" in text
 
 
+def test_where_memory_is_short_a_batch_is_computed_in_parts_to_the_same_model(
+    made, tmp_path, monkeypatch, tiny
+):
+    folder, texts, _ = made
+    for name in (models.TOKENIZER, "documents.jsonl", "vocabulary.json", "evaluation.json"):
+        shutil.copy(folder / name, tmp_path)
+    monkeypatch.setattr("course_utils.pretraining.machine.parts_that_fit", lambda *asked: 2)
+    steps, said = Machine(tiny.PLAN, tiny.LAW, texts, torch.device("cpu"), {}, 1, False), []
+    steps.tokens(tmp_path, said.append)
+    assert "  memory holds a batch in 2 parts, one after another" in said
+    passes, forward = [], GPT.forward
+
+    def watched(self, ids, *rest):
+        if self.training:
+            passes.append(len(ids))
+        return forward(self, ids, *rest)
+
+    monkeypatch.setattr(GPT, "forward", watched)
+    steps.pretrain(tmp_path, list)
+    in_parts, whole = (
+        json.loads((at / "pretrain_log.json").read_text())["losses"] for at in (tmp_path, folder)
+    )
+    np.testing.assert_allclose(in_parts, whole, atol=2e-3)
+    assert passes == [tiny.PLAN.batch // 2] * 2 * len(whole)
+
+
 def test_several_processes_pretrain_and_the_stages_go_on_with_what_they_made(made, monkeypatch, tiny):
     folder, texts, _ = made
     record, asked = manifest.load(folder), []
@@ -303,7 +330,7 @@ def test_no_document_that_the_filters_leave(tmp_path, tiny):
 
 def test_a_plan_larger_than_memory_is_said_before_it_starts(tmp_path, monkeypatch, tiny):
     monkeypatch.setattr(plans, "memory_there", lambda device: 2**30)
-    with pytest.raises(MemoryError, match=r"the plan gpu trains up to \d+ million .* needs about [\d.]+ GiB"):
+    with pytest.raises(MemoryError, match=r"the plan gpu trains up to [\d,]+ million .* about [\d.]+ GiB"):
         make(PLANS["gpu"], tmp_path / "model", tiny.LAW, say=list)
     assert not (tmp_path / "model").exists()
 

@@ -1,5 +1,6 @@
 """The training loop: what it learns, what it survives, and that a resumed run is the same run."""
 
+import itertools
 import json
 import math
 import os
@@ -108,6 +109,37 @@ def test_mixed_precision_multiplies_in_bfloat16_only_where_that_pays(pays, monke
 def test_equal_seeds_give_equal_runs_and_other_seeds_others():
     one, other, third = (run(lstm, replace(CONFIG, seed=seed))[1].losses for seed in (1, 1, 2))
     assert one == other != third
+
+
+@pytest.mark.parametrize("optimiser", ["adamw", "muon"])
+@pytest.mark.parametrize("parts", [2, 4])
+def test_a_batch_in_parts_trains_the_same_model(parts, optimiser):
+    config = replace(CONFIG, optimiser=optimiser)
+    rows = []
+
+    def loss(model, batch, state):
+        rows.append(len(batch[0]))
+        model.dropout.p = 0.0
+        return next_token_loss(model, batch, state)
+
+    whole, done = run(bigram, config, loss=loss)
+    cut, again = run(bigram, config, loss=loss, parts=parts)
+    assert rows == [4] * config.steps + [4 // parts] * config.steps * parts
+    assert again.losses == pytest.approx(done.losses, abs=1e-5) and again.tokens == done.tokens
+    for name, tensor in weights(whole).items():
+        torch.testing.assert_close(weights(cut)[name], tensor, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("make", "parts", "words"),
+    [(bigram, 3, "4 rows can't be cut into 3 parts"), (lstm, 2, "carries a state")],
+)
+def test_what_can_not_be_cut_into_parts(make, parts, words):
+    model, batches, loss = make()
+    before = weights(model)
+    with pytest.raises(ValueError, match=words):
+        train(model, batches, CONFIG, loss=loss, parts=parts)
+    assert same(weights(model), before)
 
 
 def test_the_state_is_carried_its_history_is_not():
@@ -315,8 +347,10 @@ def test_a_run_that_syncs_seldom_names_the_step_too_and_goes_back_further(sync_e
 
 
 def test_ctrl_c_is_noticed_between_two_syncs(sync_every_six):
+    steps = itertools.count(1)
+
     def loss(model, batch, state):
-        if model.embedding.weight.grad is not None:  # in the second step
+        if next(steps) == 2:
             signal.raise_signal(signal.SIGINT)
         return next_token_loss(model, batch, state)
 
@@ -325,9 +359,13 @@ def test_ctrl_c_is_noticed_between_two_syncs(sync_every_six):
 
 
 def out_of_memory(model, batch, state):
-    """As a GPU fails in the second step."""
-    if model.embedding.weight.grad is not None:
+    """As a GPU fails in a backward pass, when some gradients are there."""
+
+    def no_room(gradient):
+        assert model.head.weight.grad is not None
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+
+    model.embedding.weight.register_hook(no_room)
     return next_token_loss(model, batch, state)
 
 
@@ -361,8 +399,9 @@ def test_what_is_free_is_measured_without_the_gradients_of_the_step(monkeypatch)
         return 3.5 * 2**30, 8 * 2**30
 
     def loss(model, batch, state):
-        if model.embedding.weight.grad is not None:
-            monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        model.head.weight.register_hook(
+            lambda gradient: monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        )
         return out_of_memory(model, batch, state)
 
     model, batches, _ = bigram()
