@@ -36,7 +36,14 @@ from course_utils.pretraining import (
 from course_utils.pretraining.documents import Document
 from course_utils.pretraining.filters.quality import quality
 from course_utils.pretraining.manifest import Manifest
-from course_utils.pretraining.plans import Plan, check_memory, choose, flops_per_token, parts_that_fit, size
+from course_utils.pretraining.plans import (
+    Plan,
+    check_memory,
+    choose,
+    flops_per_token,
+    micro_batches_that_fit,
+    size,
+)
 from course_utils.pretraining.pretrain import pretrain, spikes
 from course_utils.pretraining.stages import Say, Stage, run
 from course_utils.scaling import Law
@@ -291,10 +298,10 @@ class Machine:
         say(f"  the law asks for {wanted}")
         say(f"  taken: {taken}; {choice.steps:,} steps read the text {choice.epochs:.2f} times")
         # a short text made it larger than the law does; and all ranks, now and later, have to cut alike
-        parts = parts_that_fit(self.plan, choice.config, self.device, self.processes, self.shard)
-        if parts > 1:
-            say(f"  memory holds a batch in {parts} parts, one after another")
-        found = {"tokens": n, "parameters": parameters, "parts": parts}
+        n = micro_batches_that_fit(self.plan, choice.config, self.device, self.processes, self.shard)
+        if n > 1:
+            say(f"  memory holds a batch in {n} micro-batches, one after another")
+        found = {"tokens": n, "parameters": parameters, "micro_batches": n}
         write_json(folder / "size.json", asdict(choice) | found)
         return {"tokens": n, "parameters": parameters}
 
@@ -312,7 +319,7 @@ class Machine:
             choice["steps"],
             corpus.read_tokens(folder / "tokens.bin"),
             device=self.device,
-            parts=choice.get("parts", 1),  # of a folder that is older: one
+            micro_batches=choice.get("micro_batches", 1),  # of a folder that is older: one
             evaluate=lambda model: vocabulary.bits(model, tokenizer, validation),
             checkpoint=parallel.Sharded(folder / parallel.SHARDS) if self.shard else folder / parallel.WHOLE,
             say=say,

@@ -81,7 +81,7 @@ def pretrain(
     tokens: Int[np.ndarray, " tokens"],
     *,
     device: torch.device | str = "cpu",
-    parts: int = 1,
+    micro_batches: int = 1,
     evaluate: Callable[[GPT], float] | None = None,
     checkpoint: Path | RunFile | None = None,
     say: Say = print,
@@ -93,7 +93,15 @@ def pretrain(
     told = Telling(say)
     config = train_config(plan, steps)
     run = finished(
-        train(model, batches, config, parts=parts, evaluate=evaluate, report=told, checkpoint=checkpoint)
+        train(
+            model,
+            batches,
+            config,
+            micro_batches=micro_batches,
+            evaluate=evaluate,
+            report=told,
+            checkpoint=checkpoint,
+        )
     )
     for spike in spikes(run.losses):
         say(f"{spike}")

@@ -15,7 +15,7 @@ from jaxtyping import Int
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from course_utils.gpt import GPT, GPTConfig, log2_probs
-from course_utils.pretraining.plans import Plan, flops_per_token, parts_that_fit, shape, size
+from course_utils.pretraining.plans import Plan, flops_per_token, micro_batches_that_fit, shape, size
 from course_utils.pretraining.pretrain import build, finished
 from course_utils.tokenizers import BPETokenizer, bpe
 from course_utils.tokenizers.chat import END_OF_TEXT, SPECIAL
@@ -121,7 +121,9 @@ def compare(
         precision="mixed",
         optimiser=plan.optimiser,
     )
-    done = finished(train(model, batches, settings, parts=parts_that_fit(plan, config, device)))
+    done = finished(
+        train(model, batches, settings, micro_batches=micro_batches_that_fit(plan, config, device))
+    )
     return {
         "vocab_size": vocab_size,
         "parameters": size(config),

@@ -16,7 +16,7 @@ from course_utils.pretraining.plans import (
     choose,
     memory_needed,
     memory_there,
-    parts_that_fit,
+    micro_batches_that_fit,
     plan_named,
     shape,
     size,
@@ -77,25 +77,25 @@ def test_memory_is_asked_for_and_counted():
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("processes", [1, 2])
-def test_a_batch_is_computed_in_as_few_parts_as_memory_asks_for(device, processes, monkeypatch):
+def test_a_batch_is_computed_in_as_few_micro_batches_as_memory_asks_for(device, processes, monkeypatch):
     config, rows, on = shape(256, 1024, 256), LAPTOP.batch // processes, torch.device(device)
     own = processes if device == "cpu" else 1  # GPUs are not shared
-    for parts in (1, 2, rows):
-        monkeypatch.setattr(plans, "memory_there", lambda _: own * memory_needed(config, rows // parts))  # noqa: B023
-        assert parts_that_fit(LAPTOP, config, on, processes) == parts
+    for n in (1, 2, rows):
+        monkeypatch.setattr(plans, "memory_there", lambda _: own * memory_needed(config, rows // n))  # noqa: B023
+        assert micro_batches_that_fit(LAPTOP, config, on, processes) == n
     monkeypatch.setattr(plans, "memory_there", lambda _: own * memory_needed(config, 1) - own)
     with pytest.raises(MemoryError, match=r"plan laptop trains .* GiB of memory; 0\.. GiB are"):
-        parts_that_fit(LAPTOP, config, on, processes)
+        micro_batches_that_fit(LAPTOP, config, on, processes)
     monkeypatch.setattr(plans, "memory_there", lambda _: None)
-    assert parts_that_fit(LAPTOP, config, on, processes) == 1
+    assert micro_batches_that_fit(LAPTOP, config, on, processes) == 1
 
 
 def test_shards_make_room(monkeypatch):
     config, gpu = shape(256, 1024, 256), torch.device("cuda")
     monkeypatch.setattr(plans, "memory_there", lambda _: memory_needed(config, 1, shards=2))
-    assert parts_that_fit(LAPTOP, config, gpu, 2, shard=True) == 8
+    assert micro_batches_that_fit(LAPTOP, config, gpu, 2, shard=True) == 8
     with pytest.raises(MemoryError, match="needs, a row at a time, about"):
-        parts_that_fit(LAPTOP, config, gpu, 2)
+        micro_batches_that_fit(LAPTOP, config, gpu, 2)
 
 
 @pytest.mark.parametrize("free", [78, 139])

@@ -237,16 +237,16 @@ def test_what_a_model_says_is_text_on_the_card(made, tmp_path):
     assert "a \\| b | &lt;script&gt;alert(1)&lt;/script&gt; # no heading" in text
 
 
-def test_where_memory_is_short_a_batch_is_computed_in_parts_to_the_same_model(
+def test_where_memory_is_short_a_batch_is_computed_in_micro_batches_to_the_same_model(
     made, tmp_path, monkeypatch, tiny
 ):
     folder, texts, _ = made
     for name in (models.TOKENIZER, "documents.jsonl", "vocabulary.json", "evaluation.json"):
         shutil.copy(folder / name, tmp_path)
-    monkeypatch.setattr("course_utils.pretraining.machine.parts_that_fit", lambda *asked: 2)
+    monkeypatch.setattr("course_utils.pretraining.machine.micro_batches_that_fit", lambda *asked: 2)
     steps, said = Machine(tiny.PLAN, tiny.LAW, texts, torch.device("cpu"), {}, 1, False), []
     steps.tokens(tmp_path, said.append)
-    assert "  memory holds a batch in 2 parts, one after another" in said
+    assert "  memory holds a batch in 2 micro-batches, one after another" in said
     passes, forward = [], GPT.forward
 
     def watched(self, ids, *rest):
@@ -256,10 +256,8 @@ def test_where_memory_is_short_a_batch_is_computed_in_parts_to_the_same_model(
 
     monkeypatch.setattr(GPT, "forward", watched)
     steps.pretrain(tmp_path, list)
-    in_parts, whole = (
-        json.loads((at / "pretrain_log.json").read_text())["losses"] for at in (tmp_path, folder)
-    )
-    np.testing.assert_allclose(in_parts, whole, atol=2e-3)
+    cut, whole = (json.loads((at / "pretrain_log.json").read_text())["losses"] for at in (tmp_path, folder))
+    np.testing.assert_allclose(cut, whole, atol=2e-3)
     assert passes == [tiny.PLAN.batch // 2] * 2 * len(whole)
 
 

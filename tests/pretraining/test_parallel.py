@@ -41,7 +41,7 @@ def trained(tmp_path_factory):
     """Losses and rows of each kind of run; one torchrun for those that live, and one in which a rank dies."""
     folder = tmp_path_factory.mktemp("ranks")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    lives, dies = ["ddp", "fsdp2", "ddp-parts", "fsdp2-parts", "ddp-same"], ["ddp-killed", "fsdp2-killed"]
+    lives, dies = ["ddp", "fsdp2", "ddp-micro", "fsdp2-micro", "ddp-same"], ["ddp-killed", "fsdp2-killed"]
     for restarts, kinds in [("0", lives), *(("1", [kind]) for kind in dies)]:
         command = [*torchrun, "--max-restarts", restarts, str(HERE / "ranks.py"), str(folder), *kinds]
         done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
@@ -56,7 +56,7 @@ def alone(toy):
     return train(toy.model(), toy.batches(), toy.CONFIG).losses
 
 
-@pytest.mark.parametrize("kind", ["ddp", "fsdp2", "ddp-parts", "fsdp2-parts"])
+@pytest.mark.parametrize("kind", ["ddp", "fsdp2", "ddp-micro", "fsdp2-micro"])
 def test_two_processes_train_as_one(kind, trained, alone):
     losses = trained[1][kind]["losses"]
     assert len(losses) == len(alone)

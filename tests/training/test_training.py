@@ -112,8 +112,8 @@ def test_equal_seeds_give_equal_runs_and_other_seeds_others():
 
 
 @pytest.mark.parametrize("optimiser", ["adamw", "muon"])
-@pytest.mark.parametrize("parts", [2, 4])
-def test_a_batch_in_parts_trains_the_same_model(parts, optimiser):
+@pytest.mark.parametrize("n", [2, 4])
+def test_a_batch_in_micro_batches_trains_the_same_model(n, optimiser):
     config = replace(CONFIG, optimiser=optimiser)
     rows = []
 
@@ -123,22 +123,21 @@ def test_a_batch_in_parts_trains_the_same_model(parts, optimiser):
         return next_token_loss(model, batch, state)
 
     whole, done = run(bigram, config, loss=loss)
-    cut, again = run(bigram, config, loss=loss, parts=parts)
-    assert rows == [4] * config.steps + [4 // parts] * config.steps * parts
+    cut, again = run(bigram, config, loss=loss, micro_batches=n)
+    assert rows == [4] * config.steps + [4 // n] * config.steps * n
     assert again.losses == pytest.approx(done.losses, abs=1e-5) and again.tokens == done.tokens
     for name, tensor in weights(whole).items():
         torch.testing.assert_close(weights(cut)[name], tensor, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize(
-    ("make", "parts", "words"),
-    [(bigram, 3, "4 rows can't be cut into 3 parts"), (lstm, 2, "carries a state")],
+    ("make", "n", "words"), [(bigram, 3, "4 rows can't be cut into 3 micro"), (lstm, 2, "carries a state")]
 )
-def test_what_can_not_be_cut_into_parts(make, parts, words):
+def test_what_can_not_have_micro_batches(make, n, words):
     model, batches, loss = make()
     before = weights(model)
     with pytest.raises(ValueError, match=words):
-        train(model, batches, CONFIG, loss=loss, parts=parts)
+        train(model, batches, CONFIG, loss=loss, micro_batches=n)
     assert same(weights(model), before)
 
 
