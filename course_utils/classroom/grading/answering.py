@@ -6,6 +6,7 @@ here.
 """
 
 import importlib
+import io
 import linecache
 import os
 import sys
@@ -19,7 +20,8 @@ from course_utils.learner.checks.observing import Outcome, observe
 def define(id: str, source: str, names: dict) -> Outcome:
     """Run a cell; its names stay in `names`."""
     file = f"<{id}>"
-    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+    lines = io.StringIO(source, newline=None).readlines()  # `splitlines` ends one at a form feed too
+    linecache.cache[file] = (len(source), None, lines, file)
     try:
         code = compile(source, file, "exec")
     except SyntaxError as error:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from course_utils.classroom.grading import sandbox, verdicts
+from course_utils.classroom.grading import answering, sandbox, verdicts
 from course_utils.classroom.grading.caps import Limits
 from course_utils.classroom.grading.verdicts import GradedFunction, grade
 from course_utils.learner.checks import CHECKS
@@ -110,6 +110,11 @@ WRONG = {
 def test_wrong_answers_get_nothing_and_hear_why(source, status, sentence):
     mark = only(source)
     assert (mark.points, mark.status) == (0, status) and sentence in mark.sentence
+
+
+def test_lines_are_counted_as_python_counts_them():
+    """A form feed ends none."""
+    assert answering.define("mle", "x = 1\n\f\nraise ValueError\n", {}).line == "line 3: raise ValueError"
 
 
 def test_a_missing_cell_is_told_from_a_wrong_answer():
