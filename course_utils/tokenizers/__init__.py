@@ -44,8 +44,9 @@ class ByteTokenizer:
         try:
             return data.decode("utf-8", errors)
         except UnicodeDecodeError as error:
+            wrong = "begins no" if error.reason == "invalid start byte" else "begins an incomplete"
             raise ValueError(
-                f"byte {error.start} ({data[error.start]:#04x}) does not continue a UTF-8 character; "
+                f"byte {error.start} ({data[error.start]:#04x}) {wrong} UTF-8 character; "
                 'decode(ids, errors="replace") shows � in its place'
             ) from None
 
