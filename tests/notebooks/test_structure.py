@@ -1,5 +1,6 @@
 """Every chapter has its parts in the one order, and so has the template that the next ones begin from."""
 
+import ast
 import base64
 import re
 from html import unescape
@@ -93,6 +94,22 @@ def test_an_exercise_is_a_heading_an_answer_and_its_check(path):
         check = cells[i + 1]
         assert check.metadata.exercise == exercise and tags(check) == {"exercise", "check"}
         assert check.source.startswith(f'check("{exercise}", ')
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_who_skips_an_exercise_off_the_core_path_can_go_on(path):
+    """What its answer defines is used under its own heading alone, or asked for by `globals().get`."""
+    left_out, used, heading = {}, {}, ""
+    for cell in cells_of(path):
+        if cell.cell_type == "markdown":
+            heading = [heading, *re.findall(r"^#{1,4} .+$", cell.source, re.MULTILINE)][-1]
+        elif "exercise" in tags(cell):
+            if not tags(cell) & {"core", "check"}:
+                left_out |= dict.fromkeys(re.findall(r"^def (\w+)", cell.source, re.MULTILINE), heading)
+        else:
+            names = {node.id for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Name)}
+            used |= {name: heading for name in names if left_out.get(name, heading) != heading}
+    assert used == {}
 
 
 @pytest.mark.parametrize("path", [*CHAPTERS, TEMPLATE, *ASSIGNMENTS], ids=lambda path: path.stem)
