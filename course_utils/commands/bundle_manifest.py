@@ -45,7 +45,9 @@ def whole_wheels(bundle: Path) -> Path:
             raise ValueError(
                 f"{name} in {bundle} is missing or damaged: copy the bundle again, then run the same command."
             )
-    strange = {f"wheels/{path.name}" for path in (bundle / "wheels").iterdir()} - {*wheels}
+    there = [path.name for path in (bundle / "wheels").iterdir()]
+    # macOS lays a hidden file beside each that it writes to a USB stick
+    strange = {f"wheels/{name}" for name in there if not name.startswith(".")} - {*wheels}
     if strange:
         raise ValueError(
             f"{min(strange)} in {bundle} is not in its {NAME}: remove it, or copy the bundle again."

