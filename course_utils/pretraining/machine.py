@@ -330,7 +330,11 @@ class Machine:
         log["evaluations"] = [[step, round(value, 4)] for step, _, value in done.evaluations]
         write_json(folder / "pretrain_log.json", log)
         flops = flops_per_token(config) * done.tokens
-        return {"seconds": round(done.seconds, 1), "tokens": done.tokens, "flops": flops}
+        noted = {"seconds": round(done.seconds, 1), "tokens": done.tokens, "flops": flops}
+        on_gpus = self.device.type == "cuda"
+        return noted | (
+            {"gpus": self.processes, "gpu": torch.cuda.get_device_name(self.device)} if on_gpus else {}
+        )
 
     def tune(self, folder: Path, say: Say) -> dict:
         trained, tokenizer = self._loaded(folder / "base")
