@@ -164,7 +164,7 @@ def micro_batches_that_fit(
         return 1
     if device.type == "cpu":
         there //= processes  # they share it
-    for n in (n for n in range(1, rows + 1) if rows % n == 0):
+    for n in filter(lambda n: rows % n == 0, range(1, rows + 1)):
         needed = memory_needed(config, rows // n, processes if shard else 1)
         if needed <= there:
             return n
