@@ -41,7 +41,7 @@ from course_utils.pretraining.plans import (
     check_memory,
     choose,
     flops_per_token,
-    micro_batches_that_fit,
+    rows_that_fit,
     size,
 )
 from course_utils.pretraining.pretrain import pretrain, spikes
@@ -298,10 +298,10 @@ class Machine:
         say(f"  the law asks for {wanted}")
         say(f"  taken: {taken}; {choice.steps:,} steps read the text {choice.epochs:.2f} times")
         # a short text made it larger than the law does; and all ranks, now and later, have to cut alike
-        n = micro_batches_that_fit(self.plan, choice.config, self.device, self.processes, self.shard)
-        if n > 1:
-            say(f"  memory holds a batch in {n} micro-batches, one after another")
-        found = {"tokens": n, "parameters": parameters, "micro_batches": n}
+        rows = rows_that_fit(self.plan, choice.config, self.device, self.processes, self.shard)
+        if rows < self.plan.batch // self.processes:
+            say(f"  memory holds {rows} of the {self.plan.batch} rows of a batch at once")
+        found = {"tokens": n, "parameters": parameters, "micro_batch": rows}
         write_json(folder / "size.json", asdict(choice) | found)
         return {"tokens": n, "parameters": parameters}
 
@@ -319,7 +319,7 @@ class Machine:
             choice["steps"],
             corpus.read_tokens(folder / "tokens.bin"),
             device=self.device,
-            micro_batches=choice.get("micro_batches", 1),  # of a folder that is older: one
+            micro_batch=choice.get("micro_batch"),  # a folder that is older has none
             evaluate=lambda model: vocabulary.bits(model, tokenizer, validation),
             checkpoint=parallel.Sharded(folder / parallel.SHARDS) if self.shard else folder / parallel.WHOLE,
             say=say,

@@ -268,7 +268,7 @@ def main(folder: Path, shard: bool) -> None:
             settings,
             folder / (SHARDS if shard else WHOLE),
             sharded=shard,
-            micro_batches=choice.get("micro_batches", 1),
+            micro_batch=choice.get("micro_batch"),
             evaluate=lambda model: vocabulary.bits(model, tokenizer, validation),
             report=Telling(say),
         )

@@ -153,26 +153,25 @@ def memory_there(device: torch.device) -> int | None:
     return None
 
 
-def micro_batches_that_fit(
+def rows_that_fit(
     plan: Plan, config: GPTConfig, device: torch.device, processes: int = 1, shard: bool = False
 ) -> int:
-    """In how few micro-batches each of the processes, of which every one has such a device, must compute its
-    rows of a batch so that this shape trains in the memory that is free. Raises MemoryError, with the number,
-    if not even a row fits."""
+    """How many rows of its share of a batch each of the processes, of which every one has such a device, can
+    compute at once when it trains this shape in the memory that is free. Raises MemoryError, with the number,
+    if not even one fits."""
     there, rows = memory_there(device), plan.batch // processes
     if there is None:
-        return 1
+        return rows
     if device.type == "cpu":
         there //= processes  # they share it
-    for n in filter(lambda n: rows % n == 0, range(1, rows + 1)):
-        needed = memory_needed(config, rows // n, processes if shard else 1)
-        if needed <= there:
-            return n
-    raise MemoryError(
-        f"the plan {plan.name} trains up to {size(config) / 1e6:,.0f} million parameters and needs, a row at "
-        f"a time, about {needed / 2**30:.1f} GiB of memory; {there / 2**30:.1f} GiB are free on {device}: "
-        "close other programs, or take a smaller plan"
-    )
+    needed = [memory_needed(config, n, processes if shard else 1) for n in range(1, rows + 1)]
+    if needed[0] > there:
+        raise MemoryError(
+            f"the plan {plan.name} trains up to {size(config) / 1e6:,.0f} million parameters and needs, a "
+            f"row at a time, about {needed[0] / 2**30:.1f} GiB of memory; {there / 2**30:.1f} GiB are free "
+            f"on {device}: close other programs, or take a smaller plan"
+        )
+    return sum(each <= there for each in needed)
 
 
 def check_memory(
@@ -181,8 +180,8 @@ def check_memory(
     """Raises MemoryError, with the number, if the plan's largest model would not fit: before anything starts.
 
     n_bytes: of the text, where that is known, for a short one makes a larger model. Tokens are taken to be of
-    5 bytes, which is more than they will be; `micro_batches_that_fit` is asked again when they are known.
+    5 bytes, which is more than they will be; `rows_that_fit` is asked again when they are known.
     """
     tokens = round(min(n_bytes, plan.text_bytes) / 5)
     largest = choose(plan, law, max(plan.vocabularies), 5.0, tokens).config
-    micro_batches_that_fit(plan, largest, device, processes, shard)
+    rows_that_fit(plan, largest, device, processes, shard)

@@ -15,7 +15,7 @@ from jaxtyping import Int
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from course_utils.gpt import GPT, GPTConfig, log2_probs
-from course_utils.pretraining.plans import Plan, flops_per_token, micro_batches_that_fit, shape, size
+from course_utils.pretraining.plans import Plan, flops_per_token, rows_that_fit, shape, size
 from course_utils.pretraining.pretrain import build, finished
 from course_utils.tokenizers import BPETokenizer, bpe
 from course_utils.tokenizers.chat import END_OF_TEXT, SPECIAL
@@ -99,7 +99,7 @@ def compare(
     plan: Plan,
     texts: Sequence[str],
     validation: str,
-    device: torch.device | str = "cpu",
+    device: torch.device,
 ) -> dict[str, float]:
     """What a small model does with a tokenizer: bits per byte of the validation text after the plan's
     `trial_flops`, however many tokens those pay for.
@@ -109,7 +109,6 @@ def compare(
     vocab_size = tokenizer.get_vocab_size()
     config = trial_shape(plan, vocab_size)
     steps = max(round(plan.trial_flops / (flops_per_token(config) * plan.batch * config.context)), 1)
-    device = torch.device(device)
     model = build(config, plan.seed).to(device)
     batches = Epochs(encode(tokenizer, texts), vocab_size, plan.batch, config.context, plan.seed)
     settings = TrainConfig(
@@ -121,9 +120,7 @@ def compare(
         precision="mixed",
         optimiser=plan.optimiser,
     )
-    done = finished(
-        train(model, batches, settings, micro_batches=micro_batches_that_fit(plan, config, device))
-    )
+    done = finished(train(model, batches, settings, micro_batch=rows_that_fit(plan, config, device)))
     return {
         "vocab_size": vocab_size,
         "parameters": size(config),

@@ -158,7 +158,7 @@ def train(
     evaluate: Callable[[nn.Module], float] | None = None,
     report: Callable[[StepReport], None] | None = None,
     checkpoint: str | Path | checkpoints.RunFile | None = None,
-    micro_batches: int = 1,
+    micro_batch: int | None = None,
 ) -> Run:
     """Train `model` in place for `config.steps` steps, on the device that it is on.
 
@@ -168,18 +168,16 @@ def train(
     number of threads); a finished run is only loaded. Ctrl-C ends the run after the current step and keeps
     it. On a GPU, `report` is called every `SYNC_EVERY` steps.
 
-    A batch is computed in so many `micro_batches` of equal size, one after another, whose gradients are
-    accumulated: one that memory can't hold at once trains the same model, up to rounding. The loss has to be
-    a mean in which all rows count alike, and to carry no state.
+    With `micro_batch`, so many rows of a batch are computed at once, and the gradients are accumulated: a
+    batch that memory can't hold trains the same model, up to rounding. The loss has to be a mean in which all
+    rows count alike, and to carry no state.
 
     Raises Diverged at the first loss or gradient that is no finite number; ValueError for another run's or a
-    damaged checkpoint, and for a batch that can't be cut so; MemoryError when the GPU is full.
+    damaged checkpoint, and for micro-batches of no row or with a state; MemoryError when the GPU is full.
     """
     try:
         with freed_is_kept(), _note_ctrl_c() as interrupted:
-            return _run(
-                model, batches, config, loss, evaluate, report, checkpoint, micro_batches, interrupted
-            )
+            return _run(model, batches, config, loss, evaluate, report, checkpoint, micro_batch, interrupted)
     except torch.OutOfMemoryError:
         pass  # out of this block first: through its traceback the error holds every tensor of the step
     units = {"batch_size": "rows", "context": "tokens"}
@@ -190,11 +188,11 @@ def train(
         torch.cuda.empty_cache()
         free = f", of which {torch.cuda.mem_get_info()[0] / 2**30:.1f} GiB are free now"
     raise MemoryError(
-        f"{batch} did not fit into the GPU's memory{free}: take a smaller batch_size, or more micro_batches"
+        f"{batch} did not fit into the GPU's memory{free}: take a smaller batch_size, or a micro_batch"
     )
 
 
-def _run(model, batches, config, loss, evaluate, report, checkpoint, micro_batches, interrupted) -> Run:
+def _run(model, batches, config, loss, evaluate, report, checkpoint, micro_batch, interrupted) -> Run:
     device = next(model.parameters()).device
     optimiser = OPTIMISERS[config.optimiser](model, config)
     run, state = Run(), None
@@ -218,13 +216,14 @@ def _run(model, batches, config, loss, evaluate, report, checkpoint, micro_batch
         batch = tuple(x.to(device, non_blocking=device.type == "cuda") for x in batches.next())
         optimiser.zero_grad()
         mean = 0.0
-        for some_rows in [batch] if micro_batches == 1 else _cut(batch, micro_batches):
+        for some_rows in [batch] if micro_batch is None else _cut(batch, micro_batch):
             with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
                 nats, state = loss(model, some_rows, state)
-            if micro_batches > 1 and state is not None:
+            if micro_batch is not None and state is not None:
                 raise ValueError("a loss that carries a state from batch to batch can't have micro-batches")
-            (nats / micro_batches).backward()
-            mean += nats.detach() / micro_batches
+            share = len(some_rows[0]) / len(batch[0])
+            (share * nats).backward()
+            mean += share * nats.detach()
         norm = clip_gradients(parameters, config.clip)
         unread.append(torch.stack([mean, norm]))
         due = (step + 1) % config.evaluate_every == 0 or step + 1 == config.steps
@@ -261,10 +260,10 @@ def _run(model, batches, config, loss, evaluate, report, checkpoint, micro_batch
     return run
 
 
-def _cut(batch: tuple[Tensor, ...], n: int) -> list[tuple[Tensor, ...]]:
-    if len(batch[0]) % n:
-        raise ValueError(f"a batch of {len(batch[0])} rows can't be cut into {n} micro-batches of equal size")
-    return [*zip(*(x.chunk(n) for x in batch), strict=True)]
+def _cut(batch: tuple[Tensor, ...], rows: int) -> list[tuple[Tensor, ...]]:
+    if rows < 1:
+        raise ValueError(f"micro_batch is how many rows are computed at once, 1 or more; got {rows}")
+    return [*zip(*(x.split(rows) for x in batch), strict=True)]
 
 
 def _check(losses: list[float], norms: list[float], first_step: int, config: TrainConfig) -> None:

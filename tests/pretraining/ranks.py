@@ -1,6 +1,6 @@
 """What the ranks of a torchrun do in the tests: `ranks.py FOLDER KIND...` trains each kind and notes its
-losses and what each rank read. A kind is "ddp" or "fsdp2", with "-micro" if each computes its rows in two
-micro-batches, with "-same" if ranks read the same rows (which is wrong), or with "-killed" if rank 1 is
+losses and what each rank read. A kind is "ddp" or "fsdp2", with "-micro" if each computes three of its
+four rows at once, with "-same" if ranks read the same rows (which is wrong), or with "-killed" if rank 1 is
 killed in its first life."""
 
 import json
@@ -55,7 +55,7 @@ def train(folder: Path, kind: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     parallel.Share.next = watched
-    how = {"sharded": kind.startswith("fsdp2"), "micro_batches": 2 if kind.endswith("-micro") else 1}
+    how = {"sharded": kind.startswith("fsdp2"), "micro_batch": 3 if kind.endswith("-micro") else None}
     run = parallel.train_on_all(model(), batches(), CONFIG, folder / kind, report=report, **how)
     parallel.Share.next = share
     read = [None, None]

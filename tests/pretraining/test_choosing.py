@@ -16,8 +16,8 @@ from course_utils.pretraining.plans import (
     choose,
     memory_needed,
     memory_there,
-    micro_batches_that_fit,
     plan_named,
+    rows_that_fit,
     shape,
     size,
 )
@@ -86,25 +86,25 @@ def test_memory_is_asked_for_and_counted():
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("processes", [1, 2])
-def test_a_batch_is_computed_in_as_few_micro_batches_as_memory_asks_for(device, processes, monkeypatch):
+def test_as_many_rows_are_computed_at_once_as_memory_holds(device, processes, monkeypatch):
     config, rows, on = shape(256, 1024, 256), LAPTOP.batch // processes, torch.device(device)
     own = processes if device == "cpu" else 1  # GPUs are not shared
-    for n in (1, 2, rows):
-        monkeypatch.setattr(plans, "memory_there", lambda _: own * memory_needed(config, rows // n))  # noqa: B023
-        assert micro_batches_that_fit(LAPTOP, config, on, processes) == n
+    for n in (1, 3, rows, rows + 1):
+        monkeypatch.setattr(plans, "memory_there", lambda _: own * memory_needed(config, n))  # noqa: B023
+        assert rows_that_fit(LAPTOP, config, on, processes) == min(n, rows)
     monkeypatch.setattr(plans, "memory_there", lambda _: own * memory_needed(config, 1) - own)
     with pytest.raises(MemoryError, match=r"plan laptop trains .* GiB of memory; 0\.. GiB are"):
-        micro_batches_that_fit(LAPTOP, config, on, processes)
+        rows_that_fit(LAPTOP, config, on, processes)
     monkeypatch.setattr(plans, "memory_there", lambda _: None)
-    assert micro_batches_that_fit(LAPTOP, config, on, processes) == 1
+    assert rows_that_fit(LAPTOP, config, on, processes) == rows
 
 
 def test_shards_make_room(monkeypatch):
     config, gpu = shape(256, 1024, 256), torch.device("cuda")
     monkeypatch.setattr(plans, "memory_there", lambda _: memory_needed(config, 1, shards=2))
-    assert micro_batches_that_fit(LAPTOP, config, gpu, 2, shard=True) == 8
+    assert rows_that_fit(LAPTOP, config, gpu, 2, shard=True) == 1
     with pytest.raises(MemoryError, match="needs, a row at a time, about"):
-        micro_batches_that_fit(LAPTOP, config, gpu, 2)
+        rows_that_fit(LAPTOP, config, gpu, 2)
 
 
 @pytest.mark.parametrize("free", [78, 139])
@@ -167,7 +167,7 @@ def test_trials_spend_the_same_compute_and_are_compared_in_bytes():
     rows = []
     for vocab_size in plan.vocabularies:
         tokenizer = vocabulary.train_tokenizer(TEXTS, vocab_size)
-        rows.append(vocabulary.compare(tokenizer, plan, TEXTS * 5, TEXTS[0]))
+        rows.append(vocabulary.compare(tokenizer, plan, TEXTS * 5, TEXTS[0], torch.device("cpu")))
     assert rows[0]["flops"] == pytest.approx(rows[1]["flops"], rel=0.2)
     assert rows[0]["bytes_a_token"] < rows[1]["bytes_a_token"]
     assert all(0 < row["bits_per_byte"] < 6 for row in rows)

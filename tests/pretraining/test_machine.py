@@ -243,10 +243,13 @@ def test_where_memory_is_short_a_batch_is_computed_in_micro_batches_to_the_same_
     folder, texts, _ = made
     for name in (models.TOKENIZER, "documents.jsonl", "vocabulary.json", "evaluation.json"):
         shutil.copy(folder / name, tmp_path)
-    monkeypatch.setattr("course_utils.pretraining.machine.micro_batches_that_fit", lambda *asked: 2)
+    rows = tiny.PLAN.batch // 2
+    monkeypatch.setattr("course_utils.pretraining.machine.rows_that_fit", lambda *asked: rows)
     steps, said = Machine(tiny.PLAN, tiny.LAW, texts, torch.device("cpu"), {}, 1, False), []
     steps.tokens(tmp_path, said.append)
-    assert "  memory holds a batch in 2 micro-batches, one after another" in said
+    assert f"  memory holds {rows} of the {2 * rows} rows of a batch at once" in said
+    chosen = json.loads((tmp_path / "size.json").read_text())
+    assert chosen["micro_batch"] == rows and chosen["tokens"] == len(corpus.read_tokens(tmp_path / "tokens.bin"))
     passes, forward = [], GPT.forward
 
     def watched(self, ids, *rest):
@@ -258,7 +261,7 @@ def test_where_memory_is_short_a_batch_is_computed_in_micro_batches_to_the_same_
     steps.pretrain(tmp_path, list)
     cut, whole = (json.loads((at / "pretrain_log.json").read_text())["losses"] for at in (tmp_path, folder))
     np.testing.assert_allclose(cut, whole, atol=2e-3)
-    assert passes == [tiny.PLAN.batch // 2] * 2 * len(whole)
+    assert passes == [rows] * 2 * len(whole)
 
 
 def test_several_processes_pretrain_and_the_stages_go_on_with_what_they_made(made, monkeypatch, tiny):
