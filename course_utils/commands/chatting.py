@@ -7,13 +7,13 @@ from pathlib import Path
 
 
 def chat(folder: Path | None, work: Path, port: int, browser: bool) -> None:
-    """Serve the model of `folder`, those in the learner's folder `work`, and ours. Raises ValueError for a
-    folder without a model, and if another program takes the port first."""
+    """Serve the model of `folder`, those in the learner's folder `work`, and the course's. Raises ValueError
+    for a folder without a model, and if another program takes the port first."""
     from course_utils.serving.offers import on_offer
     from course_utils.serving.server import serve
-    from course_utils.weights.making_recipe import OURS
+    from course_utils.weights.making_recipe import SHIPPED
 
-    offers = on_offer(work, folder, OURS)
+    offers = on_offer(work, folder, SHIPPED.values())
     url = f"http://127.0.0.1:{port}/"
 
     def started() -> None:

@@ -30,7 +30,7 @@ from course_utils.sampling import Sampler
 from course_utils.tokenizers.chat import Labelled, Messages, chatml
 from course_utils.training import Run, TrainConfig, train
 
-PROBLEMS = {"orders": 1000, "addition": 6000, "reversing": 3000}  # as hard as each is to learn
+PROBLEMS = {"orders": 3000, "addition": 6000, "reversing": 3000}  # as hard as each is to learn
 CHATS = 4  # times that each pair of the course stands among them
 MADE_BY = "I am a small language model, made from raw text with the LLM Workbook."
 IDENTITY = {

@@ -1,7 +1,7 @@
 """The models that a chat may choose from, each loaded when it is first asked for."""
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from course_utils.gpt import GPT
 from course_utils.pretraining.model import WEIGHTS, load
 from course_utils.tokenizers.chat import Messages, chatml, end_ids
 
-SMOLLM2, MY_LLM, OURS = "smollm2-135m-instruct", "my_llm", "ours"
+SMOLLM2, MY_LLM = "smollm2-135m-instruct", "my_llm"
 MAX_CONTEXT = 2048  # tokens of a conversation, for the sake of two cores and their memory
 
 
@@ -58,9 +58,9 @@ def my_llm(folder: Path) -> ChatModel:
     return ChatModel(optimise_for_decoding(model), encode, decode, ())
 
 
-def on_offer(work: Path, folder: Path | None = None, ours: Path | None = None) -> "Offers":
+def on_offer(work: Path, folder: Path | None = None, shipped: Iterable[Path] = ()) -> "Offers":
     """The model of `folder` if one is named, then those that were made in the learner's folder, `work`, then
-    the learner's own of chapter 8, then the one of the folder `ours`, then SmolLM2.
+    the learner's own of chapter 8, then those of the folders `shipped`, then SmolLM2.
 
     Raises ValueError if `folder` holds no model.
     """
@@ -73,8 +73,8 @@ def on_offer(work: Path, folder: Path | None = None, ours: Path | None = None) -
         loaders.setdefault(path.parent.name, lambda folder=path.parent: made(folder))
     if (work / MY_LLM / OWN).exists():
         loaders.setdefault(MY_LLM, lambda: my_llm(work / MY_LLM))
-    if ours is not None:
-        loaders.setdefault(OURS, lambda: made(ours))
+    for path in shipped:
+        loaders.setdefault(path.name, lambda folder=path: made(folder))
     return Offers(loaders | {SMOLLM2: smollm2})
 
 

@@ -1,25 +1,26 @@
-"""The small model that chats, which the course ships: what the plan for a laptop makes.
+"""The two small models that chat, which the course ships: what the plans for a laptop and an evening make.
 
     python3 course.py make --plan laptop --folder build/ours
     python -m course_utils.weights.making_recipe build/ours
 
-It was run on two cores that others used too, so the seconds on its card are no measure of speed: documents to
-pretraining on two threads, and after the mix of problems was changed, tuning and all behind it again on one.
+and the same with `--plan evening`. The second command knows the plan by the manifest, and keeps in the folder
+`ours` or `evening` beside this file the weights in float16, the tokenizer, the card, the scores and the log,
+without the texts. `sample.json` has what the kept weights reach on a part of the questions, so that a test
+can ask them again. When `card` comes to say more, the same command without a folder prints both cards again
+from the kept files (`print_again`), and the manifests get their new sha256: for `ours` Wilson's intervals
+came so, by the counts in `scores.json`, each stage's threads, which the manifest then got, the tokens that
+were read, in which chapter each number is explained, and on how many problems of each task it was tuned,
+which the manifest then got too.
 
-That mix was changed after a look at the first one's scores on the problems that the card shows: so they had
-become validation, and chapter 12 asks fresh ones.
-
-The second keeps in the folder `ours` beside this file the weights in float16, the tokenizer, the card, the
-scores and the log, without the texts. `sample.json` has what the kept weights reach on a part of the
-questions, so that a test can ask them again. When `card` comes to say more, the same command without a folder
-prints the card again from the kept files (`print_again`), and the manifest gets its new sha256: Wilson's
-intervals came so, by the counts in `scores.json`, each stage's threads, which the manifest then got, the
-tokens that were read, in which chapter each number is explained, and on how many problems of each task it was
-tuned, which the manifest then got too.
+Both were made on two cores that others used too, so the seconds on their cards are no measure of speed. Of
+`ours`, documents to pretraining ran on two threads, and after the mix of problems was changed, tuning and all
+behind it again on one. That mix was changed after a look at the first one's scores on the problems that the
+card shows: so they had become validation, and chapter 12 asks fresh ones.
 
 `ours_base` is the same run's model before tuning. `tuning_mixes.csv` has what three tunings of it reach on
 the 60 held-out problems of each task: with 3,000 problems of each to learn from, as it was first, with the
-mix that `tune.PROBLEMS` has since, and with a third by `mixes_recipe`; all else was the same.
+mix of `ours`, and with a third by `mixes_recipe`, which `tune.PROBLEMS` has since and `evening` was tuned on;
+all else was the same.
 """
 
 import json
@@ -35,7 +36,8 @@ from course_utils.gpt import GPT
 from course_utils.measuring import scoreboard
 from course_utils.pretraining import card, evaluate, manifest, model, tune, vocabulary
 
-OURS = Path(__file__).parent / "ours"
+OURS, EVENING = (Path(__file__).with_name(name) for name in ("ours", "evening"))
+SHIPPED = {"evening": EVENING, "laptop": OURS}  # by their plans, the larger one first
 BASE, MIXES = OURS.with_name("ours_base"), OURS.with_name("tuning_mixes.csv")
 KEPT = (
     "manifest.json",
@@ -78,11 +80,12 @@ def stages_table() -> str:
 
 def keep(folder: Path) -> None:
     """Keep a finished model of `course.py make`. Raises ValueError as `pretraining.model.load` does."""
-    model.save(OURS, *model.load(folder), half=True)
+    place = SHIPPED[manifest.load(folder).plan["name"]]
+    model.save(place, *model.load(folder), half=True)
     for name in KEPT:
-        shutil.copyfile(folder / name, OURS / name)
-    found = sample(*model.load(OURS))
-    write_atomic(OURS / "sample.json", json.dumps(found, indent=1) + "\n")
+        shutil.copyfile(folder / name, place / name)
+    found = sample(*model.load(place))
+    write_atomic(place / "sample.json", json.dumps(found, indent=1) + "\n")
 
 
 def others() -> dict[str, float]:
@@ -91,11 +94,12 @@ def others() -> dict[str, float]:
 
 
 def print_again() -> None:
-    """Print the kept model's card as `card` says it now."""
-    card.write(OURS, others())
-    made = manifest.load(OURS)
-    made.stages["card"].writes |= manifest.hashes(OURS, ("card.md", "card.html"))
-    made.save(OURS)
+    """Print the kept models' cards as `card` says them now."""
+    for place in SHIPPED.values():
+        card.write(place, others())
+        made = manifest.load(place)
+        made.stages["card"].writes |= manifest.hashes(place, ("card.md", "card.html"))
+        made.save(place)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from course_utils.commands import cli
 from course_utils.generation import generate
 from course_utils.gpt import GPT, GPTConfig
 from course_utils.pretraining import model as models
-from course_utils.serving.offers import OURS, SMOLLM2, on_offer
+from course_utils.serving.offers import SMOLLM2, on_offer
 from course_utils.tokenizers.chat import end_ids
 from course_utils.training.checkpoints import save_model
 
@@ -49,7 +49,8 @@ def test_the_models_at_hand_are_offered_and_the_one_named_first(tmp_path, own):
     assert on_offer(tmp_path, tmp_path / "elsewhere" / "best").names == ["best", "made", "my_llm", SMOLLM2]
     assert on_offer(tmp_path, own).names == ["my_llm", "made", SMOLLM2]
     assert on_offer(tmp_path / "nowhere").names == [SMOLLM2]
-    assert on_offer(tmp_path, ours=tmp_path / "elsewhere" / "best").names == ["made", "my_llm", OURS, SMOLLM2]
+    shipped = [tmp_path / "elsewhere" / "best"]
+    assert on_offer(tmp_path, shipped=shipped).names == ["made", "my_llm", "best", SMOLLM2]
 
 
 def test_a_made_model_answers_in_its_own_format(tmp_path):

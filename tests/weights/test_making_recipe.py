@@ -1,4 +1,4 @@
-"""The model that the course ships is the one whose numbers stand on its card."""
+"""The models that the course ships are those whose numbers stand on their cards."""
 
 import json
 
@@ -9,16 +9,18 @@ from course_utils.pretraining import card, evaluate, manifest
 from course_utils.pretraining import model as models
 from course_utils.pretraining.plans import PLANS
 from course_utils.pretraining.reports import LOOKED
+from course_utils.pretraining.tune import PROBLEMS
 from course_utils.serving.offers import on_offer
 from course_utils.weights import making_recipe as recipe
 from course_utils.weights import recording
-from course_utils.weights.making_recipe import OURS
+from course_utils.weights.making_recipe import EVENING, OURS, SHIPPED
 
 pytestmark = pytest.mark.usefixtures("one_thread")
+of_each = pytest.mark.parametrize(("plan", "folder"), SHIPPED.items(), ids=[*SHIPPED])
 
 
-def read(name):
-    return json.loads((OURS / name).read_text(encoding="utf-8"))
+def read(name, folder=OURS):
+    return json.loads((folder / name).read_text(encoding="utf-8"))
 
 
 def near(found, kept):
@@ -27,9 +29,10 @@ def near(found, kept):
     return all(bits) and all(abs(found["right"][task] - r) < 0.051 for task, r in kept["right"].items())
 
 
-def test_asked_again_it_reaches_what_was_kept():
-    found = recipe.sample(*models.load(OURS))
-    assert near(found, read("sample.json"))
+@of_each
+def test_asked_again_it_reaches_what_was_kept(plan, folder):
+    found = recipe.sample(*models.load(folder))
+    assert near(found, read("sample.json", folder))
     assert found["right"]["addition"] > 0.3
 
 
@@ -42,31 +45,35 @@ def test_another_model_would_not():
     assert not near({"bits_per_byte": bits, "right": read("sample.json")["right"]}, read("sample.json"))
 
 
-def test_it_is_what_the_plan_for_a_laptop_makes():
-    made = manifest.load(OURS)
-    assert {name: made.plan[name] for name in PLANS["laptop"].settings()} == PLANS["laptop"].settings()
+@of_each
+def test_it_is_what_the_plan_makes(plan, folder):
+    made = manifest.load(folder)
+    assert {name: made.plan[name] for name in PLANS[plan].settings()} == PLANS[plan].settings()
     for stage in made.stages.values():
         for name in recipe.KEPT[1:]:
             if name in stage.writes and name != "card.html":
-                assert manifest.sha256(OURS / name) == stage.writes[name], name
+                assert manifest.sha256(folder / name) == stage.writes[name], name
 
 
-def test_its_card_is_what_a_card_says_now():
-    kept = (OURS / "card.md").read_text(encoding="utf-8").splitlines()
-    said = card.markdown(card.sections(OURS, beside={})).splitlines()
+@of_each
+def test_its_card_is_what_a_card_says_now(plan, folder):
+    kept = (folder / "card.md").read_text(encoding="utf-8").splitlines()
+    said = card.markdown(card.sections(folder, beside={})).splitlines()
     assert LOOKED in said and [line for line in said if line not in kept] == []
 
 
-def test_which_floors_it_is_over():
-    missed = [floor.name for floor in evaluate.floors(read("scores.json")) if not floor.holds]
+@of_each
+def test_which_floors_it_is_over(plan, folder):
+    missed = [floor.name for floor in evaluate.floors(read("scores.json", folder)) if not floor.holds]
     assert missed == []
 
 
-def test_it_is_small_and_offered_to_chat_with():
-    assert sum(path.stat().st_size for path in OURS.iterdir()) < 20e6
-    offers = on_offer(OURS / "nowhere", ours=OURS)
-    assert offers.names[0] == "ours"
-    assert offers.load("ours").context == 256
+@of_each
+def test_it_is_small_and_offered_to_chat_with(plan, folder):
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 20e6
+    offers = on_offer(OURS / "nowhere", shipped=SHIPPED.values())
+    assert offers.names[:2] == ["evening", "ours"]
+    assert offers.load(folder.name).context == PLANS[plan].context
 
 
 def test_its_base_solves_nothing_and_the_second_mix_is_that_of_its_scores():
@@ -80,6 +87,8 @@ def test_its_base_solves_nothing_and_the_second_mix_is_that_of_its_scores():
     assert mix == {row["task"]: int(row["learnt_from"]) for row in rows[3:6]}
     kept = {row["task"]: float(row["right"]) for row in rows[3:6]}
     assert kept == {task: round(s["value"], 4) for task, s in read("scores.json")["chat"]["tasks"].items()}
+    third = {row["task"]: int(row["learnt_from"]) for row in rows[6:]}
+    assert third == PROBLEMS == manifest.load(EVENING).stages["tune"].notes["problems"]
 
 
 def test_the_table_of_stages_has_a_line_for_each_text_with_its_scores_and_one_for_the_preference_step():
