@@ -18,11 +18,11 @@ REPEATS = "repeats itself"
 TUNED = (
     "It was tuned on prompts of just this form: how it does with the same task in other words is not asked."
 )
-# True of every model that is tuned on a mix that was chosen so; chapter 12 asks the fresh problems (section 7)
+# True of every model that is tuned by the course's plans; chapter 12 asks the fresh problems (section 7)
 LOOKED = (
-    "But these problems were looked at: how many of each task a model is tuned on was changed after a first "
-    "model had its scores on them. On 40 fresh ones of each `ours`, the laptop plan's model, has 3 orders, "
-    "28 sums and 24 reversals right."
+    "But these problems were looked at: how many of each task a model is tuned on, and for how many steps, "
+    "was changed after first models had their scores. On 40 fresh ones of each `ours`, the laptop plan's "
+    "model, has 3 orders, 28 sums and 24 reversals right."
 )
 
 
