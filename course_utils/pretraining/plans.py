@@ -53,13 +53,12 @@ class Plan:
         return asdict(self) | as_text
 
 
-# Each tunes for some three readings of its conversations. An evening's model that was tuned for eighteen, in
-# 3,000 steps, had 4.64 bits a byte on The Tempest, its base 2.04 and a 5-gram 2.56; for four, 2.48.
+# Each tunes for some three readings of its conversations: `weights.making_recipe` has what eighteen did.
 PLANS = {
     plan.name: plan
     for plan in (
         Plan("laptop", 2e13, (1024, 2048, 4096), 3e11, text_bytes=16e6, tune_steps=900),
-        Plan("evening", 6e14, (1024, 2048, 4096, 8192), 2e13, context=512, tune_steps=500),
+        Plan("evening", 6e14, (1024, 2048, 4096, 8192), 2e13, context=512, tune_steps=1000, tune_batch=4),
         Plan("gpu", 1e18, (4096, 8192, 16384), 3e15, context=1024, batch=256, tune_steps=250),
     )
 }

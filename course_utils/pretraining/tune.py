@@ -9,6 +9,7 @@ Sources: Ouyang et al. 2022 (the two steps, and old text among the new, section 
 (preferences and rewards that a program checks).
 """
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from course_utils.pretraining.plans import Plan
 from course_utils.pretraining.pretrain import Telling, finished
 from course_utils.pretraining.stages import Say
 from course_utils.sampling import Sampler
-from course_utils.tokenizers.chat import Labelled, Messages, chatml
+from course_utils.tokenizers.chat import IGNORED, Labelled, Messages, chatml
 from course_utils.training import Run, TrainConfig, train
 
 PROBLEMS = {"orders": 3000, "addition": 6000, "reversing": 3000}  # as hard as each is to learn
@@ -76,6 +77,30 @@ def read_before(
     return [Labelled(ids, ids) for ids in windows]
 
 
+def read_in_tuning(
+    tokenizer: Tokenizer,
+    plan: Plan,
+    context: int,
+    tokens: Int[np.ndarray, " tokens"],
+    problems: Mapping[str, int] = PROBLEMS,
+    say: Say = print,
+) -> list[Labelled]:
+    """The conversations, as often as the plan's steps can read them, and beside each reading half as many
+    tokens of the text that was read before: other windows of it each time. Left out are conversations that
+    are longer than the context, and answers that are so long that they count as endless when it is scored."""
+    labelled = [chatml(tokenizer).labelled(messages) for messages in conversations(plan.seed, problems)]
+    fit = [
+        example
+        for example in labelled
+        if len(example.ids) <= context
+        and sum(label != IGNORED for label in example.labels) <= evaluate.ANSWER_TOKENS
+    ]
+    say(f"  {len(fit):,} conversations; {len(labelled) - len(fit)} are too long")
+    once = sum(len(example.ids) for example in fit)
+    readings = math.ceil(plan.tune_steps * plan.tune_batch * context / (1.5 * once))
+    return fit * readings + read_before(tokens, context, readings * once // 2, plan.seed)
+
+
 def tune(
     model: GPT,
     tokenizer: Tokenizer,
@@ -85,16 +110,12 @@ def tune(
     say: Say = print,
     problems: Mapping[str, int] = PROBLEMS,
 ) -> Run:
-    """Supervised fine-tuning in place, with half as many tokens of the old text as of conversations.
-    Conversations that are longer than the context are left out."""
-    labelled = [chatml(tokenizer).labelled(messages) for messages in conversations(plan.seed, problems)]
-    fit = [example for example in labelled if len(example.ids) <= model.context]
-    say(f"  {len(fit):,} conversations; {len(labelled) - len(fit)} are too long for {model.context} tokens")
-    fit += read_before(tokens, model.context, sum(len(example.ids) for example in fit) // 2, plan.seed)
+    """Supervised fine-tuning in place."""
+    examples = read_in_tuning(tokenizer, plan, model.context, tokens, problems, say)
     return finished(
         train(
             model,
-            Examples(fit, plan.tune_batch, model.context, seed=plan.seed),
+            Examples(examples, plan.tune_batch, model.context, seed=plan.seed),
             tune_config(plan, plan.tune_steps, TUNE_SHARE * plan.learning_rate, plan.optimiser),
             loss=sft_loss,
             report=Telling(say),
@@ -137,7 +158,8 @@ def choices(model: GPT, tokenizer: Tokenizer, seed: int = 0) -> list[Pair]:
     for prompt, right, rejected in found:
         ids = layout.prompt([{"role": "user", "content": prompt}])
         chosen = [*tokenizer.encode(right).ids, *end]
-        if chosen != rejected and len(ids) + max(len(chosen), len(rejected)) <= model.context:
+        short = len(chosen) <= evaluate.ANSWER_TOKENS
+        if short and chosen != rejected and len(ids) + max(len(chosen), len(rejected)) <= model.context:
             made.append((ids, chosen, rejected))
     return made
 

@@ -17,11 +17,18 @@ Both were made on two cores that others used too, so the seconds on their cards 
 behind it again on one. That mix was changed after a look at the first one's scores on the problems that the
 card shows: so they had become validation, and chapter 12 asks fresh ones.
 
-`evening` was tuned twice: first for 3,000 steps, sixteen readings of its conversations. All 60 orders, 59
-sums and 43 reversals were right, but on The Tempest it had 4.64 bits a byte, its base 2.04, a 5-gram of the
-same text 2.56. The plan then asked for 600 steps, some three readings, as in the plan for a laptop, and for
-60 in place of 200 of the preference step; both were set in the run's manifest, and all behind pretraining was
-made again.
+`evening` was tuned four times, each but the first after a look at the scores before; its manifest got the new
+plan, and all behind pretraining was made again. Its base has 2.04 bits a byte on The Tempest, a 5-gram of the
+same text 2.56. Right of 60 each, and answers of 100 that stop:
+
+    steps x rows, readings                         bits a byte  orders  sums  reversals  stop
+    3,000 x 8, 18                                      4.64       60     59      43       95
+      600 x 8, 4                                       2.48       60     49      48       86
+    1,000 x 4, 3, each with other old text             2.17       60     49      48       92
+    the same without answers of over 120 tokens        2.18       60     54      53       99
+
+An answer of over 120 tokens counts as endless. Of the 100 prompts' own answers nine are so long: who imitated
+them perfectly would have 91.
 
 `ours_base` is the same run's model before tuning. `tuning_mixes.csv` has what three tunings of it reach on
 the 60 held-out problems of each task: with 3,000 problems of each to learn from, as it was first, with the

@@ -8,7 +8,7 @@ import torch
 
 from course_utils.finetuning.costs import costs
 from course_utils.gpt import GPT
-from course_utils.pretraining import model, plans, tune, vocabulary
+from course_utils.pretraining import model, plans, vocabulary
 from course_utils.pretraining.model import llama_config
 from course_utils.pretraining.plans import (
     PLANS,
@@ -25,9 +25,8 @@ from course_utils.pretraining.pretrain import Spike, Telling, spikes
 from course_utils.scaling import Law
 from course_utils.scaling.counting import flops
 from course_utils.tokenizers import BPETokenizer
-from course_utils.tokenizers.chat import SPECIAL, chatml
+from course_utils.tokenizers.chat import SPECIAL
 from course_utils.training import StepReport, next_token_loss
-from course_utils.weights.making_recipe import OURS
 
 LAW = Law(A=14.3, B=113.1, E=1.2, alpha=0.34, beta=0.44)
 LAPTOP = PLANS["laptop"]
@@ -67,14 +66,6 @@ def test_a_plan_has_to_be_known():
     assert plan_named("evening").name == "evening"
     with pytest.raises(ValueError, match="there is no plan 'night': choose from laptop, evening, gpu"):
         plan_named("night")
-
-
-@pytest.mark.parametrize("plan", PLANS.values(), ids=[*PLANS])
-def test_a_plan_reads_its_conversations_some_three_times(plan):
-    """Eighteen times undid what pretraining had taught; the old text is half as long as they are."""
-    layout = chatml(model.read_tokenizer(OURS))
-    tokens = sum(len(layout.labelled(messages).ids) for messages in tune.conversations(0, tune.PROBLEMS))
-    assert 3 < plan.tune_steps * plan.tune_batch * plan.context / (1.5 * tokens) < 4
 
 
 def test_memory_is_asked_for_and_counted():

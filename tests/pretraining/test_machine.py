@@ -249,7 +249,9 @@ def test_where_memory_is_short_a_batch_is_computed_in_micro_batches_to_the_same_
     steps.tokens(tmp_path, said.append)
     assert f"  memory holds {rows} of the {2 * rows} rows of a batch at once" in said
     chosen = json.loads((tmp_path / "size.json").read_text())
-    assert chosen["micro_batch"] == rows and chosen["tokens"] == len(corpus.read_tokens(tmp_path / "tokens.bin"))
+    assert chosen["micro_batch"] == rows and chosen["tokens"] == len(
+        corpus.read_tokens(tmp_path / "tokens.bin")
+    )
     passes, forward = [], GPT.forward
 
     def watched(self, ids, *rest):

@@ -1,0 +1,54 @@
+"""What a model reads in tuning."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from course_utils.pretraining import evaluate, model, tune
+from course_utils.pretraining.plans import PLANS
+from course_utils.tokenizers.chat import IGNORED
+from course_utils.weights.making_recipe import OURS
+
+PLAN, TOKENS = PLANS["laptop"], np.random.default_rng(0).integers(300, size=2_000_000)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return model.read_tokenizer(OURS)
+
+
+@pytest.fixture(scope="module")
+def read(tokenizer):
+    said = []
+    examples = tune.read_in_tuning(tokenizer, PLAN, 256, TOKENS, say=said.append)
+    old = [example for example in examples if example.ids == example.labels]
+    return [example for example in examples if example.ids != example.labels], old, said
+
+
+def answer_length(example):
+    return sum(label != IGNORED for label in example.labels)
+
+
+def test_no_answer_is_learnt_that_counts_as_endless_when_it_is_scored(read):
+    conversations, _, said = read
+    assert max(map(len, (example.ids for example in conversations))) <= 256
+    assert 100 < max(map(answer_length, conversations)) <= evaluate.ANSWER_TOKENS
+    assert said == ["  14,504 conversations; 164 are too long"]
+
+
+@pytest.mark.parametrize("plan", PLANS.values(), ids=[*PLANS])
+def test_a_plan_reads_its_conversations_some_three_times(plan, read):
+    """Eighteen times undid what pretraining had taught."""
+    once = sum({tuple(example.ids): len(example.ids) for example in read[0]}.values())
+    assert 2 < plan.tune_steps * plan.tune_batch * plan.context / (1.5 * once) < 4
+
+
+def test_beside_each_reading_stands_other_old_text(read, tokenizer):
+    conversations, old, _ = read
+    assert 2 * sum(len(example.ids) for example in old) == pytest.approx(
+        sum(len(example.ids) for example in conversations), rel=0.01
+    )
+    assert len({tuple(example.ids) for example in old}) > 0.99 * len(old)
+    once = tune.read_in_tuning(tokenizer, replace(PLAN, tune_steps=100), 256, TOKENS, say=list)
+    assert len(conversations) == 3 * sum(example.ids != example.labels for example in once)
