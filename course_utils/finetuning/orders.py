@@ -38,11 +38,10 @@ def note(prompt: str, counted: bool = True) -> str:
     return f"{day} | {name} | {next(filter(str.isdecimal, words)) + ' ' if counted else ''}{goods}"
 
 
-def parts_right(prompt: str, answer: str) -> dict[str, bool]:
-    """Whether an answer has the form of a counted order, and which of its parts are right: none without."""
-    said, asked = (FORM.fullmatch(text) for text in (answer, note(prompt)))
-    parts = {part: bool(said) and said[part] == asked[part] for part in FORM.groupindex}
-    return {"form": bool(said)} | parts
+def parts_of(answer: str) -> dict[str, str]:
+    """The day, name, number and goods of an answer that has the form of a counted order; else none."""
+    found = FORM.fullmatch(answer)
+    return found.groupdict() if found else {}
 
 
 def orders(counted: bool = True) -> Task:

@@ -7,15 +7,11 @@ and the same with `--plan evening`. The second command knows the plan by the man
 `ours` or `evening` beside this file the weights in float16, the tokenizer, the card, the scores and the log,
 without the texts. `sample.json` has what the kept weights reach on a part of the questions, so that a test
 can ask them again. When `card` comes to say more, the same command without a folder prints both cards again
-from the kept files (`print_again`), and the manifests get their new sha256: for `ours` Wilson's intervals
-came so, by the counts in `scores.json`, each stage's threads, which the manifest then got, the tokens that
-were read, in which chapter each number is explained, and on how many problems of each task it was tuned,
-which the manifest then got too.
+from the kept files (`print_again`), and the manifests get their new sha256.
 
-Both were made on two cores that others used too, so the seconds on their cards are no measure of speed. Of
-`ours`, documents to pretraining ran on two threads, and after the mix of problems was changed, tuning and all
-behind it again on one. That mix was changed after a look at the first one's scores on the problems that the
-card shows: so they had become validation, and chapter 12 asks fresh ones.
+`ours` was made on two quiet cores; `evening` on two that others used too, so the seconds on its card are no
+measure of speed. What both are tuned on was chosen after a look at earlier models' scores on the problems
+that the cards show: so these had become validation, and chapter 12 asks fresh ones.
 
 `evening` was tuned four times, each but the first after a look at the scores before; its manifest got the new
 plan, and all behind pretraining was made again. Its base has 2.04 bits a byte on The Tempest, a 5-gram of the
@@ -30,10 +26,8 @@ same text 2.56. Right of 60 each, and answers of 100 that stop:
 An answer of over 120 tokens counts as endless. Of the 100 prompts' own answers nine are so long: who imitated
 them perfectly would have 91.
 
-`ours_base` is the same run's model before tuning. `tuning_mixes.csv` has what three tunings of it reach on
-the 60 held-out problems of each task: with 3,000 problems of each to learn from, as it was first, with the
-mix of `ours`, and with a third by `mixes_recipe`, which `tune.PROBLEMS` has since and `evening` was tuned on;
-all else was the same.
+`ours_base` is `ours` before tuning. `tuning_mixes.csv` has, by `mixes_recipe`, what three tunings of it reach
+on the 60 held-out problems of each task, by how many problems of each they read; all else was the same.
 """
 
 import json

@@ -5,11 +5,11 @@ learns of another?
 
 tunes it on so many problems of each task, orders, addition and reversing, with all else as in the plan for a
 laptop, and notes in `tuning_mixes.csv` how many of the 60 held-out problems of each it has right. Stopped by
-Ctrl-C, it goes on. On one thread, so that it comes out the same elsewhere, it takes a quarter of an hour.
+Ctrl-C, it goes on. On one thread, so that it comes out the same elsewhere, it takes three minutes.
 
-The first two mixes of the table are of runs of `course.py make`, whose base was in float32; for the third it
-was the shipped one, in float16. It has the orders of the first and the sums of the second, to say whether
-sums rose because orders fell, and was fixed before it ran: they didn't.
+The first two mixes of the table were those of earlier models, the second chosen after a look at the first
+one's scores. The third has the orders of the first and the sums of the second, to say whether sums rose
+because orders fell, and was fixed before it first ran: they didn't, and `tune.PROBLEMS` has it since.
 """
 
 import sys

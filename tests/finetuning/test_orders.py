@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from course_utils.finetuning.orders import DAYS, GOODS, NAMES, SENTENCES, note, orders, parts_right
+from course_utils.finetuning.orders import DAYS, GOODS, NAMES, SENTENCES, note, orders, parts_of
 
 TASK = orders()
 
@@ -38,11 +38,7 @@ def test_no_word_is_of_two_kinds_and_the_sides_share_no_order():
     assert TASK.answers == 24 * 20 * 7 * 98
 
 
-def test_of_a_wrong_note_the_parts_are_told_and_without_its_form_none_is_right():
-    prompt, solution = TASK.problems("test", 1)[0]
-    day, name, what = solution.split(" | ")
-    right = parts_right(prompt, solution)
-    assert set(right) == {"form", "day", "name", "number", "goods"} and all(right.values())
-    assert parts_right(prompt, f"{day} | Zoe | {what}") == right | {"name": False}
-    assert parts_right(prompt, f"{day} | {name} | 1000 {what.split()[1]}") == right | {"number": False}
-    assert not any(parts_right(prompt, f"{solution}.").values())
+def test_a_note_has_four_parts_and_without_its_form_none():
+    true = {"day": "Friday", "name": "Zoe", "number": "1000", "goods": "shoes"}
+    assert parts_of("Friday | Zoe | 1000 shoes") == true
+    assert parts_of("Friday | Zoe | 1000 shoes.") == parts_of("Friday | Zoe | shoes") == {}

@@ -13,7 +13,7 @@ from course_utils.pretraining.tune import PROBLEMS
 from course_utils.serving.offers import on_offer
 from course_utils.weights import making_recipe as recipe
 from course_utils.weights import recording
-from course_utils.weights.making_recipe import EVENING, OURS, SHIPPED
+from course_utils.weights.making_recipe import OURS, SHIPPED
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 of_each = pytest.mark.parametrize(("plan", "folder"), SHIPPED.items(), ids=[*SHIPPED])
@@ -39,7 +39,7 @@ def test_asked_again_it_reaches_what_was_kept(plan, folder):
 def test_another_model_would_not():
     trained, tokenizer = models.load(OURS)
     with torch.no_grad():
-        trained.decoder.blocks[-1].feed_forward.down.weight.mul_(0.9)
+        trained.decoder.blocks[-1].feed_forward.down.weight.mul_(0.5)
     texts = {name: text[: recipe.CHARACTERS] for name, text in evaluate.fixed()["texts"].items()}
     bits = {name: recipe.vocabulary.bits(trained, tokenizer, text) for name, text in texts.items()}
     assert not near({"bits_per_byte": bits, "right": read("sample.json")["right"]}, read("sample.json"))
@@ -76,24 +76,22 @@ def test_it_is_small_and_offered_to_chat_with(plan, folder):
     assert offers.load(folder.name).context == PLANS[plan].context
 
 
-def test_its_base_solves_nothing_and_the_second_mix_is_that_of_its_scores():
+def test_the_base_solves_nothing_and_both_models_learnt_from_the_third_mix():
     base, tokenizer = models.load(recipe.BASE)
     tuned, same = models.load(OURS)
     assert base.config == tuned.config and tokenizer.to_str() == same.to_str()
     asked = evaluate.fixed()["problems"]["addition"][:5]
     assert not any(evaluate.problems_right(base, tokenizer, evaluate.TASKS["addition"], asked))
     rows = recording.read_table(recipe.MIXES)
-    mix = manifest.load(OURS).stages["tune"].notes["problems"]
-    assert mix == {row["task"]: int(row["learnt_from"]) for row in rows[3:6]}
-    kept = {row["task"]: float(row["right"]) for row in rows[3:6]}
-    assert kept == {task: round(s["value"], 4) for task, s in read("scores.json")["chat"]["tasks"].items()}
     third = {row["task"]: int(row["learnt_from"]) for row in rows[6:]}
-    assert third == PROBLEMS == manifest.load(EVENING).stages["tune"].notes["problems"]
+    assert third == PROBLEMS
+    for folder in SHIPPED.values():
+        assert manifest.load(folder).stages["tune"].notes["problems"] == third
 
 
 def test_the_table_of_stages_has_a_line_for_each_text_with_its_scores_and_one_for_the_preference_step():
     scores, (title, *lines, step) = read("scores.json"), recipe.stages_table().splitlines()
-    assert step == "of 90 validation problems right: 41 before the preference step, 36 after it"
+    assert step == "of 90 validation problems right: 62 before the preference step, 60 after it"
     found = {line[:22].strip(): [*map(float, line[22:].split())] for line in lines}
     assert title.split() == ["bits", "a", "byte", "base", "chat", "5-gram"]
     assert {*found} == {*scores["base"]["bits_per_byte"]}
