@@ -216,7 +216,7 @@ def test_the_card_says_what_it_read_cost_and_cannot_do(made):
             "What fewer bits a weight cost",
             "Is it over its floors?",
             " validation problems",
-            "But these problems were looked at",
+            "But these questions were looked at",
             "% of 2",
         ):
             assert said in page
