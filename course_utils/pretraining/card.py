@@ -147,7 +147,7 @@ def _choices(made: dict, size: dict, vocabulary: dict) -> Section:
     said = [
         f"The vocabulary is the {chosen} bits per byte of the validation text, all with the same FLOPs, "
         "once: one seed, so near ones are a tie. That text is of the kinds of the held-out ones below; what "
-        "is decided on the way is decided on it.",
+        "is decided before tuning is decided on it.",
         f"Size and length of training are read off a scaling law, which asked for {law}. Of the shapes, "
         f"whose widths go in steps of {WIDTHS.step}, with a layer for each step and two at least, one of "
         f"{size['parameters'] / 1e6:.2f} million was taken. {size['steps']:,} steps of {batch} rows of "
@@ -161,7 +161,9 @@ def _choices(made: dict, size: dict, vocabulary: dict) -> Section:
 
 
 def _tuning(made: dict, choices: dict) -> Section:
-    plan, problems = made["plan"], made["stages"]["tune"]["notes"].get("problems")
+    plan, notes = made["plan"], made["stages"]["tune"]["notes"]
+    problems, longest = notes.get("problems"), notes.get("longest_answer")
+    short = f" with answers of up to {longest} tokens" if longest else ""
     mix = "how many of each task was not noted when it was made"
     if problems:
         mix = ", ".join(f"{n:,} of {task}" for task, n in problems.items())
@@ -174,8 +176,9 @@ def _tuning(made: dict, choices: dict) -> Section:
     return Section(
         "How it was tuned",
         [
-            f"On conversations, problems ({mix}) and, for a third of the tokens, text as it had read before: "
-            f"{plan['tune_steps']:,} steps of {plan['tune_batch']} rows of {plan['context']} tokens.",
+            f"On conversations{short}, problems ({mix}) and, for a third of the tokens, text out of that of "
+            f"pretraining: {plan['tune_steps']:,} steps of {plan['tune_batch']} rows of {plan['context']} "
+            "tokens.",
             "Then, by DPO, on choices between right answers and its own wrong ones. Of the answers to "
             f"{n} validation problems {before} before that step, {after} after it: their sum "
             f"{kept[choices['kept']]}.",

@@ -299,8 +299,8 @@ class Machine:
         say(f"  taken: {taken}; {choice.steps:,} steps read the text {choice.epochs:.2f} times")
         # a short text made it larger than the law does; and all ranks, now and later, have to cut alike
         rows = rows_that_fit(self.plan, choice.config, self.device, self.processes, self.shard)
-        if rows < self.plan.batch // self.processes:
-            say(f"  memory holds {rows} of the {self.plan.batch} rows of a batch at once")
+        if rows < (share := self.plan.batch // self.processes):
+            say(f"  each process computes its {share} rows of a batch {rows} at a time: memory holds no more")
         found = {"tokens": n, "parameters": parameters, "micro_batch": rows}
         write_json(folder / "size.json", asdict(choice) | found)
         return {"tokens": n, "parameters": parameters}
@@ -341,7 +341,8 @@ class Machine:
         tokens = corpus.read_tokens(folder / "tokens.bin")
         done = tune.tune(trained, tokenizer, self.plan, tokens, folder / "tune.safetensors", say)
         model.save(folder / "chat", trained, tokenizer)
-        return {"seconds": round(done.seconds, 1), "tokens": done.tokens, "problems": tune.PROBLEMS}
+        noted = {"problems": tune.PROBLEMS, "longest_answer": evaluate.ANSWER_TOKENS}
+        return {"seconds": round(done.seconds, 1), "tokens": done.tokens} | noted
 
     def prefer(self, folder: Path, say: Say) -> dict:
         """Keep what learning from choices made of the model, unless it answers worse than before."""

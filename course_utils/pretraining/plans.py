@@ -7,6 +7,7 @@ Sources: Hoffmann et al. 2022 (the law); Muennighoff et al. 2023 (text that is r
 nearly as much as new text).
 """
 
+import math
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,7 +31,7 @@ class Plan:
     flops: of pretraining, forward and backward. text_bytes: of more text, a sample of this size is read.
     vocabularies: sizes of tokenizers, of which one is chosen by models that may use `trial_flops` each.
     batch: windows of `context` tokens in a step. The rates are peaks; tune_steps, tune_batch and prefer_steps
-    are those of fine-tuning.
+    are those of fine-tuning; the batch is that of both its steps.
     """
 
     name: str
@@ -170,7 +171,8 @@ def rows_that_fit(
             f"row at a time, about {needed[0] / 2**30:.1f} GiB of memory; {there / 2**30:.1f} GiB are free "
             f"on {device}: close other programs, or take a smaller plan"
         )
-    return sum(each <= there for each in needed)
+    fit = sum(each <= there for each in needed)
+    return math.ceil(rows / math.ceil(rows / fit))  # in as few parts, of equal size
 
 
 def check_memory(

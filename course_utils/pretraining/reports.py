@@ -16,9 +16,10 @@ from course_utils.pretraining.filters.contamination import LENGTH
 BEFORE, CHATS, COUNTED = "before tuning", "as it chats", "a 5-gram on the same text"
 REPEATS = "repeats itself"
 TUNED = (
-    "It was tuned on prompts of just this form: how it does with the same task in other words is not asked."
+    "It was tuned on prompts of just this form: chapter 12 asks for orders in other words, and for new names."
 )
 # True of every model that is tuned by the course's plans; chapter 12 asks the fresh problems (section 7)
+CHOSEN = "How models are tuned was changed after a look at earlier ones' scores, these among them."
 LOOKED = (
     "But these questions were looked at: what a model is tuned on, and for how many steps, was changed after "
     "first models had their scores. On 40 fresh problems of each task `ours`, the laptop plan's model, has "
@@ -60,7 +61,12 @@ def reports(folder: Path, prefix: str = "") -> dict[str, Report]:
     found = {
         BEFORE: Report([*_bits(base["bits_per_byte"]), _next_line(base, asked), *leaks]),
         CHATS: Report(
-            [*_bits(chat["bits_per_byte"]), _next_line(chat, asked), *_answered(chat, asked), *leaks],
+            [
+                *_bits(chat["bits_per_byte"], chosen=CHOSEN),
+                _next_line(chat, asked),
+                *_answered(chat, asked),
+                *leaks,
+            ],
             failures(scores),
             [[example["prompt"], example["answer"]] for example in chat["examples"]],
         ),
@@ -69,7 +75,7 @@ def reports(folder: Path, prefix: str = "") -> dict[str, Report]:
     return {f"{prefix}{name}": report for name, report in found.items()}
 
 
-def _bits(texts: dict[str, float], counted: bool = False) -> list[Number]:
+def _bits(texts: dict[str, float], counted: bool = False, chosen: str = "") -> list[Number]:
     how = "-log2 p of all its tokens, over its bytes"
     if counted:
         how = (
@@ -84,7 +90,7 @@ def _bits(texts: dict[str, float], counted: bool = False) -> list[Number]:
             f"{how}, on the first {evaluate.TEXT_BYTES / 1000:.0f} kB or so of a text that was kept back "
             "(scores.json). Fewer are better.",
             "It is one text and one training run, so there is no interval. It does not say whether what the "
-            "model writes is true or of use.",
+            f"model writes is true or of use. {chosen}".strip(),
         )
         for text, bits in texts.items()
     ]
@@ -131,7 +137,7 @@ def _answered(chat: dict, asked: dict) -> list[Number]:
             chat["stops"],
             prompts,
             f"Of {sampled}, those that end within {evaluate.ANSWER_TOKENS} tokens.",
-            "It does not say that the answer is right, or that it is one.",
+            f"It does not say that the answer is right, or that it is one. {CHOSEN}",
         ),
         Number(
             REPEATS,

@@ -31,7 +31,11 @@ from course_utils.sampling import Sampler
 from course_utils.tokenizers.chat import IGNORED, Labelled, Messages, chatml
 from course_utils.training import Run, TrainConfig, train
 
-PROBLEMS = {"orders": 3000, "addition": 6000, "reversing": 3000}  # as hard as each is to learn
+PROBLEMS = {
+    "orders": 3000,
+    "addition": 6000,
+    "reversing": 3000,
+}  # chosen after a look: `weights.mixes_recipe`
 CHATS = 4  # times that each pair of the course stands among them
 MADE_BY = "I am a small language model, made from raw text with the LLM Workbook."
 IDENTITY = {
@@ -70,7 +74,8 @@ def conversations(seed: int = 0, problems: Mapping[str, int] = PROBLEMS) -> list
 def read_before(
     tokens: Int[np.ndarray, " tokens"], context: int, n_tokens: int, seed: int = 0
 ) -> list[Labelled]:
-    """Windows of the text that the model was pretrained on, all to be learnt, of about so many tokens."""
+    """Windows of the text that the model was pretrained on, whether it came to read them or not, all to be
+    learnt, of about so many tokens."""
     draws = np.random.default_rng(seed)
     starts = draws.integers(max(len(tokens) - context, 1), size=max(n_tokens // context, 1))
     windows = [tokens[start : start + context].tolist() for start in starts]
@@ -80,25 +85,24 @@ def read_before(
 def read_in_tuning(
     tokenizer: Tokenizer,
     plan: Plan,
-    context: int,
     tokens: Int[np.ndarray, " tokens"],
     problems: Mapping[str, int] = PROBLEMS,
     say: Say = print,
 ) -> list[Labelled]:
-    """The conversations, as often as the plan's steps can read them, and beside each reading half as many
-    tokens of the text that was read before: other windows of it each time. Left out are conversations that
-    are longer than the context, and answers that are so long that they count as endless when it is scored."""
+    """The conversations, as often as the plan's steps can read them, rounded up, and for each time half as
+    many tokens of old text: other windows of it. Left out are conversations that are longer than the context,
+    and answers that are so long that they count as endless when the model is scored."""
     labelled = [chatml(tokenizer).labelled(messages) for messages in conversations(plan.seed, problems)]
     fit = [
         example
         for example in labelled
-        if len(example.ids) <= context
+        if len(example.ids) <= plan.context
         and sum(label != IGNORED for label in example.labels) <= evaluate.ANSWER_TOKENS
     ]
     say(f"  {len(fit):,} conversations; {len(labelled) - len(fit)} are too long")
     once = sum(len(example.ids) for example in fit)
-    readings = math.ceil(plan.tune_steps * plan.tune_batch * context / (1.5 * once))
-    return fit * readings + read_before(tokens, context, readings * once // 2, plan.seed)
+    readings = math.ceil(plan.tune_steps * plan.tune_batch * plan.context / (1.5 * once))
+    return fit * readings + read_before(tokens, plan.context, readings * once // 2, plan.seed)
 
 
 def tune(
@@ -111,11 +115,11 @@ def tune(
     problems: Mapping[str, int] = PROBLEMS,
 ) -> Run:
     """Supervised fine-tuning in place."""
-    examples = read_in_tuning(tokenizer, plan, model.context, tokens, problems, say)
+    examples = read_in_tuning(tokenizer, plan, tokens, problems, say)
     return finished(
         train(
             model,
-            Examples(examples, plan.tune_batch, model.context, seed=plan.seed),
+            Examples(examples, plan.tune_batch, plan.context, seed=plan.seed),
             tune_config(plan, plan.tune_steps, TUNE_SHARE * plan.learning_rate, plan.optimiser),
             loss=sft_loss,
             report=Telling(say),
@@ -152,14 +156,14 @@ def choices(model: GPT, tokenizer: Tokenizer, seed: int = 0) -> list[Pair]:
     pairs = {pair.prompt: pair.answer for pair in instructions().train}
     some = [*pairs][:ASKED]
     for prompt, completion in zip(some, evaluate.answers(model, tokenizer, some, sampler, seed), strict=True):
-        if completion.reason != "end":
+        short = len(tokenizer.encode(pairs[prompt]).ids) < evaluate.ANSWER_TOKENS  # as in tuning
+        if completion.reason != "end" and short:
             found.append((prompt, pairs[prompt], completion.ids))
     made = []
     for prompt, right, rejected in found:
         ids = layout.prompt([{"role": "user", "content": prompt}])
         chosen = [*tokenizer.encode(right).ids, *end]
-        short = len(chosen) <= evaluate.ANSWER_TOKENS
-        if short and chosen != rejected and len(ids) + max(len(chosen), len(rejected)) <= model.context:
+        if chosen != rejected and len(ids) + max(len(chosen), len(rejected)) <= model.context:
             made.append((ids, chosen, rejected))
     return made
 

@@ -188,7 +188,7 @@ def train(
         torch.cuda.empty_cache()
         free = f", of which {torch.cuda.mem_get_info()[0] / 2**30:.1f} GiB are free now"
     raise MemoryError(
-        f"{batch} did not fit into the GPU's memory{free}: take a smaller batch_size, or a micro_batch"
+        f"{batch} did not fit into the GPU's memory{free}: take a smaller batch_size or micro_batch"
     )
 
 
@@ -219,7 +219,7 @@ def _run(model, batches, config, loss, evaluate, report, checkpoint, micro_batch
         for some_rows in [batch] if micro_batch is None else _cut(batch, micro_batch):
             with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
                 nats, state = loss(model, some_rows, state)
-            if micro_batch is not None and state is not None:
+            if len(some_rows[0]) < len(batch[0]) and state is not None:
                 raise ValueError("a loss that carries a state from batch to batch can't have micro-batches")
             share = len(some_rows[0]) / len(batch[0])
             (share * nats).backward()

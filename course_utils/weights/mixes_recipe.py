@@ -8,8 +8,8 @@ laptop, and notes in `tuning_mixes.csv` how many of the 60 held-out problems of 
 Ctrl-C, it goes on. On one thread, so that it comes out the same elsewhere, it takes three minutes.
 
 The first two mixes of the table were those of earlier models, the second chosen after a look at the first
-one's scores. The third has the orders of the first and the sums of the second, to say whether sums rose
-because orders fell, and was fixed before it first ran: they didn't, and `tune.PROBLEMS` has it since.
+one's scores. The third has the orders of the first and the sums of the second, to say whether sums rose only
+because orders fell, and was fixed before it first ran: they rose without that. `tune.PROBLEMS` has it since.
 """
 
 import sys

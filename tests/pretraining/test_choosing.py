@@ -80,9 +80,9 @@ def test_memory_is_asked_for_and_counted():
 def test_as_many_rows_are_computed_at_once_as_memory_holds(device, processes, monkeypatch):
     config, rows, on = shape(256, 1024, 256), LAPTOP.batch // processes, torch.device(device)
     own = processes if device == "cpu" else 1  # GPUs are not shared
-    for n in (1, 3, rows, rows + 1):
-        monkeypatch.setattr(plans, "memory_there", lambda _: own * memory_needed(config, n))  # noqa: B023
-        assert rows_that_fit(LAPTOP, config, on, processes) == min(n, rows)
+    for fit, at_once in {1: 1, 3: 3, rows - 1: rows // 2, rows + 1: rows}.items():
+        monkeypatch.setattr(plans, "memory_there", lambda _: own * memory_needed(config, fit))  # noqa: B023
+        assert rows_that_fit(LAPTOP, config, on, processes) == at_once
     monkeypatch.setattr(plans, "memory_there", lambda _: own * memory_needed(config, 1) - own)
     with pytest.raises(MemoryError, match=r"plan laptop trains .* GiB of memory; 0\.. GiB are"):
         rows_that_fit(LAPTOP, config, on, processes)

@@ -247,7 +247,8 @@ def test_where_memory_is_short_a_batch_is_computed_in_micro_batches_to_the_same_
     monkeypatch.setattr("course_utils.pretraining.machine.rows_that_fit", lambda *asked: rows)
     steps, said = Machine(tiny.PLAN, tiny.LAW, texts, torch.device("cpu"), {}, 1, False), []
     steps.tokens(tmp_path, said.append)
-    assert f"  memory holds {rows} of the {2 * rows} rows of a batch at once" in said
+    told = f"  each process computes its {2 * rows} rows of a batch {rows} at a time: memory holds no more"
+    assert told in said
     chosen = json.loads((tmp_path / "size.json").read_text())
     assert chosen["micro_batch"] == rows and chosen["tokens"] == len(
         corpus.read_tokens(tmp_path / "tokens.bin")

@@ -1,5 +1,6 @@
 """What a model reads in tuning."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from course_utils.pretraining import evaluate, model, tune
 from course_utils.pretraining.plans import PLANS
 from course_utils.tokenizers.chat import IGNORED
-from course_utils.weights.making_recipe import OURS
+from course_utils.weights.making_recipe import EVENING, OURS, SHIPPED
 
 PLAN, TOKENS = PLANS["laptop"], np.random.default_rng(0).integers(300, size=2_000_000)
 
@@ -21,7 +22,7 @@ def tokenizer():
 @pytest.fixture(scope="module")
 def read(tokenizer):
     said = []
-    examples = tune.read_in_tuning(tokenizer, PLAN, 256, TOKENS, say=said.append)
+    examples = tune.read_in_tuning(tokenizer, PLAN, TOKENS, say=said.append)
     old = [example for example in examples if example.ids == example.labels]
     return [example for example in examples if example.ids != example.labels], old, said
 
@@ -38,10 +39,12 @@ def test_no_answer_is_learnt_that_counts_as_endless_when_it_is_scored(read):
 
 
 @pytest.mark.parametrize("plan", PLANS.values(), ids=[*PLANS])
-def test_a_plan_reads_its_conversations_some_three_times(plan, read):
-    """Eighteen times undid what pretraining had taught."""
-    once = sum({tuple(example.ids): len(example.ids) for example in read[0]}.values())
-    assert 2 < plan.tune_steps * plan.tune_batch * plan.context / (1.5 * once) < 4
+def test_a_plan_reads_its_conversations_some_three_times(plan):
+    """`weights.making_recipe` has what eighteen times did; the tokenizer of a plan on a GPU is not known."""
+    tokenizer = model.read_tokenizer(SHIPPED.get(plan.name, EVENING))
+    read = tune.read_in_tuning(tokenizer, plan, np.arange(plan.context + 9), say=list)
+    times = Counter(tuple(example.ids) for example in read if example.ids != example.labels)
+    assert min(times.values()) in (3, 4)  # a part of a reading counts as one
 
 
 def test_beside_each_reading_stands_other_old_text(read, tokenizer):
@@ -50,5 +53,5 @@ def test_beside_each_reading_stands_other_old_text(read, tokenizer):
         sum(len(example.ids) for example in conversations), rel=0.01
     )
     assert len({tuple(example.ids) for example in old}) > 0.99 * len(old)
-    once = tune.read_in_tuning(tokenizer, replace(PLAN, tune_steps=100), 256, TOKENS, say=list)
+    once = tune.read_in_tuning(tokenizer, replace(PLAN, tune_steps=100), TOKENS, say=list)
     assert len(conversations) == 3 * sum(example.ids != example.labels for example in once)

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-import torch
 
 from course_utils.pretraining import card, evaluate, manifest
 from course_utils.pretraining import model as models
@@ -13,7 +12,7 @@ from course_utils.pretraining.tune import PROBLEMS
 from course_utils.serving.offers import on_offer
 from course_utils.weights import making_recipe as recipe
 from course_utils.weights import recording
-from course_utils.weights.making_recipe import OURS, SHIPPED
+from course_utils.weights.making_recipe import EVENING, OURS, SHIPPED
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 of_each = pytest.mark.parametrize(("plan", "folder"), SHIPPED.items(), ids=[*SHIPPED])
@@ -37,12 +36,10 @@ def test_asked_again_it_reaches_what_was_kept(plan, folder):
 
 
 def test_another_model_would_not():
-    trained, tokenizer = models.load(OURS)
-    with torch.no_grad():
-        trained.decoder.blocks[-1].feed_forward.down.weight.mul_(0.5)
-    texts = {name: text[: recipe.CHARACTERS] for name, text in evaluate.fixed()["texts"].items()}
-    bits = {name: recipe.vocabulary.bits(trained, tokenizer, text) for name, text in texts.items()}
-    assert not near({"bits_per_byte": bits, "right": read("sample.json")["right"]}, read("sample.json"))
+    found = recipe.sample(*models.load(recipe.BASE))
+    kept = read("sample.json")
+    assert not near(found | {"right": kept["right"]}, kept)
+    assert not near(found | {"bits_per_byte": kept["bits_per_byte"]}, kept)
 
 
 @of_each
@@ -83,10 +80,23 @@ def test_the_base_solves_nothing_and_both_models_learnt_from_the_third_mix():
     asked = evaluate.fixed()["problems"]["addition"][:5]
     assert not any(evaluate.problems_right(base, tokenizer, evaluate.TASKS["addition"], asked))
     rows = recording.read_table(recipe.MIXES)
-    third = {row["task"]: int(row["learnt_from"]) for row in rows[6:]}
-    assert third == PROBLEMS
+    third = {row["task"]: row for row in rows[6:]}
+    assert {task: int(row["learnt_from"]) for task, row in third.items()} == PROBLEMS
     for folder in SHIPPED.values():
-        assert manifest.load(folder).stages["tune"].notes["problems"] == third
+        assert manifest.load(folder).stages["tune"].notes["problems"] == PROBLEMS
+    for task, found in read("scores.json")["chat"]["tasks"].items():  # tuned again, it is about as good
+        assert float(third[task]["low"]) < found["value"] <= float(third[task]["high"])
+
+
+def test_the_last_tuning_of_evening_is_that_of_its_scores():
+    last, scores = recording.read_table(recipe.TUNINGS)[-1], read("scores.json", EVENING)["chat"]
+    made = manifest.load(EVENING)
+    assert (int(last["steps"]), int(last["rows"])) == (made.plan["tune_steps"], made.plan["tune_batch"])
+    assert int(last["longest_answer"]) == made.stages["tune"].notes["longest_answer"]
+    right = {task: int(last[task]) / 60 for task in evaluate.TASKS}
+    assert right == pytest.approx({task: found["value"] for task, found in scores["tasks"].items()})
+    assert float(last["tempest"]) == round(scores["bits_per_byte"]["The Tempest"], 3)
+    assert int(last["stops"]) == round(100 * scores["stops"]["value"])
 
 
 def test_the_table_of_stages_has_a_line_for_each_text_with_its_scores_and_one_for_the_preference_step():
