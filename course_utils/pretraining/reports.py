@@ -23,7 +23,7 @@ CHOSEN = "How models are tuned was changed after a look at earlier ones' scores,
 LOOKED = (
     "But these questions were looked at: what a model is tuned on, and for how many steps, was changed after "
     "first models had their scores. On 40 fresh problems of each task `ours`, the laptop plan's model, has "
-    "40 orders, 29 sums and 25 reversals right, and `evening`, the evening plan's, 40, 39 and 32."
+    "40 orders, 27 sums and 30 reversals right, and `evening`, the evening plan's, 40, 40 and 37."
 )
 
 

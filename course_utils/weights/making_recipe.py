@@ -35,6 +35,7 @@ from course_utils.files import write_atomic
 from course_utils.gpt import GPT
 from course_utils.measuring import scoreboard
 from course_utils.pretraining import card, evaluate, manifest, model, tune, vocabulary
+from course_utils.weights import recording
 
 OURS, EVENING = (Path(__file__).with_name(name) for name in ("ours", "evening"))
 SHIPPED = {"evening": EVENING, "laptop": OURS}  # by their plans, the larger one first
@@ -77,6 +78,20 @@ def stages_table() -> str:
     before, after = (round(n * choices[when]["right"]) for when in ("before", "after"))
     step = f"of {n} validation problems right: {before} before the preference step, {after} after it"
     return "\n".join([f"{'bits a byte':22}{'base':>8}{'chat':>8}{'5-gram':>8}", *rows, step])
+
+
+def tunings_table() -> str:
+    """How `evening` was tuned, time after time, and what came of it, as lines of text."""
+    lines = [
+        f"{'steps x rows':14}{'readings':>10}{'old text':>10}{'longest answer':>16}{'bits, Tempest':>15}"
+        f"{'sums, of 60':>13}{'stop, of 100':>14}"
+    ]
+    for row in recording.read_table(TUNINGS):
+        lines.append(
+            f"{row['steps']:>5} x {row['rows']:6}{row['readings']:>10}{row['old_text']:>10}"
+            f"{row['longest_answer']:>16}{row['tempest']:>15}{row['addition']:>13}{row['stops']:>14}"
+        )
+    return "\n".join(lines)
 
 
 def keep(folder: Path) -> None:

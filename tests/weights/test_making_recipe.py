@@ -1,6 +1,8 @@
 """The models that the course ships are those whose numbers stand on their cards."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -109,6 +111,15 @@ def test_the_table_of_stages_has_a_line_for_each_text_with_its_scores_and_one_fo
         assert base == pytest.approx(scores["base"]["bits_per_byte"][text], abs=6e-4)
         assert chat == pytest.approx(scores["chat"]["bits_per_byte"][text], abs=6e-4)
         assert five == pytest.approx(scores["5-gram"][text], abs=6e-4)
+
+
+def test_what_the_card_says_of_fresh_problems_is_what_chapter_12_found():
+    chapter = (Path(__file__).parents[2] / "notebooks" / "12_make_an_llm.ipynb").read_text(encoding="utf-8")
+    found = re.findall(r"(\w+), (ours|evening): (\d+) of 40 fresh", chapter)
+    right = {(task, whose): n for task, whose, n in found}
+    orders, sums, words, *evening = re.findall(r"\b\d+\b(?! fresh)", LOOKED)
+    for whose, said in {"ours": (orders, sums, words), "evening": evening}.items():
+        assert [right[task, whose] for task in ("orders", "addition", "reversing")] == [*said]
 
 
 def test_the_others_on_the_card_are_those_of_the_scoreboard():
