@@ -5,7 +5,8 @@
 50 queries, written before any of this was trained, look for passages of 38 plays; a score is the mean
 reciprocal rank of a right one among the best ten, with the interval of 95 % that drawing other queries would
 give. Nobody labelled a pair for us: the bi-encoder and the cross-encoder learn from lines of the 36 training
-plays and the passages that they were taken from (the inverse cloze task: Lee, Chang & Toutanova 2019). Such
+plays and the passages that they were taken from (the inverse cloze task: Lee, Chang & Toutanova 2019); the
+cross-encoder beside passages that share most words with the question, or, as a control, beside any. Such
 lines are Shakespeare's words, and the queries are ours. The learning rate is the best of three by such lines
 of Twelfth Night; the queries are asked with that rate alone. MiniLM, whose body ours started from, had
 learnt from a billion pairs. Writes search.csv; what is done is kept in build/.
@@ -94,17 +95,25 @@ def bi_loss(model: Bert, batch: tuple[Tensor, ...], state: None) -> tuple[Tensor
 
 class CrossBatches:
     """Batches (ids, lengths, segments) for `cross_loss`: each question with its own passage, and then with
-    the others that BM25 takes to be nearest to it."""
+    others: those that BM25 takes to be nearest to it or, not `nearest`, any."""
 
-    def __init__(self, pairs: LinePairs, tokenizer: WordPieceTokenizer, rows: int = 8):
+    def __init__(
+        self,
+        pairs: LinePairs,
+        tokenizer: WordPieceTokenizer,
+        rows: int = 8,
+        nearest: bool = True,
+        seed: int = 0,
+    ):
         self.pairs, self.tokenizer, self.rows = pairs, tokenizer, rows
+        self.nearest, self._draws = nearest, np.random.default_rng(seed)
         self.starts = [np.concatenate(lines)[:LEARNS] for lines in pairs.passages]
         self.counts = BM25([text.tolist() for text in self.starts])
 
     def next(self) -> tuple[Tensor, Tensor, Tensor]:
-        questions, texts = [], []
+        questions, texts, n = [], [], len(self.starts)
         for own, question, rest in zip(*self.pairs.draw(self.rows), strict=True):
-            scores = self.counts.scores(question.tolist())
+            scores = self.counts.scores(question.tolist()) if self.nearest else self._draws.random(n)
             scores[own] = -1
             rivals = np.argsort(-scores, kind="stable")[:RIVALS]
             texts += [rest, *(self.starts[i] for i in rivals)]
@@ -208,6 +217,10 @@ WAYS = {
         by_pairs,
     ),
 }
+# The control: BM25's rivals share words with the question, and the right passage has mostly lost its own
+WAYS["the same, trained with any rivals"] = replace(
+    WAYS["cross-encoder on BM25's 50"], batches=functools.partial(CrossBatches, nearest=False)
+)
 
 
 def trained(way: Way, rate: float, seed: int) -> tuple[nn.Module, Run]:

@@ -3,7 +3,14 @@
 import pytest
 
 from course_utils.measuring import scoreboard
-from course_utils.weights import diffusion_recipe, masking_recipe, recording, rlvr_recipe
+from course_utils.weights import (
+    diffusion_recipe,
+    masking_recipe,
+    recording,
+    rlvr_recipe,
+    search_recipe,
+    sentiment_recipe,
+)
 
 
 def final_and_swept(path, score):
@@ -49,6 +56,29 @@ def test_the_bound_of_a_masked_model_is_above_what_a_gpt_of_the_same_blocks_cost
     assert max(values(final, "model", "masked", "tempest_error")) < 0.006
     (point,) = scoreboard.recorded_bounds()
     assert point.bits_per_byte == bounds[0]
+
+
+def test_two_layers_learn_moods_as_well_as_the_whole_body_and_no_better_than_whole_reviews_counted():
+    final, swept = final_and_swept(sentiment_recipe.TABLE, "test")
+    assert_the_best_rate(final, swept, "way", lambda row: float(row["validation"]), sentiment_recipe)
+    right = {name: values(final, "way", name, "test") for name in dict.fromkeys(row["way"] for row in final)}
+    assert [len(seeds) for seeds in right.values()] == [3] * 6
+    mean = {name: sum(seeds) / 3 for name, seeds in right.items()}
+    assert mean["last two layers"] == pytest.approx(mean["whole body"], abs=0.01)
+    assert mean["last two layers"] == pytest.approx(mean["bag of words, whole reviews"], abs=0.01)
+    assert mean["last two layers"] > mean["frozen"] + 0.02 > mean["frozen, untrained"] + 0.1
+    assert max(right["bag of words"]) < min(right["frozen"])
+
+
+def test_what_learns_to_search_from_lines_stays_behind_counting_and_near_rivals_make_it_worse():
+    final, swept = final_and_swept(search_recipe.TABLE, "mrr")
+    assert_the_best_rate(final, swept, "way", lambda row: float(row["validation"]), search_recipe)
+    nearest, any_rivals = [name for name in search_recipe.WAYS if name != "bi-encoder"]
+    assert max(values(final, "way", nearest, "mrr")) < min(values(final, "way", any_rivals, "mrr")) / 2
+    learnt = [row for row in final if row["way"] in search_recipe.WAYS]
+    assert len(learnt) == 9 and all(float(row["over_bm25_high"]) < 0 for row in learnt)
+    (mini,) = (row for row in final if row["way"] == "mean vectors of MiniLM")
+    assert float(mini["over_bm25_low"]) < 0 < float(mini["over_bm25_high"])
 
 
 def test_marks_sharpen_what_the_base_can_do_and_solutions_teach_what_it_can_t():
