@@ -70,11 +70,13 @@ def test_two_layers_learn_moods_as_well_as_the_whole_body_and_no_better_than_who
     assert max(right["bag of words"]) < min(right["frozen"])
 
 
-def test_what_learns_to_search_from_lines_stays_behind_counting_and_near_rivals_make_it_worse():
+def test_what_learns_to_search_from_lines_stays_behind_counting_and_beside_near_rivals_learns_no_order():
     final, swept = final_and_swept(search_recipe.TABLE, "mrr")
     assert_the_best_rate(final, swept, "way", lambda row: float(row["validation"]), search_recipe)
     nearest, any_rivals = [name for name in search_recipe.WAYS if name != "bi-encoder"]
-    assert max(values(final, "way", nearest, "mrr")) < min(values(final, "way", any_rivals, "mrr")) / 2
+    (drawn,) = (row for row in final if row["way"] == "any order of BM25's 50")
+    assert max(values(final, "way", nearest, "mrr")) < float(drawn["mrr"])
+    assert min(values(final, "way", any_rivals, "mrr")) > float(drawn["mrr_high"])
     learnt = [row for row in final if row["way"] in search_recipe.WAYS]
     assert len(learnt) == 9 and all(float(row["over_bm25_high"]) < 0 for row in learnt)
     (mini,) = (row for row in final if row["way"] == "mean vectors of MiniLM")
