@@ -204,13 +204,13 @@ class Way:
 
 
 WAYS = {
-    "bi-encoder": Way(
+    "our BERT, bi-encoder": Way(
         lambda body: body,
         BiBatches,
         bi_loss,
         lambda model, questions, texts, candidates: by_vectors(model, questions, texts),
     ),
-    "cross-encoder on BM25's 50": Way(
+    "our BERT, cross-encoder, near rivals": Way(
         lambda body: with_new_head(body, BertForSequenceClassification, n_classes=1),
         CrossBatches,
         cross_loss,
@@ -218,8 +218,8 @@ WAYS = {
     ),
 }
 # The control: BM25's rivals share words with the question, and the right passage has mostly lost its own
-WAYS["the same, trained with any rivals"] = replace(
-    WAYS["cross-encoder on BM25's 50"], batches=functools.partial(CrossBatches, nearest=False)
+WAYS["our BERT, cross-encoder, any rivals"] = replace(
+    WAYS["our BERT, cross-encoder, near rivals"], batches=functools.partial(CrossBatches, nearest=False)
 )
 
 
@@ -282,10 +282,10 @@ def drawn_order(draws: int = 1000) -> Float[np.ndarray, " queries"]:
 
 UNTRAINED = {
     "BM25": lambda: ranks(bm25()),
-    "perfect order of BM25's 50": lambda: ranks(perfect()),
-    "any order of BM25's 50": drawn_order,
-    "mean vectors of our BERT": lambda: ranks(by_vectors(bert_recipe.load().bert, *asked()[:2])),
-    "mean vectors of MiniLM": lambda: ranks(by_vectors(pretrained.load("minilm"), *asked()[:2])),
+    "BM25's 50, perfect order": lambda: ranks(perfect()),
+    "BM25's 50, random order": drawn_order,
+    "our BERT, mean vectors": lambda: ranks(by_vectors(bert_recipe.load().bert, *asked()[:2])),
+    "MiniLM, mean vectors": lambda: ranks(by_vectors(pretrained.load("minilm"), *asked()[:2])),
 }
 
 
