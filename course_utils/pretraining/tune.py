@@ -31,11 +31,8 @@ from course_utils.sampling import Sampler
 from course_utils.tokenizers.chat import IGNORED, Labelled, Messages, chatml
 from course_utils.training import Run, TrainConfig, train
 
-PROBLEMS = {
-    "orders": 3000,
-    "addition": 6000,
-    "reversing": 3000,
-}  # chosen after a look: `weights.mixes_recipe`
+# Chosen after a look at scores: `weights.mixes_recipe`
+PROBLEMS = {"orders": 3000, "addition": 6000, "reversing": 3000}
 CHATS = 4  # times that each pair of the course stands among them
 MADE_BY = "I am a small language model, made from raw text with the LLM Workbook."
 IDENTITY = {

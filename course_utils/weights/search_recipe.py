@@ -97,16 +97,9 @@ class CrossBatches:
     """Batches (ids, lengths, segments) for `cross_loss`: each question with its own passage, and then with
     others: those that BM25 takes to be nearest to it or, not `nearest`, any."""
 
-    def __init__(
-        self,
-        pairs: LinePairs,
-        tokenizer: WordPieceTokenizer,
-        rows: int = 8,
-        nearest: bool = True,
-        seed: int = 0,
-    ):
+    def __init__(self, pairs: LinePairs, tokenizer: WordPieceTokenizer, rows: int = 8, nearest: bool = True):
         self.pairs, self.tokenizer, self.rows = pairs, tokenizer, rows
-        self.nearest, self._draws = nearest, np.random.default_rng(seed)
+        self.nearest, self._draws = nearest, np.random.default_rng(0)
         self.starts = [np.concatenate(lines)[:LEARNS] for lines in pairs.passages]
         self.counts = BM25([text.tolist() for text in self.starts])
 
