@@ -40,9 +40,9 @@ class KeyValueCache:
         else:
             if not self._can_append(end - start):
                 self._allocate(2 * end)
-            for buffer, new in zip(self._buffers, (keys, values), strict=True):
-                buffer[..., start:end, :] = new
-            self.keys, self.values = (buffer[..., :end, :] for buffer in self._buffers)
+            all_keys, all_values = self._buffers
+            all_keys[..., start:end, :], all_values[..., start:end, :] = keys, values
+            self.keys, self.values = all_keys[..., :end, :], all_values[..., :end, :]
         return self.keys, self.values
 
     def crop(self, length: int) -> None:
