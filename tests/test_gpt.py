@@ -126,8 +126,8 @@ def test_layer_norms_take_the_mean_off_everywhere():
     assert not any("bias" in name for name, _ in model.named_parameters())
     expected = model(ids)
     model.decoder.blocks[0].attention_norm.register_forward_pre_hook(lambda _, inputs: (inputs[0] + 3.0,))
-    attention, normed = model.decoder.blocks[0].attention, model.decoder.blocks[0].attention._normed
-    attention._normed = lambda x: normed(x + 2.0)
+    attention, normed = model.decoder.blocks[0].attention, model.decoder.blocks[0].attention.normed
+    attention.normed = lambda x: normed(x + 2.0)
     torch.testing.assert_close(model(ids), expected, atol=1e-9, rtol=0)
 
 

@@ -208,11 +208,11 @@ class MultiHeadAttention(nn.Module):
             if cache is not None:
                 k, v = cache.extend(k, v)
         else:
-            q = self._normed(self._heads(self.query(x)))
+            q = self.normed(self._heads(self.query(x)))
             if cache:  # filled by an earlier call
                 k, v = cache.keys, cache.values
             else:
-                k, v = self._normed(self._heads(self.key(memory))), self._heads(self.value(memory))
+                k, v = self.normed(self._heads(self.key(memory))), self._heads(self.value(memory))
                 if cache is not None:
                     cache.extend(k, v)
         if not return_weights and self.edit is None:
@@ -242,7 +242,7 @@ class MultiHeadAttention(nn.Module):
     ) -> tuple[Float[Tensor, "batch heads time d_head"], ...]:
         """The queries, keys and values of each head, normed and rotated; the first position is `start`."""
         qk, v = self._heads(qkv).split((self.n_heads + self.n_kv_heads, self.n_kv_heads), dim=1)
-        qk = self._normed(qk)
+        qk = self.normed(qk)
         if self.rotary_base is not None:
             qk = rotate(qk, start, self.rotary_base)
         q, k = qk.split((self.n_heads, self.n_kv_heads), dim=1)
@@ -276,7 +276,8 @@ class MultiHeadAttention(nn.Module):
         batch, time, width = x.shape
         return x.reshape(batch, time, width // self.d_head, self.d_head).transpose(1, 2)  # (B, heads, T, D)
 
-    def _normed(self, x: Tensor) -> Tensor:
+    def normed(self, x: Float[Tensor, "... d_head"]) -> Float[Tensor, "... d_head"]:
+        """Queries or keys after the `qk_norm`, if there is one."""
         return QK_NORMS[self.qk_norm](x, x.shape[-1:], eps=1e-5) if self.qk_norm else x
 
 
