@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from course_utils.attention import record_attention
 from course_utils.generation import generate, layouts
-from course_utils.generation.fast_decode import optimise_for_decoding
+from course_utils.generation.fast_decode import fast_norm, optimise_for_decoding
 from course_utils.gpt import GPT
 from course_utils.training.checkpoints import load_into, save_model
 from course_utils.transformer import Decoder
@@ -93,6 +93,12 @@ def test_in_training_it_has_the_gradients_of_the_model(model):
         gradients.append([parameter.grad.clone() for parameter in either.parameters()])
     for one, other in zip(*gradients, strict=True):
         assert torch.equal(one, other) and one.abs().max() > 0
+
+
+def test_the_norm_is_rms_norm_with_its_gain_and_epsilon():
+    norm, x = nn.RMSNorm(6, eps=0.5, dtype=torch.float64), torch.randn(2, 3, 6, dtype=torch.float64)
+    nn.init.normal_(norm.weight)
+    torch.testing.assert_close(fast_norm(norm)(x), norm(x))
 
 
 def test_few_rows_are_multiplied_the_other_way_round_and_many_are_not(model, monkeypatch):
