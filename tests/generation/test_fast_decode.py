@@ -9,9 +9,9 @@ from test_gpt import SHAPES, built, ids_of
 from torch import nn
 from torch.nn import functional
 
-from course_utils.attention import record_attention
+from course_utils.attention import KeyValueCache, MultiHeadAttention, record_attention
 from course_utils.generation import generate, layouts
-from course_utils.generation.fast_decode import fast_norm, optimise_for_decoding
+from course_utils.generation.fast_decode import fast_norm, gathered_by_one, optimise_for_decoding
 from course_utils.gpt import GPT
 from course_utils.training.checkpoints import load_into, save_model
 from course_utils.transformer import Decoder
@@ -60,6 +60,32 @@ def test_few_tokens_give_the_same_logits_in_another_way(model, layout, at_once, 
     monkeypatch.delattr(nn.Linear, "forward")  # nothing goes this way any more
     got = in_steps(fast, ids, [2, *[at_once] * (18 // at_once)])
     torch.testing.assert_close(got, expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("n_kv_heads", [1, 2, 6])
+@pytest.mark.parametrize("qk_norm", [None, "rms", "layer"])
+@pytest.mark.parametrize("rotary_base", [None, 100.0])
+def test_one_position_gathers_what_attention_has_for_it(n_kv_heads, qk_norm, rotary_base):
+    """From an empty cache too; the attention's width of heads and scale are not the usual ones."""
+    torch.manual_seed(0)
+    more = {"rotary_base": rotary_base, "qk_norm": qk_norm, "d_head": 10, "scale": 0.7}
+    attention = MultiHeadAttention(48, 6, n_kv_heads, bias=False, **more).double().requires_grad_(False)
+    x, kept, cache = 3 * torch.randn(2, 5, 48).double(), KeyValueCache(), KeyValueCache()
+    for one in x.split(1, dim=1):
+        expected, _ = attention(one, cache=kept)
+        got = attention.output(gathered_by_one(attention, attention.qkv(one), cache))
+        torch.testing.assert_close(got, expected)
+    torch.testing.assert_close(cache.keys, kept.keys)
+    torch.testing.assert_close(cache.values, kept.values)
+
+
+def test_a_single_token_goes_the_shorter_way_and_two_do_not(model, monkeypatch):
+    fast, cache = optimise_for_decoding(model), model.new_cache()
+    fast(ids_of(2, 5), cache)
+    monkeypatch.delattr(MultiHeadAttention, "attend")
+    fast(ids_of(2, 1), cache)
+    with pytest.raises(AttributeError, match="attend"):
+        fast(ids_of(2, 2), cache)
 
 
 @pytest.mark.parametrize("layout", layouts.LAYOUTS)
