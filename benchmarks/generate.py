@@ -39,12 +39,13 @@ def timed(action):
     return time.perf_counter() - start, result
 
 
-def bandwidth(matrix):
-    """GB/s at which memory is read, the best of some sums and products over more than any cache holds: on one
-    machine the product of a matrix and a vector reads 1.4 times as fast as the sum."""
+def bandwidths(matrix):
+    """GB/s at which a product with a vector reads memory, and a sum, each the best of some over more than any
+    cache holds: on one machine the product reads 1.4 times as fast."""
     vector = torch.ones(matrix.shape[1])
-    readers = [matrix.sum, lambda: torch.mv(matrix, vector)]
-    return matrix.nbytes / min(timed(read)[0] for read in 3 * readers) / 1e9
+    readers = lambda: torch.mv(matrix, vector), matrix.sum
+    seconds = [[timed(read)[0] for read in readers] for _ in range(3)]
+    return [matrix.nbytes / min(of_one) / 1e9 for of_one in zip(*seconds, strict=True)]
 
 
 def print_layouts(model):
@@ -85,13 +86,13 @@ def write_theirs(model, ids, **more):
 
 def measure(writers):
     """Median seconds to the first token, median tokens/s after it, and the tokens, of each writer; and the
-    median GB/s at which memory was read in between."""
+    median GB/s at which a product and a sum read memory in between."""
     first, speed, texts = ({name: [] for name in writers} for _ in range(3))
     matrix, memory = torch.ones(MEMORY // 4).view(-1, 4096), []
     for write in writers.values():
         write(3)
     for _ in range(ROUNDS):
-        memory.append(bandwidth(matrix))
+        memory.append(bandwidths(matrix))
         for name, write in writers.items():
             until_first, _ = timed(lambda write=write: write(1))
             seconds, texts[name] = timed(lambda write=write: write(NEW))
@@ -101,7 +102,7 @@ def measure(writers):
         {name: statistics.median(values) for name, values in first.items()},
         {name: statistics.median(values) for name, values in speed.items()},
         texts,
-        statistics.median(memory),
+        [statistics.median(speeds) for speeds in zip(*memory, strict=True)],
     )
 
 
@@ -141,13 +142,17 @@ def compare():
                 "ours, guesses looked up": guess_ours(fast, ids),
             }
         first, speed, texts, memory = measure(writers)
-        bound = memory * 1e3 / megabytes  # tokens/s if reading the weights were all
-        print(f"  {megabytes:.0f} MB of weights, read at {memory:.1f} GB/s: at most {bound:.0f} tokens/s")
-        print(f"{'':28}{'first token, s':>16}{'tokens/s':>10}{'ratio':>8}{'of the bound':>14}", flush=True)
+        bounds = [speed * 1e3 / megabytes for speed in memory]  # tokens/s if reading the weights were all
+        by_product, by_sum = (
+            f"{gigabytes:.1f} GB/s (at most {bound:.0f} tokens/s)"
+            for gigabytes, bound in zip(memory, bounds, strict=True)
+        )
+        print(f"  {megabytes:.0f} MB of weights; a product reads {by_product}, a sum {by_sum}")
+        print(f"{'':28}{'first token, s':>16}{'tokens/s':>10}{'ratio':>8}{'of these bounds':>18}", flush=True)
         for name in writers:
             ratio = speed[name] / speed["transformers"]
-            share = f"{speed[name] / bound:.0%}"
-            print(f"  {name:26}{first[name]:16.2f}{speed[name]:10.1f}{ratio:8.2f}{share:>14}")
+            shares = " and ".join(f"{speed[name] / bound:.0%}" for bound in bounds)
+            print(f"  {name:26}{first[name]:16.2f}{speed[name]:10.1f}{ratio:8.2f}{shares:>18}")
         for name in writers:
             if name != "transformers":
                 print(f"  {name}: {compare_texts(model, ids, texts[name], texts['transformers'])}")
