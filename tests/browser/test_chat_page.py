@@ -1,6 +1,7 @@
-"""The chat page in a real Chromium, by keyboard alone and with the network blocked."""
+"""The chat page in a real Chromium, by keyboard alone or by touch alone, and with the network blocked."""
 
 import re
+from contextlib import contextmanager
 
 import pytest
 from chat_server import chat_model, running
@@ -9,10 +10,11 @@ from playwright.sync_api import expect
 
 from course_utils.serving import asking
 
-NAME = """() => {
-  const at = document.activeElement;
-  return at.getAttribute('aria-label') ?? at.labels?.[0]?.textContent ?? at.textContent;
-}"""
+NAME = "(at) => at.getAttribute('aria-label') ?? at.labels?.[0]?.textContent ?? at.textContent"
+# By what hand each control was used.
+HANDS = """window.hands = [];
+addEventListener('pointerdown', (event) => hands.push(event.pointerType), true);
+addEventListener('keydown', () => hands.push('keyboard'), true);"""
 HOSTILE = "<img src=x onerror=document.title='taken'><script>document.title='taken'</script>"
 
 
@@ -27,10 +29,11 @@ def port(chats):
         yield port
 
 
-@pytest.fixture
-def page(browser, port):
-    """Opened anew, on a page that can reach loopback and nothing else."""
-    context = browser.new_context(proxy=NOWHERE, viewport={"width": 1000, "height": 800}, has_touch=True)
+@contextmanager
+def opened(browser, port, **settings):
+    """On a page that can reach loopback and nothing else."""
+    context = browser.new_context(proxy=NOWHERE, has_touch=True, **settings)
+    context.add_init_script(HANDS)
     page, asked, faults = context.new_page(), [], []
     page.on("request", lambda request: asked.append(request.url))
     page.on("pageerror", lambda error: faults.append(str(error)))
@@ -50,6 +53,20 @@ def page(browser, port):
     assert asked and not any(map(is_outside, asked)) and not faults
 
 
+@pytest.fixture
+def page(browser, port):
+    with opened(browser, port, viewport={"width": 1000, "height": 800}) as page:
+        yield page
+
+
+@pytest.fixture
+def phone(browser, port):
+    size = {"width": 390, "height": 844}
+    with opened(browser, port, viewport=size, is_mobile=True, device_scale_factor=2) as page:
+        yield page
+        assert {*page.evaluate("hands")} == {"touch"}
+
+
 def press(page, *keys):
     for key in keys:
         page.keyboard.press(key)
@@ -59,7 +76,7 @@ def tab_to(page, name, back=False):
     """By the Tab key, to a control of this name."""
     for _ in range(30):
         press(page, "Shift+Tab" if back else "Tab")
-        at = page.evaluate(NAME)
+        at = page.evaluate(f"({NAME})(document.activeElement)")
         if at and name in at:
             return
     raise AssertionError(f"no way to {name} by the Tab key")
@@ -76,6 +93,18 @@ def complete(page):
 def ask(page, text):
     page.keyboard.type(text)
     press(page, "Enter")
+
+
+def tap(page, name):
+    page.get_by_role("button", name=name, exact=True).tap()
+
+
+def ask_by_touch(page, text):
+    page.get_by_label("Message").tap()
+    page.get_by_label("Message").fill(
+        text
+    )  # as the keyboard of a phone does: a key on it may be no key event
+    tap(page, "Send")
 
 
 def test_a_conversation_by_keyboard_alone(page, chats, monkeypatch):
@@ -118,6 +147,70 @@ def test_a_conversation_by_keyboard_alone(page, chats, monkeypatch):
     press(page, "Enter")
     assert texts(page) == []
     expect(page.get_by_label("Message")).to_be_focused()
+
+
+def test_a_conversation_by_touch_alone(phone, chats, monkeypatch):
+    monkeypatch.setattr(asking, "MAX_LENGTH", 12)
+    ask_by_touch(phone, "To be?")
+    complete(phone)
+    (question, answer) = texts(phone)
+    assert question == "To be?" and answer
+
+    temperature = phone.get_by_label("Temperature")
+    temperature.tap(position={"x": 1, "y": 10})
+    expect(temperature).to_have_attribute("aria-valuetext", "0, greedy")
+    tap(phone, "Regenerate")
+    complete(phone)
+    greedy = texts(phone)[1]
+    tap(phone, "Regenerate")
+    complete(phone)
+    assert texts(phone) == [question, greedy] and greedy != answer
+
+    tap(phone, "Edit")
+    expect(phone.get_by_label("Message")).to_have_value(question)
+    tap(phone, "Don't edit")
+    expect(phone.get_by_label("Message")).to_have_value("")
+    assert texts(phone) == [question, greedy]
+    tap(phone, "Edit")
+    ask_by_touch(phone, "Not to be?")
+    complete(phone)
+    assert texts(phone)[0] == "Not to be?" and len(texts(phone)) == 2
+
+    tap(phone, "New chat")
+    assert texts(phone) == []
+    expect(phone.get_by_label("Message")).to_have_value("")
+
+
+def test_another_model_is_chosen_and_its_answer_stopped_by_touch(phone, chats):
+    phone.get_by_label("Model").tap()
+    phone.get_by_label("Model").select_option("slow")  # the list that opens is the system's
+    ask_by_touch(phone, "To be?")
+    expect(phone.locator(".chat-text").nth(1)).to_have_text(re.compile("..."))
+    tap(phone, "Stop")
+    expect(phone.get_by_role("status")).to_have_text("The answer was stopped.")
+    steps, kept = chats["slow"].model.steps, texts(phone)[1]
+    expect(phone.locator("b").last).to_have_text("slow")
+    phone.wait_for_timeout(300)
+    assert chats["slow"].model.steps - steps <= 2 and kept and texts(phone)[1] == kept
+    expect(phone.locator("small")).to_contain_text("stopped")
+
+
+def test_on_a_phone_each_control_is_as_large_as_a_finger(phone, monkeypatch):
+    """WCAG 2.2 asks for 24 px each way (2.5.8), and for 44 at its highest level (2.5.5)."""
+    monkeypatch.setattr(asking, "MAX_LENGTH", 40)
+    ask_by_touch(phone, "To be, or not to be: that is the question. " + 60 * "x" + " שלום 🦜")
+    complete(phone)
+    tap(phone, "Edit")
+    phone.locator(".chat-log").evaluate("log => log.scrollTop = 0")
+    controls = phone.locator("button, select, input, textarea")
+    assert controls.count() == 9  # with Edit, Regenerate and Don't edit
+    boxes = {control.evaluate(NAME): control.bounding_box() for control in controls.all()}
+    assert all(min(box["width"], box["height"]) >= 44 for box in boxes.values()), boxes
+    assert all(box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in boxes.values()), boxes
+    for part in ("html", ".chat-log"):
+        assert phone.locator(part).evaluate("node => node.scrollWidth <= node.clientWidth"), part
+    ARTEFACTS.mkdir(exist_ok=True)
+    phone.screenshot(path=ARTEFACTS / "chat-phone.png")
 
 
 def test_an_answer_is_streamed_and_stopped(page, chats):
