@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 from course_utils.pretraining.documents import Document
 from course_utils.pretraining.vocabulary import encode
 
-AT_ONCE = 1000  # documents that are encoded together
+AT_ONCE = 64  # documents that are encoded together: of a long file 1 MB, which takes 100 MB of memory
 
 
 @contextmanager

@@ -71,7 +71,8 @@ def from_folder(folder: str | Path, tell: Callable[[str], None] = print) -> Iter
     A file is text if it is UTF-8 without a zero byte; what its name ends in does not matter. What is left out
     is told in a sentence each: binary and empty files, what can't be opened, links (followed, one could lead
     round in a circle), and documents with bytes that can't be decoded. Hidden files and folders, whose names
-    begin with a full stop, are passed over. Line breaks become "\\n".
+    begin with a full stop, are passed over. Line breaks become "\\n". How many files were cut is told at the
+    end.
 
     Raises ValueError at once if there is no such folder, and at the end if no text was found in it.
     """
@@ -84,10 +85,10 @@ def from_folder(folder: str | Path, tell: Callable[[str], None] = print) -> Iter
 
 
 def _from_files(folder: Path, tell: Callable[[str], None]) -> Iterator[Document]:
-    n_files = n_documents = 0
+    n_files = n_documents = n_long = n_parts = 0
     for path in files_below(folder, tell):
         n_files += 1
-        name = _name(path, folder)
+        name, before = _name(path, folder), n_documents
         try:
             with path.open("rb") as file:
                 for document in _from_file(file, name, tell):
@@ -95,6 +96,13 @@ def _from_files(folder: Path, tell: Callable[[str], None]) -> Iterator[Document]
                     yield document
         except OSError as error:
             tell(f"{name} is left out from where it can't be read: {error.strerror or error}")
+        if (found := n_documents - before) > 1:
+            n_long, n_parts = n_long + 1, n_parts + found
+    if n_long:
+        tell(
+            f"longer than a document of {PIECE // 1024} KiB: {n_long:,} of {n_files:,} files, cut into "
+            f"{n_parts:,} documents, at empty lines where there are any"
+        )
     if not n_documents:
         looked = f"of its {n_files} files none is text in UTF-8" if n_files else "it holds no files"
         raise ValueError(

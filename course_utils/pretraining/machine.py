@@ -244,6 +244,9 @@ class Machine:
             n_bytes = sum(len(document.text.encode()) for document in readable)
             found = documents.from_folder(self.texts, tell=say)
         share = self.plan.text_bytes / max(n_bytes, 1)
+        if share < 1:
+            megabytes = f"{self.plan.text_bytes / 1e6:,.0f} of {n_bytes / 1e6:,.0f} MB"
+            say(f"  the plan {self.plan.name} reads a sample, about {megabytes}")
         for document in found:
             digest = hashlib.sha256(document.text.encode()).digest()
             held_out = self.texts is not None and is_held_out(document)

@@ -42,10 +42,15 @@ def test_pieces_joined_are_the_file_and_each_is_short_and_whole_utf_8(parts):
     assert all(piece.decode() for piece in found)
 
 
-def test_a_long_file_is_cut_at_an_empty_line_rather_than_at_a_line(tmp_path):
+def test_a_long_file_is_cut_at_an_empty_line_rather_than_at_a_line(tmp_path, told):
     paragraph = "A line that says little.\nAnd another.\n\n"
     (tmp_path / "long.txt").write_text(paragraph * 2000)
-    found = [*from_folder(tmp_path)]
+    (tmp_path / "short.txt").write_text(paragraph)
+    *found, _ = from_folder(tmp_path, told.append)
+    assert told == [
+        f"longer than a document of 16 KiB: 1 of 2 files, cut into {len(found)} documents, at empty lines "
+        "where there are any"
+    ]
     assert "".join(document.text for document in found) == paragraph * 2000 and len(found) > 4
     assert all(document.text.endswith("\n\n") for document in found)
     assert found[0].source == "long.txt" and found[1].source.startswith("long.txt, from byte 16,")

@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import shutil
 from dataclasses import replace
 from functools import partial
@@ -147,6 +148,20 @@ def test_of_a_small_text_all_is_read_whatever_lies_beside_it(tmp_path, tiny):
         with (texts / name).open("wb") as file:
             file.truncate(100_000_000)
     assert [*steps._sample(say=list)] == before and len(before) > 40
+
+
+def test_a_plan_that_reads_a_sample_says_so(tmp_path, tiny):
+    lines = (f"Line {number} of a long text.\n" for number in range(110_000))
+    (tmp_path / "long.txt").write_text("".join(lines))
+    read, said = {}, []
+    for text_bytes in (1e6, 1e7):
+        plan = replace(tiny.PLAN, text_bytes=text_bytes)
+        steps = Machine(plan, tiny.LAW, tmp_path, torch.device("cpu"), {}, 1, False)
+        read[text_bytes] = sum(len(document.text) for document in steps._sample(say=said.append))
+    assert 0.7e6 < read[1e6] < 1.3e6 < 2.5e6 < read[1e7]
+    sample, *cut = said
+    assert sample == "  the plan tiny reads a sample, about 1 of 3 MB"
+    assert len(cut) == 2 and all(re.match("longer than a document of 16 KiB: 1 of 1 files", s) for s in cut)
 
 
 def test_the_scores_stand_beside_chance_and_the_5_gram(made):
