@@ -2,8 +2,10 @@
 
 import os
 import signal
+import sys
 import threading
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -61,15 +63,20 @@ def small():
         yield
 
 
-def make(folder: str, texts: str, sentence: int = 0, seconds: float = 0) -> None:
+def make(folder: str, texts: str, sentence: int = 0, seconds: float = 0, tell=list) -> None:
     """What a killed process runs: so many seconds after so many sentences, it is."""
     torch.set_num_threads(1)
     said = []
 
     def say(line: str) -> None:
         said.append(line)
+        tell(line)
         if len(said) == sentence:
             threading.Timer(seconds, os.kill, (os.getpid(), KILL)).start()
 
     with small():
         machine.make(PLAN, Path(folder), LAW, Path(texts), resume=True, say=say, device="cpu")
+
+
+if __name__ == "__main__":
+    make(*sys.argv[1:], tell=partial(print, flush=True))
