@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,8 @@ def trained(tmp_path_factory):
     """Losses and rows of each kind of run; one torchrun for those that live, and one in which a rank dies."""
     folder = tmp_path_factory.mktemp("ranks")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    lives, dies = ["ddp", "fsdp2", "ddp-micro", "fsdp2-micro", "ddp-same"], ["ddp-killed", "fsdp2-killed"]
+    lives = ["ddp", "fsdp2", "ddp-micro", "fsdp2-micro", "ddp-same", "ddp-muon", "ddp-muon-bfloat16"]
+    dies = ["ddp-killed", "fsdp2-killed"]
     for restarts, kinds in [("0", lives), *(("1", [kind]) for kind in dies)]:
         command = [*torchrun, "--max-restarts", restarts, str(HERE / "ranks.py"), str(folder), *kinds]
         done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
@@ -51,16 +53,31 @@ def trained(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def alone(toy):
-    """The same run in one process."""
+    """Losses of the same run in one process, by kind; with `micro_batch` it adds in another order."""
     torch.set_num_threads(1)
-    return train(toy.model(), toy.batches(), toy.CONFIG).losses
+
+    @cache
+    def losses(kind, micro_batch=None):
+        with toy.settings(kind) as config:
+            return train(toy.model(), toy.batches(), config, micro_batch=micro_batch).losses
+
+    return losses
 
 
-@pytest.mark.parametrize("kind", ["ddp", "fsdp2", "ddp-micro", "fsdp2-micro"])
+def apart(losses, others):
+    return max(abs(one - other) for one, other in zip(losses, others, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["ddp", "fsdp2", "ddp-micro", "fsdp2-micro", "ddp-muon"])
 def test_two_processes_train_as_one(kind, trained, alone):
-    losses = trained[1][kind]["losses"]
-    assert len(losses) == len(alone)
-    assert max(abs(one - other) for one, other in zip(losses, alone, strict=True)) < NEAR
+    assert apart(trained[1][kind]["losses"], alone("ddp-muon" if kind == "ddp-muon" else "ddp")) < NEAR
+
+
+def test_muon_in_bfloat16_enlarges_roundings_in_two_processes_and_in_one(trained, alone):
+    """So it is not DDP that takes them apart; ranks that read the same would be much farther."""
+    kind = "ddp-muon-bfloat16"
+    for others in (trained[1][kind]["losses"], alone(kind, micro_batch=4)):
+        assert NEAR < apart(others, alone(kind)) < 100 * NEAR
 
 
 def test_ranks_never_share_data(trained, toy):
@@ -74,7 +91,7 @@ def test_ranks_that_read_the_same_are_found(trained, alone):
     wrong = trained[1]["ddp-same"]
     first, second = map(set, wrong["read"])
     assert first & second
-    assert max(abs(one - other) for one, other in zip(wrong["losses"], alone, strict=True)) > 100 * NEAR
+    assert apart(wrong["losses"], alone("ddp")) > 100 * NEAR
 
 
 @pytest.mark.parametrize("kind", ["ddp", "fsdp2"])
