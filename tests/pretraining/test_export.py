@@ -11,8 +11,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from course_utils.data import extracts
 from course_utils.generation import generate
+from course_utils.pretraining import model as models
 from course_utils.pretraining.export import gguf, hugging_face
 from course_utils.tokenizers.chat import SPECIAL, chatml, end_ids
+from course_utils.weights.making_recipe import OURS
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 MESSAGES = [
@@ -77,19 +79,20 @@ def test_half_precision(tmp_path, model, tokenizer):
     assert torch.equal(theirs.get_input_embeddings().weight, model.embedding.weight.half())
 
 
-def test_gguf_reads_back_equal(tmp_path, model, tokenizer):
+def check_reads_back(path, model, tokenizer):
     """By the way in which the course reads SmolLM2's file."""
-    gguf.export(tmp_path / "model.gguf", model, tokenizer)
-    tensors = load_tensors(extracts.gguf_weights(tmp_path / "model.gguf"))
+    tensors = load_tensors(extracts.gguf_weights(path))
     ours = dict(model.named_parameters())
     assert tensors.keys() == ours.keys()
     assert all(torch.equal(tensor, ours[name].half()) for name, tensor in tensors.items())
-    words, stored = (
-        json.loads(extracts.gguf_tokenizer(tmp_path / "model.gguf")),
-        json.loads(tokenizer.to_str()),
-    )
+    words, stored = json.loads(extracts.gguf_tokenizer(path)), json.loads(tokenizer.to_str())
     assert {token: i for i, token in enumerate(words["tokens"])} == tokenizer.get_vocab()
     assert words["merges"] == stored["model"]["merges"] and words["special"] == list(SPECIAL)
+
+
+def test_gguf_reads_back_equal(tmp_path, model, tokenizer):
+    gguf.export(tmp_path / "model.gguf", model, tokenizer)
+    check_reads_back(tmp_path / "model.gguf", model, tokenizer)
     assert [path.name for path in tmp_path.iterdir()] == ["model.gguf"]
 
 
@@ -100,6 +103,24 @@ def test_transformers_reads_the_gguf_file_too(tmp_path, model, tokenizer):
     assert (logits_of(theirs, ids) - model(ids)).abs().max() < 1e-4
     fields = reference.GGUFReader(tmp_path / "model.gguf").fields
     assert fields["tokenizer.chat_template"].contents() == hugging_face.CHAT_TEMPLATE
+
+
+def test_the_shipped_model_in_both_formats(tmp_path):
+    """Trained weights, and a tokenizer that knows words. The weights are kept in float16, so a GGUF file in
+    float16 has just these numbers."""
+    model, tokenizer = models.load(OURS)
+    hugging_face.export(tmp_path, model, tokenizer)
+    gguf.export(tmp_path / "model.gguf", model, tokenizer)
+    check_reads_back(tmp_path / "model.gguf", model, tokenizer)
+    ids = torch.tensor([tokenizer.encode(TEXT).ids])
+    assert AutoTokenizer.from_pretrained(tmp_path)(TEXT)["input_ids"] == ids[0].tolist()
+    asked = torch.tensor([chatml(tokenizer).prompt([{"role": "user", "content": "What is 27 plus 48?"}])])
+    answer = generate(model, asked.tolist(), 20, end_ids=end_ids(tokenizer))[0].ids
+    for file in (None, "model.gguf"):
+        theirs = AutoModelForCausalLM.from_pretrained(tmp_path, gguf_file=file)
+        assert (logits_of(theirs, ids) - model(ids)).abs().max() < 1e-4
+        written = theirs.generate(asked, max_new_tokens=20, do_sample=False)
+        assert written[0, asked.shape[1] :].tolist() == answer
 
 
 def test_another_models_tokenizer_is_refused(tmp_path, model, tokenizer):
