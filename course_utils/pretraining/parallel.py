@@ -2,7 +2,12 @@
 
     torchrun --nproc-per-node 2 -m course_utils.pretraining.parallel FOLDER [--shard]
 
-trains what `course.py make` has prepared in the folder, and `course.py make --resume` goes on with it.
+trains what `course.py make`, stopped once it pretrains, has prepared in the folder, and `course.py make
+--resume` goes on with it. Two machines have to see the same folder; each is told its number, and where the
+first can be reached:
+
+    torchrun --nnodes 2 --node-rank 0 --master-addr FIRST --master-port 29500 --nproc-per-node 2 -m ...
+    torchrun --nnodes 2 --node-rank 1 --master-addr FIRST --master-port 29500 --nproc-per-node 2 -m ...
 
 Every process has a rank. With **DDP** each has the whole model and reads its own rows of every batch; their
 gradients are averaged before a step, so all make the same one. With **FSDP2** each keeps only its shard of

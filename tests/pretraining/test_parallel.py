@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from course_utils.training import checkpoints, train
 HERE = Path(__file__).parent
 PATHS = [str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")]
 ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(PATHS), "OMP_NUM_THREADS": "1"}
+FULL = os.environ.get("COURSE_FULL")
 NEAR = 1e-5  # nats, by which sums in another order may differ
 
 pytestmark = [
@@ -97,6 +99,35 @@ def test_ranks_that_read_the_same_are_found(trained, alone):
 @pytest.mark.parametrize("kind", ["ddp", "fsdp2"])
 def test_a_rank_that_is_killed_costs_only_time(kind, trained):
     assert trained[1][f"{kind}-killed"]["losses"] == trained[1][kind]["losses"]
+
+
+@pytest.mark.skipif(not FULL, reason="four torchruns in turns of two: `course.py test --full` starts them")
+@pytest.mark.parametrize("restarts, kinds", [(0, ["ddp", "fsdp2"]), (1, ["ddp-killed"])])
+def test_two_machines_train_as_one_process(restarts, kinds, alone, tmp_path):
+    """Each with a torchrun and a rank of its own; here they meet on loopback."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1"]
+    torchrun += ["--master-addr", "127.0.0.1", "--master-port", str(port), "--max-restarts", str(restarts)]
+    what = [str(HERE / "ranks.py"), str(tmp_path), *kinds]
+    machines = [
+        subprocess.Popen(
+            [*torchrun, "--node-rank", number, *what], env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+        )
+        for number in "01"
+    ]
+    try:
+        said = [machine.communicate(timeout=300)[1] for machine in machines]
+    finally:
+        for machine in machines:
+            machine.terminate()
+    assert [machine.returncode for machine in machines] == [0, 0], "".join(said)[-3000:]
+    for kind in kinds:
+        found = json.loads((tmp_path / f"{kind}.json").read_text())
+        assert apart(found["losses"], alone("ddp")) < NEAR
+        first, second = map(set, found["read"])
+        assert first and second and not first & second
 
 
 def test_one_process_goes_on_with_the_file_of_two(trained, toy):
