@@ -147,16 +147,21 @@ def ngram_bits(texts: Iterable[str], asked: dict) -> dict[str, float]:
     return {name: model.bits_per_byte(ByteTokenizer().encode(text)) for name, text in asked["texts"].items()}
 
 
+def as_read(choice: dict) -> tuple[str, list[str]]:
+    """A choice's context without its last blank, and its options behind that blank: so tokens are cut in
+    texts that a model has read, where most words have one before them."""
+    context = choice["context"].removesuffix(" ")
+    return context, [choice["context"][len(context) :] + option for option in choice["options"]]
+
+
 def choices_right(model: GPT, tokenizer: Tokenizer, asked: dict) -> list[bool]:
     """For each choice whether the line that comes next has the largest log p a byte."""
     before = tokenizer.token_to_id(END_OF_TEXT)
     prompts, answers, lengths = [], [], []
-    for choice in asked["choices"]:
-        for option in choice["options"]:
+    for context, options in map(as_read, asked["choices"]):
+        for option in options:
             answer = tokenizer.encode(option).ids[: model.context // 2]
-            prompts.append(
-                [before, *tokenizer.encode(choice["context"]).ids][-(model.context - len(answer)) :]
-            )
+            prompts.append([before, *tokenizer.encode(context).ids][-(model.context - len(answer)) :])
             answers.append(answer)
             lengths.append(len(tokenizer.decode(answer).encode()))
     ids, answer = with_answers(prompts, answers)
@@ -206,10 +211,13 @@ def answerer(model: GPT, tokenizer: Tokenizer) -> Answerer:
 
 def problems_right(model: GPT, tokenizer: Tokenizer, task: Task, prompts: Sequence[str]) -> list[bool]:
     """For each prompt whether the likeliest answer, token by token, is right and has an end."""
-    return [
-        completion.reason == "end" and task.right(prompt, completion.text)
-        for prompt, completion in zip(prompts, answers(model, tokenizer, prompts), strict=True)
-    ]
+    written = answers(model, tokenizer, prompts)
+    return [marked(task, *each) for each in zip(prompts, written, strict=True)]
+
+
+def marked(task: Task, prompt: str, written: Completion) -> bool:
+    """Whether an answer is right, and has an end."""
+    return written.reason == "end" and task.right(prompt, written.text)
 
 
 def chance(task: Task, prompts: Sequence[str], guesses: int = 100) -> float:
@@ -245,9 +253,11 @@ def score(
         return scores
     scores["tasks"] = {}
     for name, prompts in asked["problems"].items():
-        right = problems_right(model, tokenizer, TASKS[name], prompts)
+        written = answers(model, tokenizer, prompts)
+        right = [marked(TASKS[name], *each) for each in zip(prompts, written, strict=True)]
         guessed = chance(TASKS[name], prompts)
-        scores["tasks"][name] = share(right)._asdict() | {"chance": guessed}
+        wrong = [[p, w.text] for p, w, r in zip(prompts, written, right, strict=True) if not r]
+        scores["tasks"][name] = share(right)._asdict() | {"chance": guessed, "wrong": wrong[:1]}
         say(f"  {name}: {np.mean(right):.2f} right at the first try; by chance {guessed:.4f}")
     written = answers(model, tokenizer, asked["prompts"], Sampler(**CHATTING))
     scores["stops"] = share([completion.reason == "end" for completion in written])._asdict()

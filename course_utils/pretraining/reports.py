@@ -172,7 +172,8 @@ def failures(scores: dict) -> list[str]:
         )
     for name, share in chat["tasks"].items():
         if share["value"] < 0.9:
-            known.append(f"Of {name} it gets {1 - share['value']:.0%} wrong.")
+            says = "".join(f" To “{prompt}” it says “{answer}”." for prompt, answer in share.get("wrong", []))
+            known.append(f"Of {name} it gets {1 - share['value']:.0%} wrong.{says}")
     if chat["stops"]["value"] < evaluate.STOPS:
         known.append(f"{1 - chat['stops']['value']:.0%} of its answers have no end.")
     worse = [text for text, bits in chat["bits_per_byte"].items() if bits > scores["5-gram"][text]]
