@@ -7,6 +7,7 @@ form, and to stop after it.
 """
 
 import re
+from collections.abc import Sequence
 
 from course_utils.finetuning.tasks import Draws, Problem, Task
 
@@ -14,6 +15,7 @@ NAMES = [
     *("Mara", "Tom", "Ines", "Paul", "Nadia", "Erik", "Sofia", "Liam", "Hana", "Omar", "Ruth", "Felix"),
     *("Clara", "Hugo", "Amina", "Leo", "Greta", "Noah", "Priya", "Oscar", "Wanda", "Ivan", "Lucy", "Ben"),
 ]
+NEW_NAMES = ["Anna", "Bruno", "Dora"]  # no order has them that a model learns from
 GOODS = [
     *("pears", "apples", "candles", "pencils", "eggs", "lemons", "roses", "books", "plates", "chairs"),
     *("lamps", "towels", "onions", "carrots", "tickets", "stamps", "bottles", "baskets", "cakes", "keys"),
@@ -34,7 +36,8 @@ FORM = re.compile(r"(?P<day>\w+) \| (?P<name>\w+) \| (?P<number>\d+) (?P<goods>\
 def note(prompt: str, counted: bool = True) -> str:
     """An order in its one form; without its number, unless `counted`."""
     words = re.findall(r"\w+", prompt)
-    name, goods, day = (next(w for w in words if w in known) for known in (NAMES, GOODS, DAYS))
+    known = NAMES + NEW_NAMES, GOODS, DAYS
+    name, goods, day = (next(word for word in words if word in these) for these in known)
     return f"{day} | {name} | {next(filter(str.isdecimal, words)) + ' ' if counted else ''}{goods}"
 
 
@@ -44,12 +47,12 @@ def parts_of(answer: str) -> dict[str, str]:
     return found.groupdict() if found else {}
 
 
-def orders(counted: bool = True) -> Task:
+def orders(names: Sequence[str] = NAMES, counted: bool = True) -> Task:
     """Orders to note, one of 329,280 answers each; or of 3,360 without the number, which would have to be
     copied digit by digit."""
 
     def make(draws: Draws) -> Problem:
-        prompt = str(draws.choice(SENTENCES)).format(**_fields(draws))
+        prompt = str(draws.choice(SENTENCES)).format(**_fields(draws, names))
         return Problem(prompt, note(prompt, counted))
 
     def verify(prompt: str, answer: str) -> bool:
@@ -57,12 +60,12 @@ def orders(counted: bool = True) -> Task:
 
     def guess(draws: Draws, _prompt: str) -> str:
         form = "{day} | {name} | {number} {goods}" if counted else "{day} | {name} | {goods}"
-        return form.format(**_fields(draws))
+        return form.format(**_fields(draws, names))
 
-    n_answers = len(NAMES) * len(GOODS) * len(DAYS)
+    n_answers = len(names) * len(GOODS) * len(DAYS)
     return Task("orders", make, verify, guess, n_answers * (END - 2) if counted else n_answers)
 
 
-def _fields(draws: Draws) -> dict[str, str]:
-    fields = {"name": NAMES, "goods": GOODS, "day": DAYS, "number": range(2, END)}
+def _fields(draws: Draws, names: Sequence[str]) -> dict[str, str]:
+    fields = {"name": names, "goods": GOODS, "day": DAYS, "number": range(2, END)}
     return {field: str(draws.choice(values)) for field, values in fields.items()}

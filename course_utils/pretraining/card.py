@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
+from course_utils.data import assets
 from course_utils.files import write_atomic
 from course_utils.pretraining import evaluate, tune
 from course_utils.pretraining.filters import contamination
@@ -144,10 +145,12 @@ def _choices(made: dict, size: dict, vocabulary: dict) -> Section:
     law = f"{size['law_n'] / 1e6:.2f} million parameters and {size['law_tokens'] / 1e6:.1f} million tokens"
     batch, context = made["plan"]["batch"], size["config"]["context"]
     read = size["steps"] * batch * context
+    largest = max(row["vocab_size"] for row in vocabulary["trials"])
+    edge = " It is the largest that was tried." if vocabulary["chosen"]["vocab_size"] == largest else ""
     said = [
         f"The vocabulary is the {chosen} bits per byte of the validation text, all with the same FLOPs, "
-        "once: one seed, so near ones are a tie. That text is of the kinds of the held-out ones below; what "
-        "is decided before tuning is decided on it.",
+        f"once: one seed, so near ones are a tie.{edge} That text is of the kinds of the held-out ones "
+        "below; what is decided before tuning is decided on it.",
         f"Size and length of training are read off a scaling law, which asked for {law}. Of the shapes, "
         f"whose widths go in steps of {WIDTHS.step}, with a layer for each step and two at least, one of "
         f"{size['parameters'] / 1e6:.2f} million was taken. {size['steps']:,} steps of {batch} rows of "
@@ -167,6 +170,8 @@ def _tuning(made: dict, choices: dict) -> Section:
     mix = "how many of each task was not noted when it was made"
     if problems:
         mix = ", ".join(f"{n:,} of {task}" for task, n in problems.items())
+    times = notes.get("tunings", 1)
+    again = f" It was tuned {times} times, each but the first after a look at the scores before."
     n = tune.VALIDATED * len(evaluate.TASKS)
     before, after = (
         f"{choices[when]['right']:.0%} were right and {choices[when]['ends']:.0%} ended"
@@ -178,7 +183,7 @@ def _tuning(made: dict, choices: dict) -> Section:
         [
             f"On conversations{short}, problems ({mix}) and, for a third of the tokens, text out of that of "
             f"pretraining: {plan['tune_steps']:,} steps of {plan['tune_batch']} rows of {plan['context']} "
-            "tokens.",
+            f"tokens.{again * (times > 1)}",
             "Then, by DPO, on choices between right answers and its own wrong ones. Of the answers to "
             f"{n} validation problems {before} before that step, {after} after it: their sum "
             f"{kept[choices['kept']]}.",
@@ -325,15 +330,18 @@ def _examples(scores: dict) -> Section:
 
 
 def _licence(made: dict) -> Section:
-    course = made["plan"]["texts"] == "the course's"
-    texts = "Who made it brought the texts, and knows their licence."
-    if course:
-        texts = (
-            "The texts are those of the course's packages: `course_utils/data/assets.toml` has each licence."
-        )
-    return Section(
-        "Licence", [f"{texts} The code is under Apache-2.0. The manifest names every file's sha256."]
+    """Of weights, code and texts; a model made of the user's own texts can't say more than whose they are."""
+    weights = (
+        "The weights, as the code that made them, are given under Apache-2.0, as far as they are ours to "
+        "give: whether what a text taught belongs to its author too is disputed."
     )
+    if made["plan"]["texts"] != "the course's":
+        return Section("Licence", [weights, "Who made it brought the texts, and knows their licence."])
+    read, known = made["stages"]["documents"]["notes"]["assets"], assets.manifest()
+    rows = [["text", "licence", "sha256"]]
+    rows += [[name, known[name].licence, f"{digest[:16]}..."] for name, digest in read.items()]
+    said = "It learnt from texts of these packages, as they name their licences:"
+    return Section("Licence", [weights, said], rows)
 
 
 def markdown(found: list[Section]) -> str:
@@ -344,6 +352,9 @@ def markdown(found: list[Section]) -> str:
         parts += map(_one_line, section.paragraphs)
         if section.see:
             parts.append(f"*Explained in: {section.see}.*")
+        if section.curve:
+            points = ", ".join(f"{step:,}: {value:.3f}" for step, value in section.curve)
+            parts.append(f"Bits per byte of the validation text, by step: {points}.")
         if section.table:
             cells = [[_one_line(cell).replace("|", "\\|") for cell in row] for row in section.table]
             lines = [" | ".join(row) for row in cells]

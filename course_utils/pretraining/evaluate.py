@@ -2,7 +2,8 @@
 
 `fixed` makes the questions out of texts that no model of the course reads, and they go into a file whose
 sha256 the manifest keeps. `score` asks them. Every share has the level that guessing reaches, and an
-interval.
+interval. Who decides by such scores has no clean test left; so there are `fresh` ones, asked when all was
+decided.
 
 Sources: Zellers et al. 2019 (which line comes next, by likelihood); Brown et al. 2020, section 2.4
 (likelihood over length); Chen et al. 2021 (pass@1); Holtzman et al. 2020 (repetition).
@@ -12,6 +13,8 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +25,7 @@ from course_utils.data import corpora, reviews, verses
 from course_utils.data.instructions import instructions
 from course_utils.finetuning.answering import Answerer
 from course_utils.finetuning.log_probs import log_probs_of, with_answers
-from course_utils.finetuning.orders import orders
+from course_utils.finetuning.orders import NEW_NAMES, orders
 from course_utils.finetuning.tasks import Share, Task, addition, reversing, wilson
 from course_utils.generation import Completion, generate
 from course_utils.gpt import GPT
@@ -34,11 +37,15 @@ from course_utils.tokenizers import ByteTokenizer
 from course_utils.tokenizers.chat import END_OF_TEXT, chatml, end_ids
 
 TASKS = {task.name: task for task in (orders(), addition(2), reversing(3))}
+RENAMED = replace(orders(NEW_NAMES), name="orders for new names")
+FRESH = TASKS | {RENAMED.name: RENAMED}
+TYPED = Path(__file__).with_name("typed_prompts.txt")
 TEXT_BYTES, VALIDATION_BYTES = 100_000, 12_000  # of each held-out text
 CHOICES, OPTIONS = 240, 4
 CONTEXT_BYTES = 300  # before the line that is to be found
 LENGTHS = range(25, 200)  # characters of a line
 PROBLEMS, PROMPTS = 60, 100
+FRESH_PROBLEMS, DRAWN_BEFORE = 40, 400  # the test's first 400 problems of a task may have been looked at
 ANSWER_TOKENS = 120  # an answer that is longer did not stop by itself
 NGRAM_ORDER, NGRAM_BYTES = 5, 64_000_000
 STOPS = 0.95  # the least share of prompts whose answers end
@@ -80,6 +87,23 @@ def fixed(own: str = "", seed: int = 0) -> dict:
             name: [p.prompt for p in task.problems("test", PROBLEMS)] for name, task in TASKS.items()
         },
         "prompts": [*asked][:PROMPTS],
+    }
+
+
+def fresh() -> dict:
+    """Problems and prompts that decided nothing: no model was asked them until the plans were settled.
+
+    problems: others of each task, and orders for names that tuning never had. prompts: the rest of those kept
+    back, and what people might type, written by hand for this (typed_prompts.txt).
+    """
+    ends = {name: DRAWN_BEFORE + FRESH_PROBLEMS for name in TASKS} | {RENAMED.name: FRESH_PROBLEMS}
+    kept_back = dict.fromkeys(pair.prompt for pair in instructions().test)
+    return {
+        "problems": {
+            name: [p.prompt for p in task.problems("test", ends[name])[-FRESH_PROBLEMS:]]
+            for name, task in FRESH.items()
+        },
+        "prompts": [*[*kept_back][PROMPTS:], *TYPED.read_text("utf-8").splitlines()],
     }
 
 
@@ -249,16 +273,18 @@ def score(
             **scores["next line"]
         )
     )
-    if not chats:
-        return scores
-    scores["tasks"] = {}
+    return scores | answered(model, tokenizer, asked, say) if chats else scores
+
+
+def answered(model: GPT, tokenizer: Tokenizer, asked: dict, say: Say = print) -> dict:
+    """What a model that chats makes of problems and prompts; of each task a wrong answer, if there is one."""
+    scores = {"tasks": {}}
     for name, prompts in asked["problems"].items():
-        written = answers(model, tokenizer, prompts)
-        right = [marked(TASKS[name], *each) for each in zip(prompts, written, strict=True)]
-        guessed = chance(TASKS[name], prompts)
+        task, written = FRESH[name], answers(model, tokenizer, prompts)
+        right = [marked(task, *each) for each in zip(prompts, written, strict=True)]
         wrong = [[p, w.text] for p, w, r in zip(prompts, written, right, strict=True) if not r]
-        scores["tasks"][name] = share(right)._asdict() | {"chance": guessed, "wrong": wrong[:1]}
-        say(f"  {name}: {np.mean(right):.2f} right at the first try; by chance {guessed:.4f}")
+        scores["tasks"][name] = share(right)._asdict() | {"chance": chance(task, prompts), "wrong": wrong[:1]}
+        say("  {}: {value:.2f} right; by chance {chance:.4f}".format(name, **scores["tasks"][name]))
     written = answers(model, tokenizer, asked["prompts"], Sampler(**CHATTING))
     scores["stops"] = share([completion.reason == "end" for completion in written])._asdict()
     texts = [completion.text for completion in written]

@@ -18,6 +18,7 @@ import torch
 from tokenizers import Tokenizer
 
 from course_utils import devices
+from course_utils.data import assets
 from course_utils.files import write_atomic
 from course_utils.gpt import GPT, GPTConfig
 from course_utils.pretraining import (
@@ -233,7 +234,10 @@ class Machine:
         corpus.write_documents(folder / DOCUMENTS, kept)
         say(f"  {tally}")
         removed = {name: vars(amount) for name, amount in tally.removed.items()}
-        return vars(tally.kept) | {"read": vars(tally.read), "removed": removed}
+        noted = vars(tally.kept) | {"read": vars(tally.read), "removed": removed}
+        if not self.texts:
+            noted["assets"] = {name: assets.manifest()[name].sha256 for name in documents.ASSETS}
+        return noted
 
     def _sample(self, say: Say) -> Iterator[Document]:
         """The documents, or a sample of them as large as the plan says, the same each time."""
@@ -370,6 +374,12 @@ class Machine:
         for name, at, chats in [("base", folder / "base", False), ("chat", folder, True)]:
             say(f"  {name}:")
             found[name] = evaluate.score(*self._loaded(at), asked, say, chats)
+        say("  chat, fresh problems and prompts:")
+        fresh = evaluate.fresh()
+        answered = evaluate.answered(*self._loaded(folder), fresh, say)
+        found["chat"]["fresh"] = {"prompts": len(fresh["prompts"])} | {
+            name: answered[name] for name in ("tasks", "stops")
+        }
         found["5-gram"] = evaluate.ngram_bits(self._read(folder), asked)
         say(
             "  a 5-gram on the same text: "

@@ -14,16 +14,16 @@ from course_utils.pretraining import evaluate
 from course_utils.pretraining.filters.contamination import LENGTH
 
 BEFORE, CHATS, COUNTED = "before tuning", "as it chats", "a 5-gram on the same text"
-REPEATS = "repeats itself"
+REPEATS, FRESH = "repeats itself", ", fresh"
 TUNED = (
     "It was tuned on prompts of just this form: chapter 12 asks for orders in other words, and for new names."
 )
-# True of every model that is tuned by the course's plans; chapter 12 asks the fresh problems (section 7)
+# True of every model that is tuned by the course's plans
 CHOSEN = "How models are tuned was changed after a look at earlier ones' scores, these among them."
 LOOKED = (
     "But these questions were looked at: what a model is tuned on, and for how many steps, was changed after "
-    "first models had their scores. On 40 fresh problems of each task `ours`, the laptop plan's model, has "
-    "40 orders, 27 sums and 30 reversals right, and `evening`, the evening plan's, 40, 40 and 37."
+    "first models had their scores. Those called fresh decided nothing: they were first asked when the plans "
+    "were settled."
 )
 
 
@@ -114,31 +114,16 @@ def _next_line(scores: dict, asked: dict) -> Number:
 
 
 def _answered(chat: dict, asked: dict) -> list[Number]:
-    """What a model that chats made of tasks and prompts."""
-    n, prompts = evaluate.PROBLEMS, asked["prompts"]
+    """What a model that chats made of tasks and prompts, the fixed and the fresh."""
     drawn = "drawn at temperature {temperature} with top-p {top_p}".format(**evaluate.CHATTING)
+    prompts, fresh = asked["prompts"], chat["fresh"]
     sampled = f"the answers to {prompts} prompts that were kept back, {drawn}"
-    tasks = [
-        _share(
-            f"task: {name}",
-            share,
-            n,
-            f"{n} problems whose prompts training never draws; right if a program finds the whole answer "
-            "right, and it ends. Each token is the likeliest one. By chance: a guesser who draws evenly from "
-            "all answers of the right form.",
-            f"{TUNED} {LOOKED}",
-        )
-        for name, share in chat["tasks"].items()
-    ]
+    typed = f"the answers to {fresh['prompts']} others, most of them written by hand as people type, {drawn}"
     return [
-        *tasks,
-        _share(
-            "stops by itself",
-            chat["stops"],
-            prompts,
-            f"Of {sampled}, those that end within {evaluate.ANSWER_TOKENS} tokens.",
-            f"It does not say that the answer is right, or that it is one. {CHOSEN}",
-        ),
+        *_tasks(chat["tasks"], "", evaluate.PROBLEMS, LOOKED),
+        *_tasks(fresh["tasks"], FRESH, evaluate.FRESH_PROBLEMS, ""),
+        _stops(chat["stops"], "", prompts, sampled, CHOSEN),
+        _stops(fresh["stops"], FRESH, fresh["prompts"], typed, ""),
         Number(
             REPEATS,
             chat["repetition"],
@@ -148,6 +133,31 @@ def _answered(chat: dict, asked: dict) -> list[Number]:
             n=prompts,
         ),
     ]
+
+
+def _tasks(shares: dict, mark: str, n: int, looked: str) -> list[Number]:
+    return [
+        _share(
+            f"task: {name}{mark}",
+            share,
+            n,
+            f"{n} problems whose prompts training never draws; right if a program finds the whole answer "
+            "right, and it ends. Each token is the likeliest one. By chance: a guesser who draws evenly from "
+            "all answers of the right form.",
+            f"{TUNED} {looked}".strip(),
+        )
+        for name, share in shares.items()
+    ]
+
+
+def _stops(share: dict, mark: str, n: int, answers: str, chosen: str) -> Number:
+    return _share(
+        f"stops by itself{mark}",
+        share,
+        n,
+        f"Of {answers}, those that end within {evaluate.ANSWER_TOKENS} tokens.",
+        f"It does not say that the answer is right, or that it is one. {chosen}".strip(),
+    )
 
 
 def _leaks(removed: int, read: int) -> Number:
@@ -170,10 +180,11 @@ def failures(scores: dict) -> list[str]:
         known.append(
             "Which line comes next it can't tell better than a guesser, as far as these questions show."
         )
-    for name, share in chat["tasks"].items():
-        if share["value"] < 0.9:
-            says = "".join(f" To “{prompt}” it says “{answer}”." for prompt, answer in share.get("wrong", []))
-            known.append(f"Of {name} it gets {1 - share['value']:.0%} wrong.{says}")
+    renamed = evaluate.RENAMED.name
+    for name, share in (chat["tasks"] | {renamed: chat["fresh"]["tasks"][renamed]}).items():
+        for prompt, answer in share["wrong"]:
+            wrong = f"Of {name} it gets {1 - share['value']:.0%} wrong."
+            known.append(f"{wrong} To “{prompt}” it says “{answer}”.")
     if chat["stops"]["value"] < evaluate.STOPS:
         known.append(f"{1 - chat['stops']['value']:.0%} of its answers have no end.")
     worse = [text for text, bits in chat["bits_per_byte"].items() if bits > scores["5-gram"][text]]

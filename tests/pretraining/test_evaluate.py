@@ -9,6 +9,7 @@ import torch
 
 from course_utils.data import corpora
 from course_utils.data.instructions import instructions
+from course_utils.finetuning.orders import NAMES, NEW_NAMES
 from course_utils.finetuning.tasks import side_of
 from course_utils.generation import Completion
 from course_utils.pretraining import evaluate
@@ -37,6 +38,50 @@ def test_what_is_asked_is_held_out(asked):
     assert len(set(asked["prompts"])) == evaluate.PROMPTS
     assert {side_of(prompt) for prompts in asked["problems"].values() for prompt in prompts} == {"test"}
     assert asked["validation"] not in "".join(asked["texts"].values())
+
+
+def test_what_is_fresh_was_never_asked_nor_learnt(asked):
+    fresh = evaluate.fresh()
+    assert {name: len(prompts) for name, prompts in fresh["problems"].items()} == dict.fromkeys(
+        evaluate.FRESH, evaluate.FRESH_PROBLEMS
+    )
+    drawn = {name: task.problems("test", evaluate.DRAWN_BEFORE) for name, task in TASKS.items()}
+    for name, prompts in fresh["problems"].items():
+        assert not {*prompts} & {problem.prompt for problem in drawn.get(name, [])}
+        assert {side_of(prompt) for prompt in prompts} == {"test"}
+    known = {pair.prompt.lower() for pair in instructions().train} | {*map(str.lower, asked["prompts"])}
+    prompts = [*map(str.lower, fresh["prompts"])]
+    assert len({*prompts}) == 100 and not {*prompts} & known
+
+
+def test_an_order_for_a_new_name_is_right_with_that_name():
+    learnt = " ".join(problem.solution for problem in TASKS["orders"].problems("train", 3000))
+    assert not any(name in learnt for name in NEW_NAMES)
+    problem = evaluate.RENAMED.problems("test", 1)[0]
+    day, name, goods = problem.solution.split(" | ")
+    assert name in NEW_NAMES and name in problem.prompt
+    assert evaluate.RENAMED.right(problem.prompt, problem.solution)
+    assert not evaluate.RENAMED.right(problem.prompt, f"{day} | {NAMES[0]} | {goods}")
+
+
+def test_a_wrong_answer_of_each_task_is_kept_if_there_is_one(monkeypatch, tokenizer):
+    def answers(model, tokenizer, prompts, sampler=None):
+        return [Completion([], "3", "end") for _ in prompts]
+
+    monkeypatch.setattr(evaluate, "answers", answers)
+    for prompts, wrong in ((["1+2=", "2+1="], []), (["1+2=", "5+5=", "6+6="], [["5+5=", "3"]])):
+        few = {"problems": {"addition": prompts}, "prompts": ["Hi"]}
+        found = evaluate.answered(None, tokenizer, few, say=list)
+        assert found["tasks"]["addition"]["wrong"] == wrong and found["stops"]["value"] == 1
+
+
+def test_a_blank_before_an_option_is_read_with_it():
+    """As in training: the tokens of a word have it before them. An option that begins a line has none."""
+    for context, options, read in [
+        ("He went. ", ["Then", "She"], ("He went.", [" Then", " She"])),
+        ("He went.\n", ["Then", "She"], ("He went.\n", ["Then", "She"])),
+    ]:
+        assert evaluate.as_read({"context": context, "options": options}) == read
 
 
 def test_the_line_that_comes_next_is_among_four_of_its_kind(asked):

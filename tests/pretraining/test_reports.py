@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from course_utils.pretraining import card
+from course_utils.pretraining import card, evaluate
 from course_utils.pretraining.reports import BEFORE, CHATS, COUNTED, REPEATS, reports
 from course_utils.weights.making_recipe import OURS
 
@@ -18,8 +18,14 @@ def share(value, low, high, **more):
 @pytest.fixture
 def folder(tmp_path):
     line = share(0.26, 0.21, 0.32, chance=0.25)
-    tasks = {"orders": share(1.0, 0.94, 1.0, chance=0.0), "addition": share(0.05, 0.0, 0.1, chance=0.004)}
+    tasks = {
+        "orders": share(1.0, 0.94, 1.0, chance=0.0, wrong=[]),
+        "addition": share(0.05, 0.0, 0.1, chance=0.004, wrong=[["1+2=", "4"]]),
+    }
+    renamed = {evaluate.RENAMED.name: share(0.5, 0.35, 0.65, chance=0.0, wrong=[["Anna", "Tom"]])}
+    fresh = {"prompts": 90, "tasks": renamed, "stops": share(0.9, 0.8, 0.95)}
     chat = {"bits_per_byte": TEXTS, "next line": line, "tasks": tasks, "stops": share(0.97, 0.93, 1.0)}
+    chat["fresh"] = fresh
     chat |= {"repetition": 0.125, "examples": [{"prompt": "a|b", "answer": "<b>x</b>\nand more"}]}
     counted = {"The Tempest": 2.6, "film reviews": 1.9}
     scores = {"base": {"bits_per_byte": TEXTS, "next line": line}, "chat": chat, "5-gram": counted}
@@ -42,12 +48,14 @@ def test_each_number_has_its_n_chance_and_interval_and_says_where_it_comes_from(
     leaks = "contaminated documents"
     assert [*chats] == [
         *[f"bits per byte of {text}" for text in TEXTS],
-        *["which line comes next", "task: orders", "task: addition", "stops by itself", REPEATS, leaks],
+        *["which line comes next", "task: orders", "task: addition", "task: orders for new names, fresh"],
+        *["stops by itself", "stops by itself, fresh", REPEATS, leaks],
     ]
     assert [*before] == [*[*chats][:3], leaks] and [*counted] == [*chats][:2]
     line = chats["which line comes next"]
     assert (line.value, line.low, line.high, line.chance, line.n) == (0.26, 0.21, 0.32, 0.25, 240)
     assert chats["stops by itself"].n == 100 and chats["task: addition"].n == 60
+    assert chats["stops by itself, fresh"].n == 90 and chats["task: orders for new names, fresh"].n == 40
     assert chats[leaks].value == 0.004 and "4 of 1,000 documents" in chats[leaks].comes
     assert "5-gram of bytes" in counted["bits per byte of The Tempest"].comes
     for number in [*chats.values(), *counted.values()]:
@@ -57,7 +65,8 @@ def test_each_number_has_its_n_chance_and_interval_and_says_where_it_comes_from(
 def test_failures_are_what_chance_and_the_5_gram_are_not_beaten_in(folder):
     assert reports(folder)[CHATS].failures == [
         "Which line comes next it can't tell better than a guesser, as far as these questions show.",
-        "Of addition it gets 95% wrong.",
+        "Of addition it gets 95% wrong. To “1+2=” it says “4”.",
+        "Of orders for new names it gets 50% wrong. To “Anna” it says “Tom”.",
         "As it chats, it predicts worse than a 5-gram: film reviews.",
         "It makes facts up, and nothing was done to keep it from rude or harmful text.",
     ]

@@ -40,7 +40,7 @@ def write_texts(folder, n=60):
 def small():
     """Of each kind of question few, and short ones."""
     with pytest.MonkeyPatch.context() as patch:
-        real = evaluate.fixed
+        real, later = evaluate.fixed, evaluate.fresh()
 
         def few(own="", seed=0):
             asked = real(own, seed)
@@ -49,7 +49,12 @@ def small():
             asked["problems"] = {name: prompts[:2] for name, prompts in asked["problems"].items()}
             return asked | {"prompts": asked["prompts"][:2]}
 
+        def few_fresh():
+            problems = {name: prompts[:2] for name, prompts in later["problems"].items()}
+            return {"problems": problems, "prompts": later["prompts"][:2]}
+
         patch.setattr(evaluate, "fixed", few)
+        patch.setattr(evaluate, "fresh", few_fresh)
         patch.setattr(documents, "held_out", lambda: iter([]))  # megabytes of them
         patch.setattr(
             filters,

@@ -55,8 +55,10 @@ def test_what_reads_as_much_whatever_is_left_gains_on_the_whole_crawl_too():
 def test_the_table_has_both_controls():
     head, *lines = recipe.worth()[0].splitlines()
     found = {line[:24].strip(): [*map(float, line[24:].split())] for line in lines}
-    assert len(found) == len(recipe.FILTERS) + 2 and head.split()[-1] == "removal"
-    _, crawl, random_ = found["GPT     all"]
+    assert len(found) == len(recipe.FILTERS) + 2 and head.split()[-1] == "crawl"
+    removed, crawl, random_, *by_crawl = found["GPT     all"]
+    assert len(by_crawl) == len(recipe.SEEDS)
+    assert random_ == pytest.approx(removed * np.mean(by_crawl), abs=2e-3)
     gpt = {how: bits("GPT", "all", how).mean() for how in ("filter", "random")}
     assert crawl == pytest.approx(bits("GPT", "none", "filter").mean() - gpt["filter"], abs=6e-4)
     assert random_ == pytest.approx(gpt["random"] - gpt["filter"], abs=6e-4)

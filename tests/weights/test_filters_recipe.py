@@ -111,3 +111,8 @@ def test_only_pairs_of_the_first_kind_are_two_orders_of_the_same_words():
     }
     reordered, translations, others = alike.values()
     assert reordered > 0.95 and 0.2 < translations < 0.9 and others < 0.2
+
+
+def test_an_exact_duplicate_is_one_whatever_its_white_space_and_case_and_no_word_may_differ():
+    assert min(shares("exact duplicates", "one copy each", "yes").values()) > 0.99
+    assert set(shares("exact duplicates", "one copy each", "no").values()) == {0.0}

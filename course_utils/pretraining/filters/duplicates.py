@@ -22,7 +22,7 @@ class ExactDuplicates:
         self._read: dict[bytes, str] = {}
 
     def __call__(self, document: Document) -> str | None:
-        same = " ".join(document.text.lower().split())
+        same = " ".join(document.text.casefold().split())
         digest = hashlib.sha256(same.encode()).digest()[:16]
         if digest in self._read:
             return f"it says what {self._read[digest]} says, word for word"
