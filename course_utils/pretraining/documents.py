@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from course_utils.data import corpora, labelled, reviews, verses
 
-ASSETS = "shakespeare", "verses", "english-verses", "reordered-passages", "movie-reviews"  # course_documents
+ASSETS = "shakespeare", "english-verses", "reordered-passages", "movie-reviews"  # of course_documents
 PIECE = 16 * 1024  # bytes: the longest document that is cut from a file
 BORDERS = (b"\n\n", b"\r\n\r\n", b"\n", b" ")  # where a long file is cut, the best first
 

@@ -12,7 +12,7 @@ Sources: Zellers et al. 2019 (which line comes next, by likelihood); Brown et al
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -178,11 +178,13 @@ def as_read(choice: dict) -> tuple[str, list[str]]:
     return context, [choice["context"][len(context) :] + option for option in choice["options"]]
 
 
-def choices_right(model: GPT, tokenizer: Tokenizer, asked: dict) -> list[bool]:
+def choices_right(
+    model: GPT, tokenizer: Tokenizer, asked: dict, read: Callable[[dict], tuple[str, list[str]]] = as_read
+) -> list[bool]:
     """For each choice whether the line that comes next has the largest log p a byte."""
     before = tokenizer.token_to_id(END_OF_TEXT)
     prompts, answers, lengths = [], [], []
-    for context, options in map(as_read, asked["choices"]):
+    for context, options in map(read, asked["choices"]):
         for option in options:
             answer = tokenizer.encode(option).ids[: model.context // 2]
             prompts.append([before, *tokenizer.encode(context).ids][-(model.context - len(answer)) :])

@@ -95,14 +95,18 @@ def tunings_table() -> str:
 
 
 def keep(folder: Path) -> None:
-    """Keep a finished model of `course.py make`, of the laptop plan its base too. Raises KeyError for a plan
-    whose model isn't shipped, and what `pretraining.model.load` does."""
+    """Keep a finished model of `course.py make`, of the laptop plan its base too, and note how often it was
+    tuned. Raises KeyError for a plan whose model isn't shipped, and what `pretraining.model.load` does."""
     place = SHIPPED[manifest.load(folder).plan["name"]]
     model.save(place, *model.load(folder), half=True)
     if place == OURS:
         model.save(BASE, *model.load(folder / "base"), half=True)
     for name in KEPT:
         shutil.copyfile(folder / name, place / name)
+    if place == EVENING:
+        made = manifest.load(place)
+        made.stages["tune"].notes["tunings"] = len(recording.read_table(TUNINGS))
+        made.save(place)
     found = sample(*model.load(place))
     write_atomic(place / "sample.json", json.dumps(found, indent=1) + "\n")
 

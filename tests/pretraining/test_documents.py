@@ -149,7 +149,7 @@ def test_a_long_file_takes_no_more_memory_than_a_short_one(tmp_path, megabytes, 
 def test_the_course_reads_nothing_that_it_scores_on():
     read = [*documents.course_documents()]
     sources = {document.source.split(":")[0] for document in read}
-    assert sources == {"shakespeare", "english-verses", "reordered-passages", "movie-reviews"}
+    assert sources == {*documents.ASSETS}
     assert all(document.text.strip() for document in read)
     held_out = {document.text for document in documents.held_out()}
     assert corpora.shakespeare().test in held_out and not held_out & {document.text for document in read}
