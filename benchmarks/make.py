@@ -4,12 +4,16 @@ python3 course.py bench make
 
 The shape is that of the plan for a laptop. Ours is the machine's own loop, with the plan's Muon and with
 AdamW, in mixed precision where the processor multiplies bfloat16; theirs is Trainer on their Llama, with the
-AdamW that is fused, in float32 and in bfloat16. Each trains anew in every round, whose median step counts.
+AdamW that is fused, in float32 and in bfloat16, each as it is and, where there is a C++ compiler, by
+torch.compile. Each trains anew in every round, whose median step counts: so no compiling does.
 """
 
 import contextlib
+import functools
 import io
+import itertools
 import platform
+import shutil
 import statistics
 import sys
 import tempfile
@@ -51,7 +55,7 @@ def ours(optimiser):
     return speed(times)
 
 
-def theirs(half):
+def theirs(half, compiled):
     times = []
 
     class Clock(transformers.TrainerCallback):
@@ -65,6 +69,7 @@ def theirs(half):
             max_steps=STEPS,
             per_device_train_batch_size=PLAN.batch,
             bf16=half,
+            torch_compile=compiled,
             use_cpu=DEVICE.type == "cpu",
             optim="adamw_torch_fused",
             learning_rate=1e-3,
@@ -83,7 +88,9 @@ def main():
     print(f"{platform.machine()}, {torch.get_num_threads()} threads, {DEVICE}, torch {torch.__version__}")
     print(f"{size(CONFIG):,} parameters, batches of {PLAN.batch} x {PLAN.context} tokens")
     ways = {f"ours, {name}": lambda name=name: ours(name) for name in ("muon", "adamw")}
-    ways |= {f"transformers, {name}": lambda half=half: theirs(half) for name, half in types()}
+    kinds = {"": False} | ({", compiled": True} if shutil.which("g++") or DEVICE.type == "cuda" else {})
+    for (name, half), (kind, compiled) in itertools.product(types(), kinds.items()):
+        ways[f"transformers, {name}{kind}"] = functools.partial(theirs, half, compiled)
     speeds = {name: [] for name in ways}
     for _ in range(ROUNDS):
         for name, way in ways.items():
