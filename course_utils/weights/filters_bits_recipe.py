@@ -204,14 +204,14 @@ def worth() -> tuple[str, str]:
     megabyte that it removes; and what the 5-gram pays for passages that were in the crawl, with and without
     the filter for them."""
     rows = recording.read_table(TABLE)
-    heads = f"{'MB removed':>12}{'beside the crawl':>18}{'beside random':>15}{'the same a MB, by crawl':>27}"
+    heads = f"{'MB removed':>12}{'beside the crawl':>18}{'beside random':>15}{'beside random a MB, by crawl':>30}"
     gained = [f"{'bits a byte saved':24}{heads}"]
     for (model, name), a_megabyte in gains(rows).items():
         some = [row for row in rows if (row["model"], row["removed"], row["how"]) == (model, name, "filter")]
         removed = np.mean([int(row["bytes_removed"]) / 1e6 for row in some])
         bits = mean_bits(rows, model, name)
         crawl, random_ = mean_bits(rows, model, NONE) - bits, mean_bits(rows, model, name, "random") - bits
-        by_crawl = "".join(f"{bits:+9.3f}" for bits in a_megabyte)
+        by_crawl = "".join(f"{bits:+10.3f}" for bits in a_megabyte)
         gained.append(f"{model:8}{name:16}{removed:12.2f}{crawl:+18.3f}{random_:+15.3f}{by_crawl}")
     leaks = ["the 5-gram's bits a byte        passages of the test in the crawl   others"]
     for name in (NONE, "contamination"):
