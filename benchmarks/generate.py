@@ -43,7 +43,7 @@ def bandwidths(matrix):
     """GB/s at which a product with a vector reads memory, and a sum, each the best of some over more than any
     cache holds: on one machine the product reads 1.4 times as fast."""
     vector = torch.ones(matrix.shape[1])
-    readers = lambda: torch.mv(matrix, vector), matrix.sum
+    readers = [lambda: torch.mv(matrix, vector), matrix.sum]
     seconds = [[timed(read)[0] for read in readers] for _ in range(3)]
     return [matrix.nbytes / min(of_one) / 1e9 for of_one in zip(*seconds, strict=True)]
 

@@ -15,7 +15,10 @@ NAMES = [
     *("Mara", "Tom", "Ines", "Paul", "Nadia", "Erik", "Sofia", "Liam", "Hana", "Omar", "Ruth", "Felix"),
     *("Clara", "Hugo", "Amina", "Leo", "Greta", "Noah", "Priya", "Oscar", "Wanda", "Ivan", "Lucy", "Ben"),
 ]
-NEW_NAMES = ["Anna", "Bruno", "Dora"]  # no order has them that a model learns from
+NEW_NAMES = [  # which no order has that a model learns from
+    *("Anna", "Bruno", "Dora", "Emil", "Flora", "Georg", "Helen", "Igor", "Julia", "Karl"),
+    *("Lena", "Martin", "Nina", "Otto", "Petra", "Quentin", "Rosa", "Simon", "Tessa", "Victor"),
+]
 GOODS = [
     *("pears", "apples", "candles", "pencils", "eggs", "lemons", "roses", "books", "plates", "chairs"),
     *("lamps", "towels", "onions", "carrots", "tickets", "stamps", "bottles", "baskets", "cakes", "keys"),
@@ -33,11 +36,10 @@ END = 100  # numbers are below
 FORM = re.compile(r"(?P<day>\w+) \| (?P<name>\w+) \| (?P<number>\d+) (?P<goods>\w+)")
 
 
-def note(prompt: str, counted: bool = True) -> str:
+def note(prompt: str, counted: bool = True, names: Sequence[str] = NAMES) -> str:
     """An order in its one form; without its number, unless `counted`."""
     words = re.findall(r"\w+", prompt)
-    known = NAMES + NEW_NAMES, GOODS, DAYS
-    name, goods, day = (next(word for word in words if word in these) for these in known)
+    name, goods, day = (next(w for w in words if w in known) for known in (names, GOODS, DAYS))
     return f"{day} | {name} | {next(filter(str.isdecimal, words)) + ' ' if counted else ''}{goods}"
 
 
@@ -47,16 +49,16 @@ def parts_of(answer: str) -> dict[str, str]:
     return found.groupdict() if found else {}
 
 
-def orders(names: Sequence[str] = NAMES, counted: bool = True) -> Task:
-    """Orders to note, one of 329,280 answers each; or of 3,360 without the number, which would have to be
-    copied digit by digit."""
+def orders(counted: bool = True, names: Sequence[str] = NAMES) -> Task:
+    """Orders to note; of the usual names one of 329,280 answers each, or of 3,360 without the number, which
+    would have to be copied digit by digit."""
 
     def make(draws: Draws) -> Problem:
         prompt = str(draws.choice(SENTENCES)).format(**_fields(draws, names))
-        return Problem(prompt, note(prompt, counted))
+        return Problem(prompt, note(prompt, counted, names))
 
     def verify(prompt: str, answer: str) -> bool:
-        return answer == note(prompt, counted)
+        return answer == note(prompt, counted, names)
 
     def guess(draws: Draws, _prompt: str) -> str:
         form = "{day} | {name} | {number} {goods}" if counted else "{day} | {name} | {goods}"

@@ -330,17 +330,18 @@ def _examples(scores: dict) -> Section:
 
 
 def _licence(made: dict) -> Section:
-    """Of weights, code and texts; a model made of the user's own texts can't say more than whose they are."""
+    """Of weights, code and texts; of the user's own it can't say more than whose they are."""
     weights = (
         "The weights, as the code that made them, are given under Apache-2.0, as far as they are ours to "
         "give: whether what a text taught belongs to its author too is disputed."
     )
-    if made["plan"]["texts"] != "the course's":
-        return Section("Licence", [weights, "Who made it brought the texts, and knows their licence."])
-    read, known = made["stages"]["documents"]["notes"]["assets"], assets.manifest()
-    rows = [["text", "licence", "sha256"]]
-    rows += [[name, known[name].licence, f"{digest[:16]}..."] for name, digest in read.items()]
-    said = "It learnt from texts of these packages, as they name their licences:"
+    own = made["plan"]["texts"] != "the course's"
+    makers = " and from texts of its maker's own, who knows their licence" * own
+    said = f"It learnt from these packages{makers}; their licences, as they name them:"
+    rows, known = [["text", "licence", "sha256"]], assets.manifest()
+    for stage in ("documents", "tune"):
+        read = made["stages"][stage]["notes"].get("assets", {})
+        rows += [[name, known[name].licence, f"{digest[:16]}..."] for name, digest in read.items()]
     return Section("Licence", [weights, said], rows)
 
 

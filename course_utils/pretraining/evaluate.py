@@ -37,8 +37,8 @@ from course_utils.tokenizers import ByteTokenizer
 from course_utils.tokenizers.chat import END_OF_TEXT, chatml, end_ids
 
 TASKS = {task.name: task for task in (orders(), addition(2), reversing(3))}
-RENAMED = replace(orders(NEW_NAMES), name="orders for new names")
-FRESH = TASKS | {RENAMED.name: RENAMED}
+RENAMED = replace(orders(names=NEW_NAMES), name="orders for new names")
+ASKED_LATER = TASKS | {RENAMED.name: RENAMED}
 TYPED = Path(__file__).with_name("typed_prompts.txt")
 TEXT_BYTES, VALIDATION_BYTES = 100_000, 12_000  # of each held-out text
 CHOICES, OPTIONS = 240, 4
@@ -91,24 +91,24 @@ def fixed(own: str = "", seed: int = 0) -> dict:
 
 
 def fresh() -> dict:
-    """Problems and prompts that decided nothing: no model was asked them until the plans were settled.
+    """Problems and prompts that have decided nothing: no model was asked them until the plans were settled.
 
     problems: others of each task, and orders for names that tuning never had. prompts: the rest of those kept
-    back, and what people might type, written by hand for this (typed_prompts.txt).
+    back, and what people might type, made up for this (typed_prompts.txt).
     """
     ends = {name: DRAWN_BEFORE + FRESH_PROBLEMS for name in TASKS} | {RENAMED.name: FRESH_PROBLEMS}
     kept_back = dict.fromkeys(pair.prompt for pair in instructions().test)
     return {
         "problems": {
             name: [p.prompt for p in task.problems("test", ends[name])[-FRESH_PROBLEMS:]]
-            for name, task in FRESH.items()
+            for name, task in ASKED_LATER.items()
         },
         "prompts": [*[*kept_back][PROMPTS:], *TYPED.read_text("utf-8").splitlines()],
     }
 
 
 def digest(questions: dict) -> str:
-    """The sha256 of the file that `course.py make` writes them to."""
+    """The sha256 of questions as `course.py make` writes them to a file."""
     return hashlib.sha256((json.dumps(questions, indent=1) + "\n").encode()).hexdigest()
 
 
@@ -172,7 +172,7 @@ def ngram_bits(texts: Iterable[str], asked: dict) -> dict[str, float]:
 
 
 def as_read(choice: dict) -> tuple[str, list[str]]:
-    """A choice's context without its last blank, and its options behind that blank: so tokens are cut in
+    """A choice's context without its last blank, and its options behind that blank: so tokens are cut as in
     texts that a model has read, where most words have one before them."""
     context = choice["context"].removesuffix(" ")
     return context, [choice["context"][len(context) :] + option for option in choice["options"]]
@@ -282,7 +282,7 @@ def answered(model: GPT, tokenizer: Tokenizer, asked: dict, say: Say = print) ->
     """What a model that chats makes of problems and prompts; of each task a wrong answer, if there is one."""
     scores = {"tasks": {}}
     for name, prompts in asked["problems"].items():
-        task, written = FRESH[name], answers(model, tokenizer, prompts)
+        task, written = ASKED_LATER[name], answers(model, tokenizer, prompts)
         right = [marked(task, *each) for each in zip(prompts, written, strict=True)]
         wrong = [[p, w.text] for p, w, r in zip(prompts, written, right, strict=True) if not r]
         scores["tasks"][name] = share(right)._asdict() | {"chance": chance(task, prompts), "wrong": wrong[:1]}

@@ -349,6 +349,7 @@ class Machine:
         done = tune.tune(trained, tokenizer, self.plan, tokens, folder / "tune.safetensors", say)
         model.save(folder / "chat", trained, tokenizer)
         noted = {"problems": tune.PROBLEMS, "longest_answer": evaluate.ANSWER_TOKENS}
+        noted["assets"] = {tune.ASSET: assets.manifest()[tune.ASSET].sha256}
         return {"seconds": round(done.seconds, 1), "tokens": done.tokens} | noted
 
     def prefer(self, folder: Path, say: Say) -> dict:
@@ -388,7 +389,7 @@ class Machine:
         write_json(folder / "scores.json", found)
         for line in evaluate.said(evaluate.floors(found)):
             say(f"  {line}")
-        return {}
+        return {"fresh": evaluate.digest(fresh)}
 
     def quantise(self, folder: Path, say: Say) -> dict:
         """What fewer bits a weight cost, on the text on which all else was chosen."""

@@ -10,20 +10,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from course_utils.finetuning.orders import NEW_NAMES
 from course_utils.pretraining import evaluate
 from course_utils.pretraining.filters.contamination import LENGTH
 
 BEFORE, CHATS, COUNTED = "before tuning", "as it chats", "a 5-gram on the same text"
-REPEATS, FRESH = "repeats itself", ", fresh"
+REPEATS, LATER = "repeats itself", ", fresh"
 TUNED = (
     "It was tuned on prompts of just this form: chapter 12 asks for orders in other words, and for new names."
 )
+RENAMED = f"They are {len(NEW_NAMES)} names: it does not say how others fare."
 # True of every model that is tuned by the course's plans
 CHOSEN = "How models are tuned was changed after a look at earlier ones' scores, these among them."
 LOOKED = (
     "But these questions were looked at: what a model is tuned on, and for how many steps, was changed after "
-    "first models had their scores. Those called fresh decided nothing: they were first asked when the plans "
-    "were settled."
+    "first models had their scores, and so was how a blank before a line is read. Those called fresh have "
+    "decided nothing: they were first asked when the plans were settled. (Orders for three new names had "
+    "been tried, in vain.)"
 )
 
 
@@ -118,12 +121,12 @@ def _answered(chat: dict, asked: dict) -> list[Number]:
     drawn = "drawn at temperature {temperature} with top-p {top_p}".format(**evaluate.CHATTING)
     prompts, fresh = asked["prompts"], chat["fresh"]
     sampled = f"the answers to {prompts} prompts that were kept back, {drawn}"
-    typed = f"the answers to {fresh['prompts']} others, most of them written by hand as people type, {drawn}"
+    typed = f"the answers to {fresh['prompts']} others, most of them made up as people might type, {drawn}"
     return [
         *_tasks(chat["tasks"], "", evaluate.PROBLEMS, LOOKED),
-        *_tasks(fresh["tasks"], FRESH, evaluate.FRESH_PROBLEMS, ""),
+        *_tasks(fresh["tasks"], LATER, evaluate.FRESH_PROBLEMS, ""),
         _stops(chat["stops"], "", prompts, sampled, CHOSEN),
-        _stops(fresh["stops"], FRESH, fresh["prompts"], typed, ""),
+        _stops(fresh["stops"], LATER, fresh["prompts"], typed, ""),
         Number(
             REPEATS,
             chat["repetition"],
@@ -144,7 +147,7 @@ def _tasks(shares: dict, mark: str, n: int, looked: str) -> list[Number]:
             f"{n} problems whose prompts training never draws; right if a program finds the whole answer "
             "right, and it ends. Each token is the likeliest one. By chance: a guesser who draws evenly from "
             "all answers of the right form.",
-            f"{TUNED} {looked}".strip(),
+            RENAMED if name == evaluate.RENAMED.name else f"{TUNED} {looked}".strip(),
         )
         for name, share in shares.items()
     ]
@@ -180,10 +183,9 @@ def failures(scores: dict) -> list[str]:
         known.append(
             "Which line comes next it can't tell better than a guesser, as far as these questions show."
         )
-    renamed = evaluate.RENAMED.name
-    for name, share in (chat["tasks"] | {renamed: chat["fresh"]["tasks"][renamed]}).items():
+    for name, share in chat["fresh"]["tasks"].items():
         for prompt, answer in share["wrong"]:
-            wrong = f"Of {name} it gets {1 - share['value']:.0%} wrong."
+            wrong = f"Of fresh {name} it gets {1 - share['value']:.0%} wrong."
             known.append(f"{wrong} To “{prompt}” it says “{answer}”.")
     if chat["stops"]["value"] < evaluate.STOPS:
         known.append(f"{1 - chat['stops']['value']:.0%} of its answers have no end.")

@@ -33,6 +33,7 @@ from course_utils.training import Run, TrainConfig, train
 
 # Chosen after a look at scores: `weights.mixes_recipe`
 PROBLEMS = {"orders": 3000, "addition": 6000, "reversing": 3000}
+ASSET = "chatterbot-corpus"  # of `instructions`
 CHATS = 4  # times that each pair of the course stands among them
 MADE_BY = "I am a small language model, made from raw text with the LLM Workbook."
 IDENTITY = {

@@ -200,11 +200,12 @@ def mean_bits(rows: list[dict[str, str]], model: str, name: str, how: str = "fil
 
 def worth() -> tuple[str, str]:
     """The recorded table as lines of text: what each filter removes, and what it saves beside the crawl as it
-    was and beside as much removed at random, means of the crawls, and of each crawl what it saves for each
+    was and beside as much removed at random, means of the crawls, and the latter crawl by crawl for each
     megabyte that it removes; and what the 5-gram pays for passages that were in the crawl, with and without
     the filter for them."""
     rows = recording.read_table(TABLE)
-    heads = f"{'MB removed':>12}{'beside the crawl':>18}{'beside random':>15}{'beside random a MB, by crawl':>30}"
+    heads = f"{'MB removed':>12}{'beside the crawl':>18}{'beside random':>15}"
+    heads += f"{'beside random a MB, by crawl':>30}"
     gained = [f"{'bits a byte saved':24}{heads}"]
     for (model, name), a_megabyte in gains(rows).items():
         some = [row for row in rows if (row["model"], row["removed"], row["how"]) == (model, name, "filter")]

@@ -3,11 +3,13 @@
     python3 course.py make --plan laptop --folder build/ours
     python -m course_utils.weights.making_recipe build/ours
 
-and the same with `--plan evening`. The second command knows the plan by the manifest, and keeps in the folder
-`ours` or `evening` beside this file the weights in float16, the tokenizer, the card, the scores and the log,
-without the texts. `sample.json` has what the kept weights reach on a part of the questions, so that a test
-can ask them again. When `card` comes to say more, the same command without a folder prints both cards again
-from the kept files (`print_again`), and the manifests get their new sha256.
+and the same with `--plan evening`. The second command knows the plan by the manifest, keeps in the folder
+`ours` or `evening` beside this file the weights in float16, the tokenizer, the scores and the log, without
+the texts, and prints the card. `sample.json` has what the kept weights reach on a part of the questions, so
+that a test can ask them again. When `card` comes to say more, the same command without a folder prints both
+cards again from the kept files (`print_again`), and the manifests get their new sha256. Scores were made
+again when `evaluate` came to ask more; what stands in the manifests of other stages is of the first time, but
+for the sha256 of the texts' packages.
 
 `ours` was made on two quiet cores; `evening` on two that others used too, so the seconds on its card are no
 measure of speed. What both are tuned on was chosen after a look at earlier models' scores on the problems
@@ -49,8 +51,6 @@ KEPT = (
     "choices.json",
     "scores.json",
     "quantised.json",
-    "card.md",
-    "card.html",
 )
 CHARACTERS, PROBLEMS = 5000, 20  # of each text and task
 
@@ -95,8 +95,8 @@ def tunings_table() -> str:
 
 
 def keep(folder: Path) -> None:
-    """Keep a finished model of `course.py make`, of the laptop plan its base too, and note how often it was
-    tuned. Raises KeyError for a plan whose model isn't shipped, and what `pretraining.model.load` does."""
+    """Keep a finished model of `course.py make`, of the laptop plan its base too; of evening's note how often
+    it was tuned. Raises KeyError for a plan whose model isn't shipped, and what `model.load` does."""
     place = SHIPPED[manifest.load(folder).plan["name"]]
     model.save(place, *model.load(folder), half=True)
     if place == OURS:
@@ -126,4 +126,6 @@ def print_again() -> None:
 
 
 if __name__ == "__main__":
-    keep(Path(sys.argv[1])) if sys.argv[1:] else print_again()
+    if sys.argv[1:]:
+        keep(Path(sys.argv[1]))
+    print_again()

@@ -101,9 +101,7 @@ def tap(page, name):
 
 def ask_by_touch(page, text):
     page.get_by_label("Message").tap()
-    page.get_by_label("Message").fill(
-        text
-    )  # as the keyboard of a phone does: a key on it may be no key event
+    page.get_by_label("Message").fill(text)  # the keyboard of a phone need not press keys
     tap(page, "Send")
 
 

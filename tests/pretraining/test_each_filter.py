@@ -56,6 +56,7 @@ def test_exact_duplicates_differ_in_case_and_white_space_at_most():
     assert judge(document("to be,\n or NOT.\n")) == "it says what Hamlet says, word for word"
     assert judge(document("To be, or so.")) is None
     assert judge(document("!")) is None and judge(document("?")) is None
+    assert judge(document("Straße")) is None and judge(document("STRASSE")) and not judge(document("Strase"))
 
 
 def sentences(n, seed):

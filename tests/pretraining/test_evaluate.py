@@ -14,6 +14,7 @@ from course_utils.finetuning.tasks import side_of
 from course_utils.generation import Completion
 from course_utils.pretraining import evaluate
 from course_utils.pretraining.evaluate import OPTIONS, TASKS, chance, repetition, share
+from course_utils.pretraining.tune import IDENTITY
 from course_utils.tokenizers.chat import end_ids
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -43,13 +44,14 @@ def test_what_is_asked_is_held_out(asked):
 def test_what_is_fresh_was_never_asked_nor_learnt(asked):
     fresh = evaluate.fresh()
     assert {name: len(prompts) for name, prompts in fresh["problems"].items()} == dict.fromkeys(
-        evaluate.FRESH, evaluate.FRESH_PROBLEMS
+        evaluate.ASKED_LATER, evaluate.FRESH_PROBLEMS
     )
     drawn = {name: task.problems("test", evaluate.DRAWN_BEFORE) for name, task in TASKS.items()}
     for name, prompts in fresh["problems"].items():
         assert not {*prompts} & {problem.prompt for problem in drawn.get(name, [])}
         assert {side_of(prompt) for prompt in prompts} == {"test"}
-    known = {pair.prompt.lower() for pair in instructions().train} | {*map(str.lower, asked["prompts"])}
+    learnt = [*(pair.prompt for pair in instructions().train), *IDENTITY]
+    known = {*map(str.lower, learnt), *map(str.lower, asked["prompts"])}
     prompts = [*map(str.lower, fresh["prompts"])]
     assert len({*prompts}) == 100 and not {*prompts} & known
 

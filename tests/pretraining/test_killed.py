@@ -77,7 +77,7 @@ def hashes(folder):
     indirect=True,
 )
 def test_twenty_kills_leave_the_model_as_it_is(making, tmp_path):
-    """Of n kills each comes, in the mean, after an nth of its stage's time: by the last it may be done."""
+    """Of n kills each comes, in the mean, after an nth or so of its stage: the last may find it done."""
     alone, killed = tmp_path / "alone", tmp_path / "killed"
     assert run(making(alone), tmp_path)[0] == 0
     took = {name: stage.seconds for name, stage in manifest.load(alone).stages.items()}

@@ -23,7 +23,8 @@ def folder(tmp_path):
         "addition": share(0.05, 0.0, 0.1, chance=0.004, wrong=[["1+2=", "4"]]),
     }
     renamed = {evaluate.RENAMED.name: share(0.5, 0.35, 0.65, chance=0.0, wrong=[["Anna", "Tom"]])}
-    fresh = {"prompts": 90, "tasks": renamed, "stops": share(0.9, 0.8, 0.95)}
+    later = {"addition": share(0.1, 0.0, 0.2, chance=0.004, wrong=[["5+5=", "11"]])}
+    fresh = {"prompts": 90, "tasks": later | renamed, "stops": share(0.9, 0.8, 0.95)}
     chat = {"bits_per_byte": TEXTS, "next line": line, "tasks": tasks, "stops": share(0.97, 0.93, 1.0)}
     chat["fresh"] = fresh
     chat |= {"repetition": 0.125, "examples": [{"prompt": "a|b", "answer": "<b>x</b>\nand more"}]}
@@ -48,7 +49,8 @@ def test_each_number_has_its_n_chance_and_interval_and_says_where_it_comes_from(
     leaks = "contaminated documents"
     assert [*chats] == [
         *[f"bits per byte of {text}" for text in TEXTS],
-        *["which line comes next", "task: orders", "task: addition", "task: orders for new names, fresh"],
+        *["which line comes next", "task: orders", "task: addition", "task: addition, fresh"],
+        "task: orders for new names, fresh",
         *["stops by itself", "stops by itself, fresh", REPEATS, leaks],
     ]
     assert [*before] == [*[*chats][:3], leaks] and [*counted] == [*chats][:2]
@@ -65,8 +67,8 @@ def test_each_number_has_its_n_chance_and_interval_and_says_where_it_comes_from(
 def test_failures_are_what_chance_and_the_5_gram_are_not_beaten_in(folder):
     assert reports(folder)[CHATS].failures == [
         "Which line comes next it can't tell better than a guesser, as far as these questions show.",
-        "Of addition it gets 95% wrong. To “1+2=” it says “4”.",
-        "Of orders for new names it gets 50% wrong. To “Anna” it says “Tom”.",
+        "Of fresh addition it gets 90% wrong. To “5+5=” it says “11”.",
+        "Of fresh orders for new names it gets 50% wrong. To “Anna” it says “Tom”.",
         "As it chats, it predicts worse than a 5-gram: film reviews.",
         "It makes facts up, and nothing was done to keep it from rude or harmful text.",
     ]

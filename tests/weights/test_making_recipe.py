@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from course_utils.data import assets
-from course_utils.pretraining import card, documents, evaluate, manifest
+from course_utils.pretraining import card, documents, evaluate, manifest, tune
 from course_utils.pretraining import model as models
 from course_utils.pretraining.plans import PLANS
 from course_utils.pretraining.reports import LOOKED
@@ -52,7 +52,7 @@ def test_it_is_what_the_plan_makes(plan, folder):
     assert {name: made.plan[name] for name in PLANS[plan].settings()} == PLANS[plan].settings()
     for stage in made.stages.values():
         for name in recipe.KEPT[1:]:
-            if name in stage.writes and name != "card.html":
+            if name in stage.writes:
                 assert manifest.sha256(folder / name) == stage.writes[name], name
 
 
@@ -119,24 +119,27 @@ def test_what_the_cards_say_of_fresh_problems_is_what_chapter_12_finds():
     """But for one of 40: the cards' were answered with weights of 32 bits, which are shipped with 16."""
     chapter = (Path(__file__).parents[2] / "notebooks" / "12_make_an_llm.ipynb").read_text(encoding="utf-8")
     found = re.findall(r"([\w ]+), (ours|evening): (\d+) of 40 fresh", chapter)
-    assert len(found) == 2 * len(evaluate.FRESH)
+    assert len(found) == 2 * len(evaluate.ASKED_LATER)
     for task, whose, right in found:
         tasks = read("scores.json", SHIPPED_AS[whose])["chat"]["fresh"]["tasks"]
         assert abs(int(right) - 40 * tasks[task.strip()]["value"]) <= 1
 
 
 def test_what_is_asked_of_a_shipped_model_is_what_is_asked_now():
-    digest = evaluate.digest(evaluate.fixed())
+    fixed, fresh = map(evaluate.digest, (evaluate.fixed(), evaluate.fresh()))
     for folder in SHIPPED.values():
-        assert manifest.load(folder).stages["questions"].writes["evaluation.json"] == digest
+        stages = manifest.load(folder).stages
+        assert stages["pretrain"].reads["evaluation.json"] == fixed
+        assert stages["scores"].notes["fresh"] == fresh
 
 
 def test_the_card_names_the_texts_that_are_read_with_their_licences():
     for folder in SHIPPED.values():
-        read_then = manifest.load(folder).stages["documents"].notes["assets"]
-        assert read_then == {name: assets.manifest()[name].sha256 for name in documents.ASSETS}
-        said = (folder / "card.md").read_text(encoding="utf-8")
-        assert all(assets.manifest()[name].licence in said for name in documents.ASSETS)
+        stages, said = manifest.load(folder).stages, (folder / "card.md").read_text(encoding="utf-8")
+        for stage, names in {"documents": documents.ASSETS, "tune": [tune.ASSET]}.items():
+            known = {name: assets.manifest()[name] for name in names}
+            assert stages[stage].notes["assets"] == {name: asset.sha256 for name, asset in known.items()}
+            assert all(f"{name} | {asset.licence} | " in said for name, asset in known.items())
 
 
 def test_the_others_on_the_card_are_those_of_the_scoreboard():
