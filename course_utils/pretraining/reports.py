@@ -25,8 +25,8 @@ CHOSEN = "How models are tuned was changed after a look at earlier ones' scores,
 LOOKED = (
     "But these questions were looked at: what a model is tuned on, and for how many steps, was changed after "
     "first models had their scores, and so was how a blank before a line is read. Those called fresh have "
-    "decided nothing: they were first asked when the plans were settled. (Orders for three new names had "
-    "been tried, in vain.)"
+    "decided nothing: they were first asked when the plans were settled, though orders for three new names "
+    "had been tried before, in vain."
 )
 
 
