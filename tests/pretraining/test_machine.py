@@ -236,7 +236,7 @@ def test_the_card_says_what_it_read_cost_and_cannot_do(made):
         ):
             assert said in page
         assert f"{scores['base']['bits_per_byte']['The Tempest']:.3f}" in page
-        assert "Of orders it gets 100% wrong." in page
+        assert "Of fresh orders it gets 100% wrong." in page
     assert "http" not in page and "<script" not in page and "<svg" in page
 
 
@@ -245,6 +245,7 @@ def test_what_a_model_says_is_text_on_the_card(made, tmp_path):
     folder = Path(shutil.copytree(made[0], tmp_path / "model"))
     scores = json.loads((folder / "scores.json").read_text())
     scores["chat"]["examples"] = [{"prompt": "a | b", "answer": "<script>alert(1)</script>\n\n# no heading"}]
+    scores["chat"]["fresh"]["tasks"]["orders"]["wrong"] = [["p", "<script>alert(2)</script>"]]
     (folder / "scores.json").write_text(json.dumps(scores))
     card.write(folder, {"gzip": 3.2})
     page, text = (folder / "card.html").read_text(), (folder / "card.md").read_text()
