@@ -171,7 +171,7 @@ def _tuning(made: dict, choices: dict) -> Section:
     if problems:
         mix = ", ".join(f"{n:,} of {task}" for task, n in problems.items())
     times = notes.get("tunings", 1)
-    again = f" It was tuned {times} times, each but the first after a look at the scores before."
+    again = f" It was tuned {times} times, each but the first after a look at scores; the cost is the last's."
     n = tune.VALIDATED * len(evaluate.TASKS)
     before, after = (
         f"{choices[when]['right']:.0%} were right and {choices[when]['ends']:.0%} ended"

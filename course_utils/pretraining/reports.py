@@ -24,9 +24,9 @@ RENAMED = f"They are {len(NEW_NAMES)} names: it does not say how others fare."
 CHOSEN = "How models are tuned was changed after a look at earlier ones' scores, these among them."
 LOOKED = (
     "But these questions were looked at: what a model is tuned on, and for how many steps, was changed after "
-    "first models had their scores, and so was how a blank before a line is read. Those called fresh have "
-    "decided nothing: they were first asked when the plans were settled, though orders for three new names "
-    "had been tried before, in vain."
+    "first models had their scores, and so was how a blank before a line is read. Those called fresh were "
+    "first asked when the course's plans were settled; most of the fresh prompts are made up by its authors, "
+    "and that orders for three new names fail was known."
 )
 
 
@@ -112,7 +112,8 @@ def _next_line(scores: dict, asked: dict) -> Number:
         n,
         f"{n} places of texts that were kept back, fixed before training (evaluation.json): of "
         f"{evaluate.OPTIONS} lines about as long, the one with the largest log p a byte is its answer.",
-        "It does not say what the model would write there. A line may be told by its style or its names.",
+        "It does not say what the model would write there. A line may be told by its style or its names. How "
+        "a blank before a line is read was changed after a look at earlier models' scores.",
     )
 
 
@@ -183,12 +184,13 @@ def failures(scores: dict) -> list[str]:
         known.append(
             "Which line comes next it can't tell better than a guesser, as far as these questions show."
         )
-    for name, share in chat["fresh"]["tasks"].items():
-        for prompt, answer in share["wrong"]:
-            wrong = f"Of fresh {name} it gets {1 - share['value']:.0%} wrong."
-            known.append(f"{wrong} To “{prompt}” it says “{answer}”.")
-    if chat["stops"]["value"] < evaluate.STOPS:
-        known.append(f"{1 - chat['stops']['value']:.0%} of its answers have no end.")
+    for asked, n, kind in ((chat, evaluate.PROBLEMS, ""), (chat["fresh"], evaluate.FRESH_PROBLEMS, "fresh ")):
+        for name, share in asked["tasks"].items():
+            for prompt, answer in share["wrong"]:
+                wrong = f"Of {n} {kind}problems of {name} it gets {n - round(n * share['value'])} wrong."
+                known.append(f"{wrong} To “{prompt}” it says “{answer}”.")
+        if asked["stops"]["value"] < evaluate.STOPS:
+            known.append(f"To {kind}prompts {1 - asked['stops']['value']:.0%} of its answers have no end.")
     worse = [text for text, bits in chat["bits_per_byte"].items() if bits > scores["5-gram"][text]]
     if worse:
         known.append(f"As it chats, it predicts worse than a 5-gram: {', '.join(worse)}.")

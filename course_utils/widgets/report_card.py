@@ -12,7 +12,7 @@ from course_utils.widgets.base import Widget
 from course_utils.widgets.state import OneOf, Whole
 from course_utils.widgets.words import phrase, plural, readable, shortened
 
-MOST, MOST_MEASURES = 6, 16  # models, and measures of all together
+MOST, MOST_MEASURES = 6, 20  # models, and measures of all together
 PAGE = 4  # examples at a time
 LOOKS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9"]
 XLABELS = {"bits": "bits per byte", "share": "share, with 95 % interval; dotted: by chance"}
@@ -25,7 +25,7 @@ class ReportCard(Widget):
 
     models: the `Report` of each, of `pretraining.reports`, by name; 1 to 6. A measure that several have
     stands once, with a bar for each. `markdown()` gives the whole card as text. Raises ValueError for no
-    model or more than 6, for no measure or more than 16, for two numbers of one measure in a report, and for
+    model or more than 6, for no measure or more than 20, for two numbers of one measure in a report, and for
     a number that is not finite, has a unit other than bits and share, or only one end of an interval.
     """
 

@@ -236,7 +236,7 @@ def test_the_card_says_what_it_read_cost_and_cannot_do(made):
         ):
             assert said in page
         assert f"{scores['base']['bits_per_byte']['The Tempest']:.3f}" in page
-        assert "Of fresh orders it gets 100% wrong." in page
+        assert "Of 40 fresh problems of orders it gets 40 wrong." in page
     assert "http" not in page and "<script" not in page and "<svg" in page
 
 

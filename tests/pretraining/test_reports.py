@@ -67,8 +67,10 @@ def test_each_number_has_its_n_chance_and_interval_and_says_where_it_comes_from(
 def test_failures_are_what_chance_and_the_5_gram_are_not_beaten_in(folder):
     assert reports(folder)[CHATS].failures == [
         "Which line comes next it can't tell better than a guesser, as far as these questions show.",
-        "Of fresh addition it gets 90% wrong. To “5+5=” it says “11”.",
-        "Of fresh orders for new names it gets 50% wrong. To “Anna” it says “Tom”.",
+        "Of 60 problems of addition it gets 57 wrong. To “1+2=” it says “4”.",
+        "Of 40 fresh problems of addition it gets 36 wrong. To “5+5=” it says “11”.",
+        "Of 40 fresh problems of orders for new names it gets 20 wrong. To “Anna” it says “Tom”.",
+        "To fresh prompts 10% of its answers have no end.",
         "As it chats, it predicts worse than a 5-gram: film reviews.",
         "It makes facts up, and nothing was done to keep it from rude or harmful text.",
     ]

@@ -64,10 +64,10 @@ def test_the_markdown_has_every_number_where_it_comes_from_and_no_markup_of_a_te
 @pytest.mark.parametrize(
     ("models", "message"),
     [
-        ({}, "1 to 6 models and 1 to 16 measures; got 0 and 0"),
+        ({}, "1 to 6 models and 1 to 20 measures; got 0 and 0"),
         ({"a": Report([])}, "got 1 and 0"),
         ({str(i): Report([bits()]) for i in range(7)}, "got 7 and 1"),
-        ({"a": Report([bits(measure=str(i)) for i in range(17)])}, "got 1 and 17"),
+        ({"a": Report([bits(measure=str(i)) for i in range(21)])}, "got 1 and 21"),
         ({"a": Report([bits(float("nan"))])}, "a finite number of bits or a share; got nan bits"),
         ({"a": Report([right()._replace(unit="metres")])}, r"got 0\.3 metres"),
         ({"a": Report([bits(2.0), bits(3.0)])}, "the report of “a” has two numbers of one measure"),
