@@ -181,7 +181,8 @@ def as_read(choice: dict) -> tuple[str, list[str]]:
 def choices_right(
     model: GPT, tokenizer: Tokenizer, asked: dict, read: Callable[[dict], tuple[str, list[str]]] = as_read
 ) -> list[bool]:
-    """For each choice whether the line that comes next has the largest log p a byte."""
+    """For each choice whether the line that comes next has the largest log p a byte. read: cuts a choice into
+    its context and its options."""
     before = tokenizer.token_to_id(END_OF_TEXT)
     prompts, answers, lengths = [], [], []
     for context, options in map(read, asked["choices"]):
