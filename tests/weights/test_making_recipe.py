@@ -125,6 +125,19 @@ def test_what_the_cards_say_of_fresh_problems_is_what_chapter_12_finds():
         assert abs(int(right) - 40 * tasks[task.strip()]["value"]) <= 1
 
 
+def test_chapter_12_says_in_words_what_the_card_of_ours_says():
+    chapter = (Path(__file__).parents[2] / "notebooks" / "12_make_an_llm.ipynb").read_text(encoding="utf-8")
+    scores, said = read("scores.json")["chat"], (OURS / "card.md").read_text(encoding="utf-8")
+    right = ", ".join(f"{60 * share['value']:.0f}" for share in scores["tasks"].values())
+    ends = [f"{100 * share['value']:.0f}" for share in (scores["stops"], scores["fresh"]["stops"])]
+    assert f"| {right} | {ends[0]} |" in chapter and f"| 40, 27, 30 | {ends[1]} |" in chapter
+    minutes, watt_hours = re.search(
+        r"([\d.]+) minutes on 2 threads .* that is ([\d.]+) watt-hours", said
+    ).groups()
+    assert f"Our card's {watt_hours} watt-hours are {minutes} minutes of two threads" in chapter
+    assert f"| {watt_hours} watt-hours | the clock" in chapter
+
+
 def test_what_is_asked_of_a_shipped_model_is_what_is_asked_now():
     fixed, fresh = map(evaluate.digest, (evaluate.fixed(), evaluate.fresh()))
     for folder in SHIPPED.values():
