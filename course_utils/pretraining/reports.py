@@ -55,8 +55,13 @@ class Report(NamedTuple):
 
 def reports(folder: Path, prefix: str = "") -> dict[str, Report]:
     """Of a made model before and after its tuning, and of the 5-gram beside it, by name; the prefix tells
-    several models apart."""
+    several models apart. Raises ValueError for scores of an older course, which asked less."""
     scores, made = (json.loads((folder / name).read_bytes()) for name in ("scores.json", "manifest.json"))
+    if "fresh" not in scores["chat"]:
+        raise ValueError(
+            f"scores.json in {folder} is of an older course, which asked no fresh questions: delete it, and "
+            "`course.py make --resume` asks the model again"
+        )
     asked, documents = (made["stages"][stage]["notes"] for stage in ("questions", "documents"))
     removed = documents["removed"].get("contamination")
     leaks = [_leaks(removed["documents"], documents["read"]["documents"])] if removed else []

@@ -76,6 +76,14 @@ def test_failures_are_what_chance_and_the_5_gram_are_not_beaten_in(folder):
     ]
 
 
+def test_scores_of_an_older_course_are_asked_again(folder):
+    scores = json.loads((folder / "scores.json").read_bytes())
+    del scores["chat"]["fresh"]
+    (folder / "scores.json").write_text(json.dumps(scores))
+    with pytest.raises(ValueError, match="is of an older course, which asked no fresh questions: delete it"):
+        reports(folder)
+
+
 def test_the_card_has_the_same_numbers_and_a_text_in_it_is_no_markup(folder):
     made, scores = (json.loads((folder / f"{name}.json").read_bytes()) for name in ("manifest", "scores"))
     text = card.markdown([card._asked(made, reports(folder)), card._examples(scores)])
