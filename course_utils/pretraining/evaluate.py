@@ -91,7 +91,7 @@ def fixed(own: str = "", seed: int = 0) -> dict:
 
 
 def fresh() -> dict:
-    """Problems and prompts that have decided nothing: no model was asked them until the plans were settled.
+    """Problems and prompts that decided nothing of the plans: they were first asked when these were settled.
 
     problems: others of each task, and orders for names that tuning never had. prompts: the rest of those kept
     back, and what people might type, made up for this (typed_prompts.txt).

@@ -14,8 +14,8 @@ for the sha256 of the texts' packages.
 `ours` was made on two quiet cores; `evening` on two that others used too, so the seconds on its card are no
 measure of speed. What both are tuned on was chosen after a look at earlier models' scores on the problems
 that the cards show: so these had become validation, and fresh ones are asked too. Prompts were drawn with
-three more seeds: of 100 answers of `ours` 100, 100 and 99 end, to fresh prompts 99, 97 and 100; of `evening`
-98, 100 and 99, and 100 each.
+three more seeds: of 100 answers of `ours` 100, 100 and 99 end, to fresh prompts, one of which was another
+then, 99, 97 and 100; of `evening` 98, 100 and 99, and 100 each.
 
 `evening` was tuned four times, each but the first after a look at the scores before, at bits and stops too;
 its manifest got the new plan, and all behind pretraining was made again. `evening_tunings.csv` has the four:
