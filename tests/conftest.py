@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +14,10 @@ from course_utils.learner import progress
 # the kernels that they start.
 torch.set_num_threads(max(1, torch.get_num_threads() // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))))
 os.environ["OMP_NUM_THREADS"] = str(torch.get_num_threads())
+
+# A process that a test starts imports this tree's package, as pytest itself does, not the installed one.
+PATHS = filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")])
+os.environ["PYTHONPATH"] = os.pathsep.join(PATHS)
 
 # With it jsonschema, which nbformat imports, makes 38 parsers of addresses: seconds in each process.
 sys.modules["rfc3987_syntax"] = None

@@ -20,7 +20,7 @@ def nbval(notebook: Path) -> subprocess.CompletedProcess:
     command += [f"--rootdir={notebook.parent}"]
     command += ["-rA", "--color=no"]
     # nbval reads its files in the platform's encoding; UTF-8 mode makes that UTF-8 everywhere.
-    path = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    path = os.pathsep.join([str(HERE), os.environ["PYTHONPATH"]])
     environment = os.environ | QUIET_THREADS | {"PYTHONPATH": path, "PYTHONUTF8": "1"}
     environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # no notebook needs the others
     return subprocess.run(

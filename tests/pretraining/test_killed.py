@@ -13,8 +13,6 @@ import pytest
 
 from course_utils.pretraining import manifest
 
-PATHS = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
-HERE = os.environ | {"PYTHONPATH": os.pathsep.join(PATHS)}
 KILLS = {"documents": 2, "tokenizer": 4, "pretrain": 6, "tune": 4, "prefer": 2, "scores": 2}
 KILLED = -signal.SIGKILL if os.name == "posix" else 1
 BEGINS = re.compile(r"\d+ of 10, (\w+) \.\.\.$")
@@ -53,7 +51,7 @@ def run(command, folder, stage=None, share=0.0, took=None):
     the seconds that this stage took has passed, or, if it is done sooner, of the next one's."""
     timer, at = None, ""
     command = [sys.executable, *command]
-    with subprocess.Popen(command, cwd=folder, env=HERE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
             if found := BEGINS.match(line):
                 at = found[1]

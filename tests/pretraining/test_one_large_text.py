@@ -20,8 +20,6 @@ from course_utils.pretraining.corpus import read_documents, write_documents
 from course_utils.pretraining.documents import PIECE, Document
 from course_utils.pretraining.machine import DOCUMENTS
 
-PATHS = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
-HERE = os.environ | {"PYTHONPATH": os.pathsep.join(PATHS)}
 SHORT, LONG = 10, 1000  # MB
 SPARE = 30  # MB by which the same run may differ
 A_DOCUMENT = 6e-3  # MB: NearDuplicates keeps some 5 KB of each
@@ -59,7 +57,7 @@ def run(stage: str, folder: Path, texts: Path) -> tuple[float, str]:
     """The most megabytes that a stage's process held, and what it said."""
     at = Path(__file__).with_name("one_stage.py")
     asked = [sys.executable, "-c", MEASURING, sys.executable, str(at), stage, str(folder), str(texts)]
-    done = subprocess.run(asked, capture_output=True, text=True, env=HERE)
+    done = subprocess.run(asked, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     said, _, peak = done.stdout.strip().rpartition("\n")
     return int(peak) / A_MEGABYTE, said

@@ -19,8 +19,7 @@ from course_utils.pretraining import parallel
 from course_utils.training import checkpoints, train
 
 HERE = Path(__file__).parent
-PATHS = [str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")]
-ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(PATHS), "OMP_NUM_THREADS": "1"}
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 FULL = os.environ.get("COURSE_FULL")
 NEAR = 1e-5  # nats, by which sums in another order may differ
 

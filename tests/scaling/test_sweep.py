@@ -62,7 +62,7 @@ def test_the_command_takes_another_log(tmp_path, capsys):
 
 
 def test_processes_do_the_same(tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), os.environ["PYTHONPATH"]]))
     (tmp_path / "two").mkdir()
     one, two = planned(tmp_path), planned(tmp_path / "two")
     sweep(one, say=list)
@@ -181,8 +181,7 @@ def killed_and_resumed(folder, processes):
     plan, generator = planned(folder, PLAN.replace("[0, 1]", "[0, 1, 2, 3, 4, 5]") + more), random.Random(0)
     run = [sys.executable, "-m", "course_utils.scaling", "sweep", str(folder / "plan.toml")]
     run += ["--processes", str(processes)]
-    paths = [str(HERE), str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(HERE), os.environ["PYTHONPATH"]])}
     for _ in range(KILLS):
         started, before = len(list(count.iterdir())), time.monotonic()
         sweeping = subprocess.Popen(run, env=environment, stdout=subprocess.DEVNULL)

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 from dataclasses import asdict
-from pathlib import Path
 
 import pytest
 from small_llama import small_model, small_tokenizer
@@ -23,7 +22,6 @@ from course_utils.tokenizers.chat import end_ids
 from course_utils.training.checkpoints import save_model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-ROOT = Path(__file__).parents[2]
 HELLO = [{"role": "user", "content": "Is mercy strained?"}]
 
 
@@ -88,11 +86,10 @@ def test_a_port_that_is_taken_is_a_sentence():
 def test_it_says_where_it_is_answers_and_stops_on_ctrl_c(tmp_path):
     make(tmp_path / "made")
     command = [sys.executable, "-P", "-m", "course_utils.commands.cli", "chat", str(tmp_path / "made")]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
     # whoever runs the tests in the background has told them, and so their children, to ignore Ctrl-C
     signals = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
-    with subprocess.Popen([*command, "--no-browser"], env=environment, **pipes, **signals) as process:
+    with subprocess.Popen([*command, "--no-browser"], **pipes, **signals) as process:
         try:
             page, programs = process.stdout.readline(), process.stdout.readline()
             port = int(re.search(r"Chat with made or .* on http://127\.0\.0\.1:(\d+)/; Ctrl-C", page)[1])
