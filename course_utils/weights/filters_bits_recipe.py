@@ -198,22 +198,22 @@ def mean_bits(rows: list[dict[str, str]], model: str, name: str, how: str = "fil
     return float(np.mean([float(row["unread"]) for row in some]))
 
 
-def worth() -> tuple[str, str]:
+def worth() -> tuple[str, str, str]:
     """The recorded table as lines of text: what each filter removes, and what it saves beside the crawl as it
-    was and beside as much removed at random, means of the crawls, and the latter crawl by crawl for each
-    megabyte that it removes; and what the 5-gram pays for passages that were in the crawl, with and without
-    the filter for them."""
+    was and beside as much removed at random, means of the crawls; the latter crawl by crawl for each megabyte
+    that it removes; and what the 5-gram pays for passages that were in the crawl, with and without the filter
+    for them."""
     rows = recording.read_table(TABLE)
     heads = f"{'MB removed':>12}{'beside the crawl':>18}{'beside random':>15}"
-    heads += f"{'beside random a MB, by crawl':>30}"
     gained = [f"{'bits a byte saved':24}{heads}"]
+    crawls = [f"{'beside random, a MB':24}" + "".join(f"{f'crawl {seed + 1}':>10}" for seed in SEEDS)]
     for (model, name), a_megabyte in gains(rows).items():
         some = [row for row in rows if (row["model"], row["removed"], row["how"]) == (model, name, "filter")]
         removed = np.mean([int(row["bytes_removed"]) / 1e6 for row in some])
         bits = mean_bits(rows, model, name)
         crawl, random_ = mean_bits(rows, model, NONE) - bits, mean_bits(rows, model, name, "random") - bits
-        by_crawl = "".join(f"{bits:+10.3f}" for bits in a_megabyte)
-        gained.append(f"{model:8}{name:16}{removed:12.2f}{crawl:+18.3f}{random_:+15.3f}{by_crawl}")
+        gained.append(f"{model:8}{name:16}{removed:12.2f}{crawl:+18.3f}{random_:+15.3f}")
+        crawls.append(f"{model:8}{name:16}" + "".join(f"{bits:+10.3f}" for bits in a_megabyte))
     leaks = ["the 5-gram's bits a byte        passages of the test in the crawl   others"]
     for name in (NONE, "contamination"):
         some = [
@@ -221,7 +221,7 @@ def worth() -> tuple[str, str]:
         ]
         leaked, unread = (np.mean([float(row[column]) for row in some]) for column in ("leaked", "unread"))
         leaks.append(f"  removed: {name:20}{leaked:24.2f}{unread:21.2f}")
-    return "\n".join(gained), "\n".join(leaks)
+    return "\n".join(gained), "\n".join(crawls), "\n".join(leaks)
 
 
 def cost_of_good() -> str:
