@@ -3,6 +3,7 @@
 import ast
 import base64
 import re
+import symtable
 from html import unescape
 
 import nbformat
@@ -110,6 +111,20 @@ def test_who_skips_an_exercise_off_the_core_path_can_go_on(path):
             names = {node.id for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Name)}
             used |= {name: heading for name in names if left_out.get(name, heading) != heading}
     assert used == {}
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_who_goes_back_finds_what_was_imported_or_defined(path):
+    """Were such a name bound to a value further down, the cells above would fail when they are run again."""
+    made, bound = set(), set()
+    for cell in cells_of(path):
+        if cell.cell_type == "code":
+            for symbol in symtable.symtable(cell.source, path.stem, "exec").get_symbols():
+                if symbol.is_imported() or symbol.is_namespace():
+                    made.add(symbol.get_name())
+                elif symbol.is_assigned():
+                    bound.add(symbol.get_name())
+    assert made & bound == set()
 
 
 @pytest.mark.parametrize("path", [*CHAPTERS, TEMPLATE, *ASSIGNMENTS], ids=lambda path: path.stem)
