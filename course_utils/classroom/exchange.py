@@ -96,7 +96,7 @@ def collect(root: Path, name: str, store: Store) -> tuple[dict[str, Submission],
         for path, folder in _handed_in(root / student / COURSE / "inbound", name):
             if folder:
                 file, said = batch.last_of(student, batch.notebooks_at(folder, name), folder)
-                remarks += said
+                remarks += said + batch.passed_over(student, file)
                 kept[student] = submission = store.keep(name, student, file)
                 received = _changed(folder, file)
                 if submission.id not in first or received < first[submission.id]:

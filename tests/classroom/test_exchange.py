@@ -85,6 +85,15 @@ def test_of_several_notebooks_the_last_changed_counts_and_the_others_are_told(ro
     assert kept(room) == {"ada": ("", b"final")}
 
 
+def test_a_copy_that_was_changed_later_is_told(root, room):
+    folder = submit(root, "ada", b"by name")
+    os.utime(folder / "ngrams.ipynb", (1e9, 1e9))
+    (folder / "ngrams-Copy1.ipynb").write_bytes(b"copy")
+    _, remarks = collect(root, room)
+    assert remarks == ["ada: ngrams.ipynb counts, by its name; ngrams-Copy1.ipynb, changed later, does not."]
+    assert kept(room) == {"ada": ("", b"by name")}
+
+
 def test_no_link_is_followed(root, room, tmp_path):
     secret = tmp_path / "secret"
     secret.mkdir()

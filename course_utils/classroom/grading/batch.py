@@ -28,9 +28,10 @@ def collect(
     """Keep what was handed in: a file or a folder a student, the newest layouts of nbgrader among them.
 
     FOLDER/STUDENT.ipynb, FOLDER/STUDENT/NAME.ipynb, FOLDER/STUDENT/NAME/NAME.ipynb. Links are noted as such
-    and never followed; of several files the one that was changed last counts. `names` says whose a file or
-    folder is that has another name than its student. Returns what was kept, by student, and what a teacher
-    should know; raises ValueError if there is no such folder.
+    and never followed. In a student's folder the notebook of the assignment's name counts; of several other
+    files the one that was changed last. `names` says whose a file or folder is that has another name than its
+    student. Returns what was kept, by student, and what a teacher should know; raises ValueError if there is
+    no such folder.
     """
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
@@ -53,6 +54,8 @@ def collect(
             continue
         last, said = last_of(student, paths, folder)
         remarks += said
+        if last.parent != folder:
+            remarks += passed_over(student, last)
         kept[student] = store.keep(assignment, student, last)
     return kept, remarks
 
@@ -83,6 +86,14 @@ def notebooks_at(folder: Path, assignment: str) -> list[Path]:
     except OSError:
         others = []
     return [path for path in others if path.suffix == ".ipynb"] or others[:1] or [named]
+
+
+def passed_over(student: str, counts: Path) -> list[str]:
+    """What to say if beside the notebook that counts, by its name, others were changed later."""
+    later = sorted(path.name for path in counts.parent.glob("*.ipynb") if changed(path) > changed(counts))
+    return [
+        f"{student}: {counts.name} counts, by its name; {name}, changed later, does not." for name in later
+    ]
 
 
 def changed(path: Path) -> float:

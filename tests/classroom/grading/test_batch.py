@@ -149,6 +149,17 @@ def test_of_several_files_the_last_counts_and_none_is_kept_twice(room, tmp_path)
     assert kept == ["ada.ipynb", "two/a.ipynb", "zip/work.zip"]
 
 
+def test_a_notebook_of_another_name_that_was_changed_later_is_told(room):
+    for path, when in (("ngrams.ipynb", 1e9), ("ngrams-Copy1.ipynb", 2e9), ("older.ipynb", 1e8)):
+        (room.submissions / "ada").mkdir(exist_ok=True)
+        (room.submissions / "ada" / path).write_text(path)
+        os.utime(room.submissions / "ada" / path, (when, when))
+    store = room.overlay.store()
+    kept, remarks = batch.collect("ngrams", room.submissions, store)
+    assert store.content(kept["ada"]) == b"ngrams.ipynb"
+    assert remarks == ["ada: ngrams.ipynb counts, by its name; ngrams-Copy1.ipynb, changed later, does not."]
+
+
 def test_a_platforms_names_are_those_of_students(room, tmp_path):
     store, names = room.overlay.store(), tmp_path / "names.csv"
     for path in ("Ada Lovelace_7_file/ngrams.ipynb", "turingalan_9_ngrams-1.ipynb", "bob.ipynb"):
