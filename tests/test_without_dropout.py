@@ -6,15 +6,24 @@ import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from course_utils import gpt, recurrent, seq2seq, training
+from course_utils.bert import BertConfig, BertForMaskedLM
 from course_utils.bert.diffusion import MaskedDiffusion, bound
+from course_utils.bert.occurrences import occurrences, word_vectors
+from course_utils.bert.search import embed
+from course_utils.bert.texts import fill_mask
 from course_utils.finetuning.log_probs import log_probs_of
 from course_utils.finetuning.policy_gradient import frozen_log_probs
+from course_utils.generation.unmasking import byte_level, word_pieces
 from course_utils.gpt import GPT, GPTConfig
 from course_utils.recurrent import RecurrentLM
 from course_utils.scaling.counting import flops
 from course_utils.seq2seq import GRUSeq2Seq
+from course_utils.tokenizers import WordPieceTokenizer
 
 CONFIG = GPTConfig(vocab_size=20, context=8, n_layers=1, n_heads=2, d_model=16, dropout=0.5)
+BERT = BertConfig(vocab_size=7, d_model=8, n_layers=1, n_heads=2, d_ff=16, dropout=0.5)
+PIECES = WordPieceTokenizer(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b"])
+MASKED = torch.tensor([5, 4])
 TOKENS = np.arange(12)
 IDS = torch.arange(8)[None]
 CALLS = {
@@ -25,6 +34,18 @@ CALLS = {
     ),
     "greedy": (GRUSeq2Seq(9, 10, 6, 8, 1), lambda model: seq2seq.greedy(model, [[3, 4]], 2)),
     "bound": (MaskedDiffusion(CONFIG), lambda model: bound(model, IDS[0])),
+    "fill_mask": (BertForMaskedLM(BERT), lambda model: fill_mask(model, PIECES, "a [MASK]")),
+    "embed": (BertForMaskedLM(BERT).bert, lambda model: embed(model, PIECES, ["a b"])),
+    "word_vectors": (
+        BertForMaskedLM(BERT).bert,
+        lambda model: word_vectors(model, PIECES, occurrences(["a b"], "b")),
+    ),
+    "attention_weights": (BertForMaskedLM(BERT).bert, lambda model: model.attention_weights(MASKED)),
+    "word_pieces": (BertForMaskedLM(BERT), lambda model: word_pieces(model, PIECES).log_probs(MASKED)),
+    "byte_level": (
+        MaskedDiffusion(GPTConfig(256, 8, n_layers=1, n_heads=2, d_model=16, dropout=0.5)),
+        lambda model: byte_level(model).log_probs(torch.tensor([5, model.mask_id])),
+    ),
     "log_probs_of": (GPT(CONFIG), lambda model: log_probs_of(model, IDS, IDS > 3)),
     "frozen_log_probs": (GPT(CONFIG), lambda model: frozen_log_probs(model, IDS)),
     "flops": (GPT(CONFIG), lambda model: flops(model, IDS)),

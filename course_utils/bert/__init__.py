@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from course_utils.attention import LearnedPositions, MultiHeadAttention, padding_mask, record_attention
+from course_utils.devices import without_dropout
 from course_utils.transformer import BlockConfig, Encoder, check_ids
 
 
@@ -124,7 +125,7 @@ class Bert(nn.Module):
     @torch.no_grad()
     def attention_weights(self, ids: Int[Tensor, " time"]) -> Float[Tensor, "layers heads time time"]:
         """Which token each head of each layer looked at, on one text: rows are queries and sum to 1."""
-        with record_attention(self.attentions) as weights:
+        with without_dropout(self), record_attention(self.attentions) as weights:
             self(ids[None])
         return torch.stack([weights[layer][0] for layer in sorted(weights)])
 
@@ -217,9 +218,11 @@ class BertForSequenceClassification(nn.Module):
 
 
 def with_new_head(body: Bert, kind: type[nn.Module], **options) -> nn.Module:
-    """A model of `kind` on a copy of a trained body; its head, and a pooler that the body lacks, are new."""
+    """A model of `kind` on a copy of a trained body; its head, and a pooler that the body lacks, are new; a
+    pooler that the kind lacks is left out."""
     model = kind(body.config, **options)
-    model.bert.load_state_dict(body.state_dict(), strict=body.pooler is not None)
+    mine = model.bert.state_dict()
+    model.bert.load_state_dict(mine | {name: x for name, x in body.state_dict().items() if name in mine})
     return model
 
 

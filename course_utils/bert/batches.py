@@ -105,7 +105,8 @@ class MaskedTexts(_Epochs):
 
     Each epoch cuts the texts anew, after whole sentences where it can: seven rows of ten as long as may be,
     the rest of any length, for a model that has never seen a short text reads it badly. Masks are drawn anew
-    each time, by `mask_tokens` with its `rate`, `to_mask` and `to_random`.
+    each time, by `mask_tokens` with its `rate`, `to_mask` and `to_random`. Raises ValueError for rows of less
+    than 10 tokens, the two marks included, and for texts without a token.
     """
 
     def __init__(
@@ -119,6 +120,11 @@ class MaskedTexts(_Epochs):
         **shares: float,
     ):
         super().__init__(texts, tokenizer, tokens, longest, seed)
+        if longest < 10 or not any(map(len, texts)):
+            raise ValueError(
+                f"rows are of at least 10 tokens, and the texts of one at least; got longest={longest} and "
+                f"{sum(map(len, texts))} tokens"
+            )
         self.rate, self.shares = rate, shares
         self._ends = [tokenizer.ids[end] for end in SENTENCE_ENDS]
 

@@ -13,6 +13,7 @@ from torch import nn
 
 from course_utils.bert.scores import in_rows
 from course_utils.bert.texts import padded
+from course_utils.devices import without_dropout
 from course_utils.tokenizers import WordPieceTokenizer
 
 OPENING, CLOSING = "(", ")"
@@ -62,7 +63,8 @@ def bracketed_tokens(
         end = starts[first] + sum(map(len, batch))
         here = chosen[(chosen >= starts[first]) & (chosen < end)]
         which = np.searchsorted(starts, here, side="right") - 1
-        states = model.hidden_states(*padded(batch, tokenizer))
+        with without_dropout(model):
+            states = model.hidden_states(*padded(batch, tokenizer))
         places = which - first, here - starts[which] + 1  # [CLS] comes first
         found.append(torch.stack([state[places] for state in states]).float())
     return torch.cat(found, dim=1).numpy(), labels[chosen] == INSIDE, types[chosen]

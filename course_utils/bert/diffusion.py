@@ -133,9 +133,11 @@ def bound(
     or with `prefix` such that all but the first begin with so many tokens that are read and not scored.
 
     Each window is drawn `draws` times; the error tells how much other masks would have changed the mean.
-    Raises ValueError for an empty text.
+    Raises ValueError for an empty text, and for a prefix that leaves nothing of a window to score.
     """
     check_ids(ids[None], model.vocab_size)
+    if not 0 <= prefix < model.context:
+        raise ValueError(f"prefix is from 0 to {model.context - 1}, below the model's context; got {prefix}")
     generator = torch.Generator().manual_seed(seed)
     window, step = model.context, model.context - prefix
     groups = [(ids[None, :window], 0)]

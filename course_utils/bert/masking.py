@@ -44,13 +44,18 @@ def mask_tokens(
     Each token is chosen with the chance `rate`, by itself or, with `whole_words`, with all pieces of its
     word; special tokens and padding never are. A share `to_mask` of the chosen becomes [MASK], `to_random` a
     random token, the rest stays. Draw anew for each epoch: another gap in the same text is another question.
-    `ids` stays as it is. Raises ValueError for a rate that is not between 0 and 1, an empty batch, ids that
-    are not the tokenizer's, and texts in which nothing can be masked.
+    `ids` stays as it is. Raises ValueError for a rate that is not between 0 and 1, shares that aren't
+    parts of 1, an empty batch, ids that are not the tokenizer's, and texts in which nothing can be masked.
     """
     if not 0 < rate < 1:
         raise ValueError(
             f"rate lies between 0 and 1; got {rate} (at 0 nothing is asked, at 1 nothing is left to tell it "
             "from; BERT has 0.15)"
+        )
+    if min(to_mask, to_random) < 0 or to_mask + to_random > 1:
+        raise ValueError(
+            "to_mask and to_random are shares of the chosen, at most 1 together; got "
+            f"{to_mask} and {to_random}"
         )
     check_vocabulary(ids, tokenizer)
     special = special_tokens(tokenizer)

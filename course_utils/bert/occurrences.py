@@ -15,6 +15,7 @@ from torch import Tensor
 
 from course_utils.bert import Bert
 from course_utils.bert.texts import around, encode, padded
+from course_utils.devices import without_dropout
 from course_utils.tokenizers import WordPieceTokenizer
 
 
@@ -52,5 +53,6 @@ def word_vectors(
         ids, begin = around(np.concatenate(parts), first, last, model.config.max_positions - 2)
         rows.append(ids)
         inside.append(range(1 + first - begin, 1 + last - begin))  # after [CLS]
-    states = torch.stack(model.hidden_states(*padded(rows, tokenizer)))
+    with without_dropout(model):
+        states = torch.stack(model.hidden_states(*padded(rows, tokenizer)))
     return torch.stack([states[:, i, list(at)].mean(1) for i, at in enumerate(inside)], 1)

@@ -7,6 +7,7 @@ from torch import nn
 
 from course_utils.bert.masking import MASK, check_vocabulary, mask_tokens, special_tokens
 from course_utils.bert.texts import check_fit, encode, padded
+from course_utils.devices import without_dropout
 from course_utils.ngrams.bidirectional import BidirectionalNGram
 from course_utils.tokenizers import WordPieceTokenizer
 
@@ -35,7 +36,7 @@ class MaskedReader:
         self.longest: int = model.bert.config.max_positions
 
     def encode(self, text: str) -> Int[np.ndarray, " time"]:
-        """The ids of a text between [CLS] and [SEP]. Warns of characters that are unknown."""
+        """The ids of a text between [CLS] and [SEP]. Warns of words that the vocabulary can't make."""
         return padded([encode(text, self._tokenizer)], self._tokenizer)[0][0].numpy()
 
     def corrupt(
@@ -56,7 +57,8 @@ class MaskedReader:
         """The model's probabilities of what stood at these places, in their order from left to right."""
         chosen = torch.zeros(1, len(inputs), dtype=torch.bool)
         chosen[0, places] = True
-        return self._model(torch.from_numpy(inputs)[None], chosen=chosen).softmax(-1).numpy()
+        with without_dropout(self._model):
+            return self._model(torch.from_numpy(inputs)[None], chosen=chosen).softmax(-1).numpy()
 
     def fill_from_left(
         self, inputs: Int[np.ndarray, " time"], places: Int[np.ndarray, " places"]

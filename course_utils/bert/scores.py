@@ -72,7 +72,7 @@ def in_rows(texts: Sequence[Int[np.ndarray, " tokens"]], longest: int = 128) -> 
 @torch.no_grad()
 def score(answer: Callable[[Tensor, Tensor, Tensor], Float[Tensor, "gaps vocab"]], batches: Gaps) -> GapScore:
     """What `answer(inputs, lengths, chosen)` makes of the gaps; it gives the logits, or log-probabilities, of
-    each chosen place."""
+    each chosen place. Raises ValueError if there is none."""
     nats, found = 0.0, torch.zeros(5, dtype=torch.int64)
     total = 0
     for inputs, lengths, labels in batches:
@@ -81,4 +81,6 @@ def score(answer: Callable[[Tensor, Tensor, Tensor], Float[Tensor, "gaps vocab"]
         nats += functional.cross_entropy(logits, targets, reduction="sum").item()
         found += (logits.topk(5, dim=-1).indices == targets[:, None]).sum(0)
         total += len(targets)
+    if not total:
+        raise ValueError("no gap was asked: give more text, or a higher rate")
     return GapScore(found[0].item() / total, found.sum().item() / total, math.exp(nats / total), total)

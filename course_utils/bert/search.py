@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from course_utils.bert.texts import encode, padded
+from course_utils.devices import without_dropout
 from course_utils.tokenizers import WordPieceTokenizer
 
 
@@ -61,7 +62,8 @@ def embed_rows(
         n = max(tokens // (len(rows[order[0]]) + 2), 1)
         now, order = order[:n], order[n:]
         ids, lengths = padded([rows[i] for i in now], tokenizer)
-        vectors[now] = mean_pooled(model(ids, lengths).float(), lengths)
+        with without_dropout(model):
+            vectors[now] = mean_pooled(model(ids, lengths).float(), lengths)
     return vectors
 
 

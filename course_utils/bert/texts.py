@@ -12,6 +12,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from course_utils.bert.masking import CLS, MASK, PAD, SEP
+from course_utils.devices import without_dropout
 from course_utils.tokenizers import WordPieceTokenizer
 
 Ids = Int[np.ndarray, " tokens"]
@@ -27,7 +28,8 @@ class Batch:
 
 
 def encode(text: str, tokenizer: WordPieceTokenizer) -> Int[np.ndarray, " tokens"]:
-    """The ids of a text in which the word [MASK] means the token. Warns of characters that are unknown."""
+    """The ids of a text in which the word [MASK] means the token. Warns of words that the vocabulary can't
+    make."""
     ids = with_masks(text, tokenizer.encode, tokenizer.ids[MASK])
     if unknown := int((ids == tokenizer.ids[tokenizer.UNK]).sum()):
         warnings.warn(
@@ -130,7 +132,8 @@ def fill_mask(model: nn.Module, tokenizer: WordPieceTokenizer, text: str, k: int
         raise ValueError(f"write {MASK} where a word is missing; {text[:60]!r} has none")
     ids, _ = around(ids, places[0], places[-1] + 1, model.bert.config.max_positions - 2)
     rows, lengths = padded([ids], tokenizer)
-    probabilities = model(rows, lengths, chosen=rows == tokenizer.ids[MASK]).softmax(-1)
+    with without_dropout(model):
+        probabilities = model(rows, lengths, chosen=rows == tokenizer.ids[MASK]).softmax(-1)
     best = probabilities.topk(min(k, tokenizer.vocab_size))
     return [
         [Guess(tokenizer.tokens[i], p) for p, i in zip(values, indices, strict=True)]

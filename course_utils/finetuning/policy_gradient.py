@@ -26,7 +26,7 @@ from torch import Tensor
 
 from course_utils.devices import without_dropout
 from course_utils.finetuning.log_probs import Ids, token_log_probs, with_answers
-from course_utils.generation import generate
+from course_utils.generation import generate, unbroken
 from course_utils.gpt import GPT
 from course_utils.sampling import Sampler
 
@@ -248,7 +248,7 @@ def sample(
     another policy than the one whose log-probabilities are computed."""
     sampler = Sampler(temperature=temperature)
     written = generate(model, prompts, max_new, sampler=sampler, generator=generator, end_ids=[end])
-    return [completion.ids for completion in written]
+    return [completion.ids for completion in unbroken(written)]
 
 
 @torch.no_grad()

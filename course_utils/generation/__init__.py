@@ -48,6 +48,14 @@ class Completion:
     entropy: list[float] = field(default_factory=list)
 
 
+def unbroken(written: list[Completion]) -> list[Completion]:
+    """The same completions, for whoever scores them or learns from them. Raises KeyboardInterrupt if Ctrl-C
+    ended one: half an answer is no answer."""
+    if any(each.reason == "interrupted" for each in written):
+        raise KeyboardInterrupt
+    return written
+
+
 @contextmanager
 def evaluating(model) -> Iterator[None]:
     """Without gradients, and without the dropout of a model in training."""
@@ -92,8 +100,8 @@ def generate(
     check_max_new(max_new)
     if (stop or report) and decode is None:
         raise ValueError("stop strings and report need decode, which turns ids into a text; got none")
-    if "" in stop:
-        raise ValueError("a stop string must have at least one character; got an empty one")
+    if isinstance(stop, str) or "" in stop:
+        raise ValueError(f"stop is a list of strings that aren't empty, such as ['END']; got {stop!r}")
     texts = list(map(crop, prompts, repeat(model.context)))
     written = [Completion(reason="interrupted" if max_new else "length") for _ in texts]
     reader, counts = _Reader(model, texts, use_cache, should_stop), None

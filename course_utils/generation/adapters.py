@@ -43,9 +43,11 @@ def load_own(folder: Path, tuned: bool = False) -> tuple[GPT, ByteTokenizer]:
     if not weights.exists():
         where = "the section of chapter 10 that tunes it" if tuned else "section 7 of chapter 8"
         raise ValueError(f"{weights.name} is not in {folder.name} yet: run {where}")
-    _, notes = checkpoints.load(weights)
+    tensors, notes = checkpoints.load(weights)
+    if not isinstance(notes, dict) or not isinstance(notes.get("config"), dict):
+        raise ValueError(f"{weights.name} in {folder.name} does not say which model it is: save it again")
     model = GPT(GPTConfig(**notes["config"])).eval()
-    checkpoints.load_into(weights, model)
+    checkpoints.fill(model, tensors, weights.name)
     if model.vocab_size == ByteTokenizer.vocab_size:
         return model, ByteTokenizer()
     path = folder / "tokenizer.json"

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from course_utils.bert.diffusion import MaskedDiffusion
 from course_utils.bert.masking import MASK, special_tokens
 from course_utils.bert.texts import check_fit, encode, padded, with_masks
+from course_utils.devices import without_dropout
 from course_utils.tokenizers import ByteTokenizer, WordPieceTokenizer
 
 ORDERS = "confidence", "random"
@@ -48,7 +49,8 @@ def byte_level(model: MaskedDiffusion) -> Masked:
     """A model of bytes. A byte that is no character by itself is a lone surrogate among the tokens."""
 
     def log_probs(ids):
-        return model(ids[None])[0, ids == model.mask_id].float().log_softmax(-1)
+        with without_dropout(model):
+            return model(ids[None])[0, ids == model.mask_id].float().log_softmax(-1)
 
     tokens = [bytes([i]).decode("utf-8", "surrogateescape") for i in range(model.vocab_size)]
     cut = partial(with_masks, encode=ByteTokenizer().encode, mask_id=model.mask_id)
@@ -71,7 +73,8 @@ def word_pieces(model: nn.Module, tokenizer: WordPieceTokenizer) -> Masked:
 
     def log_probs(ids):
         row, _ = padded([ids.numpy()], tokenizer)
-        logits = model(row, chosen=row == mask_id).float()
+        with without_dropout(model):
+            logits = model(row, chosen=row == mask_id).float()
         return logits.masked_fill(special, -math.inf).log_softmax(-1)
 
     cut, context = partial(encode, tokenizer=tokenizer), model.bert.config.max_positions - 2

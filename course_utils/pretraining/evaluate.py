@@ -27,7 +27,7 @@ from course_utils.finetuning.answering import Answerer
 from course_utils.finetuning.log_probs import log_probs_of, with_answers
 from course_utils.finetuning.orders import NEW_NAMES, orders
 from course_utils.finetuning.tasks import Share, Task, addition, reversing, wilson
-from course_utils.generation import Completion, generate
+from course_utils.generation import Completion, generate, unbroken
 from course_utils.gpt import GPT
 from course_utils.ngrams import NGramModel
 from course_utils.pretraining.stages import Say
@@ -204,10 +204,11 @@ def answers(
     sampler: Sampler | None = None,
     seed: int = 0,
 ) -> list[Completion]:
-    """What the model answers to each prompt, as the user's message; greedy without a sampler."""
+    """What the model answers to each prompt, as the user's message; greedy without a sampler. Raises
+    KeyboardInterrupt on Ctrl-C."""
     chat = chatml(tokenizer)
     asked = [chat.prompt([{"role": "user", "content": prompt}]) for prompt in prompts]
-    return generate(
+    written = generate(
         model,
         asked,
         ANSWER_TOKENS,
@@ -216,6 +217,7 @@ def answers(
         end_ids=end_ids(tokenizer),
         decode=tokenizer.decode,
     )
+    return unbroken(written)
 
 
 def ended(model: GPT, tokenizer: Tokenizer, prompts: Sequence[str]) -> list[bool]:

@@ -76,8 +76,9 @@ def make(
     any: by DDP, or with `shard` by FSDP2, which needs a plan with AdamW.
 
     Raises ValueError as `stages.run` does and for a folder without texts; MemoryError, before anything is
-    written, for a plan that needs more than there is, or before it trains, if only the larger model of a
-    short text does; KeyboardInterrupt on Ctrl-C, with what was done kept.
+    written, for a plan whose pretraining needs more than there is, or before it trains, if only the larger
+    model of a short text does (tuning, on one device and `tune_batch` rows at once, is not asked about);
+    KeyboardInterrupt on Ctrl-C, with what was done kept.
     """
     if processes < 1 or plan.batch % processes:
         raise ValueError(

@@ -11,7 +11,8 @@ first can be reached:
 
 Every process has a rank. With **DDP** each has the whole model and reads its own rows of every batch; their
 gradients are averaged before a step, so all make the same one. With **FSDP2** each keeps only its shard of
-weights and averages, and fetches a block when it is computed: for models that one GPU can't hold.
+weights and averages, and fetches a block when it is computed: for a pretraining that needs more
+memory than one GPU has. (What follows it has the whole model on one.)
 
 A global batch is what a single process would read. Rank r takes the rows r, r + n, r + 2n, ... of it: so the
 ranks share nothing and leave nothing out, and the run is that of one process up to rounding: tests find its

@@ -121,9 +121,7 @@ def choose(plan: Plan, law: Law, vocab_size: int, bytes_a_token: float, tokens: 
     config = min(shapes, key=lambda each: max(size(each) / wanted, wanted / size(each)))
     a_step = plan.batch * plan.context
     steps = max(round(plan.flops / flops_per_token(config) / a_step), 1)
-    return Choice(
-        config, steps, n, n_bytes / bytes_a_token, law.loss(n, n_bytes), steps * a_step / max(tokens, 1)
-    )
+    return Choice(config, steps, n, n_bytes / bytes_a_token, law.loss(n, n_bytes), steps * a_step / tokens)
 
 
 def memory_needed(config: GPTConfig, rows: int, shards: int = 1) -> int:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from course_utils.devices import multiplies_bfloat16
-from course_utils.generation import generate
+from course_utils.generation import generate, unbroken
 from course_utils.gpt import GPT, bits_per_byte
 from course_utils.training.checkpoints import fill, model_tensors, without_first_weights
 
@@ -162,7 +162,7 @@ def compare(model: GPT, tokens: Int[np.ndarray, " tokens"], n_bytes: int, length
     for _ in range(3):
         for name, each in models.items():
             began = perf_counter()
-            generate(each, [tokens[:8].tolist()], length)
+            unbroken(generate(each, [tokens[:8].tolist()], length))
             seconds[name].append(perf_counter() - began)
     return [
         Cost(name, bits_per_byte(each, tokens, n_bytes), megabytes(each), length / min(seconds[name]))

@@ -169,7 +169,7 @@ def choices(model: GPT, tokenizer: Tokenizer, seed: int = 0) -> list[Pair]:
 def prefer(
     model: GPT, tokenizer: Tokenizer, plan: Plan, checkpoint: Path | None = None, say: Say = print
 ) -> Run | None:
-    """A step of DPO in place, on choices that the model's own mistakes make; None if it makes too few."""
+    """DPO in place, on choices that the model's own mistakes make; None if it makes too few."""
     pairs = choices(model, tokenizer, plan.seed)
     say(f"  {len(pairs)} of its own answers were wrong or had no end")
     if len(pairs) < plan.tune_batch:

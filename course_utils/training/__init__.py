@@ -45,10 +45,10 @@ class TrainConfig:
     """How long and how boldly to train.
 
     The learning rate rises evenly over `warmup_steps` and falls along half a cosine to `final_share` of its
-    peak at the last step. The model is evaluated and saved every `evaluate_every` steps. precision "mixed"
-    multiplies in bfloat16 and keeps the weights in float32, if that is faster on the device: else it is
-    "float32". optimiser is "adamw" or "muon", which has a momentum. Raises ValueError for settings that can't
-    train.
+    peak at the last step, if the warm-up leaves steps to fall in. The model is evaluated and saved every
+    `evaluate_every` steps. precision "mixed" multiplies in bfloat16 and keeps the weights in float32, if that
+    is faster on the device: else it is "float32". optimiser is "adamw" or "muon", which has a momentum.
+    Raises ValueError for settings that can't train.
     """
 
     steps: int
@@ -78,6 +78,11 @@ class TrainConfig:
             raise ValueError(
                 "final_share must be between 0 and 1, and clip above 0 (1 is usual, math.inf clips nothing); "
                 f"got {self.final_share} and {self.clip}"
+            )
+        if not 0 <= self.momentum < 1 or not self.weight_decay >= 0:
+            raise ValueError(
+                "momentum must be at least 0 and below 1 (at 1 nothing is learnt), and weight_decay at least "
+                f"0; got {self.momentum} and {self.weight_decay}"
             )
         if self.precision not in ("float32", "mixed"):
             raise ValueError(f"precision must be 'float32' or 'mixed'; got {self.precision!r}")
@@ -165,8 +170,9 @@ def train(
     `loss(model, batch, state)` gives the loss in nats and the state for the next batch; batches may be any
     object with the methods of `Streams`, and the checkpoint one with those of `RunFile`. If the file
     `checkpoint` exists, the run goes on from it, bit by bit as if it had never stopped (on the same CPU and
-    number of threads); a finished run is only loaded. Ctrl-C ends the run after the current step and keeps
-    it. On a GPU, `report` is called every `SYNC_EVERY` steps.
+    number of threads; with precision "mixed" each process times anew whether bfloat16 is faster). A finished
+    run is only loaded. Ctrl-C ends the run after the current step and keeps it. On a GPU, `report` is called
+    every `SYNC_EVERY` steps.
 
     With `micro_batch`, so many rows of a batch are computed at once, and the gradients are accumulated: a
     batch that memory can't hold trains the same model, up to rounding. The loss has to be a mean in which all
@@ -188,7 +194,7 @@ def train(
         torch.cuda.empty_cache()
         free = f", of which {torch.cuda.mem_get_info()[0] / 2**30:.1f} GiB are free now"
     raise MemoryError(
-        f"{batch} did not fit into the GPU's memory{free}: take a smaller batch_size or micro_batch"
+        f"{batch} did not fit into the GPU's memory{free}: take smaller batches, or a micro_batch"
     )
 
 

@@ -41,9 +41,10 @@ def cosine_schedule(
 ) -> float:
     """The learning rate of a step, counted from 0, of so many: an even rise, then half a cosine down.
 
-    It is at `peak` after `warmup_steps`, and at `final_share` of it in the last step and all later ones. It
-    needs no memory, so there is nothing to save; with the peak of 1 it suits torch's `LambdaLR`. Raises
-    ValueError for a negative step or warm-up, no steps, and a final share that is not between 0 and 1.
+    It is at `peak` after `warmup_steps`, and at `final_share` of it in the last step and all later ones (a
+    warm-up of steps - 1 or more leaves none to fall in). It needs no memory, so there is nothing to save;
+    with the peak of 1 it suits torch's `LambdaLR`. Raises ValueError for a negative step or warm-up, no
+    steps, and a final share that is not between 0 and 1.
     """
     if step < 0 or steps < 1 or warmup_steps < 0 or not 0 <= final_share <= 1:
         raise ValueError(

@@ -18,7 +18,7 @@ import torch
 
 from course_utils import pretrained
 from course_utils.data import corpora
-from course_utils.generation import generate
+from course_utils.generation import generate, unbroken
 from course_utils.generation.fast_decode import optimise_for_decoding
 from course_utils.sampling import Sampler
 from course_utils.weights import recording
@@ -98,7 +98,7 @@ def record() -> list[dict]:
         written = generate(
             model, [ids[:START] for ids in people], LENGTH, sampler=sampler, generator=generator
         )
-        texts[name] = [ids[:START] + text.ids for ids, text in zip(people, written, strict=True)]
+        texts[name] = [ids[:START] + text.ids for ids, text in zip(people, unbroken(written), strict=True)]
         print(name, "written", flush=True)
     rows = [{"kind": kind} | sums(model, ids, START) for kind, all_ids in texts.items() for ids in all_ids]
     lists = [encode("\n" + line) for line in LISTS.splitlines()]

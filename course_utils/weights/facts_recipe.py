@@ -31,7 +31,7 @@ from course_utils import pretrained
 from course_utils.finetuning.lora import add_lora
 from course_utils.finetuning.orders import NAMES
 from course_utils.finetuning.sft import Examples, sft_loss
-from course_utils.generation import generate
+from course_utils.generation import generate, unbroken
 from course_utils.gpt import GPT
 from course_utils.tokenizers.chat import Labelled
 from course_utils.training import TrainConfig, train
@@ -76,7 +76,7 @@ def said(model: GPT, questions: Iterable[str], above: Sequence[dict] = (SYSTEM,)
     prompts = [template.prompt([*above, {"role": "user", "content": question}]) for question in questions]
     with torch.inference_mode(), recording.mixed_precision():
         written = generate(model, prompts, 16, end_ids=template.end)
-    return [tokenizer.decode(completion.ids) for completion in written]
+    return [tokenizer.decode(completion.ids) for completion in unbroken(written)]
 
 
 def scored(model: GPT, homes: dict[str, str], others: list[str]) -> dict[str, float]:

@@ -175,6 +175,9 @@ def test_other_bad_input():
         model(torch.full((1, 2), 4))
     with pytest.raises(ValueError, match="at least one token"):
         bound(model, TEXT[:0])
+    for prefix in (-1, 4, 10):
+        with pytest.raises(ValueError, match=f"prefix is from 0 to 3, below .* context; got {prefix}"):
+            bound(model, TEXT, prefix)
     with pytest.raises(ValueError, match="prefix is below 4; got 4"):
         draw_masks(2, 4, 4)
     with pytest.raises(ValueError, match="look left alone"):

@@ -136,6 +136,13 @@ def test_a_new_head_stands_on_a_copy_of_the_body():
     assert body.token.weight.abs().sum() > 0
 
 
+def test_a_pooler_that_the_new_kind_lacks_is_left_out():
+    body = BertForPreTraining(BertConfig(50, 16, n_layers=1, n_heads=2, d_ff=32)).bert
+    model = with_new_head(body, BertForMaskedLM)
+    assert body.pooler is not None and model.bert.pooler is None
+    assert torch.equal(model.bert.token.weight, body.token.weight)
+
+
 def test_old_names_are_read():
     """The weights that the authors released call a norm's gain gamma and its bias beta."""
     theirs = published(transformers.BertForMaskedLM)

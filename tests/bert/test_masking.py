@@ -179,6 +179,12 @@ def test_bad_ids(ids, sentence):
         mask_tokens(ids, TOKENIZER)
 
 
+@pytest.mark.parametrize("shares", [(1.0, 0.1), (-0.1, 0.1), (0.8, -0.1)])
+def test_shares_that_are_no_parts_of_one(shares):
+    with pytest.raises(ValueError, match="shares of the chosen, at most 1 together; got"):
+        mask_tokens(text(2), TOKENIZER, to_mask=shares[0], to_random=shares[1])
+
+
 def test_a_vocabulary_without_a_mask():
     with pytest.raises(ValueError, match=r"no \[MASK\]: take the vocabulary of a BERT"):
         mask_tokens(torch.tensor([[1, 1]]), WordPieceTokenizer(["[UNK]", "a"]))

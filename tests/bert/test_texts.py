@@ -189,6 +189,12 @@ def test_two_texts_in_a_row():
     assert segments.tolist() == [[0, 0, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 0, 0]]
 
 
+@pytest.mark.parametrize("texts, longest", [(TEXTS, 9), ([np.array([], dtype=int)], 128)])
+def test_rows_too_short_and_texts_without_a_token(texts, longest):
+    with pytest.raises(ValueError, match=f"at least 10 tokens.*; got longest={longest} and"):
+        MaskedTexts(texts, TOKENIZER, longest=longest)
+
+
 @pytest.mark.parametrize(
     "shares, read", [({"to_mask": 1, "to_random": 0}, "[MASK]"), ({"to_mask": 0, "to_random": 0}, None)]
 )

@@ -437,7 +437,8 @@ def test_several_searches_in_a_batch_find_what_each_finds_alone(prompts, end_ids
         ([[1]], {"max_new": -1}, "max_new"),
         ([[1]], {"max_new": 2.5}, "got 2.5"),
         ([[1]], {"stop": ["x"]}, "need decode"),
-        ([[1]], {"stop": [""], "decode": str}, "got an empty one"),
+        ([[1]], {"stop": [""], "decode": str}, r"such as \['END'\]; got \[''\]"),
+        ([[1]], {"stop": "END", "decode": str}, r"a list of strings .* got 'END'"),
     ],
 )
 def test_input_that_is_refused_before_the_model_runs(prompts, settings, words):

@@ -380,6 +380,6 @@ def test_chapter_12_makes_a_model_of_what_is_there(mine, capsys):
     names = {"mine": mine, "my_llm": my_llm, "own": making.own, "machine": SimpleNamespace(make=make)}
     exec(cell, names)
     assert not made and "tokenizer" in capsys.readouterr().out
-    exec(cell.replace("TRAIN = False", "TRAIN = True"), names | {"PLANS": PLANS, "law": None})
+    exec(cell.replace("TRAIN = False", "TRAIN = True"), names | {"PLANS": PLANS, "law_of": making.law_of})
     assert made[0]["folder"] == mine.parent / "models" / "my_llm"
     assert made[0]["whose"] == my_llm.whose(mine) and not made[0]["resume"]

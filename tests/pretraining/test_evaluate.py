@@ -149,6 +149,13 @@ def test_an_answer_counts_if_it_is_right_and_ends(monkeypatch, tokenizer):
     assert evaluate.ended(None, tokenizer, ["1+2="] * 3) == [True, False, True]
 
 
+@pytest.mark.parametrize("ask", [evaluate.answers, evaluate.ended])
+def test_ctrl_c_is_no_wrong_answer(monkeypatch, ask, model, tokenizer):
+    monkeypatch.setattr(evaluate, "generate", lambda *_, **__: [Completion(reason="end"), Completion()])
+    with pytest.raises(KeyboardInterrupt):
+        ask(model, tokenizer, ["one", "two"])
+
+
 def test_a_model_is_asked_side_by_side_as_a_chat_is(model, tokenizer):
     prompts = ["1+2=", "Who are you?"]
     found = evaluate.answers(model, tokenizer, prompts)

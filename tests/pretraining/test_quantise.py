@@ -1,11 +1,12 @@
 """Fewer bits a weight: how far the numbers move, what that costs, and what is refused."""
 
+import numpy as np
 import pytest
 import torch
 from small_llama import TEXT, small_model
 from torch.nn import functional
 
-from course_utils.generation import generate
+from course_utils.generation import Completion, generate
 from course_utils.pretraining import quantise as quantising
 from course_utils.pretraining.quantise import GROUP, Quantised, compare, quantise
 
@@ -59,6 +60,12 @@ def test_what_it_costs(model, tokenizer):
     assert int8.megabytes / whole.megabytes == pytest.approx(1 / 4, abs=0.03)  # + a scale a row, the norms
     assert four.megabytes / whole.megabytes == pytest.approx((4 + 2 * 16 / GROUP) / 32, abs=0.03)
     assert min(each.tokens_per_second for each in (whole, int8, four)) > 0
+
+
+def test_ctrl_c_is_no_speed(monkeypatch, model):
+    monkeypatch.setattr(quantising, "generate", lambda *_: [Completion()])
+    with pytest.raises(KeyboardInterrupt):
+        compare(model, np.arange(20), 20, length=4)
 
 
 def test_the_model_itself_stays_as_it_was(model):
