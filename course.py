@@ -144,7 +144,8 @@ def say(sentence):
 
 
 def main(argv):
-    if not argv or {"-h", "--help", "help"} & set(argv[:2]):
+    asked = [word in ("-h", "--help", "help") for word in argv[:2]]
+    if not argv or asked[0] or (any(asked) and not is_ready("")):  # a command's own help needs the set-up
         say(__doc__.strip())
         return 0
     if argv[0] not in EXTRAS and argv[0] not in READ_ONLY:

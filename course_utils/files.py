@@ -11,17 +11,18 @@ from pathlib import Path
 TRIES = 40 if os.name == "nt" else 1  # to take a name
 
 
-def write_atomic(path: str | Path, content: bytes | str) -> None:
+def write_atomic(path: str | Path, content: bytes | str, mode: int = 0o666) -> None:
     """Write `content` (text as UTF-8) to `path`: a reader, or a crash, finds the old file or the new one.
 
     The bytes go to a temporary file in the same folder, reach the disk (fsync), and take the name at once
-    (`os.replace`). Raises OSError if the folder is missing, full or read-only; then the old file stands.
+    (`os.replace`). `mode` says who may read it from the start, less what the umask takes. Raises OSError if
+    the folder is missing, full or read-only; then the old file stands.
     """
     path = Path(path)
     data = content.encode("utf-8") if isinstance(content, str) else content
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with temporary.open("xb") as file:
+        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -17,7 +17,7 @@ from course_utils.generation.unmasking import byte_level, word_pieces
 from course_utils.gpt import GPT, GPTConfig
 from course_utils.recurrent import RecurrentLM
 from course_utils.scaling.counting import flops
-from course_utils.seq2seq import GRUSeq2Seq
+from course_utils.seq2seq import T5, GRUSeq2Seq, T5Config
 from course_utils.tokenizers import WordPieceTokenizer
 
 CONFIG = GPTConfig(vocab_size=20, context=8, n_layers=1, n_heads=2, d_model=16, dropout=0.5)
@@ -33,6 +33,10 @@ CALLS = {
         lambda model: recurrent.log2_probs(model, TOKENS),
     ),
     "greedy": (GRUSeq2Seq(9, 10, 6, 8, 1), lambda model: seq2seq.greedy(model, [[3, 4]], 2)),
+    "cross_weights": (
+        T5(T5Config(9, 8, n_layers=1, n_heads=2, d_ff=16, d_head=4, dropout=0.5)),
+        lambda model: seq2seq.cross_weights(model, [3, 4], [5]),
+    ),
     "bound": (MaskedDiffusion(CONFIG), lambda model: bound(model, IDS[0])),
     "fill_mask": (BertForMaskedLM(BERT), lambda model: fill_mask(model, PIECES, "a [MASK]")),
     "embed": (BertForMaskedLM(BERT).bert, lambda model: embed(model, PIECES, ["a b"])),

@@ -11,6 +11,7 @@ of its own, ROOT/STUDENT, in which nbgrader's commands and its list of assignmen
 The folders are the teacher's; `admit` lets one student in. Linux only.
 """
 
+import hashlib
 import os
 import sys
 from collections.abc import Iterator
@@ -88,23 +89,36 @@ def collect(root: Path, name: str, store: Store) -> tuple[dict[str, Submission],
 
     Who it is from says the folder in which it lies, and when it came the time of its last change, which no
     user can set back: not what its author wrote into a name or a file. The first time counts for the same
-    bytes: handing them in again, or moving the exchange, makes nobody late. No link is followed, on no level.
+    bytes: handing them in again, or moving the exchange, makes nobody late. What was handed in before the
+    last, and never collected, is not kept. No link is followed, on no level.
     """
     kept, remarks, times = {}, [], []
     first = store.first_received(CLOCK)
     for student in _students(root):
         for path, folder in _handed_in(root / student / COURSE / "inbound", name):
-            if folder:
-                file, said = batch.last_of(student, batch.notebooks_at(folder, name), folder)
+            if folder is None:
+                remarks.append(f"{student}: {path.name} can't be opened as a folder, and was left out.")
+                continue
+            file, said = batch.last_of(student, batch.notebooks_at(folder, name), folder)
+            if student not in kept:
                 remarks += said + batch.passed_over(student, file)
-                kept[student] = submission = store.keep(name, student, file)
-                received = _changed(folder, file)
-                if submission.id not in first or received < first[submission.id]:
-                    times.append((submission, received, CLOCK))
-                break
-            remarks.append(f"{student}: {path.name} can't be opened as a folder, and was left out.")
+                kept[student] = store.keep(name, student, file)
+            elif not _same(file, kept[student]):
+                continue
+            submission, received = kept[student], _changed(folder, file)
+            if submission.id not in first or received < first[submission.id]:
+                first[submission.id] = received
+                times.append((submission, received, CLOCK))
     store.receive(times)
     return kept, remarks
+
+
+def _same(file: Path, submission: Submission) -> bool:
+    """Whether a file has the bytes of what was kept."""
+    try:
+        return hashlib.sha256(cells.load(file)).hexdigest() == submission.sha256
+    except cells.Ungradable:
+        return False
 
 
 def _changed(folder: Path, file: Path) -> datetime:

@@ -83,8 +83,15 @@ def _check_name(student: str, file: Path) -> None:
 def release(assignment: Assignment, overlay: Overlay, students: list[str]) -> list[Path]:
     """Write the notebook of each student; one that is there stays as it was given out.
 
-    Raises ValueError if a reference is missing, for the examples come from it.
+    Raises ValueError if a reference is missing, for the examples come from it; and for students, when there
+    is a notebook for everyone, whose constants are others.
     """
+    everyone = overlay.released(assignment.name, EVERYONE)
+    if everyone.exists() and students != [EVERYONE]:
+        raise ValueError(
+            f"{everyone} was made for everyone, and who has begun it has other constants than a notebook of "
+            "their own would: leave it at one for all, or, if nobody has it yet, delete it"
+        )
     written = []
     for student in students:
         path = overlay.released(assignment.name, student)

@@ -99,8 +99,7 @@ def export(overlay: Overlay, student: str, file: Path, exchange: Path | None = N
                     top = exchange.parent if exchange and each.is_relative_to(exchange) else overlay.folder
                     archive.write(each, cells.storable(each.relative_to(top).as_posix()))
         number = len(archive.namelist())
-    write_atomic(file, written.getvalue())
-    file.chmod(0o600)
+    write_atomic(file, written.getvalue(), mode=0o600)
     return number
 
 

@@ -1,11 +1,19 @@
 """The commands of a class, from `overlay new` to `contest`."""
 
+import argparse
 import getpass
 import os
 import sqlite3
 import sys
 from functools import partial
 from pathlib import Path
+
+
+def _some(text: str) -> int:
+    """A number from 1 on, of the command line."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"at least 1; got {number}")
+    return number
 
 
 def add_to(add) -> None:
@@ -41,7 +49,7 @@ def add_to(add) -> None:
         "--received", metavar="TIMES.csv", help="when that was received; `nbgrader`: by its timestamp.txt"
     )
     parser.add_argument("--names", type=Path, metavar="NAMES.csv", help="whose each file is: file, student")
-    parser.add_argument("--workers", type=int, help="how many at a time")
+    parser.add_argument("--workers", type=_some, help="how many at a time")
     parser.add_argument("--again", action="store_true", help="grade all again, in a new round")
     parser.add_argument(
         "--unsafe", action="store_true", help="without a sandbox: only files that you have read"
@@ -70,7 +78,7 @@ def add_to(add) -> None:
     kind.add_argument("--full-marks", action="store_true", help="for all whose file could be read")
     parser.add_argument("--why", required=True, help="the students read it")
     parser.add_argument("--write", action="store_true", help="without it, only what would change is listed")
-    parser.add_argument("--workers", type=int, help="how many at a time")
+    parser.add_argument("--workers", type=_some, help="how many at a time")
     parser.add_argument("--unsafe", action="store_true", help="without a sandbox: only what you have read")
     signed(parser)
     with_exchange(with_overlay(add(feedback))).add_argument("name")
@@ -136,6 +144,8 @@ def check(options) -> int:
     def say(line):
         print(cells.printable(line))  # what stands in the file would reach the terminal
 
+    if not options.file.exists():
+        raise ValueError(f"there is no file {options.file}: name the notebook that you want to hand in")
     try:
         assignment, answers, tests = checking.look(options.file)
     except cells.Ungradable as error:
@@ -163,13 +173,15 @@ def grade(options) -> None:
     """grade what was handed in"""
     from course_utils.classroom import overlay
     from course_utils.classroom.assignments import find_assignment
-    from course_utils.classroom.grading import batch, caps, gradebook, marking, sandbox
+    from course_utils.classroom.grading import batch, caps, gradebook, marking, sandbox, times
 
     assignment, teacher = find_assignment(options.name), overlay.Overlay(overlay.place(options.overlay))
     if problem := sandbox.problem(options.unsafe):
         raise ValueError(problem)
     if (options.received or options.names) and not options.submissions:
         raise ValueError("--received and --names are about the files that --submissions names: give that too")
+    if options.received == times.NBGRADER and options.names:
+        raise ValueError("nbgrader's folders have students' names: give --names, or --received nbgrader")
     teacher.questions(assignment, overlay.EVERYONE)  # is every reference there?
     same = "the same command"
     try:
@@ -271,12 +283,13 @@ def reply(options) -> None:
 def erratum(options) -> None:
     """a reference or check was wrong: grade again what it touches, list what changes, and write it"""
     from course_utils.classroom.grading import cells, errata, regrading, sandbox
+    from course_utils.data import corpora
 
     assignment, teacher, store = _class(options)
     kind = "accept" if options.accept else "full marks" if options.full_marks else "reference"
     if kind != "full marks" and (problem := sandbox.problem(options.unsafe)):
         raise ValueError(problem)
-    source = options.accept.read_text("utf-8") if options.accept else ""
+    source = corpora.read_utf8(options.accept) if options.accept else ""
     found = errata.Erratum(options.question, kind, source, options.why, _who(options))
     workers, say = options.workers or os.cpu_count() or 1, partial(print, flush=True)
     try:

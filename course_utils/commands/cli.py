@@ -40,7 +40,8 @@ def main(argv: list[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     options, rest = _parser().parse_known_args(argv)
     if rest and options.command not in (test, bench):  # these pass them on
-        sys.exit(f"Unknown option {rest[0]}: `{places.program()} --help` lists them.")
+        command = f"{places.program()} {options.command.__name__}"
+        sys.exit(f"Unknown option {rest[0]}: `{command} --help` lists them.")
     options.rest = rest
     try:
         return options.command(options) or 0

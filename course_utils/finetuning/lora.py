@@ -90,6 +90,8 @@ def targeted(model: nn.Module, targets: Sequence[str] | None = None) -> dict[str
     if targets is None:
         return layers
     targets = [targets] if isinstance(targets, str) else targets
+    if not targets:
+        raise ValueError("targets names no layer: leave it out for all linear layers; got none")
     chosen = {}
     for target in targets:
         found = {name: layer for name, layer in layers.items() if f".{name}".endswith(f".{target}")}

@@ -17,6 +17,7 @@ section 4.1 (GRPO); Liu et al. 2025, section 3 (what its two divisions do: "Dr. 
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from functools import cached_property
 
@@ -118,8 +119,11 @@ def policy_gradient(
     in float32, also in mixed precision.
 
     Raises StaleSampler at a batch whose answers the model finds more or less probable than the sampler did:
-    then they are another model's, and the gradient is that of no reward.
+    then they are another model's, and the gradient is that of no reward; ValueError for a negative beta, and
+    at a batch without a reference, if beta is above 0.
     """
+    if not beta >= 0:
+        raise ValueError(f"beta is at least 0; got {beta}")
 
     def loss(model: GPT, batch: tuple[Tensor, ...], state: None) -> tuple[Tensor, None]:
         ids, sampled, before, advantages, answer = batch
@@ -132,6 +136,8 @@ def policy_gradient(
                 "from the model that trains, after its latest step and without dropout"
             )
         objective = clipped_objective(log_p, sampled, advantages)
+        if beta and before.isnan().any():
+            raise ValueError("beta weighs the KL to a reference, and this batch has none: give Rollouts one")
         if beta:
             objective = objective - beta * kl_estimate(log_p, before)
         return -mean_over_tokens(objective, answer, over), None
@@ -147,9 +153,10 @@ class Rollouts:
     number. A prompt is answered `size` times, with at most `max_new` tokens; an answer that doesn't end with
     `end` has no reward. A `reference`, if there is one, is read beside it, for the KL.
 
-    `next()` gives (ids, log p of each token but the first, the same under the reference, advantages, where an
-    answer is). `log` grows by a row each time: mean reward, share of dead groups, and for an answer its
-    entropy and its KL to the reference in nats and its tokens, as estimated from those sampled.
+    `next()` gives (ids, log p of each token but the first, the same under the reference (NaN if there is
+    none), advantages, where an answer is). `log` grows by a row each time: mean reward, share of dead groups,
+    and for an answer its entropy and its KL to the reference in nats and its tokens, as estimated from those
+    sampled.
     """
 
     COLUMNS = "reward", "dead", "entropy", "kl", "length"
@@ -203,9 +210,12 @@ class Rollouts:
         device = self.model.embedding.weight.device
         ids, answer = (x.to(device) for x in with_answers([self.encode(p) for p in prompts], answers))
         log_p = frozen_log_probs(self.model, ids)
-        before = log_p if self.reference is None else frozen_log_probs(self.reference, ids)
+        before = torch.full_like(log_p, math.nan)
+        if self.reference is not None:
+            before = frozen_log_probs(self.reference, ids)
         advantages = group_advantages(rewards, self.divide).flatten().to(device)
-        sums = [(x * answer[:, 1:]).sum(1).mean().item() for x in (-log_p, log_p - before)]
+        kl = (log_p - before).nan_to_num()  # 0 without a reference
+        sums = [(x * answer[:, 1:]).sum(1).mean().item() for x in (-log_p, kl)]
         length = answer.sum(1).float().mean().item()
         row = rewards.mean().item(), dead_groups(rewards).float().mean().item(), *sums, length
         self.log.append(dict(zip(self.COLUMNS, row, strict=True)))

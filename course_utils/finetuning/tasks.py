@@ -177,6 +177,8 @@ def addends(digits: tuple[int, int] = (3, 5)) -> Task:
         numbers = answer.split("+")
         if len(numbers) != 2 or not all(n.isascii() and n.isdecimal() and n[0] != "0" for n in numbers):
             return False
+        if max(map(len, numbers)) > len(total):  # Python reads no number of thousands of digits
+            return False
         a, b = map(int, numbers)
         return a + b == int(total) and 10 * min(a, b) >= int(total) and banned not in answer
 

@@ -99,13 +99,13 @@ def linear_probe(train: Rows, validation: Rows, test: Rows) -> Probe:
     """Tell two classes by a weighted sum of the features: logistic regression, fitted to the training rows.
 
     Features of unlike sizes belong through `standardised` first. Raises ValueError if there are not as many
-    classes as rows, or the training rows have one class alone.
+    classes as rows, or the training rows have another number of classes than two.
     """
     for features, classes in (train, validation, test):
         if len(features) != len(classes):
             raise ValueError(f"each row has a class; got {len(features)} rows and {len(classes)} classes")
-    if len({*np.asarray(train[1]).tolist()}) != 2:
-        raise ValueError("the training rows have one class alone: there is nothing to tell apart")
+    if len(found := {*np.asarray(train[1]).tolist()}) != 2:
+        raise ValueError(f"the training rows need two classes, to tell apart; got {sorted(found)}")
     fits = {decay: _logistic(*train, decay) for decay in DECAYS}
     best = max(DECAYS, key=lambda decay: np.mean(rows_right(fits[decay], *validation)))
     in_validation, in_test = (rows_right(fits[best], *rows) for rows in (validation, test))

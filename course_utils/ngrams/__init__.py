@@ -102,6 +102,7 @@ class NGramModel:
         counted; only "interpolated" uses it. Raises ValueError for a text shorter than the order, for a
         token outside 0 to V - 1, and if "interpolated" gets no `held_out`.
         """
+        self._tables, self._levels = [], []  # a fit that is refused leaves no earlier one, nor half of one
         if vocab_size < 1:
             raise ValueError(f"vocab_size is the number of different tokens, at least 1; got {vocab_size}")
         self.vocab_size = int(vocab_size)
@@ -113,7 +114,6 @@ class NGramModel:
                 f"order {self.order} needs a training text of at least {self.order} tokens; "
                 + (f"the longest one has {longest}" if longest else "the text is empty")
             )
-        self._tables, self._levels = [], []  # free an earlier fit before counting
         return self.fit_tables(count_ngrams(texts, self.order, self.vocab_size), held_out)
 
     def fit_tables(
@@ -123,6 +123,7 @@ class NGramModel:
 
         Models that differ in order or smoothing can share one count. Raises ValueError as `fit` does.
         """
+        self._levels = []
         if len(tables) < self.order:
             raise ValueError(f"order {self.order} needs tables up to that order; got {len(tables)}")
         if self.smoothing == "interpolated" and (held_out is None or len(held_out) == 0):
@@ -220,7 +221,7 @@ class NGramModel:
 
     def _require(self, what: str) -> None:
         """Raise ValueError if the model is not fitted, or has no `what`."""
-        if not self._tables:
+        if not self._levels:
             raise ValueError(f"the model has not been fitted yet: call fit before {what}")
         if self.smoothing == "stupid_backoff" and what in ("log2_probs", "distribution", "perplexity"):
             raise ValueError(

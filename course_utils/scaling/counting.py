@@ -101,7 +101,8 @@ class _Counter(TorchFunctionMode):
             widths = keys.shape[-1] + values.shape[-1]
             self.counted["attention"] += 2 * math.prod(queries.shape[:-1]) * keys.shape[-2] * widths
         elif name in ("lstm", "gru", "rnn_tanh"):
-            reads, weights = args[0], args[2]
+            reads = args[0]
+            weights = next(some for some in args if isinstance(some, list))  # a packed sequence moves them on
             matrices = sum(weight.numel() for weight in weights if weight.ndim == 2)
             self.counted["body"] += 2 * reads.numel() // reads.shape[-1] * matrices
         return result

@@ -68,7 +68,10 @@ def read_plan(path: str | Path) -> Plan:
     for name in ("runner", "log"):
         if not isinstance(plan.get(name), str):
             raise ValueError(f'{path.name} needs a line `{name} = "..."`; `scaling.plans` shows a plan')
-    runs = [run for table in plan.get("runs", []) for run in _runs(table, path.name)]
+    tables = plan.get("runs", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise ValueError(f"the runs of {path.name} are tables: write [[runs]], with two brackets")
+    runs = [run for table in tables for run in _runs(table, path.name)]
     if not runs:
         raise ValueError(f"{path.name} is empty: it needs a table [[runs]] with seeds and tokens by size")
     names = [run.name for run in runs]
@@ -163,8 +166,8 @@ def read_runs(path: str | Path, leave_out: bool = False) -> list[dict]:
     wrong = [sentence for line in log.lines if (sentence := what_is_wrong(line))]
     if wrong and not leave_out:
         raise ValueError(
-            f"{'; '.join(wrong)}. Run them again (with a lower learning rate), or leave them out with "
-            "leave_out=True and say so"
+            f"{'; '.join(wrong)}. Delete their lines, and the sweep makes them again (with a lower learning "
+            "rate), or leave them out with leave_out=True and say so"
         )
     if good := [line for line in log.lines if not what_is_wrong(line)]:
         return good

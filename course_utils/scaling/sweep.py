@@ -116,18 +116,25 @@ def _results(plan: Plan, runs: list[PlannedRun], processes: int) -> Iterator[tup
     os.environ.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // processes, 1)))
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, initializer=_end_with_parent) as pool:
-        futures = {pool.submit(make, plan, run): run for run in runs}
+        futures, error = {pool.submit(make, plan, run): run for run in runs}, None
         try:
             while futures:
                 for future in wait(futures, return_when=FIRST_COMPLETED).done:
-                    yield futures.pop(future), future.result()
-        except BrokenProcessPool:
-            raise ValueError(
-                "a process of the sweep was killed (too little memory?): what is done is kept; start it "
-                "again, with fewer processes"
-            ) from None
+                    run = futures.pop(future)
+                    if not future.exception():
+                        yield run, future.result()
+                    elif not error:  # what others have begun is still to be logged; nothing more is begun
+                        error = future.exception()
+                        futures = {other: its for other, its in futures.items() if not other.cancel()}
         finally:
             pool.shutdown(cancel_futures=True)
+    if isinstance(error, BrokenProcessPool):
+        raise ValueError(
+            "a process of the sweep was killed (too little memory?): what is done is kept; start it "
+            "again, with fewer processes"
+        )
+    if error:
+        raise error
 
 
 def _end_with_parent() -> None:

@@ -125,6 +125,6 @@ def cross_weights(
     """Where the decoder attends in the source as it writes each token of the target, the first one included:
     row t belongs to target[t], which the decoder has not read yet. The model must have cross-attention."""
     device = next(model.parameters()).device
-    with record_attention(model.cross_attentions) as weights:
+    with without_dropout(model), record_attention(model.cross_attentions) as weights:
         model(*(x.to(device) for x in (*padded([source]), torch.tensor([[model.marks.start, *target[:-1]]]))))
     return torch.stack([weights[layer][0] for layer in sorted(weights)])

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from course_utils.attention import LearnedPositions
-from course_utils.seq2seq.checkpoints import fill_known, n_blocks, renamed
+from course_utils.seq2seq.checkpoints import depth, fill_known, renamed
 from course_utils.seq2seq.encoder_decoder import Seq2SeqTransformer
 from course_utils.seq2seq.pairs import Marks
 from course_utils.transformer import BlockConfig, Decoder, Encoder, check_ids
@@ -126,8 +126,6 @@ def from_hf(weights: dict[str, Tensor], n_heads: int, marks: Marks = MARKS) -> B
         ) from None
     if "final_logits_bias" in ours and ours["final_logits_bias"].any():
         raise ValueError("these weights add a bias to the logits: our BART has none")
-    model = BART(
-        BARTConfig(vocab_size, d_model, n_blocks(ours, "encoder"), n_heads, d_ff, rows - UNREAD, marks=marks)
-    )
+    model = BART(BARTConfig(vocab_size, d_model, depth(ours), n_heads, d_ff, rows - UNREAD, marks=marks))
     fill_known(model, ours)
     return model

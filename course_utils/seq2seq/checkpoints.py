@@ -21,6 +21,14 @@ def n_blocks(weights: dict[str, Tensor], stack: str) -> int:
     return len({name.split(".")[2] for name in weights if name.startswith(f"{stack}.blocks.")})
 
 
+def depth(weights: dict[str, Tensor]) -> int:
+    """How many blocks both stacks have. Raises ValueError if they differ, as in some T5s: ours don't."""
+    encoder, decoder = (n_blocks(weights, stack) for stack in ("encoder", "decoder"))
+    if encoder != decoder:
+        raise ValueError(f"expected as many blocks in both stacks; got {encoder} and {decoder}")
+    return encoder
+
+
 def fill_known(model: nn.Module, weights: dict[str, Tensor]) -> None:
     """Put the weights into the model. What it doesn't have, such as a second name of a tied matrix, is left
     out; ValueError for weights that lack a part of it."""

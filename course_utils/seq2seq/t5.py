@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from course_utils.seq2seq.checkpoints import fill_known, n_blocks, renamed
+from course_utils.seq2seq.checkpoints import depth, fill_known, renamed
 from course_utils.seq2seq.encoder_decoder import Seq2SeqTransformer
 from course_utils.seq2seq.pairs import Marks
 from course_utils.transformer import BlockConfig, Decoder, Encoder, check_ids
@@ -141,7 +141,7 @@ def from_hf(weights: dict[str, Tensor], marks: Marks = MARKS) -> T5:
     config = T5Config(
         vocab_size,
         d_model,
-        n_blocks(ours, "encoder"),
+        depth(ours),
         n_heads,
         d_ff,
         widths // n_heads,

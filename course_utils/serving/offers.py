@@ -75,7 +75,8 @@ def on_offer(work: Path, folder: Path | None = None, shipped: Iterable[Path] = (
         loaders.setdefault(MY_LLM, lambda: my_llm(work / MY_LLM))
     for path in shipped:
         loaders.setdefault(path.name, lambda folder=path: made(folder))
-    return Offers(loaders | {SMOLLM2: smollm2})
+    loaders.setdefault(SMOLLM2, smollm2)
+    return Offers(loaders)
 
 
 class Offers:

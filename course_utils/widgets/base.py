@@ -206,6 +206,8 @@ class Widget(anywidget.AnyWidget):
             request = {name: value for name, value in request.items() if name != "id"}
         try:
             self.handle(request)
+        except KeyboardInterrupt:  # the kernel goes on, and so must the view
+            problem = "Interrupted: nothing has changed."
         except Exception as error:
             # Any error, not only ValueError: the callables may be a learner's own code, and an answer
             # must go out, or the view would wait for it for ever.

@@ -151,6 +151,20 @@ def test_without_a_roster_all_have_the_notebook_of_everyone(room):
     assert len(seeds) == 1
 
 
+def test_after_one_for_everyone_nobody_gets_other_constants(room):
+    room.release(overlay.EVERYONE)
+    with pytest.raises(ValueError, match=r"ngrams\.ipynb was made for everyone.*delete it"):
+        room.release("ada")
+    assert room.release(overlay.EVERYONE) == []
+
+
+def test_a_slip_that_is_no_python_is_named(room):
+    file = room.folder / "ngrams.py"
+    file.write_text(file.read_text().replace("own * p → p\n", "own * p → p (\n"))
+    with pytest.raises(ValueError, match="a slip of witten_bell is no Python .*: mend SLIPS"):
+        room.overlay.questions(room.assignment, "ada")
+
+
 def run_cells(assignment, notebook):
     names = {}
     exec(assignment.prelude, names)

@@ -143,6 +143,20 @@ def test_the_same_bytes_are_not_late_when_they_are_handed_in_or_moved_again(root
     assert received(17) == 17
 
 
+def test_the_same_bytes_are_not_late_when_both_came_before_they_were_collected(root, room, monkeypatch):
+    hours = {b"done": iter((22, 20)), b"other": iter((18,))}  # the newest folder is looked at first
+    monkeypatch.setattr(
+        exchange,
+        "_changed",
+        lambda folder, file: datetime(2026, 11, 28, next(hours[file.read_bytes()]), tzinfo=UTC),
+    )
+    submit(root, "ada", b"other", "2026-11-28 18:00:00.0 UTC")
+    submit(root, "ada", b"done", "2026-11-28 20:00:00.0 UTC")
+    submit(root, "ada", b"done", "2026-11-28 22:00:00.0 UTC")
+    collect(root, room)
+    assert room.overlay.store().standings("ngrams")["ada"].received.hour == 20
+
+
 def test_no_student_sets_the_clock_back(root, room):
     begun = datetime.now(UTC) - timedelta(seconds=1)  # a file's time may be a tick behind
     folder = submit(root, "ada", time="2020-01-01 12:00:00.0 UTC")

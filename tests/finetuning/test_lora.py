@@ -130,6 +130,7 @@ def test_targets_by_the_end_of_their_names():
         (17, 1.0, None, "from 1 to 16, the narrower side of a matrix of 16 x 48; got 17"),
         (2, 0.0, None, "alpha must be above 0"),
         (2, float("nan"), None, "alpha must be above 0"),
+        (2, 1.0, [], "targets names no layer"),
         (2, 1.0, ["query", "uery"], "no linear layer of this GPT is called 'uery'.*down, gate, key"),
         (2, 1.0, ["embedding"], "no linear layer of this GPT is called 'embedding'"),
     ],

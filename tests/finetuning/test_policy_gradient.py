@@ -162,6 +162,15 @@ def test_beta_keeps_it_near_the_reference():
     assert ends[1] < ends[0] / 2
 
 
+def test_beta_needs_a_reference():
+    with pytest.raises(ValueError, match="beta is at least 0; got -1"):
+        policy_gradient(beta=-1)
+    model = small_model()
+    with pytest.raises(ValueError, match="this batch has none: give Rollouts one"):
+        train(model, rollouts(model), TrainConfig(2, 1e-2, warmup_steps=0), loss=policy_gradient(beta=0.1))
+    assert all(row["kl"] == 0 for row in rollouts(model).log)
+
+
 def test_a_stale_sampler_is_caught_at_its_second_batch():
     model = small_model()
     stale = rollouts(copy.deepcopy(model))

@@ -283,6 +283,15 @@ BAD = [
 ]
 
 
+def test_a_fit_that_was_refused_is_none():
+    model = fitted(2, "interpolated")
+    for again in ({"held_out": np.array([9])}, {}):
+        with pytest.raises(ValueError):
+            model.fit(text(), V, **again)
+        with pytest.raises(ValueError, match="not been fitted yet"):
+            model.scores(text())
+
+
 @pytest.mark.parametrize("ask, message", BAD, ids=[message for _, message in BAD])
 def test_bad_input_says_what_it_got_and_what_is_allowed(ask, message):
     with pytest.raises(ValueError, match=message):

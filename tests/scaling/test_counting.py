@@ -10,7 +10,7 @@ from course_utils.gpt import GPT, GPTConfig
 from course_utils.recurrent import FeedForwardLM, RecurrentLM
 from course_utils.scaling.counting import Flops, Parameters, flops, parameters
 from course_utils.scaling.laws import six_nd
-from course_utils.seq2seq import T5, T5Config, encoder_decoder_flops
+from course_utils.seq2seq import T5, GRUSeq2Seq, T5Config, encoder_decoder_flops
 
 IDS = torch.arange(24).view(2, 12) % 20
 
@@ -38,6 +38,14 @@ def test_torch_counts_the_same(model, inputs):
         plain(model.eval())(*inputs)
     assert counter.get_total_flops() == expected.forward
     assert flops(model, *inputs) == expected  # whichever way attention goes
+
+
+def test_a_gru_that_reads_a_packed_sequence_has_its_weights_counted():
+    model = GRUSeq2Seq(9, 9, 6, 8)
+    found = flops(model, torch.ones(1, 7, dtype=int), torch.tensor([7]), torch.ones(1, 5, dtype=int))
+    encoder, decoder = 2 * 3 * 4 * (6 + 4), 3 * 8 * (6 + 8)  # two directions of 4, one of 8; three gates
+    assert found.forward >= 2 * (7 * encoder + 5 * decoder)
+    assert found.forward - 2 * (7 * encoder + 5 * decoder) == 2 * 5 * 9 * 8  # the head
 
 
 def of_a_gpt(vocabulary, time, layers, width, d_ff):

@@ -71,6 +71,17 @@ def test_processes_do_the_same(tmp_path, monkeypatch):
     assert by_name[0] == by_name[1]
 
 
+def test_a_mistake_in_one_process_loses_no_run_of_the_others(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(HERE), os.environ["PYTHONPATH"]]))
+    broken = "\n[[runs]]\nseeds = [0]\ntokens = { broken = 100 }\n"
+    head = PLAN.split("[[runs]]")[0]
+    slow = "\n[[runs]]\nseeds = [7]\ntokens = { 90 = 100 }\npause = 1.0\n"
+    plan = planned(tmp_path, head + slow + broken)
+    with pytest.raises(RuntimeError, match="a mistake in the runner"):
+        sweep(plan, processes=2, say=list)
+    assert [line["run"] for line in read_runs(plan.log)] == ["90-100-7-pause=1.0"]
+
+
 def test_a_half_written_line_is_named_and_its_run_made_again(tmp_path):
     plan, said = planned(tmp_path), []
     sweep(plan, say=list)
@@ -146,6 +157,7 @@ def test_two_sweeps_of_one_log_are_refused(tmp_path):
         (lambda plan: "runner = ", "plan.toml is no TOML"),
         (lambda plan: plan.replace("log", "lag"), 'needs a line `log = "..."`'),
         (lambda plan: plan.split("[[runs]]")[0], "plan.toml is empty"),
+        (lambda plan: plan.split("[[runs]]")[0] + "[runs]\nseeds = [0]", r"write \[\[runs\]\], with two"),
         (lambda plan: plan.replace("[0, 1]", "[]"), "plan.toml is empty"),
         (lambda plan: plan.replace("[0, 1]", "3"), "got seeds = 3"),
         (lambda plan: plan.replace("500", "0"), "above 0"),

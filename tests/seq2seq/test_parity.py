@@ -282,6 +282,11 @@ def test_weights_that_are_refused():
     part = "decoder.block.1.layer.1.EncDecAttention.q.weight"
     with pytest.raises(ValueError, match=r"lack decoder\.blocks\.1\.cross_attention\.query\.weight"):
         t5.from_hf({name: tensor for name, tensor in of_t5.items() if name != part})
+    deeper = {
+        name.replace(".block.1.", ".block.2."): x for name, x in of_t5.items() if "decoder.block.1" in name
+    }
+    with pytest.raises(ValueError, match="as many blocks in both stacks; got 2 and 3"):
+        t5.from_hf(of_t5 | deeper)
     with pytest.raises(ValueError, match="output layer of their own"):
         t5.from_hf(of_t5 | {"lm_head.weight": of_t5["shared.weight"] + 1})
     with pytest.raises(ValueError, match="add a bias to the logits"):

@@ -291,6 +291,14 @@ def test_any_error_is_answered_or_the_view_would_wait_for_ever():
     assert bare.shown["blob"] == b"\x00\x01"
 
 
+def test_an_interrupt_is_answered_too(monkeypatch):
+    def interrupted(self, request):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Bare, "handle", interrupted)
+    assert answer(Bare())["problem"] == "Interrupted: nothing has changed."
+
+
 def test_the_front_end_is_one_module_without_any_address():
     source = NGramExplorer._esm
     assert source.index("function viewOf") < source.index("function render")

@@ -56,7 +56,10 @@ class Private:
         whole = Check(self.name, self.title, reference, 2, 10, self.inputs)
         if slips.strip():
             whole.slips(slips)
-        mistakes = [Mistake(each.sentence, bound(each.answer, own)) for each in whole.mistakes]
+        try:
+            mistakes = [Mistake(each.sentence, bound(each.answer, own)) for each in whole.mistakes]
+        except SyntaxError as error:
+            raise ValueError(f"a slip of {self.name} is no Python ({error}): mend SLIPS") from None
         for other in self.choices:
             sentence = f"{FOR_ANOTHER} {self.constant} = {other}; yours is {own}, as your notebook says."
             mistakes += [Mistake(sentence, bound(reference, other))] if other != own else []

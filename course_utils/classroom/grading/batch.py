@@ -48,6 +48,8 @@ def collect(
         student = (names or {}).get(entry.name) or cells.storable(entry.name if is_folder else path.stem)
         found.setdefault(student, []).extend(notebooks_in(path, assignment) if is_folder else [path])
     kept, remarks = {}, []
+    if nowhere := sorted({*(names or {})} - {entry.name for entry in entries}):
+        remarks.append(f"Named as files, but not in {folder}: {', '.join(nowhere)}.")
     for student, paths in found.items():
         if len(student.encode()) > MAX_NAME:
             remarks.append(f"{student[:40]}... is too long a name, and was left out: rename it.")

@@ -21,6 +21,7 @@ MAX_MB = 20  # a notebook with its pictures has 1 or 2
 MAX_DEPTH = 100  # a notebook nests 6 deep
 MAX_VALUES = 500_000
 MAX_ANSWER = 100_000  # characters
+MAX_MAGICS = 100  # lines of Jupyter's commands in an answer
 MAX_NOTICES, MAX_NOTICE = 20, 300  # how many, of how many characters each: a person reads them
 AGAIN = "Hand in the notebook again."
 FORMATS = {  # how files begin that are handed in by mistake
@@ -288,7 +289,8 @@ def _find(answer: Asked, cells: list[dict], notices: list[str], lost: bool) -> s
 
 
 def _last_or_joined(answer: Asked, sources: list[str], notices: list[str]) -> str:
-    """Of copies the last that is an answer; the parts of a cell that was split belong together."""
+    """Of copies the last that is an answer; the parts of a cell that was split belong together. A text may be
+    either: all that differ are read."""
     if len(sources) == 1:
         return sources[0]
     sources = [source for source in sources if source.strip()] or [""]
@@ -297,6 +299,9 @@ def _last_or_joined(answer: Asked, sources: list[str], notices: list[str]) -> st
         notices.append(f"The answer cell {answer.id} was split in {len(sources)}; its parts were joined.")
         return "\n\n".join(sources)
     written = [text for text in whole or sources if text.strip() != answer.stub.strip()]
+    if not answer.name:
+        notices.append(f"The answer cell {answer.id} is there more than once; all its texts are read.")
+        return "\n\n".join(dict.fromkeys(written or sources[-1:]))
     notices.append(
         f"The answer cell {answer.id} is there more than once; the last one that has an answer counts."
     )
@@ -305,9 +310,19 @@ def _last_or_joined(answer: Asked, sources: list[str], notices: list[str]) -> st
 
 def without_magics(source: str, notices: list[str]) -> str:
     """IPython's commands (%%time, %matplotlib, !ls) in an answer that is otherwise Python do nothing."""
-    if _tree(source) is not None:
-        return source
-    plain = re.sub(r"^([ \t]*)(%|!)[^\n]*", r"\1pass", source, flags=re.MULTILINE)
+    lines = source.split("\n")
+    for _ in range(MAX_MAGICS):
+        try:
+            ast.parse("\n".join(lines))
+            break
+        except SyntaxError as error:  # a % or ! elsewhere, as in a text or a product, is none
+            at = (error.lineno or 0) - 1
+            if not 0 <= at < len(lines) or not re.match(r"[ \t]*[%!]", lines[at]):
+                return source
+            lines[at] = re.sub(r"[%!].*", "pass", lines[at])
+        except (ValueError, RecursionError, MemoryError):
+            return source
+    plain = "\n".join(lines)
     if plain == source or _tree(plain) is None:
         return source
     notices.append(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from course_utils.classroom.grading import cells
 from course_utils.classroom.grading.store import Store, Submission
-from course_utils.classroom.handing_out import COLUMNS
+from course_utils.classroom.handing_out import column_of_names
 from course_utils.files import read_spreadsheet
 
 STAMP = "timestamp.txt"
@@ -40,7 +40,7 @@ def read_times(file: Path) -> dict[str, datetime]:
     except ValueError as error:
         raise ValueError(f"{error}, or the word {NBGRADER}") from None
     names = {name.strip().lower(): name for name in columns}
-    student = next((names[name] for name in COLUMNS if name in names), None)
+    student = column_of_names(columns)
     if student is None or "received" not in names:
         raise ValueError(
             f"{file} needs the columns `student` and `received`; it has {', '.join(names) or 'none'}"

@@ -149,6 +149,12 @@ def test_of_several_files_the_last_counts_and_none_is_kept_twice(room, tmp_path)
     assert kept == ["ada.ipynb", "two/a.ipynb", "zip/work.zip"]
 
 
+def test_a_name_for_a_file_that_is_not_there_is_told(room):
+    (room.submissions / "a.ipynb").write_text("a")
+    _, remarks = batch.collect("ngrams", room.submissions, room.overlay.store(), {"b.ipynb": "bob"})
+    assert remarks == [f"Named as files, but not in {room.submissions}: b.ipynb."]
+
+
 def test_a_notebook_of_another_name_that_was_changed_later_is_told(room):
     for path, when in (("ngrams.ipynb", 1e9), ("ngrams-Copy1.ipynb", 2e9), ("older.ipynb", 1e8)):
         (room.submissions / "ada").mkdir(exist_ok=True)
@@ -167,7 +173,8 @@ def test_a_platforms_names_are_those_of_students(room, tmp_path):
         (room.submissions / path).write_text(path)
     names.write_text("file;student\nAda Lovelace_7_file;ada\nturingalan_9_ngrams-1.ipynb;alan\nnobody;x\n")
     kept, remarks = batch.collect("ngrams", room.submissions, store, handing_out.read_names(names))
-    assert {*kept} == {"ada", "alan", "bob"} and not remarks
+    assert {*kept} == {"ada", "alan", "bob"}
+    assert remarks == [f"Named as files, but not in {room.submissions}: nobody."]
     for text in (
         "file,name\na,b\n",
         "file,student\na,../b\n",

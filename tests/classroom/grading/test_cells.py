@@ -180,6 +180,13 @@ def test_a_cell_that_was_split_is_joined():
     assert answers.sources["double"] == f"import math\n\n{RIGHT}" and "split in 2" in answers.notices[0]
 
 
+def test_a_text_that_was_split_is_read_whole():
+    halves = cell("First half.", "essay", "markdown"), cell("Second half.", "essay", "markdown")
+    answers = read(notebook(cell(RIGHT, "double"), *halves, halves[0]), ASKED)
+    assert answers.sources["essay"] == "First half.\n\nSecond half."
+    assert "all its texts are read" in answers.notices[0]
+
+
 def test_answers_stand_in_the_order_of_the_notebook():
     asked = [Asked("a", "a"), Asked("b", "b")]
     book = notebook(cell("def b(): 0", "b"), cell("def a(): 0", "a"))
@@ -193,6 +200,23 @@ def test_commands_of_jupyter_do_nothing():
 
 def test_a_line_of_a_text_that_begins_with_percent_stays():
     source = 'def double(x):\n    """\n    % of x\n    """\n    return 2 * x'
+    assert read(notebook(cell(source, "double"), ESSAY), ASKED).sources["double"] == source
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        'def double(x):\n    """\n!hello\n% of x\n    """\n    return 2 * x',
+        "def double(x):\n    return (2 * x\n            % 1_000_000)",
+    ],
+)
+def test_beside_a_command_a_line_that_is_none_stays(rest):
+    answers = read(notebook(cell(f"%matplotlib inline\n{rest}\nif True:\n    !ls", "double"), ESSAY), ASKED)
+    assert answers.sources["double"] == f"pass\n{rest}\nif True:\n    pass"
+
+
+def test_a_mistake_beside_a_command_is_left():
+    source = "%%time\ndef double(x):\n    return 2 *"
     assert read(notebook(cell(source, "double"), ESSAY), ASKED).sources["double"] == source
 
 
