@@ -161,7 +161,7 @@ def test_after_one_for_everyone_nobody_gets_other_constants(room):
 def test_a_slip_that_is_no_python_is_named(room):
     file = room.folder / "ngrams.py"
     file.write_text(file.read_text().replace("own * p → p\n", "own * p → p (\n"))
-    with pytest.raises(ValueError, match="a slip of witten_bell is no Python .*: mend SLIPS"):
+    with pytest.raises(ValueError, match=r"a slip of witten_bell is no Python .*: mend SLIPS"):
         room.overlay.questions(room.assignment, "ada")
 
 
