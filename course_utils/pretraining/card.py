@@ -150,7 +150,7 @@ def _choices(made: dict, size: dict, vocabulary: dict) -> Section:
     said = [
         f"The vocabulary is the {chosen} bits per byte of the validation text, all with the same FLOPs, "
         f"once: one seed, so near ones are a tie.{edge} That text is of the kinds of the held-out ones "
-        "below; what is decided before tuning is decided on it.",
+        "below, and never trained on.",
         f"Size and length of training are read off a scaling law, which asked for {law}. Of the shapes, "
         f"whose widths go in steps of {WIDTHS.step}, with a layer for each step and two at least, one of "
         f"{size['parameters'] / 1e6:.2f} million was taken. {size['steps']:,} steps of {batch} rows of "
@@ -159,7 +159,7 @@ def _choices(made: dict, size: dict, vocabulary: dict) -> Section:
     ]
     whose = [f"{part}: {of}." for part, of in made["plan"].get("whose", {}).items()]
     said += [" ".join(["Whose part is whose?", *whose])] * bool(whose)
-    see = "chapter 12, section 2; the law, chapter 11"
+    see = "chapter 12, section 2; size, section 7; the law, chapter 11"
     return Section("How it was chosen", said, rows, see=see)
 
 
