@@ -197,7 +197,9 @@ def trained(way: str, rate: float, seed: int, final: bool, checkpoint: Path) -> 
         )
         batches = Windows(tokens("train"), SHAPE.vocab_size, ROWS, SHAPE.context, seed=2 * seed + i)
         kept = checkpoint.with_name(f"{checkpoint.name}_{i}.safetensors")
-        run = recording.finished(train(model, batches, config, loss=objective.loss, checkpoint=kept))
+        run = recording.finished(
+            train(model, batches, config, loss=objective.loss, report=recording.show, checkpoint=kept)
+        )
         n_tokens += run.tokens
         flops += objective.flops_per_token * run.tokens
     nats = validation_loss(stages[-1], model.eval())

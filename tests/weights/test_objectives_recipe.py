@@ -65,7 +65,7 @@ def test_each_run_is_kept_in_a_file_of_its_own(tmp_path, monkeypatch):
     """Another run's checkpoint would be refused, and the second run never begin."""
     kept = []
 
-    def never_trained(model, batches, config, loss, checkpoint):
+    def never_trained(model, batches, config, loss, report, checkpoint):
         kept.append(checkpoint.name)
         return Run(tokens=1)
 
