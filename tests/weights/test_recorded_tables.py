@@ -6,6 +6,7 @@ from course_utils.measuring import scoreboard
 from course_utils.weights import (
     diffusion_recipe,
     masking_recipe,
+    objectives_recipe,
     recording,
     rlvr_recipe,
     search_recipe,
@@ -56,6 +57,20 @@ def test_the_bound_of_a_masked_model_is_above_what_a_gpt_of_the_same_blocks_cost
     assert max(values(final, "model", "masked", "tempest_error")) < 0.006
     (point,) = scoreboard.recorded_bounds()
     assert point.bits_per_byte == bounds[0]
+
+
+def test_the_next_word_first_fills_gaps_better_and_no_way_tells_more_moods():
+    final, swept = final_and_swept(objectives_recipe.TABLE, "mood")
+    assert_the_best_rate(final, swept, "way", lambda row: -float(row["validation_nats"]), objectives_recipe)
+    assert {row["flops"] for row in final} == {"", "4e+13"}
+    assert {row["learning_rate"] for row in final} == {"", "0.02"}  # tried are a lower and a higher one, too
+    nats = {way: values(final, "way", way, "validation_nats") for way in objectives_recipe.WAYS}
+    assert max(nats["next, then masked"]) < min(nats["masked"]) - 0.09
+    moods = {way: values(final, "way", way, "mood") for way in ("untrained", *objectives_recipe.WAYS)}
+    assert [len(seeds) for seeds in moods.values()] == [3] * 4
+    means = [sum(moods[way]) / 3 for way in objectives_recipe.WAYS]
+    assert max(means) - min(means) < 0.015 and min(means) > max(moods["untrained"])
+    assert max(float(row["search_mrr"]) for row in final) < 0.01
 
 
 def test_two_layers_learn_moods_as_well_as_the_whole_body_and_no_better_than_whole_reviews_counted():
