@@ -356,3 +356,5 @@ def test_where_ubuntu_keeps_bubblewrap_from_starting_it_says_how_to_let_it(monke
 def test_unsafe_has_the_same_channel_and_the_same_clock(run):
     assert run("send(job)", {"a": 1}, unsafe=True) == ("", [{"a": 1}])
     assert run("while True: pass", unsafe=True, limits=Limits(seconds=0.5))[0] == "ran longer than 0.5 s"
+    closed = "import os, time; os.closerange(0, 256); time.sleep(60)"
+    assert run(closed, unsafe=True, limits=Limits(seconds=0.5))[0] == "ran longer than 0.5 s"
