@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 
-def _some(text: str) -> int:
+def positive(text: str) -> int:
     """A number from 1 on, of the command line."""
     if (number := int(text)) < 1:
         raise argparse.ArgumentTypeError(f"at least 1; got {number}")
@@ -49,7 +49,7 @@ def add_to(add) -> None:
         "--received", metavar="TIMES.csv", help="when that was received; `nbgrader`: by its timestamp.txt"
     )
     parser.add_argument("--names", type=Path, metavar="NAMES.csv", help="whose each file is: file, student")
-    parser.add_argument("--workers", type=_some, help="how many at a time")
+    parser.add_argument("--workers", type=positive, help="how many at a time")
     parser.add_argument("--again", action="store_true", help="grade all again, in a new round")
     parser.add_argument(
         "--unsafe", action="store_true", help="without a sandbox: only files that you have read"
@@ -78,7 +78,7 @@ def add_to(add) -> None:
     kind.add_argument("--full-marks", action="store_true", help="for all whose file could be read")
     parser.add_argument("--why", required=True, help="the students read it")
     parser.add_argument("--write", action="store_true", help="without it, only what would change is listed")
-    parser.add_argument("--workers", type=_some, help="how many at a time")
+    parser.add_argument("--workers", type=positive, help="how many at a time")
     parser.add_argument("--unsafe", action="store_true", help="without a sandbox: only what you have read")
     signed(parser)
     with_exchange(with_overlay(add(feedback))).add_argument("name")

@@ -136,9 +136,9 @@ def policy_gradient(
                 "from the model that trains, after its latest step and without dropout"
             )
         objective = clipped_objective(log_p, sampled, advantages)
-        if beta and before.isnan().any():
-            raise ValueError("beta weighs the KL to a reference, and this batch has none: give Rollouts one")
         if beta:
+            if before.isnan().any():
+                raise ValueError("beta weighs the KL to a reference; this batch has none: give Rollouts one")
             objective = objective - beta * kl_estimate(log_p, before)
         return -mean_over_tokens(objective, answer, over), None
 

@@ -207,7 +207,7 @@ class Widget(anywidget.AnyWidget):
         try:
             self.handle(request)
         except KeyboardInterrupt:  # the kernel goes on, and so must the view
-            problem = "Interrupted: nothing has changed."
+            problem = "Interrupted before it was done."
         except Exception as error:
             # Any error, not only ValueError: the callables may be a learner's own code, and an answer
             # must go out, or the view would wait for it for ever.

@@ -296,7 +296,7 @@ def test_an_interrupt_is_answered_too(monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Bare, "handle", interrupted)
-    assert answer(Bare())["problem"] == "Interrupted: nothing has changed."
+    assert answer(Bare())["problem"] == "Interrupted before it was done."
 
 
 def test_the_front_end_is_one_module_without_any_address():

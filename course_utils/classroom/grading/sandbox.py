@@ -264,7 +264,8 @@ def _listen(process, nonce: bytes, accept, limits: Limits, group: caps.Group) ->
     try:
         status = process.wait(limits.seconds)
     except subprocess.TimeoutExpired:  # it has closed its output, and goes on
-        return f"ran longer than {limits.seconds:g} s"
+        if ready:
+            return f"ran longer than {limits.seconds:g} s"
     if not ready:
         raise SandboxError(f"The sandbox did not start. {_shown(noise + rest)}")
     return group.breach() or _ending(status)
