@@ -1,8 +1,9 @@
-"""Every figure that README and docs quote, looked up in its source again; fails if one has drifted.
+"""The figures of README and docs that figures.toml lists, looked up in their sources again; fails if one has
+drifted or isn't found.
 
-python3 course.py bench figures                 look in what a clone has: chapters' outputs, weights, files
-python3 course.py bench figures make chapters   run these benchmarks, and compare with what they print
-python3 course.py bench figures all             run all of them (about an hour; leave the machine alone)
+python3 course.py bench figures              look in what a clone has: chapters' outputs, weights, files
+python3 course.py bench figures start make   run these benchmarks, and compare with what they print
+python3 course.py bench figures all          all of this (leave the machine alone)
 
 figures.toml has a table for each: the file and its sentence with {} where figures stand, and where these come
 from: what a chapter's stored output `shows` (a strict run in CI computes it again), what a benchmark `shows`
@@ -21,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -215,11 +217,11 @@ def measure(figure: Figure, prints: dict[str, str]) -> list[float]:
     return numbers(figure.shows, prints[figure.bench], f"bench {figure.bench}")
 
 
-def keep(rows: list[dict]) -> None:
-    """Put rows in place of those for the same sentences; those of sentences that are gone go too."""
+def keep(row: dict) -> None:
+    """Put a row in place of the one for the same sentence; rows of sentences that are gone go too."""
     asked = [(figure.file, figure.says) for figure in figures()]
     old = recording.read_table(KEPT) if KEPT.exists() else []
-    found = {(row["file"], row["sentence"]): row for row in [*old, *rows]}
+    found = {(row["file"], row["sentence"]): row for row in [*old, row]}
     recording.write_table(KEPT, [found[key] for key in asked if key in found])
 
 
@@ -229,39 +231,41 @@ def main() -> None:
     parser.add_argument("benches", nargs="*", help=f"{', '.join(sorted(benches))}, or all")
     parser.add_argument("--machine", default=f"{platform.machine()}, {os.cpu_count()} cores", help="its name")
     options = parser.parse_args()
-    chosen = benches if options.benches == ["all"] else {*options.benches}
-    if unknown := chosen - benches:
+    chosen = {"", *benches} if options.benches == ["all"] else {*options.benches} or {""}
+    if unknown := chosen - {"", *benches}:
         parser.error(
             f"no figure comes from {min(unknown)!r}: choose from {', '.join(sorted(benches))} or all"
         )
-    prints, rows, drifted = {}, [], 0
+    prints, verdicts = {}, Counter()
     for figure in figures():
-        if figure.bench not in (chosen or {""}):
+        if figure.bench not in chosen:
             continue
-        measured = measure(figure, prints)
-        holds = figure.holds(measured)
-        drifted += not holds
+        try:
+            measured = measure(figure, prints)
+            verdict = "holds" if figure.holds(measured) else "DRIFTED"
+        except ValueError as error:  # a benchmark prints what its machine can do
+            verdicts["MISSING"] += 1
+            print(f"MISSING  {figure.file}: {figure.says!r}; {error}", flush=True)
+            continue
+        verdicts[verdict] += 1
         said, now = (" ".join(f"{number:.5g}" for number in some) for some in (figure.quoted(), measured))
-        print(
-            f"{'holds  ' if holds else 'DRIFTED'}  {figure.file}: {figure.says!r} has {said}; now {now}",
-            flush=True,
-        )
-        rows.append(
+        print(f"{verdict:7}  {figure.file}: {figure.says!r} has {said}; now {now}", flush=True)
+        keep(
             {
                 "file": figure.file,
                 "sentence": figure.says,
                 "quoted": said,
                 "measured": now,
                 "band": figure.band,
-                "holds": "yes" if holds else "NO",
+                "holds": "yes" if verdict == "holds" else "NO",
                 "source": figure.source,
                 "machine": options.machine,
                 "date": date.today(),
             }
         )
-    keep(rows)
-    print(f"{len(rows)} figures, {drifted} drifted; {KEPT.relative_to(ROOT)} has them")
-    sys.exit(1 if drifted else 0)
+    counts = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in ("holds", "DRIFTED", "MISSING"))
+    print(f"{counts}; {KEPT.relative_to(ROOT)} has what was found")
+    sys.exit(1 if verdicts.keys() - {"holds"} else 0)
 
 
 if __name__ == "__main__":
