@@ -19,20 +19,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 900  # seconds
+CACHES = "XDG_CACHE_HOME", "PIP_CACHE_DIR", "UV_CACHE_DIR", "COURSE_CACHE"
 ADDRESS = re.compile(r"http://\S+?:(\d+)/\S*")
 
 
 def seconds_to_answer(clone: Path, cache: Path) -> float:
     """Start `lab`, wait until the page that it names answers, and end it."""
-    settings = {
-        key: value for key, value in os.environ.items() if not key.startswith(("COURSE_", "VIRTUAL_ENV"))
-    }
-    settings.pop("PYTHONPATH", None)
     start = time.perf_counter()
     lab = subprocess.Popen(
         [sys.base_prefix + "/bin/python3" if os.name != "nt" else "py", "course.py", "lab", "--no-browser"],
         cwd=clone,
-        env=settings | {"XDG_CACHE_HOME": str(cache)},
+        env=newcomers(cache),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -44,9 +41,24 @@ def seconds_to_answer(clone: Path, cache: Path) -> float:
                 return time.perf_counter() - start
         sys.exit(f"lab ended with status {lab.wait()} and named no page")
     finally:
+        stop(lab)
+
+
+def newcomers(cache: Path) -> dict[str, str]:
+    """The environment without what the course set in it, and with all caches in one folder."""
+    dropped = "COURSE_", "VIRTUAL_ENV", "PYTHONPATH"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+    return kept | {name: str(cache / name) for name in CACHES}
+
+
+def stop(lab: subprocess.Popen) -> None:
+    """By Ctrl-C, and once more for yes. On Windows no signal asks it to: it is killed with its children."""
+    if os.name == "nt":
+        subprocess.run(["taskkill", "/T", "/F", "/PID", str(lab.pid)], capture_output=True, check=False)
+    else:
         lab.send_signal(signal.SIGINT)
         lab.send_signal(signal.SIGINT)
-        lab.wait(30)
+    lab.wait(30)
 
 
 def wait_for(address: str) -> None:

@@ -31,3 +31,12 @@ def test_generate_leaves_the_users_timings_alone(tmp_path, monkeypatch, capsys):
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
         "timings.json": '{"another machine": {}}'
     }
+
+
+@pytest.mark.parametrize("name", ["XDG_CACHE_HOME", "PIP_CACHE_DIR", "UV_CACHE_DIR", "COURSE_CACHE"])
+def test_a_newcomer_has_no_warm_cache(name, tmp_path, monkeypatch):
+    monkeypatch.setenv(name, "/warm")
+    monkeypatch.setenv("PIP_INDEX_URL", "where packages come from")
+    found = benchmark("start").newcomers(tmp_path / "cache")
+    assert Path(found[name]).is_relative_to(tmp_path / "cache")
+    assert found["PIP_INDEX_URL"] == "where packages come from"
