@@ -1,6 +1,9 @@
 """What benchmarks leave alone, and what mustn't pass for measured. No speed is measured here."""
 
 import importlib.util
+import re
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,7 @@ import torch
 
 from course_utils.generation import timings
 from course_utils.gpt import GPT, GPTConfig
+from course_utils.measuring import scoreboard
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 
@@ -40,3 +44,32 @@ def test_a_newcomer_has_no_warm_cache(name, tmp_path, monkeypatch):
     found = benchmark("start").newcomers(tmp_path / "cache")
     assert Path(found[name]).is_relative_to(tmp_path / "cache")
     assert found["PIP_INDEX_URL"] == "where packages come from"
+
+
+def test_the_scoreboard_drifts_by_a_point_that_moved_is_new_or_is_gone():
+    drifted, old = benchmark("scoreboard").drifted, {"LSTM": 2.134, "GPT, live": 2.4, "gone": 2.0}
+    assert drifted(old, dict(old)) == []
+    assert drifted(old, old | {"LSTM": 2.1345, "GPT, live": 2.42}) == []
+    new = {"LSTM": 2.136, "GPT, live": 2.44, "new": 2.0}
+    assert drifted(old, new) == ["GPT, live", "LSTM", "gone", "new"]
+
+
+def test_a_bound_that_moved_and_a_point_that_is_no_longer_made_fail_the_scoreboard(monkeypatch, capsys):
+    board = benchmark("scoreboard")
+    points, lines = scoreboard.recorded()
+    made = {"points": points, "bounds": scoreboard.recorded_bounds()}
+    monkeypatch.setattr(board, "byte_points", lambda corpus: made["points"][3:])
+    for i, name in enumerate(("word_point", "reading_on_point", "smollm2_point")):
+        monkeypatch.setattr(board, name, lambda corpus, i=i: points[i])
+    for name in ("neural_points", "gpt_points"):
+        monkeypatch.setattr(board, name, lambda corpus: [])
+    monkeypatch.setattr(board, "bound_points", lambda corpus: made["bounds"])
+    monkeypatch.setattr(scoreboard, "compressors", lambda corpus: lines)
+    monkeypatch.setattr(sys, "argv", ["scoreboard"])
+    board.main()
+    assert capsys.readouterr().out.endswith("all as recorded\n")
+
+    (bound,) = made["bounds"]
+    made["points"], made["bounds"] = points[:-1], [replace(bound, bits_per_byte=bound.bits_per_byte + 0.01)]
+    with pytest.raises(SystemExit, match=f"{re.escape(points[-1].name)}; {bound.name}"):
+        board.main()
