@@ -10,6 +10,7 @@ less than --spare GB of memory are free.
 
 import argparse
 import asyncio
+import contextlib
 import os
 import platform
 import statistics
@@ -87,6 +88,14 @@ class Class:
         except Exception as error:
             self.failures.append(f"{student.name}: {type(error).__name__} {error}"[:200])
 
+    async def import_torch(self, some: int) -> None:
+        """In the first kernels, one after the other, as long as it goes well."""
+        try:
+            for student, kernel in self.kernels[:some]:
+                await self.step("import torch", student.run, kernel, "import torch")
+        except Exception as error:
+            self.failures.append(f"{student.name}, import torch: {type(error).__name__} {error}"[:200])
+
 
 def megabytes(hub: psutil.Process) -> dict[str, list[float]]:
     """The proportional memory (PSS: what is shared counts in parts) of each process of a kind."""
@@ -107,35 +116,44 @@ def megabytes(hub: psutil.Process) -> dict[str, list[float]]:
     return found
 
 
+def processor_seconds(hub: psutil.Process) -> float:
+    """Of the hub and all below that run still."""
+    seconds = 0.0
+    for process in [hub, *hub.children(recursive=True)]:
+        with contextlib.suppress(psutil.Error):  # one that has ended since
+            seconds += sum(process.cpu_times()[:2])
+    return seconds
+
+
 async def measure(hub: psutil.Process, options) -> None:
+    """Let the students come, and print what they cost, even if the minutes end first."""
     await answering(ADDRESS)
     begun, held = time.monotonic(), Class(options.users, options.spare)
+    before, after = {}, {}
     students = [Student(ADDRESS, f"student{i:03}", PASSWORD) for i in range(options.users)]
     for student in students:
         await student.__aenter__()
     try:
-        await asyncio.gather(*(held.come(student) for student in students))
-        print(f"{len(held.kernels)} of {options.users} at work after {time.monotonic() - begun:.0f} s.")
-        before = megabytes(hub)
-        for student, kernel in held.kernels[: options.torch]:
-            try:
-                await held.step("import torch", student.run, kernel, "import torch")
-            except MemoryError as error:
-                held.failures.append(f"{student.name}, import torch: {error}")
-                break
-        after = megabytes(hub)
+        async with asyncio.timeout(60 * options.minutes):
+            await asyncio.gather(*(held.come(student) for student in students))
+            print(f"{len(held.kernels)} of {options.users} at work after {time.monotonic() - begun:.0f} s.")
+            before = megabytes(hub)
+            await held.import_torch(options.torch)
+            after = megabytes(hub)
+    except TimeoutError:
+        held.failures.append(f"{len(held.kernels)} of {options.users} at work when the time was up")
     finally:
         for student in students:
             await student.__aexit__()
     for name, seconds in held.seconds.items():
         spread = statistics.quantiles(seconds, n=20) if len(seconds) > 1 else seconds * 20
         print(f"{name:16} median {statistics.median(seconds):6.2f} s, 19 of 20 within {spread[-1]:6.2f} s")
-    for kind, sizes in before.items():
+    for kind, sizes in (before or megabytes(hub)).items():
         print(f"{kind:16} {len(sizes):3} of {statistics.mean(sizes):6.0f} MB on average")
-    if imported := len(held.seconds["import torch"]):
+    if after and (imported := len(held.seconds["import torch"])):
         more = (sum(after["kernel"]) - sum(before["kernel"])) / imported
         print(f"torch adds       {more:6.0f} MB to a kernel")
-    cpu = sum(sum(p.cpu_times()[:2]) for p in [hub, *hub.children(recursive=True)])
+    cpu = processor_seconds(hub)
     print(f"processor        {cpu:6.0f} s in all, {cpu / max(1, len(held.kernels)):.1f} s a student")
     print("\n".join(held.failures) or "nothing failed")
 
@@ -170,7 +188,7 @@ def main() -> None:
             print(
                 f"{platform.system()}, {cores} cores, {memory:.0f} GB, load {os.getloadavg()[0]:.1f} before"
             )
-            asyncio.run(asyncio.wait_for(measure(psutil.Process(hub.pid), options), options.minutes * 60))
+            asyncio.run(measure(psutil.Process(hub.pid), options))
         finally:
             hub.terminate()  # its servers end with it
             hub.wait(120)
