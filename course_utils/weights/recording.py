@@ -78,11 +78,16 @@ def mixed_precision() -> torch.autocast:
 
 
 class Table:
-    """A table of runs that grows in a file: a run whose row is there is not made again."""
+    """A table of runs that grows in a file: a run whose row is there is not made again, though the recipe may
+    have changed since. So it says if there are some."""
 
     def __init__(self, path: Path):
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path, self.rows = path, read_table(path) if path.exists() else []
+        if self.rows:
+            print(
+                f"{path} keeps its rows ({len(self.rows)}): remove it if the recipe has changed", flush=True
+            )
 
     def row(self, make: Callable[[], dict], **run) -> dict[str, str]:
         """The row of a run, which is known by `run`, the first columns; `make` gives the others."""
