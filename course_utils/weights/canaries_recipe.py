@@ -105,21 +105,27 @@ def by_times() -> tuple[str, dict[str, dict[int, float]], float]:
     return "\n".join(lines), curves, most_from
 
 
+def of_seed(seed: int) -> GPT:
+    """The model of a seed; that of seed 0 is stored, so that rows and weights are of one run."""
+    model = trained(drawn(seed), seed)
+    if seed == 0:
+        checkpoints.save_model(WEIGHTS, model, {"command": COMMAND, "seed": "0"}, half=True)
+    return model
+
+
 def main() -> None:
-    table = recording.Table(TABLE)
+    table, read = recording.Table(TABLE), functools.cache(of_seed)
+
+    def row(seed: int, name: str, code: int) -> dict:
+        (exposure,) = exposures(log_probs(read(seed), name), [code])
+        return {"rank": round(CODES / 2**exposure), "exposure": f"{exposure:.2f}"}
+
     for seed in SEEDS:
-        secrets = drawn(seed)
-        read = functools.cache(functools.partial(trained, secrets, seed))
-
-        def row(name: str, code: int, read=read) -> dict:
-            (exposure,) = exposures(log_probs(read(), name), [code])
-            return {"rank": round(CODES / 2**exposure), "exposure": f"{exposure:.2f}"}
-
-        for name, (code, times) in secrets.items():
-            make = functools.partial(row, name, code)
+        for name, (code, times) in drawn(seed).items():
+            make = functools.partial(row, seed, name, code)
             table.row(make, seed=seed, name=name, times=times)
-        if seed == 0 and not WEIGHTS.exists():
-            checkpoints.save_model(WEIGHTS, read(), {"command": COMMAND, "seed": str(seed)}, half=True)
+    if not WEIGHTS.exists():
+        of_seed(0)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,14 @@
 """Canaries: what is planted stands in the text as often as it says; what a model finds of a code is exact."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
 from course_utils.gpt import GPT
 from course_utils.pretraining.canaries import exposures
+from course_utils.training import checkpoints
 from course_utils.weights import canaries_recipe, recording
 
 
@@ -42,3 +46,28 @@ def test_the_stored_model_is_the_one_of_the_table():
         name, code = next((name, code) for name, (code, often) in secrets.items() if often == times)
         (found,) = exposures(canaries_recipe.log_probs(model, name), [code])
         assert found == pytest.approx(float(rows[name]["exposure"]), abs=1), "float16 moves it a little"
+
+
+def test_a_table_that_is_made_anew_has_its_own_weights_beside_it(monkeypatch, tmp_path):
+    made = []
+
+    def trained(secrets, seed):
+        made.append(seed)
+        torch.manual_seed(seed)
+        return GPT(replace(canaries_recipe.SHAPE, n_layers=1, d_model=8)).eval()
+
+    monkeypatch.setattr(canaries_recipe, "trained", trained)
+    monkeypatch.setattr(canaries_recipe, "SEEDS", (0, 1))
+    monkeypatch.setattr(canaries_recipe, "NAMES", ["Ada", "Bela"])
+    monkeypatch.setattr(canaries_recipe, "log_probs", lambda model, name: np.zeros(canaries_recipe.CODES))
+    for name in ("TABLE", "WEIGHTS"):
+        monkeypatch.setattr(canaries_recipe, name, tmp_path / getattr(canaries_recipe, name).name)
+    canaries_recipe.WEIGHTS.write_text("of another recipe")
+    canaries_recipe.main()
+    assert made == [0, 1] and checkpoints.load(canaries_recipe.WEIGHTS)[0]
+
+    canaries_recipe.main()  # all is there
+    assert made == [0, 1]
+    canaries_recipe.WEIGHTS.unlink()
+    canaries_recipe.main()
+    assert canaries_recipe.WEIGHTS.exists()
