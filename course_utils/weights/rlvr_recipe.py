@@ -15,7 +15,8 @@ Each arm's learning rate is the best of four by pass@1 on validation problems, w
 three seeds are scored on test problems by 64 answers each. Beside them stand the base, whose 64 answers were
 drawn once more (so some of what it missed is found by chance), and a guesser that draws digits evenly. Writes
 rlvr.csv, and of the policy gradient's three seeds the reward, dead groups, entropy and KL of each step,
-rlvr_log.csv. A command that is broken off leaves whole trainings in build/; started again, it goes on.
+rlvr_log.csv. A command that is broken off leaves whole trainings in build/; started again, it goes on. A base
+that is there stays, for all arms and controls begin from it: for another, remove it and build/ first.
 
 The budget is small: some minutes of one core for all arms. It shows what these methods do first, not where
 they end. Where the base stops decides what can be seen, and problems of one length are learnt all at once: in
@@ -150,6 +151,8 @@ def by_policy_gradient(model: GPT, rate: float, seed: int, times: int = 1) -> li
 
 
 def by_rejection_sampling(model: GPT, rate: float, seed: int, times: int = 1) -> None:
+    """Its problems and answers are drawn by the seed alone. But SFT of round n, from 0, has the seed + n, so
+    rounds of neighbouring seeds shuffle by the same one; the recorded runs did."""
     draws, rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
     n_prompts = BUDGET // (2 * ROUNDS * SAMPLED * SIZE)
     steps = BUDGET // (2 * ROUNDS * LEARNT * BATCH)
