@@ -39,6 +39,7 @@ from course_utils.files import write_atomic
 from course_utils.gpt import GPT
 from course_utils.measuring import scoreboard
 from course_utils.pretraining import card, evaluate, manifest, model, tune, vocabulary
+from course_utils.pretraining.plans import PLANS
 from course_utils.weights import recording
 
 OURS, EVENING = (Path(__file__).with_name(name) for name in ("ours", "evening"))
@@ -98,8 +99,16 @@ def tunings_table() -> str:
 
 def keep(folder: Path) -> None:
     """Keep a finished model of `course.py make`, of the laptop plan its base too; of evening's note how often
-    it was tuned. Raises KeyError for a plan whose model isn't shipped, and what `model.load` does."""
-    place = SHIPPED[manifest.load(folder).plan["name"]]
+    it was tuned. Raises KeyError for a plan whose model isn't shipped, ValueError for a model with a part of
+    its maker's own or other settings, and what `model.load` does."""
+    plan = manifest.load(folder).plan
+    place = SHIPPED[plan["name"]]
+    ours = PLANS[plan["name"]].settings() | {"law": plan["law"], "texts": "the course's"}
+    if other := sorted(name for name in ours.keys() | plan.keys() if ours.get(name) != plan.get(name)):
+        raise ValueError(
+            f"the model in {folder} isn't that of the plan {plan['name']}, but has its own "
+            f"{', '.join(other)}: make it again, without my_work/my_llm and without --texts"
+        )
     model.save(place, *model.load(folder), half=True)
     if place == OURS:
         model.save(BASE, *model.load(folder / "base"), half=True)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -158,3 +159,31 @@ def test_the_card_names_the_texts_that_are_read_with_their_licences():
 
 def test_the_others_on_the_card_are_those_of_the_scoreboard():
     assert len(recipe.others()) > 5 and all(1 < bits < 5 for bits in recipe.others().values())
+
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    """A folder as `course.py make --plan laptop` leaves it; what is kept of it goes to a folder beside it."""
+    shutil.copytree(OURS, tmp_path / "made")
+    monkeypatch.setattr(recipe, "SHIPPED", {"laptop": tmp_path / "kept"})
+    monkeypatch.setattr(recipe, "sample", lambda *model: {})
+    return tmp_path / "made"
+
+
+def test_a_model_of_the_plan_is_kept(made):
+    recipe.keep(made)
+    assert {path.name for path in made.with_name("kept").iterdir()} >= {*recipe.KEPT, "sample.json"}
+
+
+@pytest.mark.parametrize(
+    "own",
+    [{"merges": [[97, 98]], "whose": {"law": "its maker's own"}}, {"texts": "0" * 64}, {"tune_steps": 1}],
+    ids=lambda own: next(iter(own)),
+)
+def test_a_model_with_its_makers_own_parts_is_not_kept(made, own):
+    found = manifest.load(made)
+    found.plan |= own
+    found.save(made)
+    with pytest.raises(ValueError, match=f"the plan laptop, but has its own {', '.join(own)}: make it again"):
+        recipe.keep(made)
+    assert not made.with_name("kept").exists()
