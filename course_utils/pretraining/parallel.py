@@ -43,6 +43,7 @@ from torch.optim import Optimizer
 
 from course_utils.files import write_atomic
 from course_utils.gpt import GPT
+from course_utils.processes import end_after
 from course_utils.training import Run, TrainConfig, next_token_loss, train
 from course_utils.training.checkpoints import RunFile, model_tensors
 
@@ -234,12 +235,13 @@ def _store() -> distributed.Store:
 
 def launch(folder: Path, processes: int, shard: bool) -> None:
     """Start a torchrun on this machine for what is prepared in a folder, which starts a rank that died or
-    that an error ended, and with it all others, up to three times. Raises ValueError if it fails all the
-    same; KeyboardInterrupt on Ctrl-C, once all ranks have stopped."""
+    that an error ended, and with it all others, up to three times. When this process ends, by whatever, the
+    ranks do too. Raises ValueError if it fails all the same; KeyboardInterrupt on Ctrl-C, once all ranks have
+    stopped."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--max-restarts", "3"]
     command += ["--nproc-per-node", str(processes), "-m", "course_utils.pretraining.parallel", str(folder)]
-    command += ["--shard"] if shard else []
-    with subprocess.Popen(command) as torchrun:
+    command += ["--end-with-stdin", *(["--shard"] if shard else [])]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as torchrun:  # a pipe ends with who holds it
         try:
             failed = torchrun.wait()
         except KeyboardInterrupt:
@@ -285,5 +287,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="torchrun ... -m course_utils.pretraining.parallel")
     parser.add_argument("folder", type=Path, help="what `course.py make` has prepared")
     parser.add_argument("--shard", action="store_true", help="by FSDP2, each rank keeping only its shard")
+    parser.add_argument("--end-with-stdin", action="store_true", help="as soon as nobody can write to it")
     options = parser.parse_args()
+    if options.end_with_stdin:
+        end_after(partial(os.read, 0, 1))
     main(options.folder, options.shard)

@@ -15,7 +15,6 @@ raises `Diverged`) is logged as a run that diverged; any other error ends the sw
 import importlib
 import multiprocessing
 import os
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -23,6 +22,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from course_utils.processes import end_after
 from course_utils.scaling.plans import Plan, PlannedRun, append, read_log, what_is_wrong
 
 
@@ -139,12 +139,7 @@ def _results(plan: Plan, runs: list[PlannedRun], processes: int) -> Iterator[tup
 
 def _end_with_parent() -> None:
     """When the sweep is killed its processes must end too: the next one makes their runs."""
-
-    def watch() -> None:
-        multiprocessing.parent_process().join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    end_after(multiprocessing.parent_process().join)
 
 
 class _alone:

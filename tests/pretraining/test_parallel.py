@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -202,6 +203,31 @@ parallel.launch("folder", 2, False)
     os.killpg(launched.pid, signal.SIGINT)  # as a terminal does
     assert launched.communicate()[1].rstrip().endswith("KeyboardInterrupt")
     assert (tmp_path / "saved").exists()
+
+
+def test_ranks_end_with_a_launch_that_is_killed(tmp_path):
+    """They would train on beside those of the next launch, and both save to the same files."""
+    pipe = tmp_path / "manifest.json"  # as nobody writes to it, a rank that reads it works for ever
+    os.mkfifo(pipe)
+    code = "import sys; from course_utils.pretraining import parallel; parallel.launch(sys.argv[1], 1, False)"
+    launched = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+    )
+    while not (rank := _writer(pipe)):
+        assert launched.poll() is None, launched.communicate()[1]
+        time.sleep(0.05)
+    launched.kill()
+    try:
+        launched.communicate(timeout=60)  # until torchrun and its rank have let go of stderr too
+    finally:
+        pipe.unlink()  # a rank that is left reads nothing, and those after it find no manifest
+        os.close(rank)
+
+
+def _writer(pipe):
+    """A descriptor to write to a pipe; None if nobody reads it."""
+    with suppress(OSError):
+        return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
 
 
 def test_muon_needs_whole_matrices(toy, monkeypatch, tmp_path):
