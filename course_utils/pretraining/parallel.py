@@ -235,13 +235,15 @@ def _store() -> distributed.Store:
 
 def launch(folder: Path, processes: int, shard: bool) -> None:
     """Start a torchrun on this machine for what is prepared in a folder, which starts a rank that died or
-    that an error ended, and with it all others, up to three times. When this process ends, by whatever, the
-    ranks do too. Raises ValueError if it fails all the same; KeyboardInterrupt on Ctrl-C, once all ranks have
-    stopped."""
+    that an error ended, and with it all others, up to three times. The ranks share the threads that this
+    process may use, and end when it does, however it ends. Raises ValueError if it fails all the same;
+    KeyboardInterrupt on Ctrl-C, once all ranks have stopped."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--max-restarts", "3"]
     command += ["--nproc-per-node", str(processes), "-m", "course_utils.pretraining.parallel", str(folder)]
     command += ["--end-with-stdin", *(["--shard"] if shard else [])]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as torchrun:  # a pipe ends with who holds it
+    threads = max(torch.get_num_threads() // processes, 1)  # torchrun's own choice would be one each
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONSAFEPATH": "1"}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as torchrun:
         try:
             failed = torchrun.wait()
         except KeyboardInterrupt:

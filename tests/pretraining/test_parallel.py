@@ -166,6 +166,32 @@ def test_a_launch_that_fails_is_one_sentence(monkeypatch, tmp_path):
         parallel.launch(tmp_path, 2, shard=False)
 
 
+TELLS_HOW_IT_RUNS = """#!{python}
+import json, os, pathlib, sys
+how = {{"threads": os.environ["OMP_NUM_THREADS"], "safe path": sys.flags.safe_path}}
+pathlib.Path("how.json").write_text(json.dumps(how))
+"""
+
+
+def stand_in(folder, script):
+    """A program for Python itself, which starts torchrun."""
+    path = folder / "torchrun"
+    path.write_text(script.format(python=sys.executable))
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize("processes, each", [(2, "4"), (16, "1")])
+def test_ranks_share_the_threads_and_import_nothing_from_where_they_run(
+    processes, each, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    monkeypatch.setattr(sys, "executable", stand_in(tmp_path, TELLS_HOW_IT_RUNS))
+    monkeypatch.chdir(tmp_path)
+    parallel.launch(tmp_path, processes, shard=False)
+    assert json.loads((tmp_path / "how.json").read_text()) == {"threads": each, "safe path": True}
+
+
 SLOW_TO_STOP = """#!{python}
 import pathlib, signal, time
 stop = []
@@ -179,14 +205,11 @@ pathlib.Path("saved").touch()
 
 
 def test_ctrl_c_waits_until_all_ranks_have_saved(tmp_path):
-    torchrun = tmp_path / "torchrun"
-    torchrun.write_text(SLOW_TO_STOP.format(python=sys.executable))
-    torchrun.chmod(0o755)
     code = f"""
 import signal, sys
 from course_utils.pretraining import parallel
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-sys.executable = {str(torchrun)!r}
+sys.executable = {stand_in(tmp_path, SLOW_TO_STOP)!r}
 parallel.launch("folder", 2, False)
 """
     launched = subprocess.Popen(
