@@ -243,6 +243,7 @@ def launch(folder: Path, processes: int, shard: bool) -> None:
     command += ["--end-with-stdin", *(["--shard"] if shard else [])]
     threads = max(torch.get_num_threads() // processes, 1)  # torchrun's own choice would be one each
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONSAFEPATH": "1"}
+    torch.cuda.empty_cache()  # what this process has freed is the ranks' to take
     with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as torchrun:
         try:
             failed = torchrun.wait()

@@ -139,9 +139,8 @@ def memory_there(device: torch.device) -> int | None:
     """Bytes that are free on a device: those of the machine where a container has a limit, and on macOS all
     that are built in. None where that can't be asked."""
     if device.type == "cuda":
-        # what torch has freed and keeps for the next
-        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return torch.cuda.mem_get_info(device)[0] + kept
+        torch.cuda.empty_cache()  # what torch has freed and keeps no other process could have
+        return torch.cuda.mem_get_info(device)[0]
     meminfo = Path("/proc/meminfo")
     if meminfo.exists():  # what can be had without swapping
         lines = dict(line.split(":") for line in meminfo.read_text("ascii").splitlines())

@@ -104,11 +104,11 @@ def test_the_plan_for_a_gpu_fits_into_one(free, monkeypatch):
     plans.check_memory(PLANS["gpu"], LAW, torch.device("cuda"), n_bytes=40.5e6)
 
 
-def test_what_torch_keeps_of_a_gpu_after_a_trial_is_free(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (10, 80))
-    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 60)
-    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 5)
-    assert memory_there(torch.device("cuda")) == 65
+def test_what_torch_keeps_of_a_gpu_after_a_trial_is_given_back_and_free_for_other_processes(monkeypatch):
+    free = [10]
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free[-1], 80))
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: free.append(65))
+    assert memory_there(torch.device("cuda")) == 65 == free[-1]
 
 
 @pytest.mark.parametrize("mixed", [True, False])
