@@ -18,8 +18,9 @@ NAME = "manifest.json"
 
 @dataclass
 class Record:
-    """One stage: files by name with their sha256 as it read and wrote them, seconds that it took, threads of
-    the process that ran it (None in older manifests), and what it noted."""
+    """One stage: files by name with their sha256 as it read and wrote them, seconds that it took, however
+    often it was stopped, threads of the process that ended it (None in older manifests), and what it noted.
+    """
 
     reads: dict[str, str]
     writes: dict[str, str]
@@ -30,14 +31,18 @@ class Record:
 
 @dataclass
 class Manifest:
-    """plan: what was asked for. made_with: versions and threads. stages: records, in the order of making."""
+    """plan: what was asked for. made_with: versions and threads. stages: records, in the order of making.
+    spent: seconds of stages that were begun and left, until they are done."""
 
     plan: dict
     made_with: dict
     stages: dict[str, Record] = field(default_factory=dict)
+    spent: dict[str, float] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
         content = {"plan": self.plan, "made_with": self.made_with}
+        if self.spent:
+            content["spent"] = self.spent
         content["stages"] = {name: vars(record) for name, record in self.stages.items()}
         write_atomic(folder / NAME, json.dumps(content, indent=1) + "\n")
 

@@ -44,10 +44,10 @@ def run(
     """Run the stages that the folder's manifest doesn't hold yet, or whose files have changed since.
 
     plan: what decides the result, as JSON can hold it. Raises ValueError, in one sentence each: for a folder
-    with a run in it without `resume`, for one of another plan, for two runs at once, and if the disk is full.
+    that can't be written to, one with a run in it without `resume`, one of another plan, for two runs at
+    once, and if the disk is full.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
+    with _alone(folder), _disk_full_said(folder):
         made = _begin(folder, plan, resume, say)
         for number, stage in enumerate(stages, 1):
             at = f"{number} of {len(stages)}, {stage.name}"
@@ -56,8 +56,7 @@ def run(
             else:
                 say(f"{at} ...")
                 made.stages.pop(stage.name, None)
-                made.stages[stage.name] = _record(folder, stage, say)
-                made.save(folder)
+                _do(folder, stage, made, say)
                 say(f"{at}: {made.stages[stage.name].seconds:.0f} s")
             for name in stage.scratch:
                 _remove(folder / name)
@@ -125,18 +124,26 @@ def _is_done(folder: Path, stage: Stage, record: Record | None, say: Say) -> boo
     return not changed
 
 
-def _record(folder: Path, stage: Stage, say: Say) -> Record:
-    reads, began = manifest.hashes(folder, stage.reads), time.monotonic()
-    with _disk_full_said(folder, stage):
+def _do(folder: Path, stage: Stage, made: Manifest, say: Say) -> None:
+    """Run a stage and note it; of one that Ctrl-C or an error ends, note the seconds, which then count on."""
+    reads, began = manifest.hashes(folder, stage.reads), time.monotonic() - made.spent.pop(stage.name, 0)
+    try:
         notes = stage.run(folder, say) or {}
-    writes = manifest.hashes(folder, stage.writes)
-    if missing := [name for name, digest in writes.items() if digest == "missing"]:
-        raise RuntimeError(f"the stage {stage.name} should have written {', '.join(missing)}")
-    return Record(reads, writes, round(time.monotonic() - began, 1), notes, _made_with()["threads"])
+        writes = manifest.hashes(folder, stage.writes)
+        if missing := [name for name, digest in writes.items() if digest == "missing"]:
+            raise RuntimeError(f"the stage {stage.name} should have written {', '.join(missing)}")
+    except BaseException:
+        made.spent[stage.name] = round(time.monotonic() - began, 1)
+        made.save(folder)
+        raise
+    # a kill notes nothing here: training, which notes its own seconds in its checkpoints, may know of more
+    seconds = max(round(time.monotonic() - began, 1), notes.get("seconds", 0))
+    made.stages[stage.name] = Record(reads, writes, seconds, notes, _made_with()["threads"])
+    made.save(folder)
 
 
 @contextmanager
-def _disk_full_said(folder: Path, stage: Stage):
+def _disk_full_said(folder: Path):
     try:
         yield
     except OSError as error:
@@ -144,21 +151,24 @@ def _disk_full_said(folder: Path, stage: Stage):
             raise
         free = shutil.disk_usage(folder).free / 1e6
         raise ValueError(
-            f"the disk is full, with {free:,.0f} MB left, while the stage {stage.name} wrote: free some, "
-            "then go on with --resume; what was done before is kept"
+            f"the disk is full, with {free:,.0f} MB left: free some, then go on with --resume; what was done "
+            "before is kept"
         ) from None
 
 
 @contextmanager
 def _alone(folder: Path):
-    """The lock ends with its process, also by a kill."""
+    """Make the folder and lock it; the lock ends with its process, also by a kill."""
     lock = FileLock(folder / ".lock")
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
         raise ValueError(
             f"another run is making a model in {folder}: wait for it, stop it, or name another folder"
         ) from None
+    except OSError as error:
+        raise ValueError(f"can't write to the folder {folder} ({error.strerror}): name another") from None
     try:
         yield
     finally:

@@ -9,10 +9,12 @@ import sys
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from filelock import FileLock
 
+from course_utils.files import write_atomic
 from course_utils.pretraining import manifest, stages
 from course_utils.pretraining.stages import Stage, run
 
@@ -95,6 +97,38 @@ def test_a_stage_that_adds_to_what_a_kill_left_is_found_by_comparing_hashes(tmp_
     assert one != two
 
 
+def stage_that_takes(seconds, clock, ends=None, notes=None):
+    def work(folder, say):
+        clock.append(clock[-1] + seconds)
+        if ends:
+            raise ends
+        write_atomic(folder / "x.txt", "x")
+        return notes
+
+    return [Stage("work", work, ("x.txt",))]
+
+
+def test_a_stage_that_was_left_took_all_its_seconds(tmp_path, monkeypatch):
+    clock = [1000.0]
+    monkeypatch.setattr(stages, "time", SimpleNamespace(monotonic=lambda: clock[-1]))
+    for ends in (KeyboardInterrupt(), MemoryError()):
+        with suppress(KeyboardInterrupt, MemoryError):
+            run(tmp_path, {}, stage_that_takes(50, clock, ends), resume=True, say=list)
+    said = []
+    run(tmp_path, {}, stage_that_takes(7, clock), resume=True, say=said.append)
+    assert manifest.load(tmp_path).stages["work"].seconds == 107 and said[-1] == "1 of 1, work: 107 s"
+    (tmp_path / "x.txt").unlink()
+    run(tmp_path, {}, stage_that_takes(7, clock), resume=True, say=list)  # from its beginning
+    assert manifest.load(tmp_path).stages["work"].seconds == 7
+
+
+def test_after_a_kill_training_itself_knows_its_seconds(tmp_path, monkeypatch):
+    clock = [1000.0]
+    monkeypatch.setattr(stages, "time", SimpleNamespace(monotonic=lambda: clock[-1]))
+    run(tmp_path, {}, stage_that_takes(7, clock, notes={"seconds": 90.5}), say=list)
+    assert manifest.load(tmp_path).stages["work"].seconds == 90.5
+
+
 # What would spoil it
 
 
@@ -126,11 +160,32 @@ def test_a_full_disk(tmp_path, toy):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     broken = [toy.STAGES[0], replace(toy.STAGES[1], run=full), toy.STAGES[2]]
-    with pytest.raises(
-        ValueError, match=r"the disk is full, with [\d,]+ MB left, while the stage tokens wrote"
-    ):
+    with pytest.raises(ValueError, match=r"the disk is full, with [\d,]+ MB left: free some"):
         run(tmp_path, toy.PLAN, broken, say=lambda _: None)
     assert made(tmp_path, toy, resume=True)[0] == "1 of 3, text: done before"
+
+
+@pytest.mark.parametrize("saves", [0, 1])
+def test_a_disk_that_is_full_when_the_manifest_is_written(saves, tmp_path, toy, monkeypatch):
+    left = [manifest.write_atomic] * saves
+
+    def write(path, content):
+        if not left:
+            raise OSError(errno.EDQUOT, "Disk quota exceeded")
+        left.pop()(path, content)
+
+    monkeypatch.setattr(manifest, "write_atomic", write)
+    with pytest.raises(ValueError, match=r"the disk is full, with [\d,]+ MB left: free some"):
+        made(tmp_path, toy)
+
+
+def test_a_folder_that_is_a_file_or_lies_in_one(tmp_path, toy):
+    (tmp_path / "thesis.docx").touch()
+    for folder in (tmp_path / "thesis.docx", tmp_path / "thesis.docx" / "model"):
+        with pytest.raises(
+            ValueError, match=r"can't write to the folder .*thesis.docx.* \(.+\): name another"
+        ):
+            made(folder, toy)
 
 
 def test_an_error_that_is_no_full_disk_stays_itself(tmp_path):
