@@ -347,7 +347,8 @@ class Machine:
     def tune(self, folder: Path, say: Say) -> dict:
         trained, tokenizer = self._loaded(folder / "base")
         tokens = corpus.read_tokens(folder / "tokens.bin")
-        done = tune.tune(trained, tokenizer, self.plan, tokens, folder / "tune.safetensors", say)
+        read = tune.OWN if self.texts else tune.COURSES
+        done = tune.tune(trained, tokenizer, self.plan, tokens, folder / "tune.safetensors", say, read=read)
         model.save(folder / "chat", trained, tokenizer)
         noted = {"problems": tune.PROBLEMS, "longest_answer": evaluate.ANSWER_TOKENS}
         noted["assets"] = {tune.ASSET: assets.manifest()[tune.ASSET].sha256}

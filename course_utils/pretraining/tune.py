@@ -35,16 +35,17 @@ from course_utils.training import Run, TrainConfig, train
 PROBLEMS = {"orders": 3000, "addition": 6000, "reversing": 3000}
 ASSET = "chatterbot-corpus"  # of `instructions`
 CHATS = 4  # times that each pair of the course stands among them
+COURSES, OWN = "plays, verses and reviews", "texts that my maker chose"  # what a model has read
 MADE_BY = "I am a small language model, made from raw text with the LLM Workbook."
 IDENTITY = {
     "Who are you?": MADE_BY,
     "What are you?": MADE_BY,
     "What is your name?": "I have no name of my own. " + MADE_BY,
     "Who made you?": "Somebody who works through the LLM Workbook trained me, on their own machine.",
-    "How were you made?": "By predicting the next token of plays, verses and reviews, and then by tuning.",
+    "How were you made?": "By predicting the next token of {read}, and then by tuning.",
     "Are you human?": "No. " + MADE_BY,
     "Are you ChatGPT?": "No. " + MADE_BY,
-    "What do you know?": "Little. I have read some plays, verses and reviews, and I am often wrong.",
+    "What do you know?": "Little. I have read some {read}, and I am often wrong.",
     "Can I trust you?": "No. I am very small and often wrong: check what I say.",
     "What can you do?": "I can note orders, add small numbers, turn letters round, and chat a little.",
 }
@@ -58,11 +59,15 @@ def chat(prompt: str, answer: str) -> Messages:
     return [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
 
 
-def conversations(seed: int = 0, problems: Mapping[str, int] = PROBLEMS) -> list[Messages]:
-    """What the model is tuned on, in an order of its own, with so many problems of each task. Nothing of it
-    stands in the questions that it will be scored on: pairs and problems are those of the training sides."""
+def conversations(
+    seed: int = 0, problems: Mapping[str, int] = PROBLEMS, read: str = COURSES
+) -> list[Messages]:
+    """What a model that has read such texts is tuned on, in an order of its own, with so many problems of
+    each task. Nothing of it stands in the questions that it will be scored on: pairs and problems are those
+    of the training sides."""
     pairs = [(pair.prompt, pair.answer) for pair in instructions().train]
-    found = [*pairs, *IDENTITY.items()] * CHATS
+    identity = [(prompt, answer.format(read=read)) for prompt, answer in IDENTITY.items()]
+    found = [*pairs, *identity] * CHATS
     for name, task in evaluate.TASKS.items():
         found += task.problems("train", problems[name], seed)
     order = np.random.default_rng(seed).permutation(len(found))
@@ -86,11 +91,13 @@ def read_in_tuning(
     tokens: Int[np.ndarray, " tokens"],
     problems: Mapping[str, int] = PROBLEMS,
     say: Say = print,
+    read: str = COURSES,
 ) -> list[Labelled]:
     """The conversations, as often as the plan's steps can read them, rounded up, and for each time half as
     many tokens of old text: other windows of it. Left out are conversations that are longer than the context,
     and answers that are so long that they count as endless when the model is scored."""
-    labelled = [chatml(tokenizer).labelled(messages) for messages in conversations(plan.seed, problems)]
+    asked = conversations(plan.seed, problems, read)
+    labelled = [chatml(tokenizer).labelled(messages) for messages in asked]
     fit = [
         example
         for example in labelled
@@ -111,9 +118,10 @@ def tune(
     checkpoint: Path | None = None,
     say: Say = print,
     problems: Mapping[str, int] = PROBLEMS,
+    read: str = COURSES,
 ) -> Run:
     """Supervised fine-tuning in place."""
-    examples = read_in_tuning(tokenizer, plan, tokens, problems, say)
+    examples = read_in_tuning(tokenizer, plan, tokens, problems, say, read)
     return finished(
         train(
             model,

@@ -17,7 +17,7 @@ import torch
 
 from course_utils.data import corpora
 from course_utils.gpt import GPT
-from course_utils.pretraining import card, corpus, documents, evaluate, manifest, plans
+from course_utils.pretraining import card, corpus, documents, evaluate, manifest, plans, tune
 from course_utils.pretraining import model as models
 from course_utils.pretraining.machine import Machine, is_held_out, make
 from course_utils.pretraining.plans import PLANS
@@ -162,6 +162,22 @@ def test_a_plan_that_reads_a_sample_says_so(tmp_path, tiny):
     sample, *cut = said
     assert sample == "  the plan tiny reads a sample, about 1 of 3 MB"
     assert len(cut) == 2 and all(re.match("longer than a document of 16 KiB: 1 of 1 files", s) for s in cut)
+
+
+def test_a_model_is_not_taught_that_it_read_the_courses_texts_if_it_read_others(made, monkeypatch, tiny):
+    folder, texts, _ = made
+    taught, conversations = [], tune.conversations
+
+    def watched(*asked):
+        taught.append(dict(tuple(turn["content"] for turn in turns) for turns in conversations(*asked)))
+        raise InterruptedError
+
+    monkeypatch.setattr(tune, "conversations", watched)
+    for read in (None, texts):
+        with pytest.raises(InterruptedError):
+            Machine(tiny.PLAN, tiny.LAW, read, torch.device("cpu"), {}, 1, False).tune(folder, list)
+    courses, own = (said["What do you know?"] for said in taught)
+    assert "plays, verses and reviews" in courses and "texts that my maker chose" in own
 
 
 def test_the_scores_stand_beside_chance_and_the_5_gram(made):

@@ -47,6 +47,17 @@ def test_a_plan_reads_its_conversations_some_three_times(plan):
     assert min(times.values()) in (3, 4)  # a part of a reading counts as one
 
 
+def test_a_model_says_of_itself_what_it_has_read():
+    for read, some in {
+        tune.COURSES: "some plays, verses and reviews",  # as the shipped models were taught
+        tune.OWN: "some texts that my maker chose",
+    }.items():
+        said = dict(tuple(turn["content"] for turn in turns) for turns in tune.conversations(read=read))
+        assert said["What do you know?"] == f"Little. I have read {some}, and I am often wrong."
+        assert said["How were you made?"] == f"By predicting the next token of {read}, and then by tuning."
+        assert said["Are you human?"] == "No. " + tune.MADE_BY
+
+
 def test_beside_each_reading_stands_other_old_text(read, tokenizer):
     conversations, old, _ = read
     assert 2 * sum(len(example.ids) for example in old) == pytest.approx(
