@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from time import perf_counter
 
 import torch
-from torch import nn
+from torch import distributed, nn
 from torch.nn import functional
 
 # float32 keeps about 7 digits and a sum of 256 products loses one or two; TF32 or bfloat16 would lose four.
@@ -84,10 +84,19 @@ def trains_in_bfloat16(device: torch.device) -> bool:
 
     On a CPU the instructions alone don't tell, so products are timed, some milliseconds: on AMD's processors
     (Zen 4) training gained from them; on an Intel Xeon that shows AVX-512's, but not AMX's, products of
-    hundreds of rows took 1.7 to 2 times as long as in float32.
+    hundreds of rows took 1.7 to 2 times as long as in float32. The ranks of a torchrun ask together, and it
+    has to be faster for all: each with its own answer, their weights would part.
     """
-    if device.type != "cpu" or not multiplies_bfloat16(device):
+    if device.type != "cpu":
         return multiplies_bfloat16(device)
+    faster = torch.tensor(int(multiplies_bfloat16(device) and products_are_faster_in_bfloat16()))
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.all_reduce(faster, distributed.ReduceOp.MIN)
+    return bool(faster)
+
+
+def products_are_faster_in_bfloat16() -> bool:
+    """Than in float32, on this CPU and now."""
     kinds = (torch.float32, torch.bfloat16)
     rounds = [[seconds_of_a_product(kind) for kind in kinds] for _ in range(9)]
     in_float32, in_bfloat16 = map(min, zip(*rounds, strict=True))  # what disturbs only ever adds time

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch import distributed
 from torch.nn import functional
 
 from course_utils import devices
@@ -96,6 +97,26 @@ def test_training_in_bfloat16_pays_where_its_products_are_faster(
     assert devices.trains_in_bfloat16(torch.device("cpu")) == pays
     assert devices.describe()["mixed precision"].startswith("bfloat16" if pays else "float32")
     assert next(found[torch.float32]) == (2.0 if has_instructions else 8.0)  # asked once, or not at all
+
+
+@pytest.mark.usefixtures("asked_anew")
+@pytest.mark.parametrize("here", [True, False])
+def test_ranks_train_in_bfloat16_only_where_that_is_faster_for_all(here, monkeypatch):
+    """Each with its own stopwatch, their weights would part."""
+    monkeypatch.setattr(devices, "multiplies_bfloat16", lambda device: here)
+    monkeypatch.setattr(devices, "seconds_of_a_product", lambda dtype: float(dtype == torch.float32))
+    assert devices.trains_in_bfloat16(torch.device("cpu")) == here
+    devices.trains_in_bfloat16.cache_clear()
+    heard = []
+
+    def with_one_that_is_slower(faster, how):
+        heard.append((faster.item(), how))
+        faster.fill_(min(faster.item(), 0))
+
+    monkeypatch.setattr(distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(distributed, "all_reduce", with_one_that_is_slower)
+    assert not devices.trains_in_bfloat16(torch.device("cpu"))
+    assert heard == [(here, distributed.ReduceOp.MIN)]  # also said where there are no instructions
 
 
 @pytest.mark.usefixtures("asked_anew")

@@ -4,7 +4,9 @@ noted.
 However a run ends, by Ctrl-C, by kill -9 or because the power fails, the same command with `resume` goes on.
 A stage's files are written whole or not at all, and its record follows them; a stage without a record is run
 again, from the checkpoints that it keeps while it works. So a run that was killed makes the same model as
-one that wasn't, bit by bit on the same machine and threads.
+one that wasn't, bit by bit on the same machine and threads. (On a CPU each process times anew, by
+`devices.trains_in_bfloat16`, whether that is faster than float32: where they nearly tie, one that goes on may
+take the other.)
 """
 
 import errno
