@@ -117,10 +117,15 @@ def commit_of(path: Path) -> str:
 def settle(path: Path, plan: Plan) -> dict:
     """Make the run of a committed seal, and add its result to those beside it; returns it.
 
-    Raises ValueError if the seal is in no commit, was changed, before or while it ran, or has a result, and
-    if its run was made for another seal.
+    Raises ValueError if the seal is of another plan, is in no commit, was changed, before or while it ran, or
+    has a result, and if its run was made for another seal.
     """
     made, sha256 = read_seal(path)
+    if made.plan_sha256 != plan.sha256:
+        raise ValueError(
+            f"{path.name} was sealed from another plan, whose runner may train something else: settle it "
+            "with that one, as it was then"
+        )
     commit, results = commit_of(path), path.with_name(RESULTS)
     run = PlannedRun(made.size, made.tokens, made.seed)
     for line in read_log(results).lines:

@@ -3,7 +3,7 @@
 import json
 import shutil
 import subprocess
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -112,6 +112,21 @@ def test_a_changed_seal_is_refused(sealed):
     path.unlink()
     with pytest.raises(ValueError, match="seals one are gone"):
         seals.settled(path.parent)
+
+
+def test_a_seal_of_another_plan_is_refused(sealed):
+    """Its runner may train anything else."""
+    plan, path, _ = sealed
+    commit(path)
+    other = replace(plan, runner=f"{__name__}:another_runner")
+    with pytest.raises(ValueError, match=r"one\.json was sealed from another plan"):
+        seals.settle(path, other)
+    assert not (path.parent / seals.RESULTS).exists()
+    seals.settle(path, replace(plan, log=plan.log.with_name("mine.jsonl")))  # the log may be another
+
+
+def another_runner(size, tokens, seed, checkpoint):
+    return {"n": 100, "d": tokens, "loss": 0.5}
 
 
 def test_a_seal_that_changes_while_it_runs_does_not_count(sealed, monkeypatch):
