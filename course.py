@@ -145,7 +145,8 @@ def say(sentence):
 
 def main(argv):
     asked = [word in ("-h", "--help", "help") for word in argv[:2]]
-    if not argv or asked[0] or (any(asked) and not is_ready("")):  # a command's own help needs the set-up
+    # a command's own help needs the set-up, and a Python that can say whether there is one
+    if not argv or asked[0] or (any(asked) and (sys.version_info < OLDEST or not is_ready(""))):
         say(__doc__.strip())
         return 0
     if argv[0] not in EXTRAS and argv[0] not in READ_ONLY:

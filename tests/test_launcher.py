@@ -124,6 +124,7 @@ AS_PYTHON_3_6 = f"""
 import runpy, subprocess, sys
 sys.version_info = (3, 6, 0, 'final', 0)
 sys.modules['importlib.metadata'] = None  # new in 3.8
+sys.modules['tomllib'] = None  # new in 3.11
 
 class Popen(subprocess.Popen):
     def __init__(self, *command, **options):
@@ -136,10 +137,10 @@ runpy.run_path(sys.argv[0], run_name='__main__')
 """
 
 
-def with_python_3_6(path, command):
+def with_python_3_6(path, *command):
     """Run the launcher in a Python that does as if it were 3.6, with nothing but `path` to find others on."""
     env = {**os.environ, "PATH": str(path)}
-    run = [sys.executable, "-c", AS_PYTHON_3_6, command]
+    run = [sys.executable, "-c", AS_PYTHON_3_6, *command]
     return subprocess.run(run, env=env, capture_output=True, text=True)
 
 
@@ -147,6 +148,11 @@ def test_old_python_gets_a_sentence(tmp_path):
     done = with_python_3_6(tmp_path, "lab")
     assert done.returncode == 1
     assert_one_sentence(done.stderr, "needs Python 3.11 or newer", "this is 3.6", "install")
+
+
+def test_old_python_shows_the_help(tmp_path):
+    done = with_python_3_6(tmp_path, "make", "--help")
+    assert (done.returncode, done.stderr) == (0, "") and "course.py make" in done.stdout
 
 
 @POSIX
