@@ -329,7 +329,7 @@ def set_up(extra, bundle=None):
             "`sudo apt install python3-venv`), then run the same command again."
         )
     parts = ["test"] if extra else []
-    if before.get("project") != stamp(extra)["project"]:  # else only the test packages are missing
+    if {**before, "extra": extra} != stamp(extra):  # else only the test packages are missing
         parts.append("cuda" if torch_backend({}) == "auto" else "cpu")
     announce(parts, bundle)
     VENV.mkdir(exist_ok=True)

@@ -212,6 +212,11 @@ def test_first_and_second_start(project, tmp_path, wheels, uv_wheel):
     pyproject.write_text(pyproject.read_text().replace('version = "1"', 'version = "2"'))
     assert "Setting up" in assert_works(project, env, "lab")
 
+    stamp = project / ".venv/course-stamp.json"
+    older = json.loads(stamp.read_text()) | {"python": "3.10"}  # as if the system's Python was upgraded
+    stamp.write_text(json.dumps(older))
+    assert "up to 11 MB will be fetched" in assert_works(project, env, "lab")
+
     moved = project.rename(tmp_path / "moved")
     assert "making .venv again" in assert_works(moved, env)
 
