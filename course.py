@@ -55,6 +55,7 @@ import sys
 import sysconfig
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 OLDEST = (3, 11)
 HERE = Path(__file__).resolve().parent
@@ -200,8 +201,9 @@ def version_of(python):
 
 
 def active_environment():
-    """The running Python, if its conda or virtual environment already has this very folder installed."""
+    """The running Python, if its conda or virtual environment has this very folder installed, not a copy."""
     import importlib.metadata  # from Python 3.8 on
+    from urllib.request import url2pathname  # takes a moment, which only an environment needs
 
     in_environment = sys.prefix != sys.base_prefix or (Path(sys.prefix) / "conda-meta").is_dir()
     if not in_environment or Path(sys.prefix).resolve() == VENV:
@@ -210,7 +212,9 @@ def active_environment():
     site_packages = [sysconfig.get_path("purelib")]
     for found in importlib.metadata.distributions(name=project()["name"], path=site_packages):
         origin = json.loads(found.read_text("direct_url.json") or "{}")
-        if origin.get("url") == HERE.as_uri():
+        # Compared as paths, for installers differ in what they quote in an address.
+        folder = Path(url2pathname(urlsplit(origin.get("url", "")).path)).resolve()
+        if folder == HERE and origin.get("dir_info", {}).get("editable"):
             return sys.executable
     return None
 

@@ -372,7 +372,8 @@ def test_closed_pytorch_index(project, tmp_path, wheels, with_uv):
     assert "up to 22 MB" in out
 
 
-def test_active_environment_that_has_the_package(project, tmp_path):
+def test_active_environment_that_has_the_package(tmp_path):
+    project = make_project(tmp_path / "a folder (1)")
     venv.create(tmp_path / "own", symlinks=os.name != "nt")
     python = tmp_path / "own" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
@@ -382,14 +383,17 @@ def test_active_environment_that_has_the_package(project, tmp_path):
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: llm-workbook\nVersion: 1\n")
     (site_packages / "llm_workbook.pth").write_text(str(project))
 
-    def run(url):
-        (info / "direct_url.json").write_text(json.dumps({"url": url, "dir_info": {"editable": True}}))
+    def run(url, **dir_info):
+        (info / "direct_url.json").write_text(json.dumps({"url": url, "dir_info": dir_info}))
         command = [python, project / "course.py", "where"]
         return subprocess.run(command, capture_output=True, text=True, env=offline(tmp_path))
 
-    assert Path(given(run(project.as_uri()).stdout)["prefix"]) == tmp_path / "own"
+    url = project.as_uri()
+    for spelled in (url, url.replace("%28", "(").replace("%29", ")")):  # by pip; by uv
+        assert Path(given(run(spelled, editable=True).stdout)["prefix"]) == tmp_path / "own"
     assert not (project / ".venv").exists()
-    assert_one_sentence(run("file:///another/clone").stderr, "not set up here yet")
+    for done in (run("file:///another/clone", editable=True), run(url), run(url, editable=False)):
+        assert_one_sentence(done.stderr, "not set up here yet")
 
 
 # A bundle
