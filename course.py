@@ -94,7 +94,12 @@ UV_OPTIONS = {
     "extra-index-url": "--index",
     "trusted-host": "--allow-insecure-host",
 }
-UV_VARIABLES = {"cert": "SSL_CERT_FILE", "proxy": "ALL_PROXY", "default-timeout": "UV_HTTP_TIMEOUT"}
+UV_VARIABLES = {
+    "cert": "SSL_CERT_FILE",
+    "proxy": "ALL_PROXY",
+    "default-timeout": "UV_HTTP_TIMEOUT",
+    "timeout": "UV_HTTP_TIMEOUT",  # pip takes both names
+}
 
 
 class Stop(Exception):

@@ -226,6 +226,23 @@ def test_pip_where_uv_cannot_be_had(project, tmp_path, wheels, with_pip):
     assert "uv isn't available" in assert_works(project, offline(tmp_path, wheels))
 
 
+@pytest.fixture
+def telling(project, tmp_path, with_pip):
+    """A project whose uv fails, with its UV_ variables as its last line."""
+    tell = "import os, sys; sys.exit({name: os.environ[name] for name in os.environ if name[:3] == 'UV_'})"
+    wheel = make_wheel(tmp_path / "telling", "uv", {"uv/__init__.py": b"", "uv/__main__.py": tell.encode()})
+    shutil.copytree(with_pip, project / ".venv", symlinks=True)
+    return project, offline(tmp_path, wheel.parent)
+
+
+@pytest.mark.parametrize("name", ["timeout", "default-timeout"])
+def test_pips_time_limit_is_uvs_too(telling, tmp_path, name):
+    project, env = telling
+    (tmp_path / "pip.conf").write_text(f"[global]\n{name} = 77\n")
+    _, _, err = course(project, env | {"PIP_CONFIG_FILE": str(tmp_path / "pip.conf")})
+    assert_one_sentence(err, "The installer failed", "'UV_HTTP_TIMEOUT': '77'")
+
+
 def test_a_folder_that_the_terminals_encoding_lacks_is_escaped(tmp_path, with_pip):
     """As on Windows, where a file or a pipe is written in a code page."""
     project = make_project(tmp_path / "Łukasz")
