@@ -100,6 +100,11 @@ UV_VARIABLES = {
     "default-timeout": "UV_HTTP_TIMEOUT",
     "timeout": "UV_HTTP_TIMEOUT",  # pip takes both names
 }
+UV_DEFAULTS = {
+    "UV_NO_WRAP": "1",  # explanation() takes one line of its output
+    "UV_SYSTEM_CERTS": "1",  # as pip does: a network's own authority is in the system's store only
+    "UV_NATIVE_TLS": "1",  # the same to an older uv
+}
 
 
 class Stop(Exception):
@@ -253,6 +258,7 @@ def take_all_from(bundle):
         del os.environ[name]
     # a URI, for blanks in a path would part it in two
     os.environ.update(PIP_CONFIG_FILE=os.devnull, PIP_NO_INDEX="1", PIP_FIND_LINKS=wheels.as_uri())
+    os.environ["UV_SYSTEM_CERTS"] = "0"  # else uv refuses to start where the system has no certificates
 
 
 # What is installed
@@ -452,7 +458,7 @@ def run(command, variables=None):
     process = subprocess.Popen(
         [str(part) for part in command],
         cwd=HERE,
-        env={"UV_NO_WRAP": "1", **os.environ, **(variables or {})},  # explanation() takes one line of it
+        env={**UV_DEFAULTS, **os.environ, **(variables or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",

@@ -62,7 +62,7 @@ def with_uv(tmp_path_factory, with_pip, uv_wheel):
 def environment(tmp_path, **settings):
     """This process's environment without what configures pip and uv, or names another course, and with the
     given settings."""
-    away = ("PIP_", "UV_", "PYTHONPATH")
+    away = ("PIP_", "UV_", "SSL_CERT_", "PYTHONPATH")
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(away)}
     caches = {"UV_CACHE_DIR": str(tmp_path / "uv"), "PIP_CACHE_DIR": str(tmp_path / "pip")}
     quick = {"PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "0", "UV_HTTP_RETRIES": "0"}
@@ -241,6 +241,12 @@ def test_pips_time_limit_is_uvs_too(telling, tmp_path, name):
     (tmp_path / "pip.conf").write_text(f"[global]\n{name} = 77\n")
     _, _, err = course(project, env | {"PIP_CONFIG_FILE": str(tmp_path / "pip.conf")})
     assert_one_sentence(err, "The installer failed", "'UV_HTTP_TIMEOUT': '77'")
+
+
+def test_uv_trusts_what_the_system_trusts(telling):
+    project, env = telling
+    assert_one_sentence(course(project, env)[2], "'UV_SYSTEM_CERTS': '1'", "'UV_NATIVE_TLS': '1'")
+    assert_one_sentence(course(project, {**env, "UV_SYSTEM_CERTS": "0"})[2], "'UV_SYSTEM_CERTS': '0'")
 
 
 def test_a_folder_that_the_terminals_encoding_lacks_is_escaped(tmp_path, with_pip):
@@ -435,8 +441,9 @@ def bundle(tmp_path, wheels):
 
 
 def without_network(command):
-    """The command in a network namespace that has nothing but loopback, where bubblewrap can make one."""
-    jail = ["bwrap", "--dev-bind", "/", "/", "--unshare-net"]
+    """The command in a network namespace that has nothing but loopback, and no certificates, where bubblewrap
+    can make one."""
+    jail = ["bwrap", "--dev-bind", "/", "/", "--unshare-net", "--tmpfs", "/etc/ssl"]
     works = shutil.which("bwrap") and not subprocess.run([*jail, "true"], capture_output=True).returncode
     return [*jail, *command] if works else command
 
