@@ -111,8 +111,8 @@ class Stop(Exception):
     """One sentence that says what is wrong and what to do."""
 
 
-class DiskFull(Stop):
-    pass
+class HalfWritten(Stop):
+    """Packages may be half written, so the next set-up makes .venv again."""
 
 
 class NoNetwork(Stop):
@@ -122,7 +122,7 @@ class NoNetwork(Stop):
 # (kind, pattern of an installer's output, the sentence for it); the first that matches is said.
 REASONS = [
     (
-        DiskFull,
+        HalfWritten,
         r"No space left on device|os error 28|Errno 28|os error 112|not enough space",
         "The disk is full, with {free:,} MB left in {here}: free some, then run the same command again.",
     ),
@@ -355,7 +355,7 @@ def set_up(extra, bundle=None):
         make_environment()
         install(extra)
         install_kernel_spec()
-    except DiskFull:
+    except HalfWritten:
         raise
     except Stop:
         UNFINISHED.unlink()  # the installer gave up cleanly, so the next one can go on from what is there
@@ -371,7 +371,7 @@ def announce(parts, bundle=None):
     fetched, kept = (sum(sizes[part][i] for part in parts) for i in range(2))
     free = free_megabytes()
     if free < kept:
-        raise DiskFull(
+        raise Stop(
             f"Set-up needs {kept:,} MB of disk, and {free:,} MB are free in {HERE}: "
             "free some, then run the same command again."
         )
@@ -405,7 +405,7 @@ def install(extra):
     target = ["--editable", f".[{extra}]" if extra else "."]
     try:
         run([PYTHON, "-m", "pip", "install", "uv>=0.7"])
-    except (DiskFull, NoNetwork):
+    except (HalfWritten, NoNetwork):
         raise
     except Stop:
         say("uv isn't available here: installing with pip, which takes a few minutes longer.")
@@ -418,7 +418,7 @@ def install(extra):
         try:
             # No retries: where PyTorch's index is closed, the way round it should begin at once.
             return run([*uv, "--torch-backend", backend, *target], {**variables, "UV_HTTP_RETRIES": "0"})
-        except DiskFull:
+        except HalfWritten:
             raise
         except Stop:
             say("PyTorch's own index can't be used here: taking the larger build of the usual index instead.")
@@ -471,6 +471,11 @@ def run(command, variables=None):
             log.write(line)
             if re.match(r"\s*(Downloading \S|Installed \d)", line):
                 say("  " + line.strip())
+    if process.returncode < 0:
+        raise HalfWritten(
+            f"The installer was killed (signal {-process.returncode}), most often because memory ran out: "
+            "close other programs, then run the same command again."
+        )
     if process.returncode:
         raise explanation(output)
 

@@ -258,6 +258,18 @@ def test_a_folder_that_the_terminals_encoding_lacks_is_escaped(tmp_path, with_pi
     assert r"\u0141ukasz" in out
 
 
+@POSIX
+def test_killed_installer(project, tmp_path, wheels, with_pip):
+    shutil.copytree(with_pip, project / ".venv", symlinks=True)
+    backend = project / "standin.py"
+    whole = backend.read_text(encoding="utf-8")
+    backend.write_text("import os\nos.kill(os.getppid(), 9)  # as Linux does where memory runs out")
+    env = offline(tmp_path, wheels)
+    assert_one_sentence(course(project, env)[2], "was killed (signal 9)", "memory", "close other programs")
+    backend.write_text(whole, encoding="utf-8")
+    assert "making .venv again" in assert_works(project, env)
+
+
 def nobody_listens():
     """The address of an index on a port that was just closed."""
     with socket.create_server(("127.0.0.1", 0)) as server:
