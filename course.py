@@ -501,4 +501,4 @@ if __name__ == "__main__":
             sys.exit(f"course.py: {explanation(str(error))}")
         sys.exit(f"course.py: {error}. Check that you may write to {HERE}, then run the same command again.")
     except KeyboardInterrupt:
-        sys.exit("course.py: stopped; the same command goes on from here.")
+        sys.exit("course.py: stopped; the same command begins again, and what has been fetched is kept.")

@@ -338,14 +338,18 @@ def test_download_cut_off(project, tmp_path, wheels, with_uv, uv_wheel):
 
 @NO_UV
 @POSIX
-def test_killed_download(project, tmp_path, wheels, with_uv, uv_wheel):
+@pytest.mark.parametrize(
+    "how, said", [(signal.SIGKILL, ""), (signal.SIGINT, "stopped; the same command begins again")]
+)
+def test_killed_download(project, tmp_path, wheels, with_uv, uv_wheel, how, said):
     shutil.copytree(with_uv, project / ".venv", symlinks=True)
     with index_of(wheels, tmp_path) as index:
         env = environment(tmp_path, PIP_INDEX_URL=index.url, PIP_FIND_LINKS=uv_wheel.parent)
         index.held.add("tiny_one-1-py3-none-any.whl")
         with start(project, env, start_new_session=True) as process:
             assert index.reached.wait(60)
-            os.killpg(process.pid, signal.SIGKILL)
+            os.killpg(process.pid, how)
+            assert said in process.communicate(timeout=60)[1]
         index.held.clear()
         index.release.set()
         assert "making .venv again" in assert_works(project, env)
