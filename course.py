@@ -135,10 +135,17 @@ REASONS = [
     ),
     (
         NoNetwork,
+        r"invalid peer certificate|certificate.verify.failed|no ca certificates",
+        "The certificate of a package index can't be verified ({line}): add your network's authority to the "
+        "system's store, or set `cert` in pip's configuration to its file, then run the same command again; "
+        "the full output is in {log}.",
+    ),
+    (
+        NoNetwork,
         r"failed to fetch|connection (refused|reset|broken|aborted)|connect error|dns error|timed out|"
-        r"failed to establish|name resolution|network is unreachable|proxy",
-        "No package index can be reached: check the network (or the proxy), then run the same command "
-        "again; what has been fetched is kept.",
+        r"network timeout|failed to establish|name resolution|network is unreachable|proxyerror|proxy url",
+        "No package index can be reached ({line}): check the network (or the proxy), then run the same "
+        "command again; what has been fetched is kept, and the full output is in {log}.",
     ),
     (
         Stop,
@@ -482,6 +489,7 @@ def run(command, variables=None):
 
 def explanation(output):
     """The Stop that explains this output of an installer or of the system."""
+    output = re.sub(r".*Retry\(total=[1-9].*", "", output)  # pip went on from there: it is no reason
     kind, pattern, sentence = next(reason for reason in REASONS if re.search(reason[1], output, re.I))
     lines = output.strip().splitlines() or ["no output"]
     line = next((line for line in lines if pattern and re.search(pattern, line, re.I)), lines[-1]).strip()

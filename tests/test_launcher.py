@@ -169,10 +169,15 @@ def test_unknown_command_sets_nothing_up(project, tmp_path):
     assert_one_sentence(err, "Unknown command 'lba'", "lab, ", "where")
 
 
-def test_the_help_names_every_command():
+def launcher():
     spec = importlib.util.spec_from_file_location("course", COURSE)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def test_the_help_names_every_command():
+    module = launcher()
     commands = [*module.EXTRAS, *module.READ_ONLY]
     assert [name for name in commands if f"course.py {name} " not in module.__doc__] == []
 
@@ -268,6 +273,34 @@ def test_killed_installer(project, tmp_path, wheels, with_pip):
     assert_one_sentence(course(project, env)[2], "was killed (signal 9)", "memory", "close other programs")
     backend.write_text(whole, encoding="utf-8")
     assert "making .venv again" in assert_works(project, env)
+
+
+RETRY = "WARNING: Retrying (Retry(total={}, read=None)) after connection broken by {}: /simple/uv/\n"
+NO_UV_FOUND = "ERROR: No matching distribution found for uv>=0.7\n"
+UNTRUSTED = """error: Failed to fetch: https://index/simple/torch/
+  cause: client error (Connect)
+  cause: invalid peer certificate: UnknownIssuer
+"""
+TIMEOUT = "ReadTimeoutError('Read timed out. (read timeout=15)')"
+CLOSED = "ProxyError('Tunnel connection failed: 407 Proxy Authentication Required')"
+SSL = "SSLError('[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed')"
+
+
+@pytest.mark.parametrize(
+    "output, kind, words",
+    [
+        (RETRY.format(4, TIMEOUT) + NO_UV_FOUND, "Stop", ["No set of packages", "found for uv>=0.7"]),
+        (RETRY.format(0, TIMEOUT) + NO_UV_FOUND, "NoNetwork", ["can be reached", "Read timed out"]),
+        (RETRY.format(0, CLOSED) + NO_UV_FOUND, "NoNetwork", ["can be reached", "407 Proxy"]),
+        (RETRY.format(0, SSL) + NO_UV_FOUND, "NoNetwork", ["can't be verified", "`cert`", "VERIFY_FAILED"]),
+        (UNTRUSTED, "NoNetwork", ["can't be verified", "`cert`", "UnknownIssuer"]),
+        ("Obtaining file:///srv/proxy-lab\nERROR: 7", "Stop", ["The installer failed (ERROR: 7)"]),
+    ],
+)
+def test_what_an_installer_says_becomes_a_sentence(output, kind, words):
+    stop = launcher().explanation(output)
+    assert type(stop).__name__ == kind and "course-setup.log" in str(stop)
+    assert all(word in str(stop) for word in words), stop
 
 
 def nobody_listens():
