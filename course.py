@@ -108,7 +108,11 @@ UV_DEFAULTS = {
 
 
 class Stop(Exception):
-    """One sentence that says what is wrong and what to do."""
+    """One sentence that says what is wrong and what to do, and the output of the installer that failed."""
+
+    def __init__(self, sentence, output=""):
+        super().__init__(sentence)
+        self.output = output
 
 
 class HalfWritten(Stop):
@@ -423,11 +427,10 @@ def install(extra):
     backend = torch_backend(settings)
     if backend:
         try:
-            # No retries: where PyTorch's index is closed, the way round it should begin at once.
-            return run([*uv, "--torch-backend", backend, *target], {**variables, "UV_HTTP_RETRIES": "0"})
-        except HalfWritten:
-            raise
-        except Stop:
+            return run([*uv, "--torch-backend", backend, *target], variables)
+        except Stop as stop:
+            if isinstance(stop, HalfWritten) or "pytorch.org" not in stop.output:
+                raise
             say("PyTorch's own index can't be used here: taking the larger build of the usual index instead.")
             announce(["cuda"])
     run([*uv, *target], variables)
@@ -494,7 +497,8 @@ def explanation(output):
     lines = output.strip().splitlines() or ["no output"]
     line = next((line for line in lines if pattern and re.search(pattern, line, re.I)), lines[-1]).strip()
     python = "{}.{}".format(*sys.version_info[:2])
-    return kind(sentence.format(line=line, log=LOG, here=HERE, free=free_megabytes(), python=python))
+    sentence = sentence.format(line=line, log=LOG, here=HERE, free=free_megabytes(), python=python)
+    return kind(sentence, output)
 
 
 if __name__ == "__main__":

@@ -444,6 +444,19 @@ def test_closed_pytorch_index(project, tmp_path, wheels, with_uv):
     assert "up to 22 MB" in out
 
 
+@NO_UV
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux's plain torch is the large one")
+def test_what_fails_elsewhere_is_not_laid_on_pytorchs_index(project, tmp_path, with_uv):
+    """An index that is closed to the build of this folder, which comes before any request for torch."""
+    shutil.copytree(with_uv, project / ".venv", symlinks=True)
+    pyproject = project / "pyproject.toml"
+    built = pyproject.read_text().replace("requires = []", 'requires = ["tiny-two"]')
+    pyproject.write_text(built.replace('dependencies = ["tiny-one", "torch"]', 'dynamic = ["dependencies"]'))
+    _, out, err = course(project, environment(tmp_path, PIP_INDEX_URL=nobody_listens()))
+    assert_one_sentence(err, "No package index can be reached", "tiny-two")
+    assert "PyTorch" not in out and "up to 22 MB" not in out
+
+
 def test_active_environment_that_has_the_package(tmp_path):
     project = make_project(tmp_path / "a folder (1)")
     venv.create(tmp_path / "own", symlinks=os.name != "nt")
