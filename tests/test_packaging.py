@@ -14,6 +14,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from course_utils.commands import bundling
+
 ROOT = Path(__file__).parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT = PYPROJECT["project"]
@@ -123,4 +125,9 @@ def test_the_container_starts_the_course_without_rights():
     assert dict(lines)["FROM"] == "learner" and lines[0] == ["FROM", "python:3.12-slim AS learner"]
     assert development["postAttachCommand"].split() == asked
     assert development["forwardPorts"] == [int(asked[-1])]
-    assert {".git", ".venv", "my_work"} <= set(read(".dockerignore").splitlines())
+
+
+def test_the_container_holds_what_a_bundle_holds():
+    taken = [f"!{name}" for name in bundling.COURSE]
+    left_out = [f"**/{pattern}" for pattern in bundling.LEFT_OUT]
+    assert read(".dockerignore").splitlines()[1:] == ["*", *taken, *left_out]
