@@ -50,6 +50,7 @@ import os
 import re
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import sysconfig
@@ -100,11 +101,9 @@ UV_VARIABLES = {
     "default-timeout": "UV_HTTP_TIMEOUT",
     "timeout": "UV_HTTP_TIMEOUT",  # pip takes both names
 }
-UV_DEFAULTS = {
-    "UV_NO_WRAP": "1",  # explanation() takes one line of its output
-    "UV_SYSTEM_CERTS": "1",  # as pip does: a network's own authority is in the system's store only
-    "UV_NATIVE_TLS": "1",  # the same to an older uv
-}
+UV_DEFAULTS = {"UV_NO_WRAP": "1"}  # explanation() takes one line of its output
+# As pip does: a network's own authority is in the system's store only. To older and to newer uvs:
+UV_SYSTEM_CERTS = {"UV_NATIVE_TLS": "1", "UV_SYSTEM_CERTS": "1"}
 
 
 class Stop(Exception):
@@ -269,7 +268,6 @@ def take_all_from(bundle):
         del os.environ[name]
     # a URI, for blanks in a path would part it in two
     os.environ.update(PIP_CONFIG_FILE=os.devnull, PIP_NO_INDEX="1", PIP_FIND_LINKS=wheels.as_uri())
-    os.environ["UV_SYSTEM_CERTS"] = "0"  # else uv refuses to start where the system has no certificates
 
 
 # What is installed
@@ -462,13 +460,22 @@ def uv_options(settings):
 # Running an installer
 
 
+def has_certificates():
+    """Whether the system has a store of certificates: without one uv would refuse to start, even offline."""
+    store = ssl.get_default_verify_paths()
+    return sys.platform in ("win32", "darwin") or bool(
+        store.cafile or (store.capath and os.listdir(store.capath))
+    )
+
+
 def run(command, variables=None):
     """Run it with its main steps on the screen and all of its output in the log; raises Stop if it fails."""
     output = ""
+    certificates = UV_SYSTEM_CERTS if has_certificates() else {}
     process = subprocess.Popen(
         [str(part) for part in command],
         cwd=HERE,
-        env={**UV_DEFAULTS, **os.environ, **(variables or {})},
+        env={**UV_DEFAULTS, **certificates, **os.environ, **(variables or {})},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
