@@ -279,7 +279,8 @@ def write(
     ids = list(prompt)
     for number in u:
         probs = probabilities(next_logits(ids[-context:]))
-        token = int((np.cumsum(probs) > number).argmax())
+        sums = np.cumsum(probs)  # up to 1, but for rounding
+        token = int(np.searchsorted(sums / sums[-1], number, side="right"))
         ids.append(token)
         if token == end:
             break
@@ -296,18 +297,19 @@ The model reads `context` tokens at most: of a longer text give it the last ones
 Of a long text the end counts: give the model the last tokens, not the first.
     ids[-context:] → ids[:context]
 That is greedy: the number decides which token comes, not the largest probability.
-    (np.cumsum(probs) > number).argmax() → probs.argmax()
+    np.searchsorted(sums / sums[-1], number, side="right") → probs.argmax()
 The probabilities have to be summed up: a token is drawn where their sum passes the number.
-    np.cumsum(probs) > number → probs > number
+    np.searchsorted(sums / sums[-1], number, side="right") → (probs > number).argmax()
 The sum must pass the number: take the first token that does it, not the one before.
-    (np.cumsum(probs) > number).argmax() → max((np.cumsum(probs) > number).argmax() - 1, 0)
+    np.searchsorted(sums / sums[-1], number, side="right") → max((sums > number).argmax() - 1, 0)
 As good a draw, but another: go through the tokens in the order of their ids, not of their probabilities.
-    (np.cumsum(probs) > number).argmax()
+    np.searchsorted(sums / sums[-1], number, side="right")
     → np.argsort(-probs)[(np.cumsum(np.sort(probs)[::-1]) > number).argmax()]
 Each token has a number of its own: you use the first for all.
-    > number → > u[0]
+    number, side → u[0], side
 Logits can't be drawn from: probabilities(logits) comes first.
     probabilities(next_logits(ids[-context:])) → next_logits(ids[-context:])
+    np.searchsorted(sums / sums[-1], number, side="right") → (sums > number).argmax()
 The token `end` ends the text: stop there.
     token == end → False
 The token `end` belongs to the text, as its last.
@@ -357,7 +359,8 @@ def write_within(
         if not may.any():
             break
         probs = np.where(may, probabilities(next_logits(ids[-context:])), 0)
-        ids.append(int((np.cumsum(probs / probs.sum()) > number).argmax()))
+        sums = np.cumsum(probs)
+        ids.append(int(np.searchsorted(sums / sums[-1], number, side="right")))
     return ids[len(prompt) :]
 
 
@@ -367,7 +370,7 @@ That answers the first version: it asks no rule.
 Ask the rule about the text so far, not about the prompt each time.
     allowed(ids) → allowed(prompt)
 Divide what is left by its sum, or a number above that sum draws nothing.
-    probs / probs.sum() → probs
+    np.searchsorted(sums / sums[-1], number, side="right") → (sums > number).argmax()
 What the rule forbids gets the probability 0; you forbid what it allows.
     np.where(may, → np.where(~may,
 Where nothing may come, the text ends there.
@@ -377,7 +380,7 @@ The text ends where nothing may come, not where something may not.
 That draws only from what may come at each step: keep the probabilities that the model gave it.
     np.where(may, probabilities(next_logits(ids[-context:])), 0) → may.astype(float)
 That is greedy: the number decides which of the allowed tokens comes.
-    (np.cumsum(probs / probs.sum()) > number).argmax() → probs.argmax()
+    np.searchsorted(sums / sums[-1], number, side="right") → probs.argmax()
 You ask the model about the prompt each time: ask about all that stands there by now.
     ids[-context:] → list(prompt)[-context:]
 Give the model the whole text so far, as much as it reads, and not only the last token.
@@ -387,6 +390,6 @@ The model reads `context` tokens at most: of a longer text give it the last ones
 Return the new ids alone, without the prompt.
     ids[len(prompt) :] → ids
 A token that is not allowed is left out of the draw, it does not end the text: zeros first, then the draw.
-    ids.append(int((np.cumsum(probs / probs.sum()) > number).argmax()))
+    ids.append(int(np.searchsorted(sums / sums[-1], number, side="right")))
     → t = int((np.cumsum(probabilities(next_logits(ids[-context:]))) > number).argmax()); ids += [t] * may[t]
 """)
