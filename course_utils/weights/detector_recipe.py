@@ -18,6 +18,7 @@ import torch
 
 from course_utils import pretrained
 from course_utils.data import corpora
+from course_utils.data.reviews import reviews
 from course_utils.generation import generate, unbroken
 from course_utils.generation.fast_decode import optimise_for_decoding
 from course_utils.sampling import Sampler
@@ -68,6 +69,12 @@ def passages(text: str, encode) -> list[list[int]]:
     return [encode(text[start:][:1500])[: START + LENGTH] for start in starts]
 
 
+def film_reviews(encode) -> list[list[int]]:
+    """The first tokens of `TEXTS` whole reviews, out of the part that no model of the course learns from."""
+    long = [r.text for r in reviews().test if r.source == "imdb" and len(r.text) > 1200]
+    return [encode(text[:1500])[: START + LENGTH] for text in long[:TEXTS]]
+
+
 @torch.inference_mode()
 def sums(model, ids: list[int], start: int) -> dict:
     """Of the tokens from `start` on: how many, and the sums of surprise, entropy and variance, in bits."""
@@ -92,6 +99,7 @@ def record() -> list[dict]:
     texts = {
         "Twelfth Night": people,
         "Luke, 1769": passages(" ".join(corpora.verses_by_language()["English, 1769"]), encode),
+        "film reviews": film_reviews(encode),
     }
     for name, (sampler, seed) in WAYS.items():
         generator = torch.Generator().manual_seed(seed)

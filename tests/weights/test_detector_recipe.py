@@ -6,13 +6,13 @@ import torch
 
 from course_utils import pretrained
 from course_utils.weights import detector_recipe
-from course_utils.weights.detector_recipe import LENGTH, LISTS, TEXTS, WAYS
+from course_utils.weights.detector_recipe import LENGTH, LISTS, START, TEXTS, WAYS
 
 
 def test_fifty_texts_of_each_kind_and_every_list_are_recorded():
     found = detector_recipe.recorded()
     assert {kind: len(rows) for kind, rows in found.items()} == {
-        kind: TEXTS for kind in ("Twelfth Night", "Luke, 1769", *WAYS)
+        kind: TEXTS for kind in ("Twelfth Night", "Luke, 1769", "film reviews", *WAYS)
     } | {"lists": len(LISTS.splitlines())}
     assert all((rows > 0).all() for rows in found.values())
     assert all((rows[:, 0] == LENGTH).all() for kind, rows in found.items() if kind != "lists")
@@ -40,8 +40,12 @@ def test_surprise_entropy_and_variance_are_those_of_the_distributions():
     assert {name: float(x) for name, x in found.items()} == pytest.approx(expected, abs=0.006)
 
 
-def test_lists_cost_what_is_recorded():
+def test_lists_and_a_review_cost_what_is_recorded():
     model, tokenizer = pretrained.load("smollm2-135m"), pretrained.smollm2_tokenizer()
-    for line, row in zip(LISTS.splitlines()[:3], detector_recipe.recorded()["lists"], strict=False):
-        sums = detector_recipe.sums(model, tokenizer.encode("\n" + line).ids, 1)
+    recorded = detector_recipe.recorded()
+    texts = [(tokenizer.encode("\n" + line).ids, 1) for line in LISTS.splitlines()[:3]]
+    texts.append((detector_recipe.film_reviews(lambda text: tokenizer.encode(text).ids)[0], START))
+    rows = [*recorded["lists"][:3], recorded["film reviews"][0]]
+    for (ids, start), row in zip(texts, rows, strict=True):
+        sums = detector_recipe.sums(model, ids, start)
         assert [float(x) for x in sums.values()] == pytest.approx(row.tolist(), rel=0.01)
