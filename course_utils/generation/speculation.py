@@ -1,8 +1,8 @@
 """Writing several tokens at a time: a cheap draft guesses them, and one call of the model checks them all.
 
-A model reads k tokens in little more time than one, as most of it is spent on reading the weights. So guesses
-are nearly free, and each right one saves a call. They are accepted or rejected so that the text has the same
-distribution as without guesses.
+Where most of a call's time is spent on reading the weights, a model reads k tokens in little more time than
+one: there guesses are nearly free, and each right one saves a call. They are accepted or rejected so that the
+text has the same distribution as without guesses.
 
 Sources: Leviathan, Kalman & Matias 2023; Chen et al. 2023 (speculative decoding); Saxena 2023 (drafts looked
 up in the text itself).
