@@ -24,10 +24,22 @@ def test_the_recorded_laws_are_those_of_besiroglu_et_al(recorded):
     assert named["all 245 runs"].beta == pytest.approx(0.453, abs=0.01)
 
 
-def test_the_mean_stops_where_hoffmann_et_al_did(recorded):
-    stopped = recorded[0]["mean for sum"]
-    np.testing.assert_allclose([stopped.alpha, stopped.beta], [HOFFMANN.alpha, HOFFMANN.beta], atol=0.005)
-    assert recorded[0]["240 runs"].beta - stopped.beta > 0.05
+def assert_the_mean_stops_early_and_goes_on_to_the_law_if_told(ends, law):
+    for small in ("mean", "sum"):  # from Hoffmann's law neither gets far
+        stopped = ends[f"{small}, from Hoffmann's"]
+        exponents = HOFFMANN.alpha, HOFFMANN.beta
+        np.testing.assert_allclose([stopped.alpha, stopped.beta], exponents, atol=0.005)
+        assert law.beta - stopped.beta > 0.05
+    assert abs(ends["mean, from the grid's best"].point - law.point).max() > 0.1  # where, rounding decides
+    there = [end for name, end in ends.items() if "made to go on" in name]
+    for end in [*there, ends["sum, from the grid's best"]]:
+        np.testing.assert_allclose(end.point, law.point, rtol=2e-3)
+    assert len(there) == 4
+
+
+def test_the_mean_stopped_early_and_came_to_the_law_when_told_to_go_on(recorded):
+    named, _ = recorded
+    assert_the_mean_stops_early_and_goes_on_to_the_law_if_told(named, named["240 runs"])
 
 
 def test_the_recorded_law_is_the_one_that_is_fitted_now(recorded):
@@ -38,3 +50,13 @@ def test_the_recorded_law_is_the_one_that_is_fitted_now(recorded):
     np.testing.assert_allclose(
         fit_law(kept.n, kept.d, kept.loss).point, recorded[0]["240 runs"].point, rtol=1e-4
     )
+
+
+def test_the_optimiser_stops_now_as_was_recorded(recorded):
+    try:
+        kept, _ = chinchilla.runs()
+    except assets.AssetError as error:
+        pytest.skip(str(error))
+    ends = chinchilla_recipe.stops(kept)
+    assert list(recorded[0])[2:] == list(ends)
+    assert_the_mean_stops_early_and_goes_on_to_the_law_if_told(ends, recorded[0]["240 runs"])
