@@ -56,7 +56,17 @@ def read_table(path: Path) -> tuple[list[list[str]], str]:
 
 def read_spreadsheet(path: Path) -> tuple[list[str], dict[int, dict[str, str]]]:
     """The names of the columns of such a file; and by its number, which a spreadsheet shows, each line that
-    is not empty: its cells by these names, "" where it is short. Raises ValueError as `read_table`."""
-    lines = {n: line for n, line in enumerate(read_table(path)[0], start=1) if any(map(str.strip, line))}
+    is not empty: its cells by these names, "" where it is short. Raises ValueError as `read_table`, for a
+    name that stands twice, and for a cell in no column, as the comma of 1,5 makes one."""
+    table, delimiter = read_table(path)
+    lines = {n: line for n, line in enumerate(table, start=1) if any(map(str.strip, line))}
     names = lines.pop(min(lines, default=0), [])
+    if twice := [name for name in names if name.strip() and names.count(name) > 1]:
+        raise ValueError(f"{path} has two columns {twice[0]!r}: rename one, and try again")
+    for n, line in lines.items():
+        if beyond := [cell for cell in line[len(names) :] if cell.strip()]:
+            raise ValueError(
+                f"line {n} of {path}: {beyond[0]!r} stands in no column: put a cell that holds a "
+                f"{delimiter!r} in quotes, or name the column, and try again"
+            )
     return names, {n: dict(zip_longest(names, line[: len(names)], fillvalue="")) for n, line in lines.items()}

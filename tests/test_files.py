@@ -78,3 +78,20 @@ def test_what_is_no_table_is_a_sentence(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(ValueError, match=r"can't be read .*: save it as CSV in UTF-8, and try again"):
         read_spreadsheet(path)
+
+
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        ("who,points,why\nbob,1,\nada,1,5,well done\n", r"line 3 of .*'well done' stands in no column.*','"),
+        ("who;points\n\nada;1;well done\n", r"line 3 of .*'well done' stands in no column.*';'"),
+        ("a,a,b\n1,2,3\n", "two columns 'a': rename one"),
+    ],
+)
+def test_no_cell_of_a_table_is_dropped(content, words, tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text(content)
+    with pytest.raises(ValueError, match=words):
+        read_spreadsheet(path)
+    path.write_text("a,b,,\n1,2,,, \n")  # with columns and cells that are empty
+    assert read_spreadsheet(path)[1] == {2: {"a": "1", "b": "2", "": ""}}
