@@ -25,7 +25,7 @@ from course_utils.learner.checks import CHECKS, asked_again, check, help_me, you
 from course_utils.learner.checks.observing import observe
 from course_utils.learner.checks.slips import source_of
 from course_utils.learner.checks.values import difference, plain, show
-from course_utils.learner.checks.verdict import Verdict
+from course_utils.learner.checks.verdict import Verdict, markdown_to_html
 
 EVERY = pytest.mark.parametrize("exercise", CHECKS.values(), ids=CHECKS)
 COUNTS = CHECKS["1.1"]
@@ -421,6 +421,12 @@ def test_markup_of_a_sentence_is_rendered_and_products_are_left_alone():
         "9.9", "x", "mistake", "The *distinct* ones of `lower`; a*b*c and 2 * 3 * 4 <i>"
     )._repr_html_()
     assert "The <em>distinct</em> ones of <code>lower</code>; a*b*c and 2 * 3 * 4 &lt;i&gt;" in html
+
+
+@EVERY
+def test_the_code_in_hints_and_mistakes_is_shown_as_it_is(exercise):
+    help = "\n\n".join([exercise.hint, exercise.worked_example, *(m.sentence for m in exercise.mistakes)])
+    assert "<" not in "".join(re.findall("<code>(.*?)</code>", markdown_to_html(help)))
 
 
 def test_comparison():

@@ -71,10 +71,15 @@ def markdown_to_html(text: str) -> str:
 
 
 def _inline(text: str) -> str:
-    """Render `code`, **bold** and *emphasis*; the stars of a product have a blank or a word on both sides."""
-    line = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
-    line = re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", line)
-    return re.sub(r"(?<!\w)\*(\w[^*]*\w)\*(?!\w)", r"<em>\1</em>", line)
+    """Render `code`, in which stars are stars, **bold** and *emphasis*; the stars of a product have a blank
+    or a word on both sides."""
+    parts = re.split(r"`([^`]+)`", escape(text))  # words, code, words, ...
+    return "".join(f"<code>{part}</code>" if i % 2 else _stars(part) for i, part in enumerate(parts))
+
+
+def _stars(words: str) -> str:
+    words = re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", words)
+    return re.sub(r"(?<!\w)\*(\w[^*]*\w)\*(?!\w)", r"<em>\1</em>", words)
 
 
 @dataclass(frozen=True)
