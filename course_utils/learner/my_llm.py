@@ -16,7 +16,6 @@
 import json
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -215,8 +214,8 @@ class MyLLM:
         self._lay_out = load(folder, "tuning.py")[2] if tuned else None
         self._encode = self.tokenizer.encode
         if isinstance(self.tokenizer, BPETokenizer):  # or the GPT was trained on bytes
-            *_, encode = load(folder, "tokenizer.py")
-            self._encode = partial(encode, merges=self.tokenizer.merges, pattern=PATTERN)
+            (*_, encode), merges = load(folder, "tokenizer.py"), self.tokenizer.merges
+            self._encode = lambda text: encode(text, merges, PATTERN)  # whose names may be others than ours
         self.context, self._logits = model.context, assembled(model, gpt, block)
 
     def next_logits(self, ids: list[int]) -> np.ndarray:
