@@ -198,8 +198,11 @@ def draw(logits: Logits, generator: torch.Generator | None = None) -> Int[Tensor
 
 def draw_one(weights: Float[Tensor, " vocab"], generator: torch.Generator | None = None) -> int:
     """A token, with a probability in proportion to its weight: the weights are laid end to end, and a random
-    number falls into one of them. (torch.multinomial takes a number for each token of the vocabulary.)"""
+    number falls into one of them. (torch.multinomial takes a number for each token of the vocabulary.) Raises
+    ValueError if no weight is above 0."""
     ends = weights.double().cumsum(0)
+    if not ends[-1] > 0:
+        raise ValueError(f"a draw needs a weight above 0; got weights that sum to {float(ends[-1])}")
     number = torch.rand(1, dtype=torch.float64, generator=generator) * ends[-1]
     return int(torch.searchsorted(ends, number, right=True))
 

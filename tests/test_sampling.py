@@ -288,6 +288,12 @@ def test_one_draw_follows_the_weights_and_only_the_tokens_that_have_one():
     assert ((counts - expected)[likely].square() / expected[likely]).sum() < 13.8  # as above
 
 
+@pytest.mark.parametrize("weight", [0.0, NAN])
+def test_without_weight_nothing_is_drawn(weight):
+    with pytest.raises(ValueError, match="a draw needs a weight above 0"):
+        sampling.draw_one(torch.full((3,), weight))
+
+
 def test_surprise_and_entropy_are_in_bits():
     surprise, entropy = sampling.surprise_and_entropy(
         probabilities(0.75, 0.25).expand(2, 2), torch.tensor([0, 1])

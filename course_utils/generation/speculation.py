@@ -146,5 +146,7 @@ def accept(
     for i, token in enumerate(drafted):
         u = torch.rand((), dtype=torch.float64, generator=generator)
         if u * q[i, token] >= p[i, token]:
-            return i, draw_one((p[i] - q[i]).clamp(min=0), generator)
+            too_seldom = (p[i] - q[i]).clamp(min=0)
+            # Where p and q differ by rounding only, nothing may be left of their difference.
+            return i, draw_one(too_seldom if too_seldom.any() else p[i], generator)
     return len(drafted), draw_one(p[-1], generator)

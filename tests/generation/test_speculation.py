@@ -189,3 +189,9 @@ def test_equal_models_never_reject():
     draft = ModelDraft(Mock(5), Sampler(), torch.Generator().manual_seed(0))
     run = speculative_generate(Mock(5, context=900), [1], 60, draft, sampler=Sampler())
     assert run.accepted == run.drafted and math.isclose(run.calls, 12)
+
+
+def test_a_token_is_drawn_where_model_and_draft_differ_by_rounding_only(monkeypatch):
+    monkeypatch.setattr(torch, "rand", lambda *_, **__: torch.tensor([0.9999999], dtype=torch.float64))
+    q, p = torch.tensor([[0.5, 0.5]]), torch.tensor([[0.4999995, 0.5], [0.5, 0.5]])
+    assert speculation.accept([0], q, p) == (0, 1)
