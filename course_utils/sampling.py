@@ -45,11 +45,12 @@ def temperature(logits: Logits, value: float) -> Logits:
     The ranking never changes. 0 is the limit, greedy: only the largest logit is left, the first of equals.
     """
     _check(logits, "temperature", value)
-    divided = logits / value if value else logits
-    # A value so small that the largest logit overflows is 0 for this precision.
-    if value and divided.amax(-1).isfinite().all():
-        return divided
-    return _keep(logits, torch.zeros_like(logits).scatter(-1, logits.argmax(-1, keepdim=True), 1) > 0)
+    if not value:
+        return _greedy(logits)
+    divided = logits / value
+    # A value so small that a row's largest logit overflows is 0 for this precision.
+    fits = divided.amax(-1, keepdim=True).isfinite()
+    return divided if fits.all() else torch.where(fits, divided, _greedy(logits))
 
 
 def top_k(logits: Logits, k: int) -> Logits:
@@ -233,6 +234,10 @@ def _entropy(probs: Logits) -> Float[Tensor, "*batch 1"]:
 
 def _likeliest(logits: Logits) -> Bool[Tensor, "*batch vocab"]:
     return logits == logits.amax(-1, keepdim=True)
+
+
+def _greedy(logits: Logits) -> Logits:
+    return _keep(logits, torch.zeros_like(logits).scatter(-1, logits.argmax(-1, keepdim=True), 1) > 0)
 
 
 def _keep(logits: Logits, stay: Bool[Tensor, "*batch vocab"]) -> Logits:

@@ -231,6 +231,13 @@ def test_a_tiny_temperature_is_greedy(value, shift):
     assert draw(sampling.temperature(logits, value)).item() == 1
 
 
+def test_a_row_that_overflows_makes_no_other_greedy():
+    rows = torch.tensor([[1e-3, 0.9e-3], [100, 99]])
+    cut = sampling.temperature(rows, 1e-37)
+    assert torch.equal(cut, torch.stack([sampling.temperature(row, 1e-37) for row in rows]))
+    assert stays(cut) == [[1, 1], [1, 0]]
+
+
 def test_temperature_never_changes_the_ranking():
     logits = torch.randn(100, generator=torch.Generator().manual_seed(0))
     for value in (0.1, 0.7, 1, 3):
