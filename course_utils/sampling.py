@@ -66,7 +66,7 @@ def top_p(logits: Logits, p: float) -> Logits:
     """Keep the fewest likeliest tokens whose probabilities add up to p ("nucleus"), the one that reaches p
     included, and at least one. Of equal tokens at the boundary, the later ids are kept."""
     _check(logits, "top_p", p)
-    values = logits.float()
+    values = _in_float32(logits)
     ascending = _sorted(values)
     mass = ascending.softmax(-1).cumsum(-1)[..., :-1]  # from the least likely on; the likeliest is never out
     out = (mass <= 1 - p).sum(-1, keepdim=True)
@@ -88,7 +88,7 @@ def typical(logits: Logits, mass: float) -> Logits:
     `mass`. The likeliest token may be ruled out, as the one that says least.
     """
     _check(logits, "typical", mass)
-    surprise = -logits.float().log_softmax(-1)  # nats; inf where a token is ruled out already
+    surprise = -_in_float32(logits).log_softmax(-1)  # nats; inf where a token is ruled out already
     probs = torch.exp(-surprise)
     distance = (surprise - _entropy(probs)).abs()
     ascending, order = distance.sort(stable=True)
@@ -178,6 +178,8 @@ class Sampler:
             logits = (
                 PENALTIES[name](logits, counts, value) if name in PENALTIES else CUTS[name](logits, value)
             )
+        if self.needs_counts:
+            _check_logits(logits)  # a penalty may overflow, and the cuts check what they get
         return logits
 
     def __repr__(self) -> str:
@@ -200,12 +202,15 @@ def draw(logits: Logits, generator: torch.Generator | None = None) -> Int[Tensor
 def draw_one(weights: Float[Tensor, " vocab"], generator: torch.Generator | None = None) -> int:
     """A token, with a probability in proportion to its weight: the weights are laid end to end, and a random
     number falls into one of them. (torch.multinomial takes a number for each token of the vocabulary.) Raises
-    ValueError if no weight is above 0."""
+    ValueError if no weight is above 0, or one isn't finite."""
     ends = weights.double().cumsum(0)
-    if not ends[-1] > 0:
-        raise ValueError(f"a draw needs a weight above 0; got weights that sum to {float(ends[-1])}")
     number = torch.rand(1, dtype=torch.float64, generator=generator) * ends[-1]
-    return int(torch.searchsorted(ends, number, right=True))
+    token = int(torch.searchsorted(ends, number, right=True))
+    if token == len(weights):
+        raise ValueError(
+            f"a draw needs finite weights and one above 0; got weights that sum to {float(ends[-1])}"
+        )
+    return token
 
 
 def surprise_and_entropy(
@@ -213,13 +218,20 @@ def surprise_and_entropy(
 ) -> tuple[Float[Tensor, "*batch"], Float[Tensor, "*batch"]]:
     """In bits: what each id costs by the probabilities softmax(logits), and what a draw from them is expected
     to cost."""
-    surprise = -logits.float().log_softmax(-1).gather(-1, ids[..., None])
+    surprise = -_in_float32(logits).log_softmax(-1).gather(-1, ids[..., None])
     entropy = _entropy(_probabilities(logits))
     return surprise[..., 0] / math.log(2), entropy[..., 0] / math.log(2)
 
 
 def _probabilities(logits: Logits) -> Logits:
-    return logits.float().softmax(-1)
+    return _in_float32(logits).softmax(-1)
+
+
+def _in_float32(logits: Logits) -> Logits:
+    """Up to a constant of each row, which changes no probability: float64 holds larger ones than float32."""
+    if logits.dtype == torch.float64:
+        logits = logits - logits.amax(-1, keepdim=True)
+    return logits.float()
 
 
 def _sorted(values: Logits) -> Logits:

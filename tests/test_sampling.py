@@ -224,6 +224,16 @@ def test_other_precisions(dtype):
         assert result.dtype == dtype and kept(result)[..., 0] and not result.isnan().any(), name
 
 
+def test_float64_may_be_larger_than_float32_can_be():
+    logits = torch.tensor([1e39, 1e39 - 1e24, 0], dtype=torch.float64)
+    for name, cut in sampling.CUTS.items():
+        expected = [1, 1, 1] if name == "temperature" else [1, 0, 0]
+        assert stays(cut(logits, 1 if name == "top_k" else 0.3)) == expected, name
+    assert draw(logits).item() == 0
+    surprise, entropy = sampling.surprise_and_entropy(logits, torch.tensor(0))
+    assert surprise == entropy == 0
+
+
 @pytest.mark.parametrize("value", [1e-5, 1e-30, 1e-44, 1e-300])
 @pytest.mark.parametrize("shift", [-1000.0, 0.0, 1000.0])
 def test_a_tiny_temperature_is_greedy(value, shift):
@@ -272,6 +282,18 @@ def test_penalties_in_a_chain_need_counts():
         sampler(torch.tensor([1.0, 2, 3]))
 
 
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        ({"repetition_penalty": 1e-39}, r"\+inf"),
+        ({"frequency_penalty": 1e39}, "all logits of a row are -inf"),
+    ],
+)
+def test_a_last_penalty_that_overflows_is_refused(settings, words):
+    with pytest.raises(ValueError, match=words):
+        Sampler(**settings)(torch.tensor([1.0, 2]), torch.tensor([1, 1]))
+
+
 def test_draws_follow_the_probabilities_and_only_these():
     logits = sampling.top_k(probabilities(0.5, 0.3, 0.15, 0.05), 3)
     n, expected = 20_000, torch.tensor([0.5, 0.3, 0.15, 0]) / 0.95
@@ -295,9 +317,9 @@ def test_one_draw_follows_the_weights_and_only_the_tokens_that_have_one():
     assert ((counts - expected)[likely].square() / expected[likely]).sum() < 13.8  # as above
 
 
-@pytest.mark.parametrize("weight", [0.0, NAN])
+@pytest.mark.parametrize("weight", [0.0, NAN, INF])
 def test_without_weight_nothing_is_drawn(weight):
-    with pytest.raises(ValueError, match="a draw needs a weight above 0"):
+    with pytest.raises(ValueError, match="a draw needs finite weights and one above 0"):
         sampling.draw_one(torch.full((3,), weight))
 
 
