@@ -1,13 +1,14 @@
 """From logits to a token: which tokens a sampler leaves in the race, and how likely each of them then is.
 
-Every function takes logits of shape (..., V) and returns logits of that shape, with -inf for tokens that are
+Every step takes logits of shape (..., V) and returns logits of that shape, with -inf for tokens that are
 ruled out; so they can be chained, and nothing is a probability before the softmax at the end.
 
     sampler = Sampler(temperature=0.8, top_p=0.95)  # in this order
     token = draw(sampler(logits), generator)
 
 Where tokens tie, and at every boundary, the kept sets are those of the processors in Hugging Face's
-transformers 5. All raise ValueError for logits that are NaN or +inf, or a row of nothing but -inf.
+transformers 5. Steps and `draw` raise ValueError for logits that are NaN or +inf, or a row of nothing but
+-inf.
 
 Sources: Fan, Lewis & Dauphin 2018 (top-k); Holtzman et al. 2020 (top-p); Nguyen et al. 2024 (min-p);
 Meister et al. 2023 (typical); Hewitt, Manning & Liang 2022 (epsilon, eta); Keskar et al. 2019, section 4.1
@@ -127,7 +128,7 @@ def frequency_penalty(logits: Logits, counts: Int[Tensor, "*batch vocab"], value
 
 
 def token_counts(ids: Int[Tensor, "*batch time"], vocab_size: int) -> Int[Tensor, "*batch vocab"]:
-    """How often each token of the vocabulary occurs in `ids`; an id of -1 is padding and isn't counted."""
+    """How often each token of the vocabulary occurs in `ids`; a negative id is padding and isn't counted."""
     counts = torch.zeros(*ids.shape[:-1], vocab_size, dtype=torch.long, device=ids.device)
     return counts.scatter_add(-1, ids.clamp(min=0), (ids >= 0).long())
 
