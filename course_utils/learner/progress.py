@@ -172,7 +172,8 @@ class ProgressFile:
         if self.path is None:
             return self._state, ""
         try:
-            found = json.loads(self.path.read_text(encoding="utf-8"))
+            # copied, as `change` will: a part too deep for that is no part
+            found = copy.deepcopy(json.loads(self.path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return self._state, ""
         except OSError as error:
@@ -187,8 +188,10 @@ class ProgressFile:
         self._state = state
         if self.path is None:
             return ""
+        text = json.dumps(state, indent=1, ensure_ascii=False) + "\n"
         try:
-            write_atomic(self.path, json.dumps(state, indent=1, ensure_ascii=False) + "\n")
+            # half a character, which UTF-8 can't hold, becomes JSON's escape for it, as it was in the file
+            write_atomic(self.path, text.encode("utf-8", "backslashreplace"))
         except OSError as error:
             return self._leave_file(f"can't be written ({error.strerror})")
         return ""

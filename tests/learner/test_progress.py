@@ -160,6 +160,7 @@ BET = {
         b'{"version": 1, "exerci',
         b"\xff\xfe\x00",
         b"[" * 100_000,
+        b'{"version": 1, "exercises": {}, "later": ' + b"[" * 600 + b"]" * 600 + b"}",
         b"[]",
         b"null",
         {"version": "one", "exercises": {"1.2": GOOD}},
@@ -236,6 +237,13 @@ def test_one_damaged_part_costs_no_other(file):
     assert found.answer("0.bits")["right"] and found.answer("0.model")["choices"] == []
     record(store, "1.2", "wrong")
     assert json.loads(file.read_text(encoding="utf-8"))["later"] == [1]
+
+
+def test_half_a_character_in_an_unknown_part_is_kept(file):
+    write(file, b'{"version": 1, "exercises": {}, "later": "\\ud800"}')
+    assert record(ProgressFile(file), "1.1", "passed") == ""
+    assert ProgressFile(file).read().passed("1.1")
+    assert json.loads(file.read_text(encoding="utf-8"))["later"] == "\ud800"
 
 
 def test_predictions_and_answers_are_there_again(file):
