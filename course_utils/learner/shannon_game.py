@@ -47,7 +47,7 @@ class Played:
         """A passage's entry in the progress file, or None if it can't be one."""
         try:
             ranks = [int(rank) for rank in entry["guesses"].split()]
-            record = cls(ranks, str(entry["wrong"]), int(entry["shown"]), entry["known"] is True)
+            record = cls(ranks, str(entry["wrong"]), entry["shown"], entry["known"] is True)
         except (TypeError, KeyError, ValueError, AttributeError):
             return None
         tried = set(record.wrong)
@@ -57,6 +57,7 @@ class Played:
             and tried <= set(alphabet)
             and len(tried) == len(record.wrong)
             and passage.hidden[len(ranks) : len(ranks) + 1] not in tried
+            and type(record.shown) is int
             and 0 <= record.shown <= len(ranks)
         )
         return record if is_right else None

@@ -264,8 +264,21 @@ def test_the_furthest_of_two_games_on_one_file_stays(tmp_path):
     assert json.loads(file.read_text("utf-8"))[ENTRY]["small"][one.passage.key]["guesses"] == "1 2 3"
 
 
+def entry(guesses="1 1", shown=0):
+    return {"small": {"key 0": {"guesses": guesses, "wrong": "", "shown": shown, "known": False}}}
+
+
 @pytest.mark.parametrize(
-    "damaged", [None, [], {"small": 3}, {"small": {"key 0": {"guesses": "1 x", "wrong": "", "shown": 0}}}]
+    "damaged",
+    [
+        None,
+        [],
+        {"small": 3},
+        entry(guesses="1 x"),
+        entry(shown=float("inf")),
+        entry(shown=1.0),
+        entry(shown="1"),
+    ],
 )
 def test_an_edited_file_costs_only_what_was_edited(tmp_path, damaged):
     file = tmp_path / "progress.json"
