@@ -343,6 +343,23 @@ def test_an_error_that_cannot_say_what_it_is():
     assert "Mute" in repr(COUNTS.run(answer))
 
 
+def test_what_an_answer_puts_into_its_argument_may_be_anything():
+    class Nameless(type):
+        @property
+        def __name__(cls):
+            raise ZeroDivisionError
+
+    class Thing(metaclass=Nameless):
+        pass
+
+    def answer(texts, n):
+        texts.append(Thing())
+        return {}
+
+    verdict = COUNTS.run(answer)
+    assert verdict.status == "error" and "ZeroDivisionError" in repr(verdict)
+
+
 def test_errors_and_blanks_on_some_inputs_only():
     def unfinished(texts, n):
         if n == 3:

@@ -38,11 +38,12 @@ def observe(answer: Callable, arguments: tuple) -> Outcome:
     with _quiet():
         try:
             value = plain(answer(*copies))
+            left = [*map(plain, copies)]  # plain asks types for their names, which may be the answer's own
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # SystemExit too: a check never ends the learner's kernel
             return Outcome(error=_message(error), line=_line(error))
-    pairs = enumerate(zip(map(plain, arguments), map(plain, copies), strict=True))
+    pairs = enumerate(zip(map(plain, arguments), left, strict=True))
     return Outcome(value, changed=next((i for i, pair in pairs if difference(*pair, tolerance=0.0)), None))
 
 
