@@ -360,6 +360,16 @@ def test_what_an_answer_puts_into_its_argument_may_be_anything():
     assert verdict.status == "error" and "ZeroDivisionError" in repr(verdict)
 
 
+def test_notes_of_an_error_hide_neither_its_type_nor_its_message():
+    def answer(texts, n, error):
+        error.add_note("Two lines\nbeside it.")
+        raise error
+
+    wrong = COUNTS.run(partial(answer, error=ValueError("no text")))
+    assert dict(wrong.facts)["Yours raised"] == "ValueError: no text"
+    assert COUNTS.run(partial(answer, error=NotImplementedError())).status == "not yet"
+
+
 def test_errors_and_blanks_on_some_inputs_only():
     def unfinished(texts, n):
         if n == 3:

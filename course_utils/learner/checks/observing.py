@@ -72,7 +72,9 @@ def _quiet():
 
 def _message(error: BaseException) -> str:
     """Write type and message in one line, without addresses, which differ from run to run."""
-    text = " ".join(traceback.format_exception_only(error)[-1].split())
+    told = traceback.TracebackException(type(error), error, None, compact=True)
+    told.__notes__ = None  # which would be the last lines
+    text = " ".join([*told.format_exception_only()][-1].split())
     text = re.sub(r" at 0x[0-9a-fA-F]+", "", text)
     return text if len(text) <= 400 else f"{text[:400]} …"
 
