@@ -136,6 +136,8 @@ class BPETokenizer(ByteTokenizer):
     Sennrich, Haddow & Birch (2016); on bytes: Radford et al. (2019), section 2.2.
     """
 
+    LONGEST_KEPT, MOST_KEPT = 32, 100_000  # characters of a piece and pieces whose ids are kept, some 20 MB
+
     def __init__(
         self,
         merges: Iterable[bpe.Pair] = (),
@@ -148,7 +150,7 @@ class BPETokenizer(ByteTokenizer):
         self._byte_ids = {byte: i for i, byte in enumerate(self.byte_order)}
         self.tokens = [bytes([byte]) for byte in self.byte_order]  # id -> bytes
         self._new_ids: dict[bpe.Pair, int] = {}  # pair -> what it merges into; the lowest is the earliest
-        self._encoded: dict[str, list[int]] = {}  # pieces met before: most of a text is few words
+        self._encoded: dict[str, list[int]] = {}  # short pieces met before: most of a text is few words
         for first, second in merges:
             if min(first, second) < 0 or max(first, second) >= len(self.tokens):
                 raise ValueError(
@@ -230,11 +232,14 @@ class BPETokenizer(ByteTokenizer):
                 ids.append(self.special_tokens[part])
             else:
                 for piece in bpe.PIECE.findall(part):
-                    if piece not in self._encoded:
-                        in_bytes = [self._byte_ids[byte] for byte in piece.encode()]
-                        self._encoded[piece] = bpe.replay(in_bytes, self._new_ids)
-                    ids += self._encoded[piece]
+                    ids += self._encoded.get(piece) or self._encode_piece(piece)
         return np.array(ids, dtype=np.int64)
+
+    def _encode_piece(self, piece: str) -> list[int]:
+        ids = bpe.replay([self._byte_ids[byte] for byte in piece.encode()], self._new_ids)
+        if len(piece) <= self.LONGEST_KEPT and len(self._encoded) < self.MOST_KEPT:
+            self._encoded[piece] = ids
+        return ids
 
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         """The bytes of any ids. Raises ValueError for an id outside the vocabulary."""

@@ -386,3 +386,12 @@ def test_bad_input(ask, message):
 
 def test_empty_text_has_no_ids():
     assert BPETokenizer().encode("").tolist() == [] and BPETokenizer().decode([]) == ""
+
+
+def test_few_and_short_pieces_are_kept_so_that_memory_does_not_grow(monkeypatch):
+    monkeypatch.setattr(BPETokenizer, "MOST_KEPT", 3)
+    tokenizer = BPETokenizer([(97, 98)])
+    assert tokenizer.encode("ab" * 100).tolist() == [256] * 100 and not tokenizer._encoded
+    text = "ab a b c d"
+    for _ in range(2):
+        assert tokenizer.decode(tokenizer.encode(text)) == text and len(tokenizer._encoded) == 3
