@@ -74,15 +74,18 @@ class ChatTemplate:
         """Runs of ids, and whether they are to be learnt."""
         if not messages:
             raise ValueError("a conversation must have at least one message; got none")
-        if self.system is not None and messages[0].get("role") != "system":
+        for message in messages:
+            known = isinstance(message, dict) and message.get("role") in ROLES
+            if not known or not isinstance(message.get("content"), str):
+                raise ValueError(
+                    f"expected messages with a role ({', '.join(ROLES)}) and a text as content; "
+                    f"got {message!r}"
+                )
+            ByteTokenizer().encode(message["content"])  # raises ValueError for half a character
+        if self.system is not None and messages[0]["role"] != "system":
             messages = [{"role": "system", "content": self.system}, *messages]
         for message in messages:
-            role, content = message.get("role"), message.get("content")
-            if role not in ROLES or not isinstance(content, str):
-                raise ValueError(
-                    f"expected messages with a role ({', '.join(ROLES)}) and a text as content; got {message}"
-                )
-            ByteTokenizer().encode(content)  # raises ValueError for half a character
+            role, content = message["role"], message["content"]
             if role == "assistant":
                 yield self._answer, False
                 yield [*map(int, self.encode(content)), *self.end], True
@@ -94,9 +97,10 @@ class ChatTemplate:
 def chatml(tokenizer: Tokenizer, system: str | None = None) -> ChatTemplate:
     """The layout in which SmolLM2 and the models of `course.py make` chat, drawn in `ChatTemplate`.
 
-    Names of special tokens in a message are read as text, whatever the tokenizer is set to.
+    Names of special tokens in a message are read as text: the tokenizer's `encode_special_tokens` is set, and
+    stays so. Raises ValueError for a tokenizer that lacks one of the tokens.
     """
-    start, end = ([tokenizer.token_to_id(token)] for token in (START, END))
+    start, end = ([i] for i in _ids(tokenizer, START, END))
 
     def encode(text: str) -> list[int]:
         tokenizer.encode_special_tokens = True
@@ -106,5 +110,15 @@ def chatml(tokenizer: Tokenizer, system: str | None = None) -> ChatTemplate:
 
 
 def end_ids(tokenizer: Tokenizer) -> list[int]:
-    """The tokens that end an answer."""
-    return [tokenizer.token_to_id(token) for token in (END, END_OF_TEXT)]
+    """The tokens that end an answer. Raises ValueError for a tokenizer that lacks one."""
+    return _ids(tokenizer, END, END_OF_TEXT)
+
+
+def _ids(tokenizer: Tokenizer, *tokens: str) -> list[int]:
+    ids = [tokenizer.token_to_id(token) for token in tokens]
+    if None in ids:
+        missing = tokens[ids.index(None)]
+        raise ValueError(
+            f"the tokenizer has no token {missing}, which a chat needs: name it when you train it"
+        )
+    return ids

@@ -8,8 +8,8 @@ from safetensors import safe_open
 
 from course_utils import pretrained
 from course_utils.data import assets
-from course_utils.tokenizers import ByteTokenizer
-from course_utils.tokenizers.chat import IGNORED, ChatTemplate
+from course_utils.tokenizers import BPETokenizer, ByteTokenizer
+from course_utils.tokenizers.chat import IGNORED, ChatTemplate, chatml, end_ids
 
 PLAIN = ChatTemplate(ByteTokenizer().encode, start=[], end=[10])
 TURNS = [
@@ -69,3 +69,20 @@ def test_a_template_of_bytes():
 def test_a_conversation_without_an_answer_teaches_nothing():
     with pytest.raises(ValueError, match=r"nothing is to be learnt: .* an assistant's message"):
         PLAIN.labelled(TURNS[:1])
+
+
+@pytest.mark.parametrize("system", [None, "Be brief."])
+@pytest.mark.parametrize("message", ["hi", None, {"role": "judge", "content": "hi"}, {"role": "user"}])
+def test_what_is_no_message_is_refused(message, system):
+    template = ChatTemplate(ByteTokenizer().encode, start=[], end=[10], system=system)
+    with pytest.raises(ValueError, match=r"expected messages with a role .* and a text as content; got "):
+        template.prompt([message])
+
+
+def test_a_tokenizer_without_the_special_tokens_is_refused():
+    tokenizer = BPETokenizer(special_tokens=["<|im_start|>", "<|im_end|>"]).fast()
+    assert chatml(tokenizer).prompt(TURNS[2:3])[0] == 256
+    with pytest.raises(ValueError, match=r"has no token <\|endoftext\|>"):
+        end_ids(tokenizer)
+    with pytest.raises(ValueError, match=r"has no token <\|im_start\|>"):
+        chatml(BPETokenizer().fast())
