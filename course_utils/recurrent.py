@@ -198,7 +198,7 @@ def log2_probs(
 
     The first is predicted after `start`. With `rows` above 1, that many pieces of the text are read side by
     side: faster, and a little worse, as each piece begins with an empty state. Raises ValueError for a text
-    shorter than its rows and for tokens outside the vocabulary.
+    shorter than its rows, and for tokens or a `start` outside the vocabulary.
     """
     tokens = np.asarray(tokens)
     if not 1 <= rows <= len(tokens):
@@ -207,6 +207,8 @@ def log2_probs(
         raise ValueError(
             f"expected tokens between 0 and {model.vocab_size - 1}; got {tokens.min()} to {tokens.max()}"
         )
+    if not 0 <= start < model.vocab_size:
+        raise ValueError(f"start, read before the text, is a token below {model.vocab_size}; got {start}")
     length = -(-len(tokens) // rows)
     padded = np.full(rows * length + 1, start, dtype=np.int64)  # what is read, then what is predicted
     padded[1 : len(tokens) + 1] = tokens
@@ -223,11 +225,16 @@ def log2_probs(
 
 
 def bits_per_byte(
-    model: nn.Module, tokens: Int[np.ndarray, " tokens"], n_bytes: int | None = None, rows: int = 1
+    model: nn.Module,
+    tokens: Int[np.ndarray, " tokens"],
+    n_bytes: int | None = None,
+    rows: int = 1,
+    start: int = LINE_BREAK,
 ) -> float:
-    """The scoreboard's measure: minus log2 p of the whole text over its bytes (as many as tokens, if
-    None)."""
-    return float(-log2_probs(model, tokens, rows).sum() / (n_bytes or len(tokens)))
+    """The scoreboard's measure: minus log2 p of the whole text over its bytes (as many as tokens, if None).
+    Raises ValueError as `log2_probs` does."""
+    n_bytes = len(tokens) if n_bytes is None else n_bytes
+    return float(-log2_probs(model, tokens, rows, start).sum() / n_bytes)
 
 
 class Trace(NamedTuple):

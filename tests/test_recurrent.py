@@ -208,6 +208,8 @@ def test_bits_per_byte():
         nn.init.zeros_(parameter)
     assert bits_per_byte(model, TEXT) == pytest.approx(math.log2(20))
     assert bits_per_byte(model, TEXT, n_bytes=300) == pytest.approx(math.log2(20) / 2)
+    small = RecurrentLM(8, 5, 6)  # which has no line break to begin with
+    assert bits_per_byte(small, TEXT % 8, start=0) == -log2_probs(small, TEXT % 8, start=0).mean()
 
 
 def test_rows_score_every_token_too():
@@ -232,6 +234,8 @@ def test_scoring_leaves_the_mode_as_it_was_and_uses_no_dropout():
         (lambda: FeedForwardLM(20, 0, 5, 6), "context must be a whole number of at least 1; got 0"),
         (lambda: RNNCell(2.0, 3), r"d_input must be a whole number of at least 1; got 2\.0"),
         (lambda: log2_probs(built("lstm"), TEXT + 1), "expected tokens between 0 and 19; got 1 to 20"),
+        (lambda: log2_probs(RecurrentLM(8, 5, 6), TEXT % 8), "start, .* is a token below 8; got 10"),
+        (lambda: log2_probs(built("lstm"), TEXT, start=-1), "start, .* is a token below 20; got -1"),
         (lambda: log2_probs(built("lstm"), TEXT[:0]), "rows must be from 1 to the 0 tokens"),
         (
             lambda: log2_probs(built("lstm"), TEXT, rows=151),
