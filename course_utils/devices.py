@@ -7,6 +7,7 @@ years some of its kernels returned wrong numbers without an error.
 import contextlib
 import functools
 import os
+import re
 from collections.abc import Iterator
 from time import perf_counter
 
@@ -26,13 +27,13 @@ def pick(name: str = "auto") -> torch.device:
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    kind, _, number = name.partition(":")
+    found = re.fullmatch(r"(\w+)(?::(0|[1-9]\d*))?", name, re.ASCII)  # a kind, and a number as torch reads it
     counts = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
-    if not (number or "0").isdecimal() or int(number or 0) >= counts.get(kind, 0):
+    if not found or int(found[2] or 0) >= counts.get(found[1], 0):
         here = ", ".join(kind for kind, count in counts.items() if count)
         raise ValueError(f"There is no device {name!r} here; this machine has {here}; 'auto' picks the best.")
     device = torch.device(name)
-    if kind == "mps":
+    if device.type == "mps":
         correct, sentence = self_check(device)
         if not correct:
             raise RuntimeError(f"{sentence} Use 'cpu' instead.")

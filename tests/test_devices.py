@@ -15,7 +15,9 @@ def test_auto_takes_cuda_where_it_is_found(monkeypatch):
     assert devices.pick("cuda:1") == torch.device("cuda:1")
 
 
-@pytest.mark.parametrize("name", ["cuda", "cuda:0", "mps", "tpu", "", "cpu:1", "cpu:x", "cuda:-1"])
+@pytest.mark.parametrize(
+    "name", ["cuda", "cuda:0", "mps", "tpu", "", "cpu:1", "cpu:x", "cuda:-1", "cpu:", "cpu:00", "cpu:٠"]
+)
 def test_a_device_that_is_not_here_is_named(name, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
