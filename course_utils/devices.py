@@ -129,10 +129,11 @@ def describe() -> dict[str, str]:
 
 @contextlib.contextmanager
 def without_dropout(model: nn.Module) -> Iterator[None]:
-    """In evaluation mode, and then, also after an error, in the mode that it was in."""
-    training = model.training
+    """In evaluation mode, and then, also after an error, each part of it in the mode that it was in."""
+    modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
         yield
     finally:
-        model.train(training)
+        for module, training in modes.items():
+            module.training = training

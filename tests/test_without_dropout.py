@@ -83,3 +83,11 @@ def test_the_mode_is_what_it_was(name, training):
     call(model)
     assert model.training is (training or name == "training")
     model.train()
+
+
+def test_a_part_that_is_frozen_stays_so():
+    model = GPT(CONFIG).train()
+    model.decoder.blocks[0].eval()
+    modes = [module.training for module in model.modules()]
+    gpt.log2_probs(model, TOKENS)
+    assert [module.training for module in model.modules()] == modes
