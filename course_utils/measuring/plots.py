@@ -135,7 +135,10 @@ def dot_chart(rows: dict[str, list[float]], xlabel: str) -> Chart:
 
 def narrowing_chart(distribution: dict[str, float], text: str) -> Chart:
     """The line from 0 to 1, cut among the letters, and for each letter of a text its piece, drawn larger and
-    cut again. `distribution` gives every letter's probability, whatever stands before it."""
+    cut again. `distribution` gives every letter's probability, whatever stands before it. Raises ValueError
+    for a letter of the text that has none, or 0."""
+    if lacking := [letter for letter in text if not distribution.get(letter)]:
+        raise ValueError(f"each letter of {text!r} has a piece, of some width; {lacking[0]!r} has none")
     figure = Figure(figsize=(7, 0.9 + 0.8 * len(text)))
     axes = figure.add_axes((0.02, 0.02, 0.96, 0.96), xlim=(-0.02, 1.02), ylim=(-len(text) - 0.4, 0.7))
     axes.set_axis_off()

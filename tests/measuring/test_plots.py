@@ -90,6 +90,12 @@ def test_a_narrowed_line_says_where_its_last_piece_lies():
     assert [(bar.get_x(), bar.get_width()) for bar in chosen] == [(0.5, 0.25), (0, 0.5), (0.75, 0.25)]
 
 
+@pytest.mark.parametrize("text", ["x", "ax", "ab"])
+def test_a_letter_without_a_piece_is_named(text):
+    with pytest.raises(ValueError, match=f"each letter of '{text}' has a piece.*; '{text[-1]}' has none"):
+        narrowing_chart({"a": 1.0, "b": 0}, text)
+
+
 def test_dots_are_the_runs_and_one_that_diverged_has_none():
     chart = dot_chart({"whole": [2.25, 2.75], "none": [3.0, math.inf]}, "nats")
     (axes,) = chart.figure.axes
