@@ -53,7 +53,9 @@ def correlations(
     """The correlation (Pearson's r) of each cell's value with a number, 0 where either is constant."""
     x, y = cells - cells.mean(axis=0), numbers - np.mean(numbers)
     norms = np.sqrt((x**2).sum(axis=0) * (y**2).sum())
-    return np.divide(y @ x, norms, out=np.zeros(x.shape[1]), where=norms > 0)
+    # what is constant may differ from its mean, by rounding
+    varies = (cells != cells[0]).any(axis=0) & (numbers != numbers[0]).any()
+    return np.divide(y @ x, norms, out=np.zeros(x.shape[1]), where=varies & (norms > 0))
 
 
 def followers(
@@ -99,11 +101,13 @@ def linear_probe(train: Rows, validation: Rows, test: Rows) -> Probe:
     """Tell two classes by a weighted sum of the features: logistic regression, fitted to the training rows.
 
     Features of unlike sizes belong through `standardised` first. Raises ValueError if there are not as many
-    classes as rows, or the training rows have another number of classes than two.
+    classes as rows, for classes other than False and True (or 0 and 1), and for training rows of one class.
     """
     for features, classes in (train, validation, test):
         if len(features) != len(classes):
             raise ValueError(f"each row has a class; got {len(features)} rows and {len(classes)} classes")
+        if others := {*np.asarray(classes).tolist()} - {False, True}:
+            raise ValueError(f"a class is False or True (0 or 1); got {others.pop()!r}")
     if len(found := {*np.asarray(train[1]).tolist()}) != 2:
         raise ValueError(f"the training rows need two classes, to tell apart; got {sorted(found)}")
     fits = {decay: _logistic(*train, decay) for decay in DECAYS}

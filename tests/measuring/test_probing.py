@@ -49,6 +49,8 @@ def test_correlations_are_pearsons_and_0_for_what_never_changes():
     cells[:, 1] = 2
     r = correlations(cells, numbers)
     assert r[1] == 0 and np.array_equal(correlations(cells, np.ones(50)), [0, 0, 0])
+    tenths = np.full(3, 0.1)  # whose mean is rounded to another number
+    assert np.array_equal(correlations(tenths[:, None], tenths), [0])
     for at in (0, 2):
         assert r[at] == pytest.approx(np.corrcoef(cells[:, at], numbers)[0, 1])
 
@@ -110,6 +112,9 @@ def test_rows_that_no_probe_can_be_fitted_to():
     x, y = rows(20, 0)
     with pytest.raises(ValueError, match="got 20 rows and 19 classes"):
         linear_probe((x, y), (x, y[1:]), (x, y))
+    with pytest.raises(ValueError, match=r"a class is False or True \(0 or 1\); got 2"):
+        linear_probe((x, y + 1), (x, y + 1), (x, y + 1))
+    assert linear_probe((x, y + 0), (x, y + 0), (x, y + 0)) == linear_probe((x, y), (x, y), (x, y))
     with pytest.raises(ValueError, match="need two classes"):
         linear_probe((x, y | True), (x, y), (x, y))
 
