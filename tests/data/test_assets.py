@@ -393,6 +393,34 @@ def test_a_cache_that_cannot_be_written_is_named(publish, tmp_path, monkeypatch)
         assets.path("sample")
 
 
+def test_a_cache_on_a_disk_without_locks_is_named(publish, monkeypatch):
+    def refuse(path):
+        raise NotImplementedError("FileSystem does not appear to support flock")
+
+    publish()
+    monkeypatch.setattr(assets, "FileLock", refuse)
+    with pytest.raises(assets.AssetError, match=r"support flock; set COURSE_CACHE to a folder"):
+        assets.path("sample")
+
+
+def test_the_cache_may_lie_in_the_home_folder(tmp_path, monkeypatch):
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setenv("COURSE_CACHE", "~/texts")
+    assert assets.cache() == tmp_path / "texts"
+
+
+def test_a_pip_that_says_nothing_is_no_other_error(publish, monkeypatch):
+    publish()
+    monkeypatch.setattr(assets.subprocess.Popen, "communicate", lambda *_, **__: (" \n", None))
+    assert "pip said 'no output, exit code " in refusal()
+
+
+def test_a_name_instead_of_names_is_refused():
+    with pytest.raises(ValueError, match=r"a list, such as \['shakespeare'\]; got the string 'shakespeare'"):
+        assets.fetch("shakespeare")
+
+
 def test_an_unknown_name_is_refused():
     with pytest.raises(assets.AssetError, match=r"no asset named 'hamlet'; the course has .*shakespeare"):
         assets.path("hamlet")
@@ -470,6 +498,14 @@ def test_a_flipped_byte_with_its_old_time_is_seen_by_verify(publish):
         assets.verify("sample")
     assert found(assets.path("sample")) == TEXTS  # verify told path() to look again
     assert index.downloads == 2
+
+
+def test_an_asset_that_cannot_be_read_is_seen_by_verify(publish):
+    publish()
+    (assets.path("sample") / "comedies" / "folder.md").mkdir()
+    with pytest.raises(assets.AssetError, match=r"sample is missing from .*, can't be read or has changed"):
+        assets.verify("sample")
+    assert found(assets.path("sample")) == TEXTS
 
 
 def test_a_damaged_asset_that_cannot_be_fetched_again_is_refused(publish, monkeypatch):
