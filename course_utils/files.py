@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import secrets
+import stat
 import time
 from itertools import zip_longest
 from pathlib import Path
@@ -11,14 +12,17 @@ from pathlib import Path
 TRIES = 40 if os.name == "nt" else 1  # to take a name
 
 
-def write_atomic(path: str | Path, content: bytes | str, mode: int = 0o666) -> None:
+def write_atomic(path: str | Path, content: bytes | str, mode: int | None = None) -> None:
     """Write `content` (text as UTF-8) to `path`: a reader, or a crash, finds the old file or the new one.
 
     The bytes go to a temporary file in the same folder, reach the disk (fsync), and take the name at once
-    (`os.replace`). `mode` says who may read it from the start, less what the umask takes. Raises OSError if
-    the folder is missing, full or read-only; then the old file stands.
+    (`os.replace`), of a link too: whoever can lay one there must not choose which file is written. `mode`
+    says who may read it from the start, as the old file does if None, less what the umask takes. Raises
+    OSError if the folder is missing, full or read-only; then the old file stands.
     """
     path = Path(path)
+    if mode is None:
+        mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666
     data = content.encode("utf-8") if isinstance(content, str) else content
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:

@@ -17,6 +17,17 @@ def test_bytes_and_text_arrive_as_they_are(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_who_could_not_read_the_old_file_cannot_read_the_new_one(tmp_path):
+    path = tmp_path / "file"
+    write_atomic(path, "old")
+    path.chmod(0o600)
+    write_atomic(path, "new")
+    assert path.stat().st_mode & 0o777 == 0o600
+    write_atomic(path, "open to all", mode=0o644)
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
 @pytest.mark.parametrize("step", ["fsync", "replace"])
 def test_a_failed_save_leaves_the_old_file_and_nothing_else(step, tmp_path, monkeypatch):
     path = tmp_path / "file"
