@@ -11,12 +11,12 @@ function render(context) {
     const { placed, came } = view.shown;
     setIdle(run, !ready());
     run.textContent = done() ? "Run and settled" : "Run it";
-    seal.replaceChildren(...(placed ? ["Sealed as ", mono(view.shown.seal), ". ", came === null ? "" : `The run came to ${came.toFixed(3)}.`]
+    seal.replaceChildren(...(placed ? ["Sealed as ", mono(view.shown.seal), ". ", came === null ? "" : `The run came to ${came}.`]
       : ["Once placed, the bet is sealed: its sha256 stands here, and only then can the run start."]));
   }
 
   const tables = () => [...board.tables(), { caption: "The seal", head: ["sealed as", "came"],
-    rows: [[view.shown.seal || "not yet", view.shown.came === null ? "not yet" : view.shown.came.toFixed(3)]] }];
+    rows: [[view.shown.seal || "not yet", view.shown.came ?? "not yet"]] }];
   return view.start({ body: [...board.body, seal, line(run)], draw, tables });
 }
 

@@ -19,9 +19,10 @@ class SealedPrediction(Predict):
         SealedPrediction("11.sealed", "What will the larger run lose?", [2.0, 2.1, 2.2], run)
 
     edges: where one range ends and the next begins; the first and the last are open. run: makes the run, and
-        returns its value. The seal is the sha256 of question, ranges and chips: whoever has written it down
-        can tell whether the bet was changed afterwards. Raises ValueError for edges that don't rise, and as
-        `predict` does.
+        returns its value. digits: after the point of an edge; the value is shown with one more. The seal is
+        the beginning of the sha256 of id, question, ranges and chips: whoever has written it down can tell
+        whether the bet was changed afterwards. Raises ValueError for edges that don't rise or have more
+        digits, and as `predict` does.
     """
 
     def __init__(self, id: str, question: str, edges: list[float], run: Callable[[], float], digits: int = 2):
@@ -30,6 +31,8 @@ class SealedPrediction(Predict):
             raise ValueError(f"edges rise from one to the next, and there is one or more; got {edges}")
         self._edges, self._run, self._came, self._digits = edges, run, None, digits
         said = [f"{edge:.{digits}f}" for edge in edges]
+        if [*map(float, said)] != edges:
+            raise ValueError(f"edges have at most {digits} digits after the point; got {edges}")
         between = [f"{low} to {high}" for low, high in pairwise(said)]
         super().__init__(id, question, [f"below {said[0]}", *between, f"{said[-1]} or more"])
 
@@ -69,13 +72,14 @@ class SealedPrediction(Predict):
         self.settle(self.options[sum(came >= edge for edge in self._edges)])
 
     def view(self) -> dict:
-        return super().view() | {"seal": self.seal, "came": self._came}
+        came = None if self._came is None else f"{self._came:.{self._digits + 1}f}"
+        return super().view() | {"seal": self.seal, "came": came}
 
     def describe(self) -> str:
-        said = super().describe()
+        said, view = super().describe(), self.view()
         if not self._placed:
             return said
-        came = "" if self._came is None else f" The run came to {self._came:.{self._digits + 1}f}."
+        came = "" if view["came"] is None else f" The run came to {view['came']}."
         return f"{said} Seal {self.seal}.{came}"
 
     def picture(self, figure: Figure) -> None:

@@ -85,6 +85,16 @@ def test_edges_rise(edges):
         SealedPrediction("11.x", "What?", edges, float)
 
 
+def test_edges_settle_as_they_are_shown():
+    with pytest.raises(ValueError, match=r"at most 2 digits after the point; got \[2\.0, 2\.125\]"):
+        SealedPrediction("11.x", "What?", [2.0, 2.125], float)
+    prediction = SealedPrediction("11.x", "What?", [2.0, 2.125], lambda: 2.1249, digits=3)
+    prediction.place(CHIPS)
+    prediction.handle({"run": True})
+    assert prediction.view()["came"] == "2.1249" and "The run came to 2.1249." in prediction.describe()
+    assert "“2.000 to 2.125” came true" in prediction.describe()
+
+
 def test_the_picture_shows_the_seal(recwarn):
     prediction = sealed()
     prediction.place(CHIPS)
