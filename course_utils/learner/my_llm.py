@@ -33,7 +33,8 @@ ANSWERS = {
     "tuning.py": ["10.1", "10.2", "10.3"],
     "planning.py": ["11.6"],
 }
-# The pieces of GPT-2 as `re` can say them: what it calls a word character is a letter, a digit or _.
+# The pieces of GPT-2 as `re` can say them: what it calls a word character is a letter, a digit or _; or else
+# another number, such as ² or Ⅳ, which counts as a letter here: x² is one piece, and two in GPT-2.
 PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?[^\W\d_]+| ?\d+| ?(?:[^\s\w]|_)+|\s+(?!\S)|\s+"
 
 

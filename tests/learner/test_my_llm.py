@@ -3,11 +3,14 @@
 import ast
 import inspect
 import json
+import re
+import sys
 from collections import Counter
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from unicodedata import category
 
 import numpy as np
 import pytest
@@ -159,6 +162,14 @@ def test_with_every_answer_there_the_learners_parts_write_a_text_together(mine, 
     source = (mine / "tokenizer.py").read_text(encoding="utf-8")  # a learner's names may be others than ours
     (mine / "tokenizer.py").write_text(source.replace("merges", "rules").replace("pattern", "regex"), "utf-8")
     assert my_llm.MyLLM(mine).write("VIOLA\n") == llm.write("VIOLA\n")
+
+
+def test_pieces_differ_from_gpt2s_at_other_numbers_and_at_four_separators_only():
+    """Among the characters that Python knows. (The separators are white space to `re` alone.)"""
+    known = [chr(i) for i in range(sys.maxunicode + 1) if category(chr(i)) not in ("Cn", "Co", "Cs")]
+    texts = {c: f"x{c}!{c}" for c in known}
+    differing = {c for c in known if re.findall(my_llm.PATTERN, texts[c]) != bpe.PIECE.findall(texts[c])}
+    assert differing == {c for c in known if category(c) in ("No", "Nl")} | {*"\x1c\x1d\x1e\x1f"}
 
 
 def test_a_gpt_runs_on_a_learners_functions_with_all_that_it_has():
