@@ -37,8 +37,8 @@ def label(
 ) -> None:
     """Write a name beside each point (name, x, y) and at each horizontal band (name, low, high) or line.
 
-    Call it when all else is drawn. No name covers a mark or another name, and none leaves the axes; as few as
-    possible lie on a line. A name that had to go away from its point gets a thin line to it.
+    Call it when all else is drawn. Where there is room, no name covers a mark or another name or leaves the
+    axes; as few as possible lie on a line. A name that had to go away from its point gets a thin line to it.
     """
     axes.figure.draw_without_rendering()  # from here on it is known where everything lies
     halo = [withStroke(linewidth=2.5, foreground="white")]

@@ -77,7 +77,7 @@ class _Measurement:
 
     @property
     def number(self) -> str:
-        """A count as it is, any other value with one decimal more than its range."""
+        """A count as it is, any other value with one decimal more than its range, up to seven."""
         value = self.value.item() if hasattr(self.value, "item") else self.value
         return f"{value:,}" if isinstance(value, int) else _display(value, self._decimals + 1)
 

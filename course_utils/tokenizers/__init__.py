@@ -254,7 +254,7 @@ class BPETokenizer(ByteTokenizer):
 
     @classmethod
     def load(cls, path: str | Path) -> "BPETokenizer":
-        """Read what `save` wrote. Raises ValueError, naming the file, if a byte is missing or changed."""
+        """Read what `save` wrote. Raises ValueError, naming the file, if it says less or anything else."""
         try:
             content = json.loads(Path(path).read_bytes())
             if content.pop("sha256") != _fingerprint(content):

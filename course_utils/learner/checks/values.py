@@ -95,7 +95,8 @@ def difference(expected, got, tolerance: float = 1e-9) -> str | None:
     """Say where two plain values first differ, or None if they are equal.
 
     Types and shapes count; an int may stand for a float. Floats are equal within the relative `tolerance`
-    (or 1e-12 absolutely), NaN equals NaN, and an infinity equals itself. The order in a dict doesn't count.
+    (or 1e-12 absolutely), in a set to the last digit; NaN equals NaN, and an infinity equals itself. The
+    order in a dict doesn't count.
     """
     if type(expected) is float and type(got) in (int, float):
         return None if _close(expected, got, tolerance) else f"{show(got)} where {show(expected)} is expected"
