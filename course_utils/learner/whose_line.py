@@ -15,13 +15,13 @@ class WhoseLine:
 
     def guess(self, letters: str) -> str:
         """How many of these letters are right, and the truth; what is missing, unless there is one a line."""
-        wanted = len(self.truth)
+        letters, wanted = letters.upper(), len(self.truth)  # of which ß becomes two
         if len(letters) != wanted:
             hands = " or ".join(sorted({*self.truth}, reverse=True))
             return (
                 f"Write your guess between the quotes: {wanted} letters, {hands}; then run this cell again."
             )
-        right = sum(guess == hand for guess, hand in zip(letters.upper(), self.truth, strict=True))
+        right = sum(guess == hand for guess, hand in zip(letters, self.truth, strict=True))
         return f"{right} of {wanted} right; the truth is {self.truth}"
 
     def __repr__(self) -> str:

@@ -150,9 +150,13 @@ def lowest(points: list[Point]) -> Point:
     """The point with the fewest bits a byte that has not read the test text, and does not learn from it.
 
     It describes the board and chooses no model: that was done on Twelfth Night, where the 8-gram is ahead of
-    the 7-gram, which happens to have the lower score here.
+    the 7-gram, which happens to have the lower score here. Raises ValueError if all have read it.
     """
-    return min(unread(points), key=lambda point: point.bits_per_byte)
+    if not (fair := unread(points)):
+        raise ValueError(
+            f"a board needs a point that has not read the test text; got none among {len(points)}"
+        )
+    return min(fair, key=lambda point: point.bits_per_byte)
 
 
 def chart(
@@ -165,12 +169,14 @@ def chart(
     """Bits per byte of each point against one of its numbers: "context_bytes", "train_seconds",
     "train_bytes" or "parameters". Compressors are horizontal lines; filled marks have not read the test text.
     What is known within bounds only, as a person's entropy is, comes as `intervals` and is drawn as a band;
-    `bounds` are marks that point down, with their interval. Raises ValueError for another `against`.
+    `bounds` are marks that point down, with their interval. Raises ValueError for another `against`, and as
+    `lowest` does.
     """
     intervals = intervals or {}
     if against not in AGAINST:
         raise ValueError(f"against must be one of {', '.join(AGAINST)}; got {against!r}")
     comparable([*points, *bounds])
+    first = lowest(points)
     figure = Figure(figsize=(8.5, 4.8), layout="constrained")
     axes, marks = figure.add_subplot(), []
     for family, (colour, marker) in STYLES.items():
@@ -200,7 +206,6 @@ def chart(
     axes.spines[["top", "right"]].set_visible(False)
     bands = {name: (bits, bits) for name, bits in lines.items()} | intervals
     label(axes, marks, [(name, low, high) for name, (low, high) in bands.items()])
-    first = lowest(points)
     said = [f"lowest of {len(unread(points))} models is {first.name} with {first.bits_per_byte:.3f}"]
     said += [
         f"{point.name}, which learns while it reads, {point.bits_per_byte:.3f}"

@@ -9,11 +9,14 @@ PAD, START, END = 0, 1, 2
 
 
 class Symbols:
-    """Symbols and their ids, which begin after the three that have a meaning of their own."""
+    """Symbols and their ids, which begin after the three that have a meaning of their own. Raises ValueError
+    for a symbol that stands twice."""
 
     def __init__(self, symbols: Iterable[str]):
         self.symbols = ("", "<s>", "</s>", *symbols)
         self._id = {symbol: i for i, symbol in enumerate(self.symbols) if i > END}
+        if len(self._id) < len(self.symbols) - 3:
+            raise ValueError(f"each symbol stands once; got {self.symbols[3:]}")
 
     def __len__(self) -> int:
         return len(self.symbols)
@@ -27,11 +30,14 @@ class Symbols:
             raise ValueError(f"{error.args[0]!r} is unknown; the symbols are {known}") from None
 
     def decode(self, ids: Iterable[int]) -> tuple[str, ...]:
-        """The symbols before the first END, without padding and START."""
+        """The symbols before the first END, without padding and START. Raises ValueError for an id that no
+        symbol has."""
         symbols = []
         for i in ids:
             if i == END:
                 break
+            if not 0 <= i < len(self):
+                raise ValueError(f"ids of symbols must be between 0 and {len(self) - 1}; got {i}")
             if i > END:
                 symbols.append(self.symbols[i])
         return tuple(symbols)

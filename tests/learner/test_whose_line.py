@@ -17,4 +17,5 @@ def test_a_guess_is_counted():
 
 def test_without_a_letter_a_line_the_truth_is_kept():
     assert LINES.guess("") == LINES.guess("SM")
+    assert LINES.guess("ßMS") == LINES.guess("")  # four letters when they are large
     assert "3 letters, S or M" in LINES.guess("") and "SMS" not in LINES.guess("")

@@ -44,6 +44,10 @@ def test_what_learns_while_it_reads_is_of_its_own_kind():
     assert adaptive.bits_per_byte < points["8-gram"].bits_per_byte - 0.1
     assert scoreboard.lowest([adaptive, points["8-gram"]]).name == "8-gram"
     assert scoreboard.table([adaptive]).splitlines()[-1].endswith("  as it goes")
+    for ask in (scoreboard.lowest, lambda points: scoreboard.chart(points, {})):
+        for alone in ([], [adaptive]):
+            with pytest.raises(ValueError, match=f"has not read the test text; got none among {len(alone)}"):
+                ask(alone)
 
 
 def test_a_bound_stands_beside_the_points_and_never_among_them():

@@ -13,3 +13,11 @@ def test_ids_and_back():
         letters.encode("aé")
     with pytest.raises(ValueError, match="'' is unknown"):
         letters.encode([""])  # what stands for padding is no symbol
+
+
+def test_what_no_symbol_has():
+    for i in (-1, 6):
+        with pytest.raises(ValueError, match=f"between 0 and 5; got {i}"):
+            Symbols("abc").decode([3, i])
+    with pytest.raises(ValueError, match=r"each symbol stands once; got \('a', 'a', 'b'\)"):
+        Symbols("aab")
