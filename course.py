@@ -46,11 +46,11 @@ import errno
 import hashlib
 import importlib.util
 import json
+import math
 import os
 import re
 import shutil
 import signal
-import ssl
 import subprocess
 import sys
 import sysconfig
@@ -122,6 +122,10 @@ class NoNetwork(Stop):
     pass
 
 
+UNREACHABLE = (
+    "No package index can be reached ({line}): check the network (or the proxy), then run the same command "
+    "again; what has been fetched is kept, and the full output is in {log}."
+)
 # (kind, pattern of an installer's output, the sentence for it); the first that matches is said.
 REASONS = [
     (
@@ -129,6 +133,7 @@ REASONS = [
         r"No space left on device|os error 28|Errno 28|os error 112|not enough space",
         "The disk is full, with {free:,} MB left in {here}: free some, then run the same command again.",
     ),
+    (NoNetwork, r"network timeout|timed out", UNREACHABLE),
     (
         Stop,
         r"invalid package format|hash mismatch|BadZipFile|invalid zip|is invalid|not a zip|"
@@ -145,10 +150,9 @@ REASONS = [
     ),
     (
         NoNetwork,
-        r"failed to fetch|connection (refused|reset|broken|aborted)|connect error|dns error|timed out|"
-        r"network timeout|failed to establish|name resolution|network is unreachable|proxyerror|proxy url",
-        "No package index can be reached ({line}): check the network (or the proxy), then run the same "
-        "command again; what has been fetched is kept, and the full output is in {log}.",
+        r"failed to fetch|connection (refused|reset|broken|aborted)|connect error|dns error|"
+        r"failed to establish|name resolution|network is unreachable|proxyerror|proxy url",
+        UNREACHABLE,
     ),
     (
         Stop,
@@ -187,8 +191,11 @@ def main(argv):
 
 def hand_over(python, argv):
     """Go on in course_utils.commands.cli; -P keeps the current folder from shadowing installed modules."""
-    command = [str(python), "-P", "-m", "course_utils.commands.cli", *argv]
-    environment = {**THREADS, **os.environ}
+    return go_on([str(python), "-P", "-m", "course_utils.commands.cli", *argv], {**THREADS, **os.environ})
+
+
+def go_on(command, environment):
+    """Be that program from now on; on Windows, which has no such thing, wait for it."""
     if os.name != "nt":
         os.execve(command[0], command, environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the child, which shares our console
@@ -202,7 +209,7 @@ def run_with_newer_python(argv):
     for minor in range(20, OLDEST[1] - 1, -1):
         newer = shutil.which(f"python3.{minor}")
         if newer and version_of(newer):
-            return subprocess.call([newer, __file__, *argv])
+            return go_on([newer, __file__, *argv], os.environ)
     raise Stop(
         "The workbook needs Python 3.11 or newer, and this is {}.{}: install a newer Python, "
         "then start course.py with it.".format(*sys.version_info[:2])
@@ -233,7 +240,9 @@ def active_environment():
     for found in importlib.metadata.distributions(name=project()["name"], path=site_packages):
         origin = json.loads(found.read_text("direct_url.json") or "{}")
         # Compared as paths, for installers differ in what they quote in an address.
-        folder = Path(url2pathname(urlsplit(origin.get("url", "")).path)).resolve()
+        url = urlsplit(origin.get("url", ""))
+        host = f"//{url.netloc}" if url.netloc else ""  # of a share on Windows
+        folder = Path(url2pathname(host + url.path)).resolve()
         if folder == HERE and origin.get("dir_info", {}).get("editable"):
             return sys.executable
     return None
@@ -422,6 +431,8 @@ def install(extra):
     settings = pip_settings()
     uv = [PYTHON, "-m", "uv", "pip", "install", "--python", PYTHON, *uv_options(settings)]
     variables = {UV_VARIABLES[name]: value for name, value in settings.items() if name in UV_VARIABLES}
+    if "UV_HTTP_TIMEOUT" in variables:  # whole seconds, where pip takes parts of one
+        variables["UV_HTTP_TIMEOUT"] = str(math.ceil(float(variables["UV_HTTP_TIMEOUT"])))
     backend = torch_backend(settings)
     if backend:
         try:
@@ -460,22 +471,15 @@ def uv_options(settings):
 # Running an installer
 
 
-def has_certificates():
-    """Whether the system has a store of certificates: without one uv would refuse to start, even offline."""
-    store = ssl.get_default_verify_paths()
-    return sys.platform in ("win32", "darwin") or bool(
-        store.cafile or (store.capath and os.listdir(store.capath))
-    )
-
-
 def run(command, variables=None):
     """Run it with its main steps on the screen and all of its output in the log; raises Stop if it fails."""
-    output = ""
-    certificates = UV_SYSTEM_CERTS if has_certificates() else {}
+    output, environment = "", {**UV_DEFAULTS, **os.environ, **(variables or {})}
+    if not any(name in environment for name in UV_SYSTEM_CERTS):
+        environment.update(UV_SYSTEM_CERTS)
     process = subprocess.Popen(
         [str(part) for part in command],
         cwd=HERE,
-        env={**UV_DEFAULTS, **certificates, **os.environ, **(variables or {})},
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
@@ -489,12 +493,18 @@ def run(command, variables=None):
             if re.match(r"\s*(Downloading \S|Installed \d)", line):
                 say("  " + line.strip())
     if process.returncode < 0:
+        often = (
+            ", most often because memory ran out: close other programs" if process.returncode == -9 else ""
+        )
         raise HalfWritten(
-            f"The installer was killed (signal {-process.returncode}), most often because memory ran out: "
-            "close other programs, then run the same command again."
+            f"The installer was killed (signal {-process.returncode}){often}. Run the same command again."
         )
     if process.returncode:
+        without = {**(variables or {}), "UV_SYSTEM_CERTS": "0"}
+        if "No CA certificates were loaded" in output and environment.get("UV_SYSTEM_CERTS") != "0":
+            return run(command, without)  # a system without certificates: uv has some of its own
         raise explanation(output)
+    return None
 
 
 def explanation(output):
