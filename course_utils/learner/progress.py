@@ -172,8 +172,7 @@ class ProgressFile:
         if self.path is None:
             return self._state, ""
         try:
-            # copied, as `change` will: a part too deep for that is no part
-            found = copy.deepcopy(json.loads(self.path.read_text(encoding="utf-8")))
+            found = json.loads(self.path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return self._state, ""
         except OSError as error:
@@ -216,10 +215,11 @@ class ProgressFile:
 
 def _validated(found) -> tuple[dict, bool]:
     """Return what is right in a state that was read, brought up to date, and whether all of it was."""
-    state = found if isinstance(found, dict) else {}
+    parts = found if isinstance(found, dict) else {}
+    state = {name: part for name, part in parts.items() if name in PARTS or _can_be_copied(part)}
     version, last = state.get("version", VERSION), state.get("last passed")
     version = version if type(version) is int else 0
-    sound = state is found and version > 0 and isinstance(last, str | None)
+    sound = parts is found and len(state) == len(parts) and version > 0 and isinstance(last, str | None)
     right = {**state, "version": max(version, VERSION), "exercises": {}}
     if not isinstance(last, str):
         right.pop("last passed", None)
@@ -228,9 +228,18 @@ def _validated(found) -> tuple[dict, bool]:
             continue
         entries = state[part] if isinstance(state[part], dict) else {}
         completed = {key: {**usual, **entry} for key, entry in entries.items() if isinstance(entry, dict)}
-        right[part] = {key: entry for key, entry in completed.items() if is_right(entry)}
+        right[part] = {key: e for key, e in completed.items() if is_right(e) and _can_be_copied(e)}
         sound &= entries is state[part] and len(right[part]) == len(entries)
     return right, sound
+
+
+def _can_be_copied(part) -> bool:
+    """Whether `change` can copy it: what is nested hundreds deep overflows the stack."""
+    try:
+        copy.deepcopy(part)
+    except RecursionError:
+        return False
+    return True
 
 
 def _is_exercise(entry: dict) -> bool:

@@ -151,6 +151,7 @@ BET = {
     "result": "a",
     "counts": True,
 }
+DEEP = b"[" * 600 + b"]" * 600
 
 
 @pytest.mark.parametrize(
@@ -160,7 +161,8 @@ BET = {
         b'{"version": 1, "exerci',
         b"\xff\xfe\x00",
         b"[" * 100_000,
-        b'{"version": 1, "exercises": {}, "later": ' + b"[" * 600 + b"]" * 600 + b"}",
+        b'{"exercises": {"1.2": {"passed": true}}, "later": ' + DEEP + b"}",
+        b'{"exercises": {"1.1": {"tries": 3, "more": ' + DEEP + b'}, "1.2": {"passed": true}}}',
         b"[]",
         b"null",
         {"version": "one", "exercises": {"1.2": GOOD}},
