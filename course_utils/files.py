@@ -17,12 +17,13 @@ def write_atomic(path: str | Path, content: bytes | str, mode: int | None = None
 
     The bytes go to a temporary file in the same folder, reach the disk (fsync), and take the name at once
     (`os.replace`), of a link too: whoever can lay one there must not choose which file is written. `mode`
-    says who may read it from the start, as the old file does if None, less what the umask takes. Raises
-    OSError if the folder is missing, full or read-only; then the old file stands.
+    says who may read it from the start, as the old file does if None, less what the umask takes; the owner
+    may write to it. Raises OSError if the folder is missing, full or read-only; then the old file stands.
     """
     path = Path(path)
     if mode is None:
         mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666
+    mode |= stat.S_IWUSR  # Windows neither renames nor removes a read-only temporary file
     data = content.encode("utf-8") if isinstance(content, str) else content
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
@@ -61,16 +62,17 @@ def read_table(path: Path) -> tuple[list[list[str]], str]:
 def read_spreadsheet(path: Path) -> tuple[list[str], dict[int, dict[str, str]]]:
     """The names of the columns of such a file; and by its number, which a spreadsheet shows, each line that
     is not empty: its cells by these names, "" where it is short. Raises ValueError as `read_table`, for a
-    name that stands twice, and for a cell in no column, as the comma of 1,5 makes one."""
+    name that stands twice, and for a cell in a column without a name, as the comma of 1,5 makes one."""
     table, delimiter = read_table(path)
     lines = {n: line for n, line in enumerate(table, start=1) if any(map(str.strip, line))}
     names = lines.pop(min(lines, default=0), [])
     if twice := [name for name in names if name.strip() and names.count(name) > 1]:
         raise ValueError(f"{path} has two columns {twice[0]!r}: rename one, and try again")
     for n, line in lines.items():
-        if beyond := [cell for cell in line[len(names) :] if cell.strip()]:
+        cells = zip_longest(names, line, fillvalue="")
+        if nameless := [cell for name, cell in cells if cell.strip() and not name.strip()]:
             raise ValueError(
-                f"line {n} of {path}: {beyond[0]!r} stands in no column: put a cell that holds a "
+                f"line {n} of {path}: {nameless[0]!r} stands in no column: put a cell that holds a "
                 f"{delimiter!r} in quotes, or name the column, and try again"
             )
     return names, {n: dict(zip_longest(names, line[: len(names)], fillvalue="")) for n, line in lines.items()}

@@ -17,8 +17,15 @@ def test_bytes_and_text_arrive_as_they_are(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.fixture
+def usual_umask():
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
-def test_who_could_not_read_the_old_file_cannot_read_the_new_one(tmp_path):
+def test_who_could_not_read_the_old_file_cannot_read_the_new_one(tmp_path, usual_umask):
     path = tmp_path / "file"
     write_atomic(path, "old")
     path.chmod(0o600)
@@ -26,6 +33,9 @@ def test_who_could_not_read_the_old_file_cannot_read_the_new_one(tmp_path):
     assert path.stat().st_mode & 0o777 == 0o600
     write_atomic(path, "open to all", mode=0o644)
     assert path.stat().st_mode & 0o777 == 0o644
+    path.chmod(0o400)
+    write_atomic(path, "ours to replace")
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
@@ -96,6 +106,8 @@ def test_what_is_no_table_is_a_sentence(tmp_path, content):
     [
         ("who,points,why\nbob,1,\nada,1,5,well done\n", r"line 3 of .*'well done' stands in no column.*','"),
         ("who;points\n\nada;1;well done\n", r"line 3 of .*'well done' stands in no column.*';'"),
+        ("who,points,,\nada,1,5,\n", r"line 2 of .*'5' stands in no column"),
+        ("who,,points\nada,5,1\n", r"line 2 of .*'5' stands in no column"),
         ("a,a,b\n1,2,3\n", "two columns 'a': rename one"),
     ],
 )
