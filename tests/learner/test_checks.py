@@ -12,6 +12,7 @@ import warnings
 from contextlib import suppress
 from difflib import unified_diff
 from functools import partial
+from html import unescape
 from itertools import combinations
 from pathlib import Path
 
@@ -448,6 +449,19 @@ def test_markup_of_a_sentence_is_rendered_and_products_are_left_alone():
         "9.9", "x", "mistake", "The *distinct* ones of `lower`; a*b*c and 2 * 3 * 4 <i>"
     )._repr_html_()
     assert "The <em>distinct</em> ones of <code>lower</code>; a*b*c and 2 * 3 * 4 &lt;i&gt;" in html
+
+
+@pytest.mark.parametrize(
+    "text, html",
+    [
+        ("**the first `x`**", "<strong>the first <code>x</code></strong>"),
+        ("*the `x` of `y`*", "<em>the <code>x</code> of <code>y</code></em>"),
+        ("**of `a**b`** and `c * d`", "<strong>of <code>a**b</code></strong> and <code>c * d</code>"),
+        ("`a`*`b` + `c`*`d`", "<code>a</code>*<code>b</code> + <code>c</code>*<code>d</code>"),
+    ],
+)
+def test_code_stands_in_bold_and_emphasis_and_keeps_its_stars(text, html):
+    assert unescape(markdown_to_html(text)) == f"<p>{html}</p>"
 
 
 @EVERY

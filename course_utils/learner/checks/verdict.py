@@ -71,15 +71,11 @@ def markdown_to_html(text: str) -> str:
 
 
 def _inline(text: str) -> str:
-    """Render `code`, in which stars are stars, **bold** and *emphasis*; the stars of a product have a blank
-    or a word on both sides."""
-    parts = re.split(r"`([^`]+)`", escape(text))  # words, code, words, ...
-    return "".join(f"<code>{part}</code>" if i % 2 else _stars(part) for i, part in enumerate(parts))
-
-
-def _stars(words: str) -> str:
-    words = re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", words)
-    return re.sub(r"(?<!\w)\*(\w[^*]*\w)\*(?!\w)", r"<em>\1</em>", words)
+    """Render `code`, in which stars are stars, **bold** and *emphasis*; the stars of a product have a blank,
+    a word or code on both sides."""
+    line = re.sub(r"`([^`]+)`", lambda code: f"<code>{code[1].replace('*', '&#42;')}</code>", escape(text))
+    line = re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", line)
+    return re.sub(r"(?<![\w>])\*([\w<][^*]*[\w>])\*(?![\w<])", r"<em>\1</em>", line)
 
 
 @dataclass(frozen=True)
