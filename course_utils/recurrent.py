@@ -231,10 +231,9 @@ def bits_per_byte(
     rows: int = 1,
     start: int = LINE_BREAK,
 ) -> float:
-    """The scoreboard's measure: minus log2 p of the whole text over its bytes (as many as tokens, if None).
-    Raises ValueError as `log2_probs` does."""
-    n_bytes = len(tokens) if n_bytes is None else n_bytes
-    return float(-log2_probs(model, tokens, rows, start).sum() / n_bytes)
+    """The scoreboard's measure: minus log2 p of the whole text over its bytes (as many as tokens, if None or
+    0). Raises ValueError as `log2_probs` does."""
+    return float(-log2_probs(model, tokens, rows, start).sum() / (n_bytes or len(tokens)))
 
 
 class Trace(NamedTuple):

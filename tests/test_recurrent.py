@@ -208,6 +208,7 @@ def test_bits_per_byte():
         nn.init.zeros_(parameter)
     assert bits_per_byte(model, TEXT) == pytest.approx(math.log2(20))
     assert bits_per_byte(model, TEXT, n_bytes=300) == pytest.approx(math.log2(20) / 2)
+    assert bits_per_byte(model, TEXT, n_bytes=0) == bits_per_byte(model, TEXT)
     small = RecurrentLM(8, 5, 6)  # which has no line break to begin with
     assert bits_per_byte(small, TEXT % 8, start=0) == -log2_probs(small, TEXT % 8, start=0).mean()
 
