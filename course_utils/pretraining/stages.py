@@ -46,8 +46,8 @@ def run(
     """Run the stages that the folder's manifest doesn't hold yet, or whose files have changed since.
 
     plan: what decides the result, as JSON can hold it. Raises ValueError, in one sentence each: for a folder
-    that can't be written to, one with a run in it without `resume`, one of another plan, for two runs at
-    once, and if the disk is full.
+    that can't be written to or locked, one with a run in it without `resume`, one of another plan, for two
+    runs at once, and if the disk is full.
     """
     with _alone(folder), _disk_full_said(folder):
         made = _begin(folder, plan, resume, say)
@@ -171,6 +171,10 @@ def _alone(folder: Path):
         ) from None
     except OSError as error:
         raise ValueError(f"can't write to the folder {folder} ({error.strerror}): name another") from None
+    except NotImplementedError:
+        raise ValueError(
+            f"can't lock the folder {folder}, which keeps a second run out: name one on another disk"
+        ) from None
     try:
         yield
     finally:

@@ -35,7 +35,8 @@ def sweep(
     """Make the runs that the log lacks, `processes` at a time; returns how many it made. `sign` gives what is
     written for a line.
 
-    Raises ValueError if another sweep of this log is under way or a process was killed.
+    Raises ValueError if another sweep of this log is under way, if the log can't be locked, or if a process
+    was killed.
     """
     if processes < 1:
         raise ValueError(f"processes must be at least 1; got {processes}")
@@ -153,6 +154,10 @@ class _alone:
             self.lock.acquire(timeout=0)
         except Timeout:
             raise ValueError(f"another sweep is writing {self.log.name}: wait for it, or stop it") from None
+        except NotImplementedError:
+            raise ValueError(
+                f"can't lock {self.log.name}, which keeps a second sweep out: put it on another disk"
+            ) from None
 
     def __exit__(self, *_) -> None:
         self.lock.release()

@@ -155,6 +155,15 @@ def test_two_runs_at_once(tmp_path, toy):
     made(tmp_path, toy)
 
 
+def test_a_disk_without_locks(tmp_path, toy, monkeypatch):
+    def missing(lock, timeout):
+        raise NotImplementedError("FileSystem does not appear to support flock")
+
+    monkeypatch.setattr(FileLock, "acquire", missing)
+    with pytest.raises(ValueError, match=r"can't lock the folder .*: name one on another disk"):
+        made(tmp_path, toy)
+
+
 def test_a_full_disk(tmp_path, toy):
     def full(folder, say):
         raise OSError(errno.ENOSPC, "No space left on device")

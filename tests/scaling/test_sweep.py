@@ -151,6 +151,15 @@ def test_two_sweeps_of_one_log_are_refused(tmp_path):
     assert sweep(plan, say=list) == 6
 
 
+def test_a_disk_without_locks(tmp_path, monkeypatch):
+    def missing(lock, timeout):
+        raise NotImplementedError("FileSystem does not appear to support flock")
+
+    monkeypatch.setattr(FileLock, "acquire", missing)
+    with pytest.raises(ValueError, match=r"can't lock runs\.jsonl, .*: put it on another disk"):
+        sweep(planned(tmp_path), say=list)
+
+
 @pytest.mark.parametrize(
     "change, sentence",
     [
