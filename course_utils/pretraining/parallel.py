@@ -236,11 +236,14 @@ def _store() -> distributed.Store:
 def launch(folder: Path, processes: int, shard: bool) -> None:
     """Start a torchrun on this machine for what is prepared in a folder, which starts a rank that died or
     that an error ended, and with it all others, up to three times. The ranks share the threads that this
-    process may use, and end when it does, however it ends. Raises ValueError if it fails all the same;
-    KeyboardInterrupt on Ctrl-C, once all ranks have stopped."""
+    process may use, and end when it does, however it ends (not on Windows). Raises ValueError if
+    it fails all the same; KeyboardInterrupt on Ctrl-C, once all ranks have stopped."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--max-restarts", "3"]
     command += ["--nproc-per-node", str(processes), "-m", "course_utils.pretraining.parallel", str(folder)]
-    command += ["--end-with-stdin", *(["--shard"] if shard else [])]
+    if os.name != "nt":  # there torchrun's children don't reliably have the pipe as their stdin
+        command.append("--end-with-stdin")
+    if shard:
+        command.append("--shard")
     threads = max(torch.get_num_threads() // processes, 1)  # torchrun's own choice would be one each
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONSAFEPATH": "1"}
     torch.cuda.empty_cache()  # what this process has freed is the ranks' to take
