@@ -236,8 +236,11 @@ def test_ranks_end_with_a_launch_that_is_killed(tmp_path):
     launched = subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path)], env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
     )
+    deadline = time.monotonic() + 120
     while not (rank := _writer(pipe)):
-        assert launched.poll() is None, launched.communicate()[1]
+        if time.monotonic() > deadline:
+            launched.kill()
+        assert launched.poll() is None, launched.communicate(timeout=60)[1]
         time.sleep(0.05)
     launched.kill()
     try:
