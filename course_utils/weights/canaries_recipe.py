@@ -106,7 +106,8 @@ def by_times() -> tuple[str, dict[str, dict[int, float]], float]:
 
 
 def of_seed(seed: int) -> GPT:
-    """The model of a seed; that of seed 0 is stored, so that rows and weights are of one run."""
+    """The model of a seed; that of seed 0 is stored, so that rows that are made anew and weights are of
+    one run."""
     model = trained(drawn(seed), seed)
     if seed == 0:
         checkpoints.save_model(WEIGHTS, model, {"command": COMMAND, "seed": "0"}, half=True)
@@ -114,7 +115,7 @@ def of_seed(seed: int) -> GPT:
 
 
 def main() -> None:
-    table, read = recording.Table(TABLE), functools.cache(of_seed)
+    table, read = recording.Table(TABLE), functools.lru_cache(1)(of_seed)
 
     def row(seed: int, name: str, code: int) -> dict:
         (exposure,) = exposures(log_probs(read(seed), name), [code])
