@@ -136,7 +136,7 @@ class BPETokenizer(ByteTokenizer):
     Sennrich, Haddow & Birch (2016); on bytes: Radford et al. (2019), section 2.2.
     """
 
-    LONGEST_KEPT, MOST_KEPT = 32, 100_000  # characters of a piece and pieces whose ids are kept, some 20 MB
+    LONGEST_KEPT, MOST_KEPT = 32, 100_000  # characters of a piece and pieces whose ids are kept: 20 to 40 MB
 
     def __init__(
         self,
