@@ -27,12 +27,12 @@ class SealedPrediction(Predict):
 
     def __init__(self, id: str, question: str, edges: list[float], run: Callable[[], float], digits: int = 2):
         edges = list(edges)
-        if not edges or any(low >= high for low, high in pairwise(edges)):
-            raise ValueError(f"edges rise from one to the next, and there is one or more; got {edges}")
-        self._edges, self._run, self._came, self._digits = edges, run, None, digits
         said = [f"{edge:.{digits}f}" for edge in edges]
-        if [*map(float, said)] != edges:
+        self._edges, self._run, self._came, self._digits = [*map(float, said)], run, None, digits
+        if not all(map(math.isclose, self._edges, edges)):
             raise ValueError(f"edges have at most {digits} digits after the point; got {edges}")
+        if not edges or any(low >= high for low, high in pairwise(self._edges)):
+            raise ValueError(f"edges rise from one to the next, and there is one or more; got {edges}")
         between = [f"{low} to {high}" for low, high in pairwise(said)]
         super().__init__(id, question, [f"below {said[0]}", *between, f"{said[-1]} or more"])
 

@@ -86,6 +86,10 @@ def test_edges_rise(edges):
 
 
 def test_edges_settle_as_they_are_shown():
+    prediction = SealedPrediction("11.x", "What?", [0.1 + 0.2, 0.4], lambda: 0.3)
+    prediction.place(CHIPS)
+    prediction.handle({"run": True})
+    assert "“0.30 to 0.40” came true" in prediction.describe()
     with pytest.raises(ValueError, match=r"at most 2 digits after the point; got \[2\.0, 2\.125\]"):
         SealedPrediction("11.x", "What?", [2.0, 2.125], float)
     prediction = SealedPrediction("11.x", "What?", [2.0, 2.125], lambda: 2.1249, digits=3)
