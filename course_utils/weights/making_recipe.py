@@ -107,7 +107,7 @@ def keep(folder: Path) -> None:
     if other := sorted(name for name in ours.keys() | plan.keys() if ours.get(name) != plan.get(name)):
         raise ValueError(
             f"the model in {folder} isn't that of the plan {plan['name']}, but has its own "
-            f"{', '.join(other)}: make it again, without my_work/my_llm and without --texts"
+            f"{', '.join(other)}: make it again by the plan as it is"
         )
     model.save(place, *model.load(folder), half=True)
     if place == OURS:
