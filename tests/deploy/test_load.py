@@ -132,7 +132,7 @@ def test_what_was_seen_is_printed_when_the_time_is_up_and_when_a_kernel_fails(
     monkeypatch.setattr(load_test.psutil, "virtual_memory", Machine().virtual_memory)
     monkeypatch.setattr(load_test, "Student", type("", (Guest,), {"stuck": stuck}))
     monkeypatch.setattr(load_test, "answering", Guest("", "hub", "").action)
-    options = types.SimpleNamespace(users=2, torch=2, spare=SPARE, minutes=0.01 if stuck else 20)
+    options = types.SimpleNamespace(users=2, torch=2, spare=SPARE, minutes=0.05 if stuck else 20)
     run(load_test.measure(Process(load_test.psutil), options))
     said = capsys.readouterr().out
     assert "log in           median" in said and "hub                1 of    200 MB" in said
