@@ -43,7 +43,7 @@ from torch.optim import Optimizer
 
 from course_utils.files import write_atomic
 from course_utils.gpt import GPT
-from course_utils.processes import end_after
+from course_utils.scaling.processes import end_after
 from course_utils.training import Run, TrainConfig, next_token_loss, train
 from course_utils.training.checkpoints import RunFile, model_tensors
 

@@ -22,8 +22,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from course_utils.processes import end_after
 from course_utils.scaling.plans import Plan, PlannedRun, append, read_log, what_is_wrong
+from course_utils.scaling.processes import end_after
 
 
 def sweep(
