@@ -101,7 +101,6 @@ UV_VARIABLES = {
     "default-timeout": "UV_HTTP_TIMEOUT",
     "timeout": "UV_HTTP_TIMEOUT",  # pip takes both names
 }
-UV_DEFAULTS = {"UV_NO_WRAP": "1"}  # explanation() takes one line of its output
 # As pip does: a network's own authority is in the system's store only. To older and to newer uvs:
 UV_SYSTEM_CERTS = {"UV_NATIVE_TLS": "1", "UV_SYSTEM_CERTS": "1"}
 
@@ -473,7 +472,8 @@ def uv_options(settings):
 
 def run(command, variables=None):
     """Run it with its main steps on the screen and all of its output in the log; raises Stop if it fails."""
-    output, environment = "", {**UV_DEFAULTS, **os.environ, **(variables or {})}
+    # not wrapped: explanation() takes one line of the output
+    output, environment = "", {"UV_NO_WRAP": "1", **os.environ, **(variables or {})}
     if not any(name in environment for name in UV_SYSTEM_CERTS):
         environment.update(UV_SYSTEM_CERTS)
     process = subprocess.Popen(
@@ -499,12 +499,11 @@ def run(command, variables=None):
         raise HalfWritten(
             f"The installer was killed (signal {-process.returncode}){often}. Run the same command again."
         )
-    if process.returncode:
-        without = {**(variables or {}), "UV_SYSTEM_CERTS": "0"}
-        if "No CA certificates were loaded" in output and environment.get("UV_SYSTEM_CERTS") != "0":
-            return run(command, without)  # a system without certificates: uv has some of its own
+    if not process.returncode:
+        return
+    if "No CA certificates were loaded" not in output or environment.get("UV_SYSTEM_CERTS") == "0":
         raise explanation(output)
-    return None
+    run(command, {**(variables or {}), "UV_SYSTEM_CERTS": "0"})  # uv has certificates of its own
 
 
 def explanation(output):
