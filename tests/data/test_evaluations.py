@@ -12,6 +12,7 @@ from course_utils.data.evaluations import (
     Speeches,
     everyday_sentences,
     passages,
+    quiz_explanations,
     search_queries,
     word_senses,
 )
@@ -89,3 +90,8 @@ def test_a_passage_answers_if_it_shares_half(lines, answers):
     query = Query("?", "Hamlet", "I", "I", (10, 19))
     assert Speeches("Hamlet", lines, "").answers(query) == answers
     assert not Speeches("Macbeth", lines, "").answers(query)
+
+
+def test_explanations_are_one_text():
+    found = quiz_explanations()
+    assert len(found) > 20_000 and "\n" not in found and found == found.strip()
