@@ -14,7 +14,12 @@ import zipfile
 from pathlib import Path
 
 # what runs before anything is installed
-LAUNCHER = ("course.py", "course_utils/commands/bundle_manifest.py")
+LAUNCHER = (
+    "course.py",
+    "course_utils/commands/setting_up.py",
+    "course_utils/commands/stops.py",
+    "course_utils/commands/bundle_manifest.py",
+)
 PYPROJECT = """
 [build-system]
 requires = []
