@@ -125,6 +125,13 @@ def test_it_needs_nothing_that_is_installed(path):
     assert all(name.startswith(launcher) for name in ours), ours
 
 
+def test_it_finds_its_modules_where_python_leaves_its_folder_out():
+    command = [sys.executable, "-P", COURSE, "--help"]
+    assert subprocess.run(command, capture_output=True, encoding="utf-8").stdout.startswith(
+        "Sets the workbook"
+    )
+
+
 AS_PYTHON_3_6 = f"""
 import runpy, subprocess, sys
 sys.version_info = (3, 6, 0, 'final', 0)
