@@ -107,8 +107,9 @@ class Run:
 
 @dataclass(frozen=True)
 class StepReport:
-    """What `report` gets after each step. `loss` is in nats; `value` is the latest evaluation, made after the
-    step `evaluated`, and None before the first."""
+    """What `report` gets after each step, on a GPU after every `SYNC_EVERY`. `loss` is in nats; `value` is
+    the latest evaluation, made after the step `evaluated`, and None before the first. `began` is how many
+    steps a checkpoint had: those before this call of `train`."""
 
     step: int
     steps: int
@@ -119,6 +120,7 @@ class StepReport:
     seconds_left: float
     stopped: bool = False  # by Ctrl-C: this step is the last
     evaluated: int = 0
+    began: int = 0
 
 
 class Diverged(ArithmeticError):
@@ -258,11 +260,8 @@ def _run(model, batches, config, loss, evaluate, report, checkpoint, micro_batch
             left = seconds / (run.step - first_step) * (config.steps - run.step)
             evaluated, _, latest = run.evaluations[-1] if run.evaluations else (0, 0.0, None)
             speed = (run.tokens - first_tokens) / seconds
-            report(
-                StepReport(
-                    run.step, config.steps, losses[-1], latest, rate, speed, left, run.stopped, evaluated
-                )
-            )
+            now = run.step, config.steps, losses[-1], latest, rate, speed, left, run.stopped
+            report(StepReport(*now, evaluated, first_step))
     return run
 
 

@@ -64,7 +64,7 @@ class RunMonitor(Widget):
     ) -> Callable[[StepReport], None]:
         """What a run reports to, as `train` wants it. tokens, flops: of a step, if they are known.
 
-        A run that begins with a later step, or again with one that it had, was restarted. Raises ValueError
+        A run that goes on from a checkpoint, or comes to a step that it had, was restarted. Raises ValueError
         for a ninth run, before it trains.
         """
         if len({*map(str, self._followed), *(run["name"] for run in self.found), str(name)}) > MOST:
@@ -72,23 +72,25 @@ class RunMonitor(Widget):
                 f"at most {MOST} runs can be told apart: follow {phrase(name)} in another monitor"
             )
         log = self._followed[name] = {"losses": [], "evaluations": [], "restarts": []}
-        begun, before = 0, 0.0  # the steps and seconds before those of this process
+        begun, before = 0, 0.0  # the steps before those of this process; their seconds, None if unknown
 
         def report(progress: StepReport) -> None:
             nonlocal begun, before
             losses, step = log["losses"], progress.step
-            if step <= len(losses) or (step > 1 and not losses):
-                log["restarts"].append(step)
-                log["evaluations"] = [row for row in log["evaluations"] if row[0] < step]
-                begun, before = step - 1, log.get("seconds", 0.0)
-            del losses[step - 1 :]
+            if step <= len(losses) or progress.began > begun:
+                begun = progress.began
+                del losses[begun:]
+                log["restarts"].append(begun + 1)
+                log["evaluations"] = [row for row in log["evaluations"] if row[0] <= begun]
+                before = log.get("seconds")
             losses += [*[None] * (step - 1 - len(losses)), progress.loss]
             if progress.value is not None and progress.evaluated not in dict(log["evaluations"]):
                 log["evaluations"].append((progress.evaluated, progress.value))
             log.update(steps=progress.steps, stopped=progress.stopped)
             if tokens:
                 log["tokens"] = tokens * step
-                log["seconds"] = before + tokens * (step - begun) / progress.tokens_per_second
+                known, after = (begun, before) if before is not None else (0, 0.0)  # else: all at this speed
+                log["seconds"] = after + tokens * (step - known) / progress.tokens_per_second
             if flops:
                 log["flops"] = flops * step
             if progress.stopped or step == progress.steps or time.monotonic() - self._shown_at >= PAUSE:

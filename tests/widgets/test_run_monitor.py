@@ -107,25 +107,47 @@ def test_a_run_that_reports_is_shown_at_once_at_its_end_and_else_seldom(monkeypa
 def test_a_restart_is_named_and_its_seconds_go_on():
     monitor = RunMonitor()
     told = monitor.follow("a", tokens=10)
-    for step in (1, 2, 3, 4, 3, 4, 5):
-        told(report(step, loss=float(step)))
+    for step, began in ((1, 0), (2, 0), (3, 0), (4, 0), (3, 2), (4, 2), (5, 2)):
+        told(report(step, loss=float(step), began=began))
     log = monitor._followed["a"]
     assert log["restarts"] == [3] and log["losses"] == [1, 2, 3, 4, 5]
     assert log["seconds"] == pytest.approx(0.4 + 0.3)  # four steps, then three more
     later = monitor.follow("from a checkpoint")
-    later(report(8))
-    later(report(9))
+    later(report(8, began=7))
+    later(report(9, began=7))
     log = monitor._followed["from a checkpoint"]
     assert log["losses"] == [None] * 7 + [3.0] * 2 and log["restarts"] == [8]
     monitor.refresh()
     assert monitor.found[1]["notes"] == ["restarted with step 8"]
 
 
+def test_a_gpu_reports_every_sixteenth_step_and_that_is_no_restart():
+    monitor = RunMonitor()
+    told = monitor.follow("a", tokens=10)
+    told(report(16, steps=64))
+    told(report(32, steps=64))
+    log = monitor._followed["a"]
+    assert log["restarts"] == [] and log["seconds"] == pytest.approx(3.2)
+    told(
+        report(40, steps=64, began=24)
+    )  # from a checkpoint; the 8 steps after it are lost, not their seconds
+    assert log["restarts"] == [25] and log["losses"] == [*[None] * 15, 3.0, *[None] * 23, 3.0]
+    assert log["seconds"] == pytest.approx(3.2 + 1.6)
+
+
+def test_seconds_that_nobody_knows_are_counted_as_if_at_the_speed_of_now():
+    monitor = RunMonitor()
+    monitor.follow("a", tokens=10)(report(10_001, steps=20_000, began=10_000))
+    log = monitor._followed["a"]
+    assert log["tokens"] / log["seconds"] == pytest.approx(100.0)
+
+
 def test_a_restart_keeps_the_evaluations_before_it_and_takes_those_after_it_anew():
     monitor = RunMonitor()
     told = monitor.follow("a")
-    for step, value, at in [(1, None, 0), (2, 9.0, 2), (4, 8.0, 4), (3, 9.0, 2), (4, 1.0, 4)]:
-        told(report(step, value=value, evaluated=at))
+    seen = [(1, None, 0, 0), (2, 9.0, 2, 0), (4, 8.0, 4, 0), (3, 9.0, 2, 2), (4, 1.0, 4, 2)]
+    for step, value, at, began in seen:
+        told(report(step, value=value, evaluated=at, began=began))
     assert monitor._followed["a"]["evaluations"] == [(2, 9.0), (4, 1.0)]
 
 
