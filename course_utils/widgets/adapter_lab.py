@@ -52,10 +52,10 @@ class AdapterLab(Widget):
                 "before and after are two matrices of one shape, and the inputs have as many columns; got "
                 f"the shapes {before.shape}, {after.shape} and {inputs.shape}"
             )
-        if not all(np.isfinite(x).all() for x in (before, after, inputs)) or (before == after).all():
-            raise ValueError(
-                "all numbers are finite, and training has changed some: these matrices are equal"
-            )
+        if not all(np.isfinite(x).all() for x in (before, after, inputs)):
+            raise ValueError("all numbers are finite; before, after or inputs have NaN or infinity")
+        if (before == after).all():
+            raise ValueError("training has changed some numbers: these matrices are equal")
         self._name, self._before, self._inputs, self._alpha = name, before, inputs, alpha
         self._left, self._spectrum, self._right = np.linalg.svd(after - before, full_matrices=False)
         self._kept = np.cumsum(self._spectrum**2) / np.sum(self._spectrum**2)

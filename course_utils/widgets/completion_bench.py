@@ -24,7 +24,7 @@ from course_utils.generation.writing import (
 )
 from course_utils.widgets.base import Widget
 from course_utils.widgets.state import Flag, Number, OneOf, Text, Whole, complete
-from course_utils.widgets.words import SIGNS, error_in_words, plural, shortened, visible
+from course_utils.widgets.words import error_in_words, phrase, plural, shortened, visible
 
 PAUSE = 0.1  # seconds between two pictures of a text that grows
 MAX_CHARACTERS = 8000  # of a prompt
@@ -75,9 +75,10 @@ class CompletionBench(Widget):
         elif do == "stop":
             self.stop()
         else:
-            self._refuse_while_writing()
-            self.messages, self.run = [], None
-            self._revision += 1
+            with self._turn:
+                self._refuse_while_writing()
+                self.messages, self.run = [], None
+                self._revision += 1
 
     def _arguments(self) -> dict:
         """What a request to write names."""
@@ -274,11 +275,12 @@ class CompletionBench(Widget):
         if run is None:
             return f"Completion bench with {', '.join(self._writers)}: nothing is written yet."
         cache = f"with{'' if run.settings.cache else 'out'} the cache"
-        start = f"{visible(run.writer)} {'answers' if run.chat else 'continues'} {_quoted(run.prompt)}"
+        prompt, text = (phrase(shortened(one, QUOTED)) for one in (run.prompt, run.text))
+        start = f"{visible(run.writer)} {'answers' if run.chat else 'continues'} {prompt}"
         if run.ending is None:
             return f"{start} {cache}: it is writing."
         tokens = plural(run.tokens, "token")
-        sentence = f"{start} {cache}: {_quoted(run.text)}, {tokens}, ended by {ENDED_BY[run.ending.reason]}."
+        sentence = f"{start} {cache}: {text}, {tokens}, ended by {ENDED_BY[run.ending.reason]}."
         if run.ending.cached:
             by_formula = _megabytes(run.ending.cached * self._writers[run.writer].cache)
             sentence += (
@@ -328,12 +330,6 @@ HEAD = [
 def _megabytes(n: int) -> str:
     """10^6 bytes; three digits, or more before the point."""
     return f"{n / 1e6:,.2f} MB" if n < 1e7 else f"{n / 1e6:,.1f} MB"
-
-
-def _quoted(text: str) -> str:
-    """The beginning of a text in quotes, with a sign for control characters and line breaks."""
-    marks = {code: sign for code, sign in SIGNS.items() if code != ord(" ")}
-    return f"“{visible(shortened(text, QUOTED)).translate(marks)}”"
 
 
 WRITING: dict[threading.Thread, Writing] = {}

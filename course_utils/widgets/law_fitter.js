@@ -35,7 +35,11 @@ function fitted({ x, losses, out, floor, draws, floors, at, level }) {
 function render(context) {
   const view = viewOf(context, "Law fitter"), { fixed, state } = view, { x, first, at, name, truth } = fixed;
   const draws = floatsOf(fixed.draws), { min, max } = { min: Math.min(...first) / 2, max: Math.max(...first) * 2 };
-  const find = () => fitted({ ...fixed, ...state, draws });
+  /** What follows from the points that are left in, null where they are too few. */
+  function find() {
+    const left = x.filter((_, i) => !state.out.includes(i));
+    return left.length >= 4 && new Set(left).size >= 3 ? fitted({ ...fixed, ...state, draws }) : null;
+  }
   const [low, high] = [Math.log(x[0]) - 0.3, Math.log(at) + 0.3], [bottom, top] = [0.55 * Math.min(...first), 1.12 * Math.max(...first)];
   const across = (value) => (100 * (Math.log(value) - low)) / (high - low);
   const up = (loss) => (100 * Math.log(top / loss)) / Math.log(top / bottom);
@@ -92,9 +96,7 @@ function render(context) {
   // ---- drawing ------------------------------------------------------------------------------------
 
   function redraw() {
-    const left = x.length - state.out.length;
-    const enough = left >= 4 && new Set(x.filter((_, i) => !state.out.includes(i))).size >= 3;
-    const found = enough ? find() : null;
+    const found = find();
     const grid = range(60).map((i) => Math.exp(Math.log(x[0]) + (i / 59) * Math.log(at / x[0])));
     const line = found ? [svg("polyline", { style: "--line: #0072b2",
       points: grid.map((value) => `${across(value)},${up(lawAt(found.law, value))}`).join(" ") }),
@@ -144,7 +146,7 @@ function render(context) {
   }
 
   function tables() {
-    const found = view.shown.problem ? null : find();
+    const found = find();
     return [{ caption: "The law", head: ["", "the law", "of its refits"], rows: rows(found) },
       { caption: "The points", head: [name, "loss", "off the law", ""], rows: x.map((value, i) => [amount(value), state.losses[i].toFixed(3),
         found ? `${signed(off(found.law, i), 1)} %` : "", state.out.includes(i) ? "left out" : ""]) }];

@@ -139,7 +139,6 @@ function render(context) {
     return found;
   }
 
-  view.follow("chosen", () => draw());
   const shown = together.length ? [element("div", { class: "mm-shares cw-axis", "aria-hidden": "true" },
     ...[0, 0.5, 1].map((share) => element("span", { style: `top: ${100 * (1 - share)}%` }, `${100 * share} %`))), chance] : [];
   return view.start({ draw, tables, body: [

@@ -121,7 +121,7 @@ class NGramExplorer(Widget):
             text = self._sample[state["model"]](state["context"], state["order"], state["n"], state["seed"])
             runs = [CopiedRun(*run) for run in self._copied(text)]
         except Exception as error:
-            return sample | {"text": "", "verdict": visible(f"There is no sample: {error}")}
+            return sample | {"verdict": visible(f"There is no sample: {error}")}
         longest = max(runs, key=lambda run: run.length, default=None)
         at = longest_at(runs, len(text))
         borders = [0, *(i for i in range(1, len(text)) if at[i] != at[i - 1]), len(text)]
@@ -136,10 +136,7 @@ class NGramExplorer(Widget):
                 "longest": at[start] is not None and run == longest,
             }
             sample["pieces"].append(piece)
-        return sample | {
-            "longest": longest.length if longest else 0,
-            "verdict": _verdict(text, runs, longest),
-        }
+        return sample | {"verdict": _verdict(text, runs, longest)}
 
     # ---- what is seen --------------------------------------------------------------------------
 

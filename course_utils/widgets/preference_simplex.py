@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from course_utils.finetuning import simplex
 from course_utils.widgets.base import Widget
 from course_utils.widgets.state import Number, OneOf, Some, Whole
-from course_utils.widgets.words import percent, plural, quoted, signs
+from course_utils.widgets.words import percent, plural, quoted, signed, signs
 
 STEPS, SIZE = 400, 8  # of a path, and answers of a group
 FURTHEST = 3.0  # of a reward from 0
@@ -108,7 +108,7 @@ class PreferenceSimplex(Widget):
     def describe(self) -> str:
         state, step = self.state, self.state["step"]
         rewards = ", ".join(
-            f"{quoted(name)} {state[entry]:.1f}".replace("-", "−")
+            f"{quoted(name)} {signed(state[entry], 1)}"
             for name, entry in zip(self._names, REWARDS, strict=True)
         )
         n = "endless pairs" if state["pairs"] == "endless" else plural(state["pairs"], "pair")

@@ -231,6 +231,8 @@ def written(number: float, digits: int = 3) -> str:
         return "NaN"
     if np.isinf(number):
         return "∞" if number > 0 else "−∞"
+    if abs(number) >= 1e21:  # by powers of ten, as toFixed from there on; Decimal has 28 digits
+        return f"{number:.3g}".replace("-", "−")
     # halves go up, as in JavaScript's toFixed
     rounded = Decimal(abs(float(number))).quantize(Decimal(10) ** -digits, ROUND_HALF_UP)
     text = f"{rounded:f}".rstrip("0").rstrip(".")

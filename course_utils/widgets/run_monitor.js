@@ -24,12 +24,6 @@ function along({ ends, clock }, x, step) {
   return to === from ? late : early + ((step - from) / (to - from)) * (late - early);
 }
 
-/** Seconds as a person says them. */
-function lasting(seconds) {
-  const whole = Math.round(seconds);
-  return whole < 60 ? `${whole} s` : whole < 3600 ? `${Math.floor(whole / 60)} min ${whole % 60} s` : `${Math.floor(whole / 3600)} h ${Math.floor(whole / 60) % 60} min`;
-}
-
 /** A number with three digits that count, 10,000 and more by powers of ten. */
 const brief = (x) => (x >= 1e4 ? x.toExponential(1).replace(".0e", "e").replace("e+", "e") : String(Number(x.toPrecision(3))));
 

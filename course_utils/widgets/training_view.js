@@ -2,12 +2,6 @@
 
 const two = (x) => x.toFixed(2);
 
-/** Seconds as a person says them: "8 s", "2 min 5 s". */
-function duration(seconds) {
-  const whole = Math.round(seconds);
-  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
-}
-
 function render(context) {
   const view = viewOf(context, "Training"), { title, evaluated, unit, span } = view.fixed;
   const names = ["step", "loss", "evaluation", "speed", "left"];
@@ -30,7 +24,7 @@ function render(context) {
     fill("loss", `training loss, bits a ${unit}`, curve.length ? two(curve.at(-1)[1]) : null);
     fill("evaluation", evaluated, evaluations.length ? two(evaluations.at(-1)[1]) : null);
     fill("speed", `${unit}s a second`, speed === null ? null : grouped(Math.round(speed)));
-    fill("left", ended ? "it has ended" : "left", left === null || ended ? null : duration(left));
+    fill("left", ended ? "it has ended" : "left", left === null || ended ? null : lasting(left));
 
     const values = [...curve, ...evaluations].map(([, bits]) => bits);
     legend.replaceChildren(element("span", { class: "tv-line", "aria-hidden": "true" }), `training loss, bits a ${unit}`,

@@ -43,6 +43,10 @@ def test_the_sentence_has_the_optimum_and_where_the_methods_are(triangle):
     assert triangle.describe().endswith("%.")
 
 
+def test_a_hyphen_in_a_name_is_no_minus_sign():
+    assert "“well-meant” 1.0" in PreferenceSimplex(["well-meant", "short", "rude"]).describe()
+
+
 def test_all_methods_start_at_the_reference(triangle):
     for path in triangle.found.paths.values():
         np.testing.assert_allclose(path[0], REFERENCE)

@@ -199,6 +199,6 @@ def test_hostile_tokens(tokens, recwarn):
 
 
 def test_numbers_are_written_for_a_reader():
-    numbers = [0.5, -0.25, 0.0625, -0.00001, 12.0, 100, float("-inf"), float("nan"), 1e-20]
-    said = ["0.5", "−0.25", "0.063", "0", "12", "100", "−∞", "NaN", "0"]
+    numbers = [0.5, -0.25, 0.0625, -0.00001, 12.0, 100, float("-inf"), float("nan"), 1e-20, -6.2e27]
+    said = ["0.5", "−0.25", "0.063", "0", "12", "100", "−∞", "NaN", "0", "−6.2e+27"]
     assert [written(number) for number in numbers] == said

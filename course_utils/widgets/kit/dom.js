@@ -75,6 +75,12 @@ function bars(named) {
 }
 const grouped = (n) => n.toLocaleString("en");
 
+/** Seconds as a person says them: "8 s", "2 min 5 s", "3 h 0 min". */
+function lasting(seconds) {
+  const whole = Math.round(seconds);
+  return whole < 60 ? `${whole} s` : whole < 3600 ? `${Math.floor(whole / 60)} min ${whole % 60} s` : `${Math.floor(whole / 3600)} h ${Math.floor(whole / 60) % 60} min`;
+}
+
 const plural = (n, noun) => `${grouped(n)} ${noun}${n === 1 ? "" : "s"}`;
 
 /** A number with so many decimals and a true minus sign, and no minus before a zero. */

@@ -18,8 +18,8 @@ function lectureOf(steps, root, ask) {
   }
   function show() {
     place.textContent = `${at + 1} of ${steps.length}${steps[at].say ? `: ${steps[at].say}` : ""}`;
-    back.setAttribute("aria-disabled", String(at === 0));
-    next.setAttribute("aria-disabled", String(at === steps.length - 1));
+    setIdle(back, at === 0);
+    setIdle(next, at === steps.length - 1);
   }
   root.classList.add("cw-lecture");
   root.addEventListener("keydown", (event) => {
@@ -29,5 +29,5 @@ function lectureOf(steps, root, ask) {
     go(at + by);
   });
   show();
-  return [element("div", { class: "cw-line" }, back, next, place, whole)];
+  return [line(back, next, place, whole)];
 }
