@@ -39,7 +39,7 @@ For teachers (docs/teachers_guide.md says more):
 On Windows: py course.py ...
 """
 
-# Standard library only, and Python 3.6 must parse it: an old Python gets a sentence, not a SyntaxError.
+# Standard library and its own two parts only, and Python 3.6 must run it: an old Python gets a sentence.
 import errno
 import json
 import os
@@ -88,28 +88,33 @@ READ_ONLY = ("doctor", "where", "reset")  # these never install anything
 
 def main(argv):
     asked = [word in ("-h", "--help", "help") for word in argv[:2]]
+    old = sys.version_info < OLDEST
     # a command's own help needs the set-up, and a Python that can say whether there is one
-    if not argv or asked[0] or (any(asked) and (sys.version_info < OLDEST or not is_ready(""))):
+    if not argv or asked[0] or (any(asked) and (old or not (active_environment() or is_ready("")))):
         say(__doc__.strip())
         return 0
     if argv[0] not in EXTRAS and argv[0] not in READ_ONLY:
         raise Stop(f"Unknown command {argv[0]!r}: choose from {', '.join([*EXTRAS, *READ_ONLY])}.")
-    if sys.version_info < OLDEST:
+    if old:
         return run_with_newer_python(argv)
-    python, bundle = active_environment(), bundle_in(argv)
+    # as it is now: a set-up out of a bundle turns pip's settings off
+    python, bundle, environment = active_environment(), bundle_in(argv), {**THREADS, **os.environ}
     if python is None and argv[0] in READ_ONLY:
         if not is_ready(""):
-            raise Stop("The workbook is not set up here yet: `python3 course.py lab` does it.")
+            raise Stop(
+                "The workbook is not set up here yet, or not as this version needs it: "
+                "`python3 course.py lab` does it."
+            )
     elif python is None and not is_ready(EXTRAS[argv[0]]):
         with one_at_a_time():
             if not is_ready(EXTRAS[argv[0]]):  # else: the set-up that we waited for has done it
                 set_up(EXTRAS[argv[0]], bundle)
-    return hand_over(python or PYTHON, argv)
+    return hand_over(python or PYTHON, argv, environment)
 
 
-def hand_over(python, argv):
+def hand_over(python, argv, environment):
     """Go on in course_utils.commands.cli; -P keeps the current folder from shadowing installed modules."""
-    return go_on([str(python), "-P", "-m", "course_utils.commands.cli", *argv], {**THREADS, **os.environ})
+    return go_on([str(python), "-P", "-m", "course_utils.commands.cli", *argv], environment)
 
 
 def go_on(command, environment):

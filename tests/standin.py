@@ -42,7 +42,8 @@ test = [3, 1]
 # What the launcher hands over to: it prints what it was given.
 CLI = """
 import json, os, sys
-print(json.dumps({"argv": sys.argv[1:], "prefix": sys.prefix, "threads": os.environ["OMP_WAIT_POLICY"]}))
+given = {"argv": sys.argv[1:], "prefix": sys.prefix, "threads": os.environ["OMP_WAIT_POLICY"]}
+print(json.dumps(given | {"index": os.environ.get("PIP_INDEX_URL")}))
 """
 # What the launcher asks for the kernel spec.
 IPYKERNEL = "import sys; print('ipykernel', *sys.argv[1:])"

@@ -477,6 +477,14 @@ def test_what_fails_elsewhere_is_not_laid_on_pytorchs_index(project, tmp_path, w
     assert "PyTorch" not in out and "up to 22 MB" not in out
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux's plain torch is the large one")
+def test_pip_in_uvs_place_announces_the_larger_build(project, tmp_path, wheels, with_pip):
+    shutil.copytree(with_pip, project / ".venv", symlinks=True)
+    with index_of(wheels, tmp_path) as index:
+        out = assert_works(project, environment(tmp_path, PIP_INDEX_URL=index.url))
+    assert "uv isn't available" in out and ("up to 22 MB" in out or shutil.which("nvidia-smi"))
+
+
 def test_active_environment_that_has_the_package(tmp_path):
     project = make_project(tmp_path / "a folder (1)")
     venv.create(tmp_path / "own", symlinks=os.name != "nt")
@@ -488,17 +496,18 @@ def test_active_environment_that_has_the_package(tmp_path):
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: llm-workbook\nVersion: 1\n")
     (site_packages / "llm_workbook.pth").write_text(str(project))
 
-    def run(url, **dir_info):
+    def run(url, *argv, **dir_info):
         (info / "direct_url.json").write_text(json.dumps({"url": url, "dir_info": dir_info}))
-        command = [python, project / "course.py", "where"]
+        command = [python, project / "course.py", *argv]
         return subprocess.run(command, capture_output=True, text=True, env=offline(tmp_path))
 
     url = project.as_uri()
     for spelled in (url, url.replace("%28", "(").replace("%29", ")")):  # by pip; by uv
-        assert Path(given(run(spelled, editable=True).stdout)["prefix"]) == tmp_path / "own"
+        assert Path(given(run(spelled, "where", editable=True).stdout)["prefix"]) == tmp_path / "own"
+    assert given(run(url, "lab", "--help", editable=True).stdout)["argv"] == ["lab", "--help"]
     assert not (project / ".venv").exists()
-    for done in (run("file:///another/clone", editable=True), run(url), run(url, editable=False)):
-        assert_one_sentence(done.stderr, "not set up here yet")
+    for other, how in (("file:///another/clone", {"editable": True}), (url, {}), (url, {"editable": False})):
+        assert_one_sentence(run(other, "where", **how).stderr, "not set up here yet")
 
 
 # A bundle
@@ -541,6 +550,7 @@ def test_a_bundle_is_all_that_a_set_up_needs(project, tmp_path, bundle, with_uv,
     assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
     assert f"all comes from {bundle}" in done.stdout and "fetched" not in done.stdout
     assert given(done.stdout)["argv"] == argv
+    assert given(done.stdout)["index"] == away["PIP_INDEX_URL"]  # the bundle was for the set-up alone
 
 
 def other(key, value):

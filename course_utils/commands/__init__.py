@@ -1,1 +1,1 @@
-"""What `course.py` calls, once everything is installed."""
+"""What `course.py` calls: `setting_up` and `stops` before anything is installed, all else from then on."""

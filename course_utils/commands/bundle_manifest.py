@@ -1,6 +1,6 @@
 """bundle.json: what `course.py bundle` notes of a bundle, and what `course.py lab --from` compares.
 
-course.py imports this before anything is installed: standard library only.
+setting_up imports this before anything is installed: standard library only.
 """
 
 import hashlib

@@ -203,6 +203,8 @@ def install(extra):
         raise
     except Stop:
         say("uv isn't available here: installing with pip, which takes a few minutes longer.")
+        if torch_backend(pip_settings()) == "cpu":  # which pip doesn't choose
+            announce(["cuda"])
         return run([PYTHON, "-m", "pip", "install", *target])
     settings = pip_settings()
     uv = [PYTHON, "-m", "uv", "pip", "install", "--python", PYTHON, *uv_options(settings)]
@@ -246,7 +248,7 @@ def uv_options(settings):
 
 def take_all_from(bundle):
     """Let the installers see the wheels of a bundle and nothing else. Raises Stop if it is not whole."""
-    from course_utils.commands import bundle_manifest  # which an old Python can't parse
+    from course_utils.commands import bundle_manifest  # which an old Python can't import
 
     try:
         wheels = bundle_manifest.whole_wheels(bundle)
