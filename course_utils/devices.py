@@ -121,7 +121,6 @@ def describe() -> dict[str, str]:
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
         facts["device"] += f", {properties.name}, {properties.total_memory / 2**30:.0f} GiB"
-    facts["self-check"] = self_check(device)[1]
     settings = [f"{name}={os.environ.get(name, 'not set')}" for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")]
     facts["threads"] = ", ".join([f"{torch.get_num_threads()} of {os.cpu_count()} cores", *settings])
     return facts

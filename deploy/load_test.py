@@ -129,7 +129,7 @@ async def measure(hub: psutil.Process, options) -> None:
     """Let the students come, and print what they cost, even if the minutes end first."""
     await answering(ADDRESS)
     begun, held = time.monotonic(), Class(options.users, options.spare)
-    before, after = {}, {}
+    before, after, cpu = {}, {}, 0.0
     students = [Student(ADDRESS, f"student{i:03}", PASSWORD) for i in range(options.users)]
     for student in students:
         await student.__aenter__()
@@ -137,7 +137,7 @@ async def measure(hub: psutil.Process, options) -> None:
         async with asyncio.timeout(60 * options.minutes):
             await asyncio.gather(*(held.come(student) for student in students))
             print(f"{len(held.kernels)} of {options.users} at work after {time.monotonic() - begun:.0f} s.")
-            before = megabytes(hub)
+            before, cpu = megabytes(hub), processor_seconds(hub)
             await held.import_torch(options.torch)
             after = megabytes(hub)
     except TimeoutError:
@@ -153,7 +153,7 @@ async def measure(hub: psutil.Process, options) -> None:
     if after and (imported := len(held.seconds["import torch"])):
         more = (sum(after["kernel"]) - sum(before["kernel"])) / imported
         print(f"torch adds       {more:6.0f} MB to a kernel")
-    cpu = processor_seconds(hub)
+    cpu = cpu or processor_seconds(hub)
     print(f"processor        {cpu:6.0f} s in all, {cpu / max(1, len(held.kernels)):.1f} s a student")
     print("\n".join(held.failures) or "nothing failed")
 

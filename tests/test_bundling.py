@@ -82,7 +82,7 @@ def test_a_full_disk_is_a_sentence(root, tmp_path, monkeypatch):
     def full(*arguments, **settings):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(bundling.shutil, "copytree", full)
+    monkeypatch.setattr(shutil, "copyfile", full)
     with pytest.raises(ValueError, match=r"No space left.*half made: make room.*goes on"):
         bundling.make(root, tmp_path / "stick")
     assert not (tmp_path / "stick" / "bundle.json").exists()

@@ -64,7 +64,7 @@ def pre_save_hook(model: dict, contents_manager, **_) -> None:
 # ---- refresh ---------------------------------------------------------------------------------------------
 
 
-class RefreshError(Exception):
+class RefreshError(ValueError):
     """A cell failed; the message names it, and the file is unchanged."""
 
 

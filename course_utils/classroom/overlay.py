@@ -52,8 +52,7 @@ def new(folder: Path) -> str:
             write_atomic(folder / f"{name}.py", text)
     if not (folder / lateness.FILE).exists():
         write_atomic(folder / lateness.FILE, lateness.EXAMPLE)
-    write_atomic(folder / "secret.txt", secrets.token_hex(32) + "\n")
-    (folder / "secret.txt").chmod(0o600)
+    write_atomic(folder / "secret.txt", secrets.token_hex(32) + "\n", mode=0o600)
     files = ", ".join(f"{name}.py" for name in NAMES)
     private = ", which only you can read" if os.name == "posix" else ""  # chmod locks nobody out on Windows
     return (

@@ -1,5 +1,6 @@
 """Where the chapters lie, and where a learner's work goes: in a clone of the repository, or from a wheel."""
 
+import sys
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
@@ -11,6 +12,12 @@ def clone() -> Path | None:
     """The clone that this package is part of; None if it was installed from a wheel."""
     known_by = "course.py", "pyproject.toml"  # a file of one of these names may lie beside any package
     return PACKAGE.parent if all((PACKAGE.parent / name).is_file() for name in known_by) else None
+
+
+def own_environment() -> bool:
+    """Whether this Python is that of the .venv which course.py makes in its clone."""
+    root = clone()
+    return root is not None and Path(sys.prefix).resolve() == root / ".venv"
 
 
 def clone_for(command: str) -> Path:

@@ -52,9 +52,11 @@ def make(root: Path, folder: Path) -> str:
         files = {path.relative_to(folder).as_posix(): size_and_sha256(path) for path in _files(folder)}
         write_atomic(folder / NAME, json.dumps({"machine": this_machine(), "files": files}, indent=0))
     except OSError as error:
+        # copytree tells all that failed: (from, to, why) of each
+        why = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror
         raise ValueError(
-            f"the bundle could not be written ({error.strerror}), and is half made: make room, or name "
-            "another folder, and the same command goes on"
+            f"the bundle could not be written ({why}), and is half made: make room, or name another folder, "
+            "and the same command goes on"
         ) from error
     size = sum(bytes for bytes, _ in files.values()) / 1e6
     told = f"{folder}: {size:,.0f} MB in {len(files):,} files, for {', '.join(this_machine())}."
@@ -71,7 +73,9 @@ def _course(root: Path, folder: Path) -> None:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != NAME)
+    """Without what macOS lays there and changes by itself, such as `.DS_Store`."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != NAME)
+    return sorted(path for path in files if not path.name.startswith("."))
 
 
 def _wheels(root: Path, folder: Path) -> None:

@@ -28,9 +28,9 @@ STORE_IS_WHOLE = (
 
 def program() -> int:
     """What a wheel installs as `llm-workbook`: as course.py does, threads are told to sleep soon."""
-    from course_utils.classroom.outputs import QUIET_THREADS
+    from course_utils.commands.setting_up import THREADS
 
-    os.environ.update(QUIET_THREADS | os.environ)
+    os.environ.update(THREADS | os.environ)
     return main()
 
 
@@ -217,7 +217,8 @@ def test(options) -> int:
 
 def _need_test_packages() -> None:
     """course.py installs them into .venv; an environment of the learner's own may lack them."""
-    needed = ["axe_playwright_python", "furo", "latex2mathml", "myst_nb", "nltk", "pytest", "ruff", "sphinx"]
+    needed = ["axe_playwright_python", "check_jsonschema", "furo", "hypothesis", "latex2mathml", "myst_nb"]
+    needed += ["nbval", "nltk", "openai", "peft", "playwright", "pytest", "ruff", "sphinx", "submitit"]
     needed += ["transformers", "xdist"]
     if missing := [name for name in needed if importlib.util.find_spec(name) is None]:
         raise ValueError(
@@ -241,7 +242,7 @@ def where(options) -> None:
     print(f"Texts and weights that were fetched: {assets.cache()}")
     print("You can delete that folder: the next start makes it again.")
     print(f"Installed packages: {sys.prefix}")
-    if (root := places.clone()) and Path(sys.prefix).resolve() == root / ".venv":  # course.py's own
+    if places.own_environment():
         print("You can delete that one, too.")
     else:
         print(f"`python -m pip uninstall {places.DISTRIBUTION}` takes the workbook out of there.")
@@ -260,10 +261,7 @@ def refresh(options) -> None:
 
     chapter = release.find_chapter(options.chapter, places.clone_for("refresh") / "notebooks")
     _fetch_assets()
-    try:
-        print(outputs.refresh(chapter))
-    except outputs.RefreshError as error:
-        raise ValueError(str(error)) from error
+    print(outputs.refresh(chapter))
 
 
 def book(options) -> None:
@@ -271,17 +269,14 @@ def book(options) -> None:
     root = places.clone_for("book")
     _need_test_packages()
     _fetch_assets()
-    from course_utils.classroom import book, outputs, release
+    from course_utils.classroom import book, release
     from course_utils.data import assets
 
     notebooks, folder = root / "notebooks", options.folder or root / "book"
     chapters = [release.find_chapter(name, notebooks) for name in options.chapters or ()]
     chosen = chapters or sorted(notebooks.glob("*.ipynb"))
     say, cache = partial(print, flush=True), assets.cache() / "book"
-    try:
-        book.make(chosen, root / "README.md", folder, say, cache, options.repository)
-    except outputs.RefreshError as error:
-        raise ValueError(str(error)) from error
+    book.make(chosen, root / "README.md", folder, say, cache, options.repository)
 
 
 def bundle(options) -> None:

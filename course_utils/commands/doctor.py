@@ -13,7 +13,7 @@ from course_utils.classroom import places
 MIN_FREE_MB = 500  # a training run's checkpoints, outputs and some room
 REINSTALL = (
     "delete .venv and run `python3 course.py lab`"
-    if places.clone()
+    if places.own_environment()
     else f"install {places.DISTRIBUTION} again, in a new environment"
 )
 

@@ -73,7 +73,7 @@ BROKEN = {  # check -> words of its line
     break_bytes: {"assets": ["has changed", "assets.fetch() gets it again"]},
     break_numbers: {"numbers": ["computes wrongly", "devices.pick('cpu')"]},
     break_disk: {"disk": ["1 MB free in ", "free some"]},
-    break_prefix: {"jupyter": ["delete .venv"], "widgets": ["anywidget isn't in ", "delete .venv"]},
+    break_prefix: {"jupyter": [doctor.REINSTALL], "widgets": ["anywidget isn't in ", doctor.REINSTALL]},
     break_threads: {"threads": ["start with `python3 course.py`"]},
 }
 
