@@ -173,10 +173,7 @@ def _tuning(made: dict, choices: dict) -> Section:
     times = notes.get("tunings", 1)
     again = f" It was tuned {times} times, each but the first after a look at scores; the cost is the last's."
     n = tune.VALIDATED * len(evaluate.TASKS)
-    before, after = (
-        f"{choices[when]['right']:.0%} were right and {choices[when]['ends']:.0%} ended"
-        for when in ("before", "after")
-    )
+    before, after = (choices[when] for when in ("before", "after"))
     kept = {"before": "fell, and the model from before it was kept", "after": "did not fall, and it was kept"}
     return Section(
         "How it was tuned",
@@ -184,9 +181,10 @@ def _tuning(made: dict, choices: dict) -> Section:
             f"On conversations{short}, problems ({mix}) and, for a third of the tokens, text out of that of "
             f"pretraining: {plan['tune_steps']:,} steps of {plan['tune_batch']} rows of {plan['context']} "
             f"tokens.{again * (times > 1)}",
-            "Then, by DPO, on choices between right answers and its own wrong ones. Of the answers to "
-            f"{n} validation problems {before} before that step, {after} after it: their sum "
-            f"{kept[choices['kept']]}.",
+            "Then, by DPO, on choices between right answers and its own wrong ones. Before that step "
+            f"{before['right']:.0%} of the answers to {n} validation problems were right and "
+            f"{before['ends']:.0%} of those to {tune.VALIDATED} chats ended, after it "
+            f"{after['right']:.0%} and {after['ends']:.0%}: their sum {kept[choices['kept']]}.",
         ],
         see="chapter 12, section 3; the mix, section 7; DPO, chapter 10",
     )
@@ -222,12 +220,12 @@ def _cost(made: dict, log: dict) -> Section:
 
 
 def _on_gpus(stages: dict) -> str:
-    """What GPUs add to the cost, if there were any: all pretrain, and one tunes."""
+    """What GPUs add to the cost, if there were any: all pretrain, one does the rest."""
     notes = stages["pretrain"]["notes"]
     if "gpus" not in notes:
         return ""
     seconds = notes["gpus"] * stages["pretrain"]["seconds"]
-    seconds += sum(stages[name]["seconds"] for name in ("tune", "prefer"))
+    seconds += sum(stages[name]["seconds"] for name in ("tokenizer", "tune", "prefer", "scores"))
     return (
         f" Beside them {notes['gpus']} x {notes['gpu']} worked: at {GPU_WATTS:.0f} watts each, the most that "
         f"an H100 takes, {seconds / 3600 * GPU_WATTS:,.0f} watt-hours more."

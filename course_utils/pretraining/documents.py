@@ -67,7 +67,7 @@ def _chapters(part: list[verses.Verse]) -> Iterator[Document]:
 
 
 def from_folder(folder: str | Path, tell: Callable[[str], None] = print) -> Iterator[Document]:
-    """The text files of a folder and of those in it, in the order of their paths.
+    """The text files of a folder by name, then likewise those of each folder in it.
 
     A file is text if it is UTF-8 without a zero byte; what its name ends in does not matter. What is left out
     is told in a sentence each: binary and empty files, what can't be opened, links (followed, one could lead
@@ -145,7 +145,9 @@ def _from_file(file: BinaryIO, name: str, tell: Callable[[str], None]) -> Iterat
             utf_16 = " (or UTF-16: save it as UTF-8)" if piece.startswith((b"\xff\xfe", b"\xfe\xff")) else ""
             part = f"from byte {place:,} on" if n_documents else "whole"
             tell(f"{name} is left out {part}: it has a zero byte, so it is binary{utf_16}")
-            return
+            if not n_documents:
+                return
+            break
         try:
             text = piece.decode("utf-8").removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}" if not place else "")
             text = re.sub("\r\n?", "\n", text)

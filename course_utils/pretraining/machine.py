@@ -397,8 +397,7 @@ class Machine:
         """What fewer bits a weight cost, on the text on which all else was chosen."""
         trained, tokenizer = model.load(folder)
         text = read_json(folder / "evaluation.json")["validation"]
-        ids = vocabulary.encode(tokenizer, [text])[:-1]
-        costs = quantise.compare(trained, ids, len(text.encode()))
+        costs = quantise.compare(trained, tokenizer, text)
         for cost in costs:
             say(
                 f"  {cost.name}: {cost.bits_per_byte:.3f} bits per byte, {cost.megabytes:.1f} MB, "

@@ -74,14 +74,13 @@ def plan_named(name: str) -> Plan:
 
 @dataclass(frozen=True)
 class Choice:
-    """A shape, the steps that it trains, and what the law expected of the budget: parameters, tokens, and
-    nats a byte, had there been text enough."""
+    """A shape, the steps that it trains, the parameters and tokens that the law asked for, had there been
+    text enough, and how often the text is read."""
 
     config: GPTConfig
     steps: int
     law_n: float
     law_tokens: float
-    law_loss: float
     epochs: float
 
 
@@ -121,7 +120,7 @@ def choose(plan: Plan, law: Law, vocab_size: int, bytes_a_token: float, tokens: 
     config = min(shapes, key=lambda each: max(size(each) / wanted, wanted / size(each)))
     a_step = plan.batch * plan.context
     steps = max(round(plan.flops / flops_per_token(config) / a_step), 1)
-    return Choice(config, steps, n, n_bytes / bytes_a_token, law.loss(n, n_bytes), steps * a_step / tokens)
+    return Choice(config, steps, n, n_bytes / bytes_a_token, steps * a_step / tokens)
 
 
 def memory_needed(config: GPTConfig, rows: int, shards: int = 1) -> int:

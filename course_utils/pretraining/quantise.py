@@ -15,15 +15,16 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
+from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
 from course_utils.devices import multiplies_bfloat16
 from course_utils.generation import generate, unbroken
-from course_utils.gpt import GPT, bits_per_byte
+from course_utils.gpt import GPT
+from course_utils.pretraining.vocabulary import bits
 from course_utils.training.checkpoints import fill, model_tensors, without_first_weights
 
 GROUP = 32
@@ -151,8 +152,8 @@ class Cost(NamedTuple):
     tokens_per_second: float
 
 
-def compare(model: GPT, tokens: Int[np.ndarray, " tokens"], n_bytes: int, length: int = 64) -> list[Cost]:
-    """The model in float32, int8 and 4 bits, on a text of `tokens` that has n_bytes.
+def compare(model: GPT, tokenizer: Tokenizer, text: str, length: int = 64) -> list[Cost]:
+    """The model in float32, int8 and 4 bits, on a text.
 
     The bits are those of the rounded weights, with all other arithmetic in float32. Each writes `length`
     tokens after the text's first 8, greedily, three times in turn; the best of the three counts.
@@ -162,10 +163,10 @@ def compare(model: GPT, tokens: Int[np.ndarray, " tokens"], n_bytes: int, length
     for _ in range(3):
         for name, each in models.items():
             began = perf_counter()
-            unbroken(generate(each, [tokens[:8].tolist()], length))
+            unbroken(generate(each, [tokenizer.encode(text).ids[:8]], length))
             seconds[name].append(perf_counter() - began)
     return [
-        Cost(name, bits_per_byte(each, tokens, n_bytes), megabytes(each), length / min(seconds[name]))
+        Cost(name, bits(each, tokenizer, text), megabytes(each), length / min(seconds[name]))
         for name, each in models.items()
     ]
 

@@ -11,6 +11,9 @@ cards again from the kept files (`print_again`), and the manifests get their new
 again when `evaluate` came to ask more; what stands in the manifests of other stages is of the first time, but
 for the sha256 of the texts' packages.
 
+In both `quantised.json` the text was read after an "(", where all else was read after the end of a text: one
+token's difference.
+
 `ours` was made on two quiet cores; `evening` on two that others used too, so the seconds on its card are no
 measure of speed. What both are tuned on was chosen after a look at earlier models' scores on the problems
 that the cards show: so these had become validation, and fresh ones are asked too. Prompts were drawn with

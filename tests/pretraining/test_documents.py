@@ -63,11 +63,20 @@ def test_what_is_no_text_is_left_out_with_a_sentence_each(tmp_path, told):
     (tmp_path / "latin.txt").write_text("déjà vu", encoding="latin-1")
     (tmp_path / "blank.txt").write_text(" \n")
     (tmp_path / "late.txt").write_bytes(b"Fine.\n\n" * 3000 + b"\0")
+    (tmp_path / "both.txt").write_bytes(b"Fine.\n\n" * 3000 + b"d\xe9j\xe0\n\n" * 3000 + b"\0")
     (tmp_path / "half.txt").write_bytes(b"Fine.\n\n" * 3000 + b"d\xe9j\xe0")
     found = [*from_folder(tmp_path, told.append)]
-    assert {document.source.split(",")[0] for document in found} == {"good.txt", "half.txt", "late.txt"}
+    assert {document.source.split(",")[0] for document in found} == {
+        "both.txt",
+        "good.txt",
+        "half.txt",
+        "late.txt",
+    }
     assert told == [
         "blank.txt is left out: it is empty",
+        "both.txt is left out from byte 32,760 on: it has a zero byte, so it is binary",
+        "both.txt: 1 of its documents are left out, for they are not UTF-8 (the first byte that can't be "
+        "decoded is 21,001); save the file as UTF-8",
         "half.txt: 1 of its documents are left out, for they are not UTF-8 (the first byte that can't be "
         "decoded is 21,001); save the file as UTF-8",
         "late.txt is left out from byte 16,380 on: it has a zero byte, so it is binary",

@@ -1,6 +1,5 @@
 """Fewer bits a weight: how far the numbers move, what that costs, and what is refused."""
 
-import numpy as np
 import pytest
 import torch
 from small_llama import TEXT, small_model
@@ -53,8 +52,7 @@ def test_products_are_those_of_the_rounded_weights(bits, kernels, weight, monkey
 
 
 def test_what_it_costs(model, tokenizer):
-    ids = torch.tensor(tokenizer.encode(3 * TEXT).ids).numpy()
-    whole, int8, four = compare(model, ids, 3 * len(TEXT.encode()), length=4)
+    whole, int8, four = compare(model, tokenizer, 3 * TEXT, length=4)
     assert abs(int8.bits_per_byte - whole.bits_per_byte) < abs(four.bits_per_byte - whole.bits_per_byte) < 0.2
     assert whole.megabytes == pytest.approx(sum(p.nbytes for p in model.parameters()) / 1e6)
     assert int8.megabytes / whole.megabytes == pytest.approx(1 / 4, abs=0.03)  # + a scale a row, the norms
@@ -62,10 +60,10 @@ def test_what_it_costs(model, tokenizer):
     assert min(each.tokens_per_second for each in (whole, int8, four)) > 0
 
 
-def test_ctrl_c_is_no_speed(monkeypatch, model):
+def test_ctrl_c_is_no_speed(monkeypatch, model, tokenizer):
     monkeypatch.setattr(quantising, "generate", lambda *_: [Completion()])
     with pytest.raises(KeyboardInterrupt):
-        compare(model, np.arange(20), 20, length=4)
+        compare(model, tokenizer, TEXT, length=4)
 
 
 def test_the_model_itself_stays_as_it_was(model):

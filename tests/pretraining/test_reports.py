@@ -103,11 +103,11 @@ def test_the_card_counts_minutes_and_watt_hours_by_the_threads_of_each_stage():
     took, flops, spikes = section.paragraphs
     assert took.startswith("24.0 minutes on 1 thread and 6.0 minutes on 2 threads (Linux), by the clock.")
     assert took.endswith(" 6 watt-hours.") and section.table[2] == ["pretrain", "360", "2"]
-    stages |= {name: stages["pretrain"] for name in ("tune", "prefer")}
+    stages |= {name: stages["pretrain"] for name in ("tokenizer", "tune", "prefer", "scores")}
     stages["pretrain"]["notes"] |= {"gpus": 8, "gpu": "H100"}
-    took = card._cost(made, {"spikes": [], "evaluations": []}).paragraphs[0]  # 8 for 6 minutes, one for 12
+    took = card._cost(made, {"spikes": [], "evaluations": []}).paragraphs[0]  # 8 for 6 minutes, one for 24
     said = (
-        " Beside them 8 x H100 worked: at 700 watts each, the most that an H100 takes, 700 watt-hours more."
+        " Beside them 8 x H100 worked: at 700 watts each, the most that an H100 takes, 840 watt-hours more."
     )
     assert took.endswith(said)
     assert "6 x 0.95 million parameters x 3.08 million tokens are 1.8e+13 FLOPs" in flops
