@@ -23,7 +23,6 @@ PASSED_OVER = {
     "service_tier",
     "safety_identifier",
     "prompt_cache_key",
-    "verbosity",
 }
 USUAL = {
     "n": 1,

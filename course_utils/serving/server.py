@@ -11,6 +11,7 @@ is accepted: whoever can reach loopback may use the model.
 
 import asyncio
 import json
+import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
@@ -209,7 +210,7 @@ def application(desk: Desk, port: int) -> tornado.web.Application:
         (r"/v1/chat/completions", Completions, shared),
         (r"/v1/models", Models, shared),
         (r"/v1/models/(.+)", Models, shared),
-        *((path, File, shared) for path in FILES),
+        *((re.escape(path), File, shared) for path in FILES),
     ]
     return tornado.web.Application(
         routes, default_handler_class=Missing, default_handler_args=shared, log_function=lambda _: None

@@ -213,7 +213,7 @@ def test_a_form_of_another_site_is_refused_and_our_own_page_is_not(port):
 
 
 def test_nothing_else_is_there(port):
-    for path in ("/v1/embeddings", "/v1/../etc/passwd", "/chat.py"):
+    for path in ("/v1/embeddings", "/v1/../etc/passwd", "/chat.py", "/chat-css"):
         status, content = post(port, {}, path)
         assert status == 404 and path in content["error"]["message"]
     assert post(port, {}, "/v1/models")[0] == 405

@@ -5,7 +5,7 @@ let answering = null; // the AbortController of the answer that is being written
 let editing = null; // the place of the message that a new text will replace
 let skipped = 0; // how many of the first messages the model does not read any more
 
-const models = element("select");
+const models = element("select", { onchange: () => { skipped = 0; } }); // another one may read more
 const heat = element("input", { type: "range", class: "cw-slider", min: 0, max: 2, step: 0.1, value: 0.7,
   "aria-label": "Temperature", oninput: showHeat });
 const degrees = element("span");
@@ -57,7 +57,10 @@ function draw() {
 function send() {
   const text = box.value;
   if (answering || !text.trim()) return;
-  if (editing !== null) messages.length = editing;
+  if (editing !== null) {
+    messages.length = editing;
+    skipped = 0; // what is shorter may fit
+  }
   editing = null;
   messages.push({ role: "user", content: text });
   box.value = "";
@@ -94,6 +97,7 @@ function stop() {
 
 function fresh() {
   stop();
+  answering = null; // it ends a moment later
   messages.length = skipped = 0;
   editing = null;
   complain(state.textContent = "");
