@@ -243,8 +243,10 @@ def log2_probs(
     overlap by half. So each is predicted from at least half a window, except at the text's start, which
     follows the token `start`.
 
-    Raises ValueError for no tokens and for tokens outside the vocabulary.
+    Raises ValueError for no tokens, and for tokens or a `start` outside the vocabulary.
     """
+    if not 0 <= start < model.vocab_size:
+        raise ValueError(f"start, read before the text, is a token below {model.vocab_size}; got {start}")
     context = model.context if context is None else context
     tokens = torch.from_numpy(np.asarray(tokens, dtype=np.int64))
     check_ids(tokens[None], model.vocab_size)

@@ -13,6 +13,7 @@ from course_utils.bert.search import embed
 from course_utils.bert.texts import fill_mask
 from course_utils.finetuning.log_probs import log_probs_of
 from course_utils.finetuning.policy_gradient import frozen_log_probs
+from course_utils.generation import generate, unbroken
 from course_utils.generation.unmasking import byte_level, word_pieces
 from course_utils.gpt import GPT, GPTConfig
 from course_utils.recurrent import RecurrentLM
@@ -53,6 +54,7 @@ CALLS = {
     "log_probs_of": (GPT(CONFIG), lambda model: log_probs_of(model, IDS, IDS > 3)),
     "frozen_log_probs": (GPT(CONFIG), lambda model: frozen_log_probs(model, IDS)),
     "flops": (GPT(CONFIG), lambda model: flops(model, IDS)),
+    "generate": (GPT(CONFIG), lambda model: unbroken(generate(model, [[1, 2]], 2))),
     "training": (GPT(CONFIG), lambda model: training._evaluate(model, lambda model: model(IDS).sum())),
 }
 

@@ -14,7 +14,7 @@ import operator
 import reprlib
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from itertools import repeat
 
@@ -22,6 +22,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from course_utils.devices import without_dropout
 from course_utils.generation.beams import BEGINNING, Beam, next_step
 from course_utils.sampling import Sampler, draw, surprise_and_entropy, token_counts
 
@@ -60,14 +61,8 @@ def unbroken(written: list[Completion]) -> list[Completion]:
 def evaluating(model) -> Iterator[None]:
     """Without gradients, and without the dropout of a model in training."""
     training = getattr(model, "training", False)
-    if training:
-        model.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        if training:
-            model.train()
+    with without_dropout(model) if training else nullcontext(), torch.inference_mode():
+        yield
 
 
 def generate(
