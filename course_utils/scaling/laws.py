@@ -169,7 +169,7 @@ def bootstrap(law: Law, n: Values, d: Values, loss: Values, resamples: int = 200
     seeds, start, generator, fits = list(alike.values()), law.point, np.random.default_rng(seed), []
     while len(fits) < resamples:
         drawn = generator.integers(len(seeds), size=len(seeds))
-        if len(set(drawn)) >= 5:  # fewer points than numbers to fit
+        if len(set(drawn)) >= 5:  # fewer would leave the law's 5 numbers open
             runs = [i for one in drawn for i in seeds[one]]
             fits.append(_best([start], n[runs], d[runs], loss[runs]))
     return fits
@@ -208,9 +208,9 @@ def rivals(n: Values, d: Values, loss: Values, new_n: float, new_d: float) -> di
     floor, through the least loss of each budget."""
     n, d, loss = _checked(n, d, loss)
     minima = _least(six_nd(n, d), loss)
-    slope, height = np.polyfit(np.log(list(minima)), np.log([loss[i] for i in minima.values()]), 1)
-    power = np.exp(height + slope * np.log(six_nd(new_n, new_d)))
-    return {"the least loss so far": float(loss.min()), "power law without a floor": float(power)}
+    exponent, factor = power([*minima], loss[[*minima.values()]])
+    without_floor = factor * six_nd(new_n, new_d) ** exponent
+    return {"the least loss so far": float(loss.min()), "power law without a floor": float(without_floor)}
 
 
 def _least(budget: Values, loss: Values) -> dict[float, int]:

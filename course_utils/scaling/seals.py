@@ -42,11 +42,11 @@ class Seal:
     log_sha256: str
 
 
-def predict(runs: list[dict], n: int, d: int, level: float = 0.9, resamples: int = 200) -> dict:
+def predict(runs: list[dict], n: int, d: int, level: float) -> dict:
     """The law of some runs, and what it and its rivals say of a run of n parameters and d tokens."""
     columns = [[float(run[key]) for run in runs] for key in ("n", "d", "loss")]
     law = fit_law(*columns)
-    low, high = prediction_interval(law, bootstrap(law, *columns, resamples), *columns, n, d, level)
+    low, high = prediction_interval(law, bootstrap(law, *columns), *columns, n, d, level)
     said = {name: round(loss, 4) for name, loss in rivals(*columns, n, d).items()}
     return {"loss": law.loss(n, d), "low": low, "high": high, "rivals": said, "law": asdict(law)}
 

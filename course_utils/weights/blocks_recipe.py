@@ -64,8 +64,8 @@ class Arm:
 
     @property
     def flops(self) -> int:
-        """Multiplications and additions of a training: three times those forwards, of the matrices and of
-        the scores and mixtures of all pairs, masked or not."""
+        """Multiplications and additions of a training: three times those of the forward passes, for the
+        matrices and for the scores and mixtures of all pairs, masked or not."""
         d = CONFIG.d_model
         attention = 0 if self.without == "attention" else 4 * d**2 + 2 * CONTEXT * d
         feed_forward = 0 if self.without == "feed-forward" else 8 * d**2

@@ -88,8 +88,8 @@ def log_probs(model: GPT, name: str) -> np.ndarray:
 
 
 def by_times() -> tuple[str, dict[str, dict[int, float]], float]:
-    """The recorded table: as lines of text; the mean exposure in bits by model and number of times; and how
-    often a code stood where first most are the likeliest of all, infinity if nowhere."""
+    """The recorded table: as lines of text; the mean exposure in bits by model and number of times; and the
+    least number of times at which most of the codes are the likeliest of all, infinity if there is none."""
     rows = recording.read_table(TABLE)
     curves, most_from = {f"model {seed + 1}": {} for seed in SEEDS}, float("inf")
     lines = [f"{'in the text':13}{'mean exposure of 4, by model':>32}{'the likeliest of 10,000':>26}"]

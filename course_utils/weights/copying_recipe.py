@@ -7,6 +7,8 @@ length that is copied without an error. Chapter 4 trains the short ones too, wit
 that is broken off leaves whole trainings; started again, it goes on with the next one.
 """
 
+import functools
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +52,7 @@ def train_one(name: str, steps: int, seed: int, n_strings: int = 50_000) -> dict
     recording.finished(train(model, batches, config, loss=pair_loss))
     row = {"model": name, "steps": steps, "seed": seed, "parameters": recording.n_parameters(model)}
     shares = copied(model, random_strings(2100, seed=1))
-    return row | {length: f"{shares[length]:.3f}" for length in LENGTHS}
+    return row | {str(length): f"{shares[length]:.3f}" for length in LENGTHS}
 
 
 def recorded() -> dict[tuple[str, int], np.ndarray]:
@@ -65,15 +67,10 @@ def recorded() -> dict[tuple[str, int], np.ndarray]:
 def main() -> None:
     """Train what the log doesn't hold yet, seed by seed."""
     torch.set_num_threads(1)
-    table = recording.read_table(LOG) if LOG.exists() else []
-    done = {(row["model"], int(row["steps"]), int(row["seed"])) for row in table}
-    for seed in range(3):
-        for steps in STEPS:
-            for name in MODELS:
-                if (name, steps, seed) not in done:
-                    table.append(train_one(name, steps, seed))
-                    print(*table[-1].values(), flush=True)
-                    recording.write_table(LOG, table)
+    table = recording.Table(LOG)
+    for seed, steps, name in itertools.product(range(3), STEPS, MODELS):
+        make = functools.partial(train_one, name, steps, seed)
+        table.row(make, model=name, steps=steps, seed=seed)
 
 
 if __name__ == "__main__":

@@ -179,15 +179,15 @@ def best_rate(name: str, how: str) -> float:
     return min(RATES, key=lambda rate: gpt(text, rate, SWEEP_SEED)(validation))
 
 
-def gains(rows: list[dict[str, str]], column: str = "unread") -> dict[tuple[str, str], list[float]]:
-    """What a filter gains on removal at random, for each (model, filter): by seed, the bits per byte of
-    `column` that it saves for each million bytes (tokens here) that it removes."""
+def gains(rows: list[dict[str, str]]) -> dict[tuple[str, str], list[float]]:
+    """What a filter gains on removal at random, for each (model, filter): by seed, the bits per byte that it
+    saves on passages that were not in the crawl, for each million bytes that it removes."""
     found = {(row["model"], row["removed"], row["how"], row["seed"]): row for row in rows}
     gained: dict[tuple[str, str], list[float]] = {}
     for (model, name, how, seed), row in found.items():
         if how == "random":
             by_filter = found[model, name, "filter", seed]
-            saved = float(row[column]) - float(by_filter[column])
+            saved = float(row["unread"]) - float(by_filter["unread"])
             gained.setdefault((model, name), []).append(saved / int(by_filter["bytes_removed"]) * 1e6)
     return gained
 

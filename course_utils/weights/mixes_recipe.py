@@ -63,6 +63,7 @@ def note(found: list[dict]) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 1 + len(evaluate.TASKS):
+        sys.exit(f"give three numbers of problems: of {', '.join(evaluate.TASKS)}")
     torch.set_num_threads(1)
-    counts = map(int, sys.argv[1:])
-    note(rows(dict(zip(evaluate.TASKS, counts, strict=True))))
+    note(rows(dict(zip(evaluate.TASKS, map(int, sys.argv[1:]), strict=True))))

@@ -9,6 +9,7 @@ again, it goes on with the next one.
 Source: Xiong et al. 2020 (pre-norm against post-norm).
 """
 
+import functools
 import itertools
 from pathlib import Path
 
@@ -94,17 +95,14 @@ def recorded() -> dict[tuple[str, int, float, int], list[float]]:
 def main() -> None:
     """Train what the log doesn't hold yet, seed by seed."""
     torch.set_num_threads(1)
-    table = recording.read_table(LOG) if LOG.exists() else []
-    columns = "norm", "layers", "rate", "warmup", "seed"
-    done = {tuple(row[column] for column in columns) for row in table}
-    for seed, *settings, name in itertools.product(SEEDS, LAYERS, RATES, WARMUPS, NORMS):
-        layers, rate, warmup = settings
-        run = name, *map(str, (*settings, seed))
-        if run not in done:
-            loss = final_loss(stack(NORMS[name], layers, seed), rate, warmup, seed)
-            table.append(dict(zip(columns, run, strict=True)) | {"loss": f"{loss:.3f}"})
-            print(*table[-1].values(), flush=True)
-            recording.write_table(LOG, table)
+    table = recording.Table(LOG)
+
+    def make(norm: str, layers: int, rate: float, warmup: int, seed: int) -> dict:
+        return {"loss": f"{final_loss(stack(NORMS[norm], layers, seed), rate, warmup, seed):.3f}"}
+
+    for seed, layers, rate, warmup, norm in itertools.product(SEEDS, LAYERS, RATES, WARMUPS, NORMS):
+        run = {"norm": norm, "layers": layers, "rate": rate, "warmup": warmup, "seed": seed}
+        table.row(functools.partial(make, **run), **run)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from course_utils.bert import Bert
 from course_utils.bert.batches import LabelledTexts, class_loss
 from course_utils.bert.search import embed_rows, mean_pooled
 from course_utils.data.reviews import reviews
+from course_utils.finetuning.lora import trainable
 from course_utils.measuring.probing import linear_probe, standardised
 from course_utils.training import TrainConfig, train
 from course_utils.weights import bert_recipe, recording
@@ -156,8 +157,8 @@ def tuned(way: str, rate: float, seed: int, parts: tuple[str, ...] = HELD_OUT) -
     steps = round(EPOCHS * sum(len(text) + 2 for text in texts) / BATCH)
     config = replace(CONFIG, steps=steps, learning_rate=rate, seed=seed)
     run = recording.finished(train(model, batches, config, loss=class_loss))
-    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    return _row(config.weight_decay, trained, run.seconds, *(share_right(model.eval(), p) for p in parts))
+    shares = (share_right(model.eval(), part) for part in parts)
+    return _row(config.weight_decay, trainable(model), run.seconds, *shares)
 
 
 @torch.no_grad()

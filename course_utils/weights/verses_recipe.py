@@ -247,7 +247,7 @@ def translate(model: T5, tokenizer: BPETokenizer, texts: list[str], batch_size: 
     Raises ValueError for a text that is empty or has no prefix that the model was trained on.
     """
     sources, owners = [], []
-    for text in [texts] if isinstance(texts, str) else texts:
+    for text in texts:
         prefix = next((prefix for prefix in PREFIXES if text.startswith(prefix)), None)
         if prefix is None:
             raise ValueError(
