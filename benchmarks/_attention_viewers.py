@@ -196,11 +196,12 @@ def measure_peer(playwright, peer: Peer, T: int, n: int, folder: Path, scripts: 
             with served(folder) as url:
                 page.goto(f"{url}/page.html", wait_until="commit")
                 page.wait_for_function(peer.ready)
-                measured.draws.append(page.wait_for_function("quiet(1000)").json_value() / 1000)
+                drawn = page.wait_for_function("quiet(1000)").json_value() / 1000
                 for i in range(HOVERS):
                     measured.hovers.append(page.evaluate(REACTED, [peer.hover, i]) / 1000)
                     page.wait_for_function("quiet(300)")  # what one leaves undone must not delay the next
                 measured.nodes = page.evaluate("document.querySelectorAll('body *:not(script)').length")
+                measured.draws.append(drawn)  # last: `report` shows nodes and hovers of what was drawn
         except Error as error:
             measured.gave_up = f"gave up after {LIMIT} s" if "Timeout" in str(error) else "the page crashed"
             break

@@ -8,7 +8,6 @@ python3 course.py bench scoreboard            compare with what is recorded
 python3 course.py bench scoreboard --write    record what was measured
 """
 
-import csv
 import platform
 import sys
 import time
@@ -88,7 +87,7 @@ def neural_points(corpus):
     """The networks of chapter 2: the recorded LSTM is scored again; the others would train for minutes, and
     come from the table of their runs, with seed 0."""
     names = {"feed-forward": "feed-forward", "rnn": "RNN", "live": "LSTM, live", "bpe": "LSTM on BPE"}
-    runs = [run for run in csv.DictReader(lstm_recipe.SEEDS.open(encoding="utf-8")) if run["seed"] == "0"]
+    runs = [run for run in recording.read_table(lstm_recipe.SEEDS) if run["seed"] == "0"]
     for run in (run for run in runs if run["name"] in names):
         yield neural_point(
             names[run["name"]],
@@ -110,9 +109,7 @@ def gpt_points(corpus):
     """The GPTs of chapter 8: the live one trains here, its seconds are those of the table of changes; the
     recorded one is scored again."""
     model, run = gpt_recipe.run(gpt_recipe.LIVE, device="cpu")
-    table = [
-        row for row in csv.DictReader(gpt_recipe.ABLATION.open(encoding="utf-8")) if row["used"] == "yes"
-    ]
+    table = [row for row in recording.read_table(gpt_recipe.ABLATION) if row["used"] == "yes"]
     run.seconds = float(table[-1]["seconds"])
     settings = {"family": "transformer", "context_bytes": model.context, "command": COMMAND}
     bits = gpt_recipe.bits(model, corpus.test)
