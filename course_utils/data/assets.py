@@ -139,8 +139,8 @@ def verify(name: str) -> Path:
     with contextlib.suppress(OSError):
         (asset.folder / RECORD).unlink()  # path() would go on believing sizes and times
     raise DamagedError(
-        f"The asset {name} is missing from {asset.folder}, can't be read or has changed; assets.fetch() gets "
-        "it again."
+        f"The asset {name} is missing from {asset.folder}, can't be read or has changed; "
+        f"assets.fetch([{name!r}]) gets it again."
     )
 
 

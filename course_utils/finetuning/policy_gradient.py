@@ -94,9 +94,10 @@ def mean_over_tokens(
     """One number of a batch's tokens. What it divides by decides what long answers weigh:
 
     "answer": the mean of each answer's mean, in which a token of a long answer counts less, so a long wrong
-    one is punished less a token (GRPO). "batch": the mean over all answers' tokens. "window": the sum over
-    the batch times its longest row. (Dr. GRPO has a fixed length there, so that a token weighs the same in
-    every batch.) In trl: "grpo", "bnpo" and, where that length is the longest row's, "dr_grpo".
+    one is punished less a token (GRPO). "batch": the mean over all answers' tokens. "window": their sum,
+    divided by all places of the batch, those of prompts and padding too. (Dr. GRPO divides by the rows and a
+    fixed length, so that a token weighs the same in every batch.) In trl: "grpo", "bnpo" and, where that
+    length is the longest row's, "dr_grpo".
     Raises ValueError for another `over`.
     """
     kept = torch.where(answer, values, 0.0)

@@ -1,4 +1,4 @@
-"""The core path of a chapter: its three exercises, the minutes left, and where to go on.
+"""The core path of a chapter: its sections and exercises, the minutes left, and where to go on.
 
 Nothing of it is kept apart from the chapter: cells tagged "core" are the path. A Markdown cell so tagged says
 its section's `minutes` in its metadata; an exercise's answer cell takes them from the exercise's check.

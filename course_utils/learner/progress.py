@@ -6,7 +6,9 @@
      "predictions": {"1.pairs": {"question": "Which share of the pairs is new?",
                                  "chips": {"under 25 %": 40, "over 25 %": 60}, "result": "over 25 %",
                                  "placed": "2026-03-01T10:05:00", "counts": true}},
-     "answers": {"0.bits": {"choices": ["2 bits", "3 bits"], "right": true}}}
+     "answers": {"0.bits": {"choices": ["2 bits", "3 bits"], "right": true}},
+     "shannon game": {"27 letters: a to z and the blank": {  # as `shannon_game.Played` reads it, by passage
+         "3f2a90c1b7de": {"guesses": "1 4 1", "wrong": "", "shown": 0, "known": false}}}}
 
 `tries` is the rung of the ladder of help: wrong answers and requests for help, the first of which makes it 2
 at least. `seen` says that the solution was shown before an answer passed. A prediction `counts` if its chips

@@ -59,7 +59,7 @@ class NGramModel:
     "modified_kneser_ney". The last three end at the uniform distribution over the vocabulary; with
     `base=None` they stop at the unigrams, as nltk does.
 
-    Raises ValueError for an order outside 1 to 8, an unknown smoothing or setting, and k <= 0.
+    Raises ValueError for an order outside 1 to 8, an unknown smoothing or setting, and one out of range.
     """
 
     def __init__(self, order: int, smoothing: str = "modified_kneser_ney", **settings):

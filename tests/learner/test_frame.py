@@ -228,7 +228,7 @@ def test_a_fresh_progress_page(both_chapters):
     )
     assert repr(page).endswith(
         "is still empty. You will make its tokenizer in chapter 3, block in chapter 5, GPT in chapter 8, "
-        "sampler in chapter 9, tuning in chapter 10, chat in chapter 12."
+        "sampler in chapter 9, tuning in chapter 10, law in chapter 11."
     )
     assert page._repr_html_().count("<table") == 2  # no prediction, no curve
     unread = [point.bits_per_byte for point in page.points if point.has_read_test == "no"]
