@@ -90,7 +90,7 @@ def test_a_text_is_streamed_to_its_end_and_measured(opened):
             r"40 tokens · the first after \d+\.\d{3} s · \d+\.\d tokens/s · ended by the length asked for"
         )
     )
-    expect(sentence(widget)).to_contain_text("slow continues “To be” with the cache: “word1 word2")
+    expect(sentence(widget)).to_contain_text("slow continues “To be” with the cache: “\u2068word1 word2")
     expect(sentence(widget)).to_contain_text("40 tokens, ended by the length asked for.")
     expect(sentence(widget)).to_contain_text(
         "held 44 tokens, 0.35 MB by the formula and 0.35 MB in its tensors"
