@@ -89,12 +89,15 @@ def _number(text: str, student: str) -> float | None:
 
 
 def note(assignment: Assignment, store: Store, marks: Iterable[Given], who: str) -> list[str]:
-    """Note those marks that differ from what counts, all at once; a line for each that replaces another.
+    """Note those marks that differ from what counts, all at once. Return a line for each that replaces
+    another, and for each that does not: what was noted before the mark that counts, as a list still has it
+    that is read on, is no news.
 
     Raises ValueError, and notes nothing, for points beyond what there are, and for unknown students,
     questions or files.
     """
     files, points, noted = store.files(assignment.name), assignment.points(), last_marks(assignment, store)
+    earlier = {(mark.place, mark.points, mark.comment) for mark in store.marks(assignment.name)}
     new, lines = [], []
     for mark in marks:
         known = (mark.student, mark.sha256) in files and mark.question in points
@@ -104,10 +107,17 @@ def note(assignment: Assignment, store: Store, marks: Iterable[Given], who: str)
                 f"0 to {points.get(mark.question, 0):g}; students, questions and files are those of `grade`"
             )
         before = noted.get(mark.place, replace(mark, points=None))
-        if (before.points, before.comment) != (mark.points, mark.comment):
-            new.append(replace(mark, who=who))
-            if before.points is not None:
-                was = f"{before.points:g} ({before.comment})"
-                lines.append(f"{mark.student}, {mark.question}: {was} → {mark.points:g} ({mark.comment})")
+        if (before.points, before.comment) == (mark.points, mark.comment):
+            continue
+        place, says = f"{mark.student}, {mark.question}", f"{mark.points:g} ({mark.comment})"
+        if (mark.place, mark.points, mark.comment) in earlier:
+            lines.append(
+                f"{place}: {before.points:g} ({before.comment}) counts, given since; {says}, noted before "
+                "it, is left out. With another comment it counts again."
+            )
+            continue
+        new.append(replace(mark, who=who))
+        if before.points is not None:
+            lines.append(f"{place}: {before.points:g} ({before.comment}) → {says}")
     store.mark(assignment.name, new)
     return [f"Marks noted: {len(new)}, by {who}.", *lines]

@@ -1,6 +1,7 @@
 """What a person gives belongs to the file that was read, and nothing that was filled in is lost."""
 
 import csv
+import getpass
 import json
 
 import pytest
@@ -70,6 +71,25 @@ def test_a_mark_for_a_function_counts_before_the_machines(room, run, capsys):
         "so",
         6,
     )
+
+
+def test_to_read_on_in_a_list_undoes_no_mark_that_was_given_since(room, run, capsys, tmp_path):
+    room.result("ada", "the file of ada")
+    first = fill_in(to_read(room), "ada", "4,5", "good")
+    run("mark", "ngrams", first)
+    (tmp_path / "asked.csv").write_text("student,question,why\nada,answer,so\n")
+    run("requests", "ngrams", "--add", str(tmp_path / "asked.csv"))
+    run("reply", "ngrams", "1", "--points", "3", "--why", "both")
+    capsys.readouterr()
+    run("mark", "ngrams", fill_in(room.folder / "ngrams-to-read.csv", "alan", "6"))
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        f"Marks noted: 1, by {getpass.getuser()}.",
+        "ada, answer: 3 (both) counts, given since; 4.5 (good), noted before it, is left out. With another "
+        "comment it counts again.",
+    ]
+    assert room.rows()["ada"].points["answer"] == 3 and room.rows()["alan"].points["answer"] == 6
+    run("mark", "ngrams", fill_in(to_read(room), "ada", "4.5", "good after all"))
+    assert room.rows()["ada"].points["answer"] == 4.5
 
 
 @pytest.mark.parametrize(
