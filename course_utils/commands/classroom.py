@@ -301,11 +301,13 @@ def erratum(options) -> None:
     moving = [change for change in plan.changes if change.moves]
     for change in moving:
         print(cells.printable(f"{change}"))
-    print(
-        f"{plan.graded} looked at: {len(moving)} mark{'s change' if len(moving) != 1 else ' changes'}, "
-        "and only the sentence of "
-        f"{len(plan.changes) - len(moving)}."
-    )
+    by_hand = sum(change.by_hand is not None for change in moving)
+    counts = len(moving) - by_hand
+    said = [f"{plan.graded} looked at: {counts} mark{'s change' if counts != 1 else ' changes'}"]
+    said += [f"{by_hand} by hand stay{'s' * (by_hand == 1)}"] if by_hand else []
+    if words := len(plan.changes) - len(moving):
+        said.append(f"of {words} more only the sentence changes")
+    print("; ".join(said) + ".")
     if not options.write:
         print("Nothing is written: the same command with --write writes it.")
         return

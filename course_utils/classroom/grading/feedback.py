@@ -5,9 +5,9 @@ from pathlib import Path
 
 from course_utils.classroom.assignments import Assignment
 from course_utils.classroom.grading import errata
-from course_utils.classroom.grading.gradebook import Row, rows, shown, summed
+from course_utils.classroom.grading.gradebook import Marks, Row, given, last_marks, rows, shown, summed
 from course_utils.classroom.grading.requests import Request, requests
-from course_utils.classroom.grading.store import FAULT, Store
+from course_utils.classroom.grading.store import FAULT, Standing, Store
 from course_utils.classroom.overlay import Overlay
 from course_utils.classroom.pages import page
 from course_utils.files import write_atomic
@@ -25,25 +25,28 @@ def feedback(assignment: Assignment, overlay: Overlay, store: Store) -> Path:
     """Write a page for each student who has handed something in; return the folder."""
     folder = overlay.folder / "feedback" / assignment.name
     folder.mkdir(parents=True, exist_ok=True)
-    corrections = errata.corrections(assignment, store)
+    corrections, marks = errata.corrections(assignment, store), last_marks(assignment, store)
     asked: dict[str, list[Request]] = {}
     for request in requests(assignment, store):
         asked.setdefault(request.student, []).append(request)
     for row in rows(assignment, overlay, store):
         if row.standing:
-            changed = _corrections(corrections.get(row.standing.submission.id, []))
+            changed = _corrections(corrections.get(row.standing.submission.id, []), marks, row.standing)
             page = _page(assignment, row, changed + _requests(asked.get(row.student, [])))
             write_atomic(folder / f"{row.student}.html", page)
     return folder
 
 
-def _corrections(made: list[errata.Correction]) -> str:
-    """What errata have changed in the grade."""
+def _corrections(made: list[errata.Correction], marks: Marks, standing: Standing) -> str:
+    """What errata have changed in the machine's part of the grade, and where a person's points hide it."""
     items = ""
     for each in made:
         before = f"{each.before:g} →" if each.before != each.after else "still"
+        by_hand = given(marks, standing, each.erratum.question)
+        hidden = by_hand is not None and by_hand.points != each.after
+        counts = f" (the {by_hand.points:g} points that a person gave count)" if hidden else ""
         items += (
-            f"<li>{escape(each.erratum.question)}: {before} {each.after:g} points, by "
+            f"<li>{escape(each.erratum.question)}: {before} {each.after:g} points{counts}, by "
             f"{escape(each.erratum.who)} on {each.erratum.noted[:10]}: {escape(each.erratum.why)}</li>"
         )
     return f"<h2>Corrections</h2><ul>{items}</ul>" if made else ""

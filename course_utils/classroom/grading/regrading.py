@@ -28,7 +28,7 @@ class Change:
 
     @property
     def moves(self) -> bool:
-        """Whether the points change, and not only the sentence."""
+        """Whether the machine's points change, and not only the sentence."""
         return self.before["points"] != self.after["points"]
 
     def __str__(self) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 from course_utils.classroom.assignments import Assignment
 from course_utils.classroom.grading import cells, errata
 from course_utils.classroom.grading.database import now, transaction
-from course_utils.classroom.grading.gradebook import as_it_was
-from course_utils.classroom.grading.store import Given, Store
+from course_utils.classroom.grading.gradebook import as_it_was, given, last_marks
+from course_utils.classroom.grading.store import Given, Standing, Store
 from course_utils.files import read_spreadsheet
 
 COLUMNS = ("student", "question", "why")
@@ -90,11 +90,13 @@ def note(assignment: Assignment, store: Store, file: Path) -> int:
 def reply(assignment: Assignment, store: Store, ids: list[int], answer: Reply) -> None:
     """Answer requests, all or none, in one transaction: by another mark, an erratum's number, or no change.
 
-    Raises ValueError for a number that no request has, points that can't be, and an empty reason.
+    Raises ValueError for a number that no request has, points that can't be, an empty reason, and an erratum
+    that points of a person hide.
     """
     with transaction(store.database):
         by_id = {request.id: request for request in requests(assignment, store)}
         standings, out_of = store.standings(assignment.name), assignment.points()
+        marks = last_marks(assignment, store)
         if unknown := [id for id in ids if id not in by_id]:
             raise ValueError(f"there is no request {unknown[0]} for {assignment.name}; `requests` lists them")
         if not answer.why.strip():
@@ -105,6 +107,15 @@ def reply(assignment: Assignment, store: Store, ids: list[int], answer: Reply) -
                 about = [e.question for e in errata.of(assignment, store) if e.id == answer.erratum]
                 if request.question not in about:
                     raise ValueError(f"there is no erratum {answer.erratum} about {request.question}")
+                by_hand = given(marks, standings[request.student], request.question)
+                if by_hand and by_hand.points != (
+                    machine := _by_machine(standings[request.student], request.question)
+                ):
+                    raise ValueError(
+                        f"request {request.id}: {request.student} has {by_hand.points:g} points by hand, "
+                        f"which count before the {machine:g} that the erratum leads to: reply by --points "
+                        f"{machine:g}, or by --no-change if the {by_hand.points:g} are right"
+                    )
             if answer.points is not None:
                 if not standings[request.student].details:
                     raise ValueError(f"{request.student} has no graded file, to which points could belong")
@@ -114,11 +125,18 @@ def reply(assignment: Assignment, store: Store, ids: list[int], answer: Reply) -
                         f"{out_of[request.question]:g}"
                     )
                 kept = standings[request.student].submission
-                given = Given(
-                    request.student, request.question, kept.sha256, answer.points, answer.why, answer.who
+                mark = store.insert_mark(
+                    assignment.name,
+                    Given(
+                        request.student, request.question, kept.sha256, answer.points, answer.why, answer.who
+                    ),
                 )
-                mark = store.insert_mark(assignment.name, given)
             store.database.execute(
                 "INSERT INTO replies (request, mark, erratum, why, who, replied) VALUES (?, ?, ?, ?, ?, ?)",
                 (request.id, mark, answer.erratum, cells.storable(answer.why), answer.who, now()),
             )
+
+
+def _by_machine(standing: Standing, question: str) -> float:
+    """The points of a question without those that a person gave."""
+    return next(mark["points"] for mark in standing.details["marks"] if mark["id"] == question)

@@ -46,7 +46,7 @@ def test_what_an_erratum_touches_is_graded_again_and_nothing_else(room, capsys, 
     (room.folder / "other.py").write_text(OTHER)
     accept, store = ["--accept", str(room.folder / "other.py"), "--by", "Ms A"], room.overlay.store()
     said = run(*accept, "--workers", "1")  # in a process of its own
-    assert "alan: 0 → 8. Right. so asked\n2 looked at: 1 mark changes, and only the sentence of 0." in said
+    assert "alan: 0 → 8. Right. so asked\n2 looked at: 1 mark changes.\n" in said
     assert "Nothing is written" in said and points(room) == before
     monkeypatch.setattr(batch, "results_of", in_this_process)
     assert "Written as erratum 1." in run(*accept, "--write")
@@ -77,7 +77,10 @@ def test_full_marks_run_nothing_and_leave_what_a_person_gave(room, planned, monk
     where = ["--overlay", str(room.folder), "--by", "Ms A"]
     cli.main(["erratum", "ngrams", "witten_bell", "--full-marks", "--why", "so", "--write", *where])
     said = "alan: 0 → 8. Full marks for all. so (The 3 points that a person gave stay.)\n"
-    assert said in capsys.readouterr().out
+    assert f"{said}1 looked at: 0 marks change; 1 by hand stays.\n" in capsys.readouterr().out
+    cli.main(["feedback", "ngrams", *where[:2]])
+    page = (room.folder / "feedback/ngrams/alan.html").read_text()
+    assert "3 of 8" in page and "0 → 8 points (the 3 points that a person gave count), by Ms A" in page
     assert room.rows()["alan"].points["witten_bell"] == 3
     assert store.standings("ngrams")["alan"].details["marks"][0]["points"] == 8
     for statement in ("DELETE FROM corrections", "UPDATE errata SET who = 'eve'"):
@@ -119,9 +122,11 @@ def test_an_erratum_is_written_whole_or_not_at_all(room, planned):
     assert errata.of(room.assignment, store) == [] and errata.corrections(room.assignment, store) == {}
 
 
-def test_a_correction_of_the_sentence_alone_changes_no_points():
+def test_a_correction_of_the_sentence_alone_changes_no_points(room):
+    room.result("alan")
+    alan = room.overlay.store().standings("ngrams")["alan"]
     found = errata.Erratum("witten_bell", "reference", "", "so", "Ms A", noted="2026-11-28")
-    said = feedback._corrections([errata.Correction(found, 8, 8), errata.Correction(found, 0, 8)])
+    said = feedback._corrections([errata.Correction(found, 8, 8), errata.Correction(found, 0, 8)], {}, alan)
     assert "witten_bell: still 8 points, by Ms A on 2026-11-28: so" in said and "8 → 8" not in said
     assert "witten_bell: 0 → 8 points, by Ms A" in said
 
@@ -160,3 +165,17 @@ def test_a_request_may_be_answered_by_an_erratum_about_its_question(room, planne
     cli.main(["reply", "ngrams", "1", "--erratum", "1", "--why", "you were right", *where])
     with pytest.raises(SystemExit, match="there is no erratum 1 about page_bits"):
         cli.main(["reply", "ngrams", "2", "--erratum", "1", "--why", "no", *where])
+
+
+def test_no_reply_names_an_erratum_that_points_by_hand_hide(room, planned, tmp_path):
+    store, _, plan = planned
+    (tmp_path / "asked.csv").write_text("student,question,why\nalan,witten_bell,so\n")
+    where = ["--overlay", str(room.folder)]
+    cli.main(["requests", "ngrams", "--add", str(tmp_path / "asked.csv"), *where])
+    cli.main(["reply", "ngrams", "1", "--points", "6", "--why", "nearly", *where])
+    regrading.write(room.assignment, store, plan)
+    by_erratum = ["reply", "ngrams", "1", "--erratum", "1", "--why", "you were right", *where]
+    with pytest.raises(SystemExit, match=r"has 6 points by hand, which count before the 8 .* by --points 8"):
+        cli.main(by_erratum)
+    cli.main(["reply", "ngrams", "1", "--points", "8", "--why", "you were right", *where])
+    cli.main(by_erratum)
