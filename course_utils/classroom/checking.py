@@ -1,11 +1,17 @@
 """What a student hears before the deadline: can the file be graded, do its examples come out right?"""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from course_utils.classroom.assignments import NAMES, Assignment, find_assignment
 from course_utils.classroom.grading import cells, sandbox, verdicts, wire
 from course_utils.classroom.grading.caps import Limits
+
+NOBODYS = (
+    "this is the course's own copy, with constants that are nobody's: copy your answers into the notebook that "
+    "your teacher has given you, and leave its constants as they are."
+)
 
 
 def assignment_of(notebook: dict) -> Assignment:
@@ -30,7 +36,10 @@ def look(file: Path) -> tuple[Assignment, cells.Answers, dict[str, str]]:
     notebook, notices = cells.parse(cells.load(file))
     assignment = assignment_of(notebook)
     answers = cells.answers(notebook, notices, assignment.asked(), assignment.prelude)
-    return assignment, answers, {id: cell["source"] for id, cell in cells.tagged(notebook).items()}
+    tagged = {id: cell["source"] for id, cell in cells.tagged(notebook).items()}
+    if tagged.get("seed") == assignment.tagged()["seed"][1]:
+        answers = replace(answers, notices=(NOBODYS, *answers.notices))
+    return assignment, answers, tagged
 
 
 def run_examples(

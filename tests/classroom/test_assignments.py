@@ -309,6 +309,13 @@ def test_unsafe_runs_no_answer_on_windows(room, tmp_path, monkeypatch, capsys):
         cli.main(["grade", "ngrams", "--unsafe", "--overlay", str(room.folder)])
 
 
+def test_the_courses_own_copy_is_nobodys(room, check, capsys):
+    quiet = {"witten_bell": "def witten_bell(counts, lower): return lower"}
+    assert "nobody's" not in check(lambda *arguments, **options: "", **quiet)
+    cli.main(["check", str(room.assignment.path)])
+    assert "  But: this is the course's own copy, with constants that are nobody's" in capsys.readouterr().out
+
+
 def test_no_terminal_obeys_what_a_file_says(check):
     def run(script, job, accept, **options):
         for id, _ in job["cells"]:

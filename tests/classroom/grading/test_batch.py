@@ -62,7 +62,7 @@ def test_another_students_work_is_right_for_another_constant(room, grade):
     marks = {mark["id"]: mark for mark in grade()[thief].details["marks"]}
     own = room.own(thief)
     assert marks["witten_bell"]["points"] == 0 and marks["page_bits"]["points"] == 0
-    said = f"That is right for K = {room.own('ada')}; yours is {own}, as your notebook says."
+    said = f"That is right for K = {room.own('ada')}; yours is {own}, by the notebook that you were given."
     assert said in marks["witten_bell"]["sentence"]
 
 
