@@ -15,12 +15,29 @@ NOBODYS = (
 
 
 def assignment_of(notebook: dict) -> Assignment:
-    """Which assignment a notebook is: the one that its metadata names, or the first. Never raises."""
+    """Which assignment a notebook is: the one that its metadata names, or else the one of which it has the
+    most answers. Never raises."""
     try:
         name = notebook["metadata"]["course"]["assignment"]
     except (KeyError, TypeError):
         name = None
-    return find_assignment(name if name in NAMES else NAMES[0])
+    if name in NAMES:
+        return find_assignment(name)
+    return max(map(find_assignment, NAMES), key=lambda each: _answered(notebook, each))
+
+
+def _answered(notebook: dict, assignment: Assignment) -> int:
+    """How many answers of an assignment are in a notebook."""
+    try:
+        return len(cells.answers(notebook, [], assignment.asked(), assignment.prelude).sources)
+    except cells.Ungradable:
+        return 0
+
+
+def without_points(assignment: Assignment, answers: cells.Answers) -> list[str]:
+    """The functions that give points, if none of them is there."""
+    worth = [id for id in assignment.asks if assignment.points()[id]]
+    return [] if any(id in answers.sources for id in worth) else worth
 
 
 def unwritten(assignment: Assignment, answers: cells.Answers) -> list[str]:

@@ -151,6 +151,12 @@ def check(options) -> int:
     except cells.Ungradable as error:
         say(f"This file can't be graded. {error}")
         return 1
+    if lacking := checking.without_points(assignment, answers):
+        say(
+            f"As an answer to {assignment.name} this file earns nothing: it has none of {', '.join(lacking)}."
+        )
+        say("Hand in the notebook that your teacher has given you, with your answers in its own cells.")
+        return 1
     print(f"This file can be graded, as an answer to {assignment.name}.")
     for notice in answers.notices:
         say(f"  But: {notice}")

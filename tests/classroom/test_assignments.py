@@ -27,6 +27,7 @@ needs_sandbox = pytest.mark.skipif(bool(sandbox.problem()), reason=sandbox.probl
 def test_the_notebook_asks_what_the_assignment_says(assignment):
     notebook = nbformat.read(assignment.path, as_version=4)
     nbformat.validate(notebook)
+    assert notebook.metadata.course == {"assignment": assignment.name}
     tags = {cell.metadata.nbgrader.grade_id: cell for cell in notebook.cells if "nbgrader" in cell.metadata}
     for asked in assignment.asked():
         cell, tag = tags[asked.id], tags[asked.id].metadata.nbgrader
@@ -273,7 +274,23 @@ def test_an_endless_answer_is_named_before_the_deadline(room, tmp_path, monkeypa
     assert "ran longer than 1 s" in checking.run_examples(*checking.look(tmp_path / "a.ipynb"))["witten_bell"]
 
 
-def test_a_file_that_names_no_assignment_is_taken_for_the_first():
+@each_one
+def test_a_file_that_has_lost_its_metadata_is_known_by_its_answers(assignment):
+    notebook = json.loads(assignment.path.read_text("utf-8"))
+    notebook["metadata"] = {}
+    assert checking.assignment_of(notebook).name == assignment.name
+    for cell in notebook["cells"]:
+        cell["metadata"] = {}
+    assert checking.assignment_of(notebook).name == assignment.name
+
+
+def test_a_chapter_is_no_answer(capsys):
+    assert cli.main(["check", str(places.notebooks() / "01_ngrams.ipynb")]) == 1
+    said = "As an answer to ngrams this file earns nothing: it has none of witten_bell, page_bits."
+    assert said in capsys.readouterr().out
+
+
+def test_a_file_that_names_no_assignment_and_has_no_answer_is_taken_for_the_first():
     for metadata in ({}, {"metadata": 3}, {"metadata": {"course": 1}}, {"metadata": {"course": {}}}):
         assert checking.assignment_of(metadata).name == NAMES[0]
     assert checking.assignment_of({"metadata": {"course": {"assignment": NAMES[1]}}}).name == NAMES[1]
