@@ -9,8 +9,8 @@ from course_utils.classroom.grading import cells, sandbox, verdicts, wire
 from course_utils.classroom.grading.caps import Limits
 
 NOBODYS = (
-    "this is the course's own copy, with constants that are nobody's: copy your answers into the notebook that "
-    "your teacher has given you, and leave its constants as they are."
+    "this is the course's own copy, with constants that are nobody's: copy your answers into the notebook "
+    "that your teacher has given you, and leave its constants as they are."
 )
 
 

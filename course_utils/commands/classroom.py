@@ -219,7 +219,8 @@ def _stopped(done: str, error: BaseException, same: str = "the same command") ->
 def _collect(name, options, teacher, store):
     """Keep what was handed in, and say what a teacher should know of it."""
     from course_utils.classroom import exchange, handing_out
-    from course_utils.classroom.grading import batch, cells, times
+    from course_utils.classroom.assignments import find_assignment
+    from course_utils.classroom.grading import batch, cells, origins, times
 
     if options.exchange:
         kept, remarks = exchange.collect(options.exchange, name, store)
@@ -234,6 +235,11 @@ def _collect(name, options, teacher, store):
     print(f"The time that counts: {clock}.")
     if (roster := teacher.roster(name)) and (strangers := sorted({*kept} - roster)):
         remarks.append(f"Not in the roster, and graded by names of their own: {', '.join(strangers)}.")
+    made_from = origins.made_from_anothers(find_assignment(name), teacher, store, kept.values())
+    remarks += [
+        f"{student}'s file was made from {whose}'s notebook: a wrong name, or a copy?"
+        for student, whose in made_from.items()
+    ]
     for remark in remarks:
         print(f"  But: {cells.printable(remark)}")
 

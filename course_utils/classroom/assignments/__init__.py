@@ -61,7 +61,8 @@ class Private:
         except SyntaxError as error:
             raise ValueError(f"a slip of {self.name} is no Python ({error}): mend SLIPS") from None
         for other in self.choices:
-            sentence = f"{FOR_ANOTHER} {self.constant} = {other}; yours is {own}, by the notebook that you were given."
+            yours = f"yours is {own}, by the notebook that you were given"
+            sentence = f"{FOR_ANOTHER} {self.constant} = {other}; {yours}."
             mistakes += [Mistake(sentence, bound(reference, other))] if other != own else []
         return Check(self.name, self.title, bound(reference, own), 2, 10, self.inputs, mistakes=mistakes)
 

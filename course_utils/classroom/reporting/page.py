@@ -2,12 +2,12 @@
 escaped, control characters are made visible, and long texts are cut."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from html import escape
 from pathlib import Path
 
 from course_utils.classroom.assignments import FOR_ANOTHER, Assignment, Private
-from course_utils.classroom.grading import cells
+from course_utils.classroom.grading import cells, origins
 from course_utils.classroom.grading.gradebook import OPEN, Row, rows
 from course_utils.classroom.grading.store import Store
 from course_utils.classroom.grading.verdicts import EXAMPLES
@@ -52,6 +52,7 @@ def report(assignment: Assignment, overlay: Overlay, store: Store) -> Path:
         _questions(assignment, handed_in),
         _mistakes(handed_in),
         _to_read(assignment, handed_in),
+        _same_files(assignment, overlay, store, handed_in),
         _pairs(assignment, overlay, handed_in, sources),
         _oral(assignment, overlay, handed_in, sources),
     ]
@@ -174,6 +175,20 @@ def _to_read(assignment: Assignment, handed_in: list[Row]) -> str:
         + _table(["Student", "Words", "Answer"], lines)
         + "</details>"
     )
+
+
+def _same_files(assignment: Assignment, overlay: Overlay, store: Store, handed_in: list[Row]) -> str:
+    """Who has handed in another's notebook, or the bytes of another's file."""
+    files, having = [row.standing.submission for row in handed_in], defaultdict(list)
+    made_from = origins.made_from_anothers(assignment, overlay, store, files)
+    for file in files:
+        having[file.sha256].append(file.student)
+    said = [f"{student}: made from the notebook of {whose}" for student, whose in made_from.items()]
+    for sha256, students in having.items():
+        if sha256 and len(students) > 1:
+            said.append(f"{', '.join(students)}: the same file, byte for byte")
+    listed = "".join(f"<li>{_shown(each)}</li>" for each in said)
+    return "<h2>Files of another</h2>" + (f"<ul>{listed}</ul>" if said else "<p>None was found.</p>")
 
 
 def _pairs(assignment: Assignment, overlay: Overlay, handed_in: list[Row], sources: dict) -> str:

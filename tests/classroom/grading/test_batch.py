@@ -403,6 +403,17 @@ def test_what_stops_the_grader_is_one_sentence(room, monkeypatch, error):
         cli.main(["grade", "ngrams", "--overlay", str(room.folder), "--again"])
 
 
+def test_a_file_that_was_made_from_anothers_notebook_is_named(room, monkeypatch, capsys):
+    monkeypatch.setattr(batch, "grade_all", lambda *arguments, **options: {})
+    monkeypatch.setattr(sandbox, "problem", lambda unsafe: "")
+    for student in ("ada", "bob", "cleo"):
+        room.hand_in(student)
+    room.hand_in("cleo", (room.submissions / "ada" / "ngrams.ipynb").read_bytes())
+    cli.main(["grade", "ngrams", "--submissions", str(room.submissions), "--overlay", str(room.folder)])
+    said = [line for line in capsys.readouterr().out.splitlines() if "But:" in line]
+    assert said == ["  But: cleo's file was made from ada's notebook: a wrong name, or a copy?"]
+
+
 def test_what_is_left_of_a_new_round_takes_the_command_without_again(room, monkeypatch, capsys):
     room.result("ada")
     monkeypatch.setattr(batch, "grade_all", lambda *arguments, **options: {})

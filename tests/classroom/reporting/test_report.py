@@ -93,6 +93,23 @@ def test_nothing_on_the_page_runs_and_all_is_bounded(room):
     assert "and not compared: ada" in text
 
 
+def test_whose_notebook_a_file_was_made_from(room):
+    room.release("ada", "bob", "cleo")
+    for student in ("ada", "bob"):
+        record(room, student, {})
+    assert "None was found." in section(report(room), "Files of another")
+    store, ada = room.overlay.store(), room.submissions / "ada" / "ngrams.ipynb"
+    store.record(store.keep("ngrams", "cleo", ada), 1, "ungradable")
+    (room.submissions / "odd.ipynb").write_text('{"metadata": {"course": {"seed": [1]}}}')
+    store.record(store.keep("ngrams", "bob", room.submissions / "odd.ipynb"), 1, "graded")
+    said = section(report(room), "Files of another")
+    assert [line.strip() for line in said.splitlines()[:3]] == [
+        "Files of another   cleo: made from the notebook of ada",
+        "ada, cleo: the same file, byte for byte",
+        "",
+    ]
+
+
 def test_without_submissions_it_says_so(room):
     with pytest.raises(SystemExit, match="nothing was handed in"):
         report(room)
