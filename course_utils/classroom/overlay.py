@@ -10,7 +10,7 @@ import importlib.util
 import inspect
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from course_utils.classroom import places
@@ -22,6 +22,7 @@ from course_utils.files import write_atomic
 from course_utils.learner.checks import find
 from course_utils.learner.checks.slips import source_of
 
+RIGHT = "right"  # what `check` says of a reference
 EVERYONE = "everyone"  # whose notebook it is that was released without a roster
 TO_FILL = (
     "{name}: not written yet. Write its reference in {file} (its text says what it does), and try again."
@@ -158,12 +159,16 @@ class Overlay:
 
     def check(self) -> list[str]:
         """A line for each reference: right, another than ours, or not written."""
-        lines = []
-        for name in NAMES:
-            for ask in find_assignment(name).asks.values():
-                if isinstance(ask, Private):
-                    lines.append(f"{name} {ask.name}: {self._check(name, ask)}")
-        return lines
+        return [f"{name}: {said}" for each in NAMES for name, said in self._checked(find_assignment(each))]
+
+    def doubts(self, assignment: Assignment) -> list[str]:
+        """The lines of `check` for an assignment's references that are not right."""
+        return [f"{name}: {said}" for name, said in self._checked(assignment) if said != RIGHT]
+
+    def _checked(self, assignment: Assignment) -> Iterator[tuple[str, str]]:
+        for ask in assignment.asks.values():
+            if isinstance(ask, Private):
+                yield f"{assignment.name} {ask.name}", self._check(assignment.name, ask)
 
     def _check(self, assignment: str, ask: Private) -> str:
         try:
@@ -172,4 +177,4 @@ class Overlay:
         except ValueError as error:
             return str(error)
         right = ask.hash_of(reference) == ask.fingerprint
-        return "right" if right else "gives other results than the course's authors have: look at it again"
+        return RIGHT if right else "gives other results than the course's authors have: look at it again"

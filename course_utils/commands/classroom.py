@@ -115,7 +115,7 @@ def overlay(options) -> None:
 
 def release(options) -> None:
     """write an assignment's notebooks for students"""
-    from course_utils.classroom import exchange, handing_out, overlay
+    from course_utils.classroom import examples, exchange, handing_out, overlay
     from course_utils.classroom.assignments import find_assignment
 
     assignment, teacher = find_assignment(options.name), overlay.Overlay(overlay.place(options.overlay))
@@ -130,6 +130,14 @@ def release(options) -> None:
     written = handing_out.release(assignment, teacher, students)
     folder = teacher.folder / "release" / assignment.name
     print(f"Wrote {len(written)} of {len(students)} notebooks into {folder}; those that were there stay.")
+    for doubt in teacher.doubts(assignment):
+        print(f"  But: {doubt}")
+    if outdated := examples.outdated(assignment, teacher, students):
+        print(
+            "  But: a reference was changed since, and other results are expected in the examples of "
+            f"{', '.join(outdated)}. Delete these notebooks and release them again if nobody has begun; else "
+            "tell the students: their answers, seeds and constants are right."
+        )
     if options.exchange:
         notebooks = {student: teacher.released(assignment.name, student) for student in students}
         laid = exchange.hand_out(options.exchange, assignment.name, notebooks)
@@ -189,6 +197,8 @@ def grade(options) -> None:
     if options.received == times.NBGRADER and options.names:
         raise ValueError("nbgrader's folders have students' names: give --names, or --received nbgrader")
     teacher.questions(assignment, overlay.EVERYONE)  # is every reference there?
+    for doubt in teacher.doubts(assignment):
+        print(f"  But: {doubt}")
     same = "the same command"
     try:
         store = teacher.store()

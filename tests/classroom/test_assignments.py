@@ -5,6 +5,7 @@ import json
 import re
 import sys
 import types
+from dataclasses import replace
 
 import nbformat
 import numpy as np
@@ -100,6 +101,14 @@ def test_references_are_checked_against_the_fingerprints(room):
     assert all("not written yet" in line for line in room.overlay.check())
     (room.folder / "ngrams.py").write_text("def witten_bell(:")
     assert "SyntaxError" in room.overlay.check()[0]
+
+
+def test_a_command_names_only_the_references_that_are_not_right(room, monkeypatch):
+    asks = {ask.name: ask for ask in room.assignment.asks.values() if isinstance(ask, Private)}
+    reference, _ = room.overlay.reference("ngrams", "witten_bell")
+    right = replace(asks["witten_bell"], fingerprint=asks["witten_bell"].hash_of(reference))
+    doubts = room.overlay.doubts(replace(room.assignment, asks=asks | {"witten_bell": right}))
+    assert len(doubts) == 1 and doubts[0].startswith("ngrams page_bits: gives other results")
 
 
 def test_an_assignment_whose_reference_is_missing_is_not_released(room):
@@ -227,7 +236,14 @@ def test_the_commands_of_a_teacher(room, tmp_path, capsys):
     (tmp_path / "roster.csv").write_text("student\nada\nalan\n")
     roster = str(tmp_path / "roster.csv")
     cli.main(["release", "ngrams", "--students", roster, "--overlay", str(room.folder)])
-    assert "Wrote 2 of 2 notebooks" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "Wrote 2 of 2 notebooks" in said and "examples of" not in said
+    assert "  But: ngrams witten_bell: gives other results than the course's authors have" in said
+    (tmp_path / "more.csv").write_text("student\nada\nalan\ngrace\n")
+    file = room.folder / "ngrams.py"
+    file.write_text(file.read_text().replace("+ len(counts)", "+ 2 * len(counts)"))
+    cli.main(["release", "ngrams", "--students", str(tmp_path / "more.csv"), "--overlay", str(room.folder)])
+    assert "other results are expected in the examples of ada, alan. Delete" in capsys.readouterr().out
     with pytest.raises(SystemExit, match="there are ngrams"):
         cli.main(["release", "nothing", "--overlay", str(room.folder)])
 
