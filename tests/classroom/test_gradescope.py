@@ -17,7 +17,7 @@ import pytest
 
 from course_utils.classroom import overlay
 from course_utils.classroom.gradescope import packing, running
-from course_utils.classroom.grading import cells
+from course_utils.classroom.grading import batch, cells
 from course_utils.commands import cli
 
 needs_root = pytest.mark.skipif(
@@ -135,6 +135,8 @@ def test_any_broken_file_and_any_stranger_has_results(autograder):
         assert scores(results) == {"this file can be graded": (0, 14)}
         return results["output"]
 
+    hand_in(autograder, b"")
+    assert told().endswith(cells.AGAIN), "and no line an answer"
     for content in (b'{"cells": [', b"\xff\x00", b"PK\x03\x04", b"[" * 9000, b"{}"):
         hand_in(autograder, content)
         assert "The file" in told()
@@ -145,7 +147,7 @@ def test_any_broken_file_and_any_stranger_has_results(autograder):
     assert "can't be opened" in told()
 
 
-def test_results_are_there_if_the_grader_itself_fails(autograder, capsys):
+def test_results_are_there_if_the_grader_itself_fails(autograder, capsys, monkeypatch):
     running.main(autograder, "ngrams")  # there is no submission_metadata.json
     results = json.loads((autograder / "results" / "results.json").read_text())
     assert "Something of ours went wrong" in results["output"] and "metadata" in capsys.readouterr().err
@@ -153,6 +155,11 @@ def test_results_are_there_if_the_grader_itself_fails(autograder, capsys):
     killed = (autograder / "run_autograder").read_text().replace("PYTHONPATH=", "exit 1; ")
     subprocess.run(["bash", "-c", killed, str(autograder / "run_autograder")])
     assert json.loads((autograder / "results" / "results.json").read_text()) == results
+    hand_in(autograder, b"{}")
+    monkeypatch.setattr(batch, "grade_one", lambda *arguments, **options: ("infra_error", "no disk", {}))
+    running.main(autograder, "ngrams")
+    assert json.loads((autograder / "results" / "results.json").read_text()) == results
+    assert "graded again" not in results["output"]
 
 
 def test_a_student_is_known_by_the_address(autograder):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from course_utils.classroom.assignments import Assignment, Private, find_assignment
 from course_utils.classroom.grading import batch, cells, export, gradebook
-from course_utils.classroom.grading.store import FAULT, Store
+from course_utils.classroom.grading.store import Store
 from course_utils.classroom.overlay import EVERYONE, Overlay
 from course_utils.files import write_atomic
 
@@ -71,8 +71,10 @@ def graded(place: Path, assignment: Assignment) -> str:
         [row] = gradebook.rows(assignment, overlay, store)
         store.close()
     print(row.status, row.reason)
+    if row.status == "infra_error":
+        return fault(assignment)
     if not row.standing.details:
-        return refused(assignment, gradebook.told(row))
+        return refused(assignment, row.reason)
     return export.gradescope(assignment, row)
 
 
@@ -85,8 +87,11 @@ def refused(assignment: Assignment, why: str) -> str:
 
 
 def fault(assignment: Assignment) -> str:
-    """Results where the grader itself has failed."""
-    return refused(assignment, f"{FAULT}: tell your teacher.")
+    """Results where the grader itself has failed. Nothing grades again there by itself."""
+    return refused(
+        assignment,
+        "Something of ours went wrong: tell your teacher, who can have the autograder run again.",
+    )
 
 
 def main(place: Path, name: str) -> None:
