@@ -33,11 +33,14 @@ NOTHING = "{folder} has nothing on a student {student!r}"
 
 def kept(overlay: Overlay, student: str, exchange: Path | None = None) -> dict[str, list[Path]]:
     """Where a student stands: `own` files and folders, those of a whole class that a command makes `again`,
-    and files that have `others` in them too. Raises ValueError for what can't be a student's name."""
+    and files that have `others` in them too. Raises ValueError for what can't be a student's name, and for an
+    exchange that is not there."""
     if student in ("", "..") or Path(student).name != student:
         raise ValueError(
             f"{student!r} can't be a student's name, which names a folder: give it as `grade` does"
         )
+    if exchange and not exchange.is_dir():
+        raise ValueError(f"there is no exchange in {exchange}: name the folder that `release` was given")
     own = [path for form in OWN for path in overlay.folder.glob(form.format(glob.escape(student)))]
     own += _recipes(overlay.folder, student)
     if exchange and (exchange / student).is_dir():

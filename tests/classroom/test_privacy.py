@@ -286,6 +286,15 @@ def test_an_export_holds_every_row_and_every_file(graded, tmp_path, capsys):
         cli.main(["student", "eve", "--overlay", str(graded.folder), "--export", str(tmp_path / "eve.zip")])
 
 
+@pytest.mark.parametrize("what", [[], ["--delete"], ["--export", "/nowhere/ada.zip"]])
+def test_an_exchange_that_is_not_there_is_refused_before_anything_is_done(graded, tmp_path, what):
+    before = privacy.told(graded.overlay, "ada")
+    given = ["student", "ada", *what, "--overlay", str(graded.folder), "--exchange", str(tmp_path / "typo")]
+    with pytest.raises(SystemExit, match=r"there is no exchange in .*typo: name the folder"):
+        cli.main(given)
+    assert privacy.told(graded.overlay, "ada") == before
+
+
 def test_the_exchange_of_a_hub_goes_along(graded, tmp_path):
     for student in STUDENTS:
         folder = tmp_path / "exchange" / student / "llm" / "inbound" / "x"
