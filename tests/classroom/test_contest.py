@@ -311,6 +311,14 @@ def test_the_command_writes_table_and_page(room, trained, capsys, tmp_path):
         cli.main(["contest", str(room.recipes), "--held-out", str(tmp_path / "nowhere"), *words])
 
 
+@pytest.mark.parametrize(
+    "p, said", [(0.04999, "0.049"), (0.05, "0.05"), (0.5, "0.5"), (1.5e-7, "1.5e-07"), (0.0, "0")]
+)
+def test_a_p_below_the_level_never_reads_as_the_level(p, said):
+    place = ranking.Place(1 if p >= ranking.LEVEL else 2, "a", 2, 0.1, p)
+    assert page._beside(place).endswith(f" p = {said}")
+
+
 def test_one_recipe_is_compared_with_none(room, trained):
     for name in ("bb", "wild"):
         (room.recipes / f"{name}.toml").unlink()

@@ -1,6 +1,7 @@
 """The page of a contest and its table: places, what can't be told apart, and how small a gain was found."""
 
 import csv
+from decimal import ROUND_DOWN, Context
 from html import escape
 from pathlib import Path
 
@@ -34,7 +35,12 @@ def _beside(place: Place) -> str:
     """A place beside the first, in words."""
     if place.p is None:
         return "the lowest mean"
-    return f"{'tied with the first' if place.tied else 'behind'}, p = {place.p:.2g}"
+    return f"{'tied with the first' if place.tied else 'behind'}, p = {_cut(place.p, 2)}"
+
+
+def _cut(p: float, digits: int) -> str:
+    """A p in so many digits, cut and not rounded: below LEVEL it never reads as LEVEL."""
+    return f"{float(Context(prec=digits, rounding=ROUND_DOWN).create_decimal(repr(p))):g}"
 
 
 def scatter(scores: dict[str, list[float]]) -> float:
@@ -76,7 +82,7 @@ def _csv(places: list[Place], found: Results) -> str:
     for place in places:
         cost = found.costs[place.name]
         line = [place.rank, place.name, f"{place.mean:.5f}", f"{place.error:.5f}"]
-        line += ["" if place.p is None else f"{place.p:.3g}", "yes" if place.tied else "no"]
+        line += ["" if place.p is None else _cut(place.p, 3), "yes" if place.tied else "no"]
         line += [str(cost["n"]), str(cost["d"]), f"{cost['flops']:.4g}"]
         lines.append([*line, *(f"{value:.5f}" for value in found.scores[place.name]), cost["recipe"], ""])
     empty = [""] * (len(head) - 3)
