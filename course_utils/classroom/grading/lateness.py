@@ -35,6 +35,8 @@ EXAMPLE = """\
 #
 # [ngrams.extensions]                    # the reason is for you: no page and no export shows it
 # ada = { until = 2026-12-11T23:59:00+01:00, reason = "ill" }
+# # what has more than letters from a to z, digits, - and _ stands in quotation marks:
+# "alan@school.org" = { until = 2026-12-06T12:00:00+01:00, reason = "network down" }
 """
 
 
@@ -93,7 +95,12 @@ def read(folder: Path, assignment: str, students: Set[str]) -> Policy:
         term = tomllib.loads(file.read_text("utf-8"))
     except FileNotFoundError:
         return Policy()
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(
+            f"{file} can't be read: {error}. A name such as rené or alan@school.org, with more than "
+            'letters from a to z, digits, - and _, stands in quotation marks: "rené" = { ... }'
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{file} can't be read: {error}") from None
     if unknown := sorted(term.keys() - {*NAMES}):
         raise ValueError(f"{file}: there is no assignment {unknown[0]!r}; there are {', '.join(NAMES)}")
@@ -113,6 +120,11 @@ def read(folder: Path, assignment: str, students: Set[str]) -> Policy:
     _only(extended, students or {*extended}, where, "student")
     extensions = {}
     for student, extension in extended.items():
+        if not isinstance(extension, dict):
+            raise ValueError(
+                f"{where}: {student} is {extension}; write when and why: "
+                f'"{student}" = {{ until = 2026-12-11T23:59:00+01:00, reason = "ill" }}'
+            )
         _only(extension, {"until", "reason"}, f"{where}: {student}")
         until = extensions[student] = _moment(extension.get("until"), f"{where}: {student}, until")
         if until < deadline:
@@ -135,8 +147,10 @@ def _only(table: dict, names: Set[str], where: str, what: str = "entry") -> None
 def _moment(value: object, where: str) -> datetime:
     if not isinstance(value, datetime) or value.tzinfo is None:
         said = "is missing" if value is None else f"{value} has no zone"
+        said = f"{value!r} stands in quotation marks" if isinstance(value, str) else said
         raise ValueError(
-            f"{where} {said}; write a date, a time and its distance from UTC, as in 2026-12-04T23:59:00+01:00"
+            f"{where} {said}; write a date, a time and its distance from UTC, without quotation "
+            "marks, as in 2026-12-04T23:59:00+01:00"
         )
     return value
 
