@@ -54,13 +54,13 @@ def not_noted(assignment: Assignment, store: Store, marks: list[Given]) -> list[
 
 
 def read(file: Path) -> list[Given]:
-    """The marks that a person has filled in. Raises ValueError for a file that `to_read` has not written."""
-    return [mark for mark in _filled(file) if mark.points is not None]
+    """The marks that a person has filled in; of a comment that waits for its points these are None. Raises
+    ValueError for a file that `to_read` has not written."""
+    return [mark for mark in _filled(file) if mark.points is not None or mark.question]
 
 
 def _filled(file: Path) -> list[Given]:
-    """As `read`, and what else a person wrote, whose points are None: comments that wait for theirs, and
-    notes, which are lines without question and file."""
+    """As `read`, and a person's notes, which are lines without question and file."""
     columns, lines = read_spreadsheet(file)
     if missing := [name for name in COLUMNS if name not in columns]:
         raise ValueError(f"{file} has no column {missing[0]!r}: fill in the file that `grade` wrote")
@@ -90,16 +90,20 @@ def _number(text: str, student: str) -> float | None:
 
 def note(assignment: Assignment, store: Store, marks: Iterable[Given], who: str) -> list[str]:
     """Note those marks that differ from what counts, all at once. Return a line for each that replaces
-    another, and for each that does not: what was noted before the mark that counts, as a list still has it
-    that is read on, is no news.
+    another, that is for a file which no longer counts, or that is left out: what was noted before the mark
+    that counts, as a list still has it that is read on, is no news, and a comment waits for its points.
 
     Raises ValueError, and notes nothing, for points beyond what there are, and for unknown students,
     questions or files.
     """
     files, points, noted = store.files(assignment.name), assignment.points(), last_marks(assignment, store)
     earlier = {(mark.place, mark.points, mark.comment) for mark in store.marks(assignment.name)}
-    new, lines = [], []
+    standings, new, lines = store.standings(assignment.name), [], []
     for mark in marks:
+        place = f"{mark.student}, {mark.question}"
+        if mark.points is None:
+            lines.append(f"{place}: a comment, and no points yet; it is not noted.")
+            continue
         known = (mark.student, mark.sha256) in files and mark.question in points
         if not known or not 0 <= mark.points <= points[mark.question]:
             raise ValueError(
@@ -109,7 +113,7 @@ def note(assignment: Assignment, store: Store, marks: Iterable[Given], who: str)
         before = noted.get(mark.place, replace(mark, points=None))
         if (before.points, before.comment) == (mark.points, mark.comment):
             continue
-        place, says = f"{mark.student}, {mark.question}", f"{mark.points:g} ({mark.comment})"
+        says = f"{mark.points:g} ({mark.comment})"
         if (mark.place, mark.points, mark.comment) in earlier:
             lines.append(
                 f"{place}: {before.points:g} ({before.comment}) counts, given since; {says}, noted before "
@@ -119,5 +123,7 @@ def note(assignment: Assignment, store: Store, marks: Iterable[Given], who: str)
         new.append(replace(mark, who=who))
         if before.points is not None:
             lines.append(f"{place}: {before.points:g} ({before.comment}) → {says}")
+        if standings[mark.student].submission.sha256 != mark.sha256:
+            lines.append(f"{place}: another file counts by now; this mark is for the one that was read.")
     store.mark(assignment.name, new)
     return [f"Marks noted: {len(new)}, by {who}.", *lines]

@@ -39,7 +39,7 @@ def to_read(room):
     return marking.to_read(room.assignment, room.overlay, room.overlay.store())
 
 
-def test_a_mark_stays_for_the_same_file_and_is_asked_anew_for_another(room, run):
+def test_a_mark_stays_for_the_same_file_and_is_asked_anew_for_another(room, run, capsys):
     store = room.overlay.store()
     room.result("ada", "first")
     run("mark", "ngrams", fill_in(to_read(room), "ada", "4"), "--by", "Ms A")
@@ -48,6 +48,8 @@ def test_a_mark_stays_for_the_same_file_and_is_asked_anew_for_another(room, run)
     filled = fill_in(to_read(room), "ada", "5")
     room.result("ada", "second")
     run("mark", "ngrams", filled)  # what was read is the first file
+    said = "ada, answer: another file counts by now; this mark is for the one that was read.\n"
+    assert capsys.readouterr().out.endswith(said)
     assert (
         room.rows()["ada"].points["answer"] is None
         and room.rows()["ada"].comments["answer"] == "not read yet"
@@ -133,9 +135,10 @@ def test_a_file_that_somebody_fills_in_is_never_overwritten(room, run):
         assert to_read(room) == second
 
 
-def test_a_comment_that_waits_for_its_points_is_kept(room, run):
+def test_a_comment_that_waits_for_its_points_is_kept(room, run, capsys):
     first = to_read(room)
     run("mark", "ngrams", fill_in(first, "alan", "", "well said"))
+    assert "alan, answer: a comment, and no points yet; it is not noted.\n" in capsys.readouterr().out
     assert room.overlay.store().marks("ngrams") == []
     assert to_read(room) != first and "well said" in first.read_text("utf-8")
     run("mark", "ngrams", fill_in(first, "alan", "3.3333333", "well said"))
