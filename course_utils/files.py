@@ -55,6 +55,8 @@ def read_table(path: Path) -> tuple[list[list[str]], str]:
         head = text.partition("\n")[0]
         delimiter = ";" if head.count(";") > head.count(",") else ","
         return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)), delimiter
+    except FileNotFoundError:
+        raise ValueError(f"there is no file {path}: name a table that is saved as CSV in UTF-8") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path} can't be read ({error}): save it as CSV in UTF-8, and try again") from None
 
