@@ -311,6 +311,8 @@ def erratum(options) -> None:
     kind = "accept" if options.accept else "full marks" if options.full_marks else "reference"
     if kind != "full marks" and (problem := sandbox.problem(options.unsafe)):
         raise ValueError(problem)
+    if options.accept and not options.accept.is_file():
+        raise ValueError(f"there is no file {options.accept}: name one that has the function to be accepted")
     source = corpora.read_utf8(options.accept) if options.accept else ""
     found = errata.Erratum(options.question, kind, source, options.why, _who(options))
     workers, say = options.workers or os.cpu_count() or 1, partial(print, flush=True)
@@ -345,13 +347,18 @@ def _who(options) -> str:
         raise ValueError("your login has no name here: say who you are by --by NAME") from None
 
 
+def _handed_in(assignment, store) -> str:
+    return f"Students who have handed in: {len(store.standings(assignment.name))}."
+
+
 def feedback(options) -> None:
     """write a page for each student"""
     from course_utils.classroom import exchange
     from course_utils.classroom.grading import feedback
 
-    pages = feedback.feedback(*_class(options))
-    print(f"Wrote the pages into {pages}.")
+    assignment, teacher, store = _class(options)
+    pages = feedback.feedback(assignment, teacher, store)
+    print(f"Wrote the pages into {pages}. {_handed_in(assignment, store)}")
     if options.exchange:
         given = exchange.give_back(options.exchange, options.name, pages)
         print(f"Laid those of {given} students into {options.exchange}, where they fetch them.")
@@ -390,7 +397,9 @@ def export(options) -> None:
     """write the grades for another system"""
     from course_utils.classroom.grading import export
 
-    print(f"Wrote {export.export(options.format, *_class(options))}.")
+    assignment, teacher, store = _class(options)
+    written = export.export(options.format, assignment, teacher, store)
+    print(f"Wrote {written}. {_handed_in(assignment, store)}")
 
 
 def student(options) -> None:

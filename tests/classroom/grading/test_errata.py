@@ -43,6 +43,8 @@ def test_what_an_erratum_touches_is_graded_again_and_nothing_else(room, capsys, 
     before = {"ada": (8, 6), "alan": (0, 6), "eve": (0, 6)}
     assert points(room) == before
 
+    with pytest.raises(SystemExit, match=r"there is no file .*other\.py: name one that has the function"):
+        run("--accept", str(room.folder / "other.py"))
     (room.folder / "other.py").write_text(OTHER)
     accept, store = ["--accept", str(room.folder / "other.py"), "--by", "Ms A"], room.overlay.store()
     said = run(*accept, "--workers", "1")  # in a process of its own

@@ -66,8 +66,10 @@ def fill_in(room, points):
     return str(path)
 
 
-def test_a_grade_that_is_not_known_is_empty(room, graded):
-    graded("export", "ngrams")
+def test_a_grade_that_is_not_known_is_empty(room, graded, capsys):
+    for command in ("feedback", "export"):
+        graded(command, "ngrams")
+        assert capsys.readouterr().out.endswith("Students who have handed in: 4.\n")
     head, *lines = table(room)
     found = {line[0]: dict(zip(head, line, strict=True)) for line in lines}
     assert list(found) == ["'=cmd", "ada", "alan", "grace", "kurt"]
