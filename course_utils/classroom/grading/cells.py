@@ -274,7 +274,10 @@ def _find(answer: Asked, cells: list[dict], notices: list[str], lost: bool) -> s
                 f"The cell of {answer.id} has lost its tag; the last text of the notebook is taken for it."
             )
     if not own:
-        notices.append(f"The answer cell {answer.id} is missing.")
+        notices.append(
+            f"The answer cell {answer.id} is missing: copy your answers into a fresh copy of your notebook, "
+            "which has it."
+        )
         return None
     if any(cell["kind"] != answer.kind for cell in own):
         notices.append(f"The answer cell {answer.id} is no {answer.kind} cell any more; it was read as one.")

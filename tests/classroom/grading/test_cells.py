@@ -131,7 +131,10 @@ REPAIRED = {
     "a cell renamed": (notebook(cell(RIGHT, "dobule"), ESSAY), "has lost its tag"),
     "a text cell": (notebook(cell(RIGHT, "double", "markdown"), ESSAY), "no code cell any more"),
     "a cell of no kind": (notebook(cell(RIGHT, "double", []), ESSAY), "no code cell any more"),
-    "the essay is missing": (notebook(cell(RIGHT, "double")), "essay is missing"),
+    "the essay is missing": (
+        notebook(cell(RIGHT, "double")),
+        "essay is missing: copy your answers into a fresh",
+    ),
     "cells that are none": (notebook(7, None, cell(RIGHT, "double"), ESSAY), "Cell 1 can't be read"),
     "a source that is none": (notebook(cell(7), cell([7]), cell(RIGHT, "double"), ESSAY), "Cell 2 can't"),
     "metadata of a wrong type": (
