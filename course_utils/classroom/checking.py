@@ -42,9 +42,7 @@ def without_points(assignment: Assignment, answers: cells.Answers) -> list[str]:
 
 def unwritten(assignment: Assignment, answers: cells.Answers) -> list[str]:
     """The answers for a person in which nothing is written."""
-    stubs = assignment.tagged()
-    texts = {id: answers.sources.get(id, "").strip() for id in assignment.written()}
-    return [id for id, text in texts.items() if text in ("", stubs[id][1].strip())]
+    return [id for id in assignment.written() if assignment.is_blank(id, answers.sources.get(id, ""))]
 
 
 def look(file: Path) -> tuple[Assignment, cells.Answers, dict[str, str]]:

@@ -128,6 +128,10 @@ class Assignment:
         """The ids of the answers that a person reads."""
         return [id for id in self.points() if id not in self.asks]
 
+    def is_blank(self, id: str, text: str) -> bool:
+        """Whether nothing is written in an answer: it is empty, or what was handed out."""
+        return text.strip() in ("", self.tagged()[id][1].strip())
+
 
 @cache
 def _tagged(path: Path) -> dict[str, tuple[dict, str]]:

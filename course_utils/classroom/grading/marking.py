@@ -26,7 +26,8 @@ def to_read(assignment: Assignment, overlay: Overlay, store: Store) -> Path:
         for id, answer in standing.details.get("written", {}).items():
             mark = given(marks, standing, id)
             filled = (mark.points, mark.comment) if mark else ("", "")
-            lines.append([student, id, *filled, standing.submission.sha256, answer])
+            written = "" if assignment.is_blank(id, answer) else answer
+            lines.append([student, id, *filled, standing.submission.sha256, written])
     names = (f"{assignment.name}-to-read{f'-{n}' if n > 1 else ''}.csv" for n in count(1))
     path = next(path for name in names if not _holds_marks(path := overlay.folder / name, assignment, store))
     write_atomic(path, as_csv(lines))

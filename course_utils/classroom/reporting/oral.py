@@ -120,7 +120,9 @@ class Examiner:
             self._lines.get(student, []),
             key=lambda line: (self._have[line.shape], -len(line.shape), line.id, line.number),
         )
-        marks = [mark for mark in marks if mark["out_of"] and mark.get("example")]
+        marks = [
+            mark for mark in marks if mark["out_of"] and mark.get("example") and mark["status"] != "not yet"
+        ]
         made = [self._about_a_line(line) for line in rare[:1]]
         made += [_about_a_result(mark) for mark in _to_foretell(marks)]
         made += [self._what_if(student, mark) or _about_a_mistake(mark) for mark in _to_change(marks)]

@@ -166,7 +166,8 @@ def _to_read(assignment: Assignment, handed_in: list[Row]) -> str:
     for row in handed_in:
         for id, answer in row.standing.details.get("written", {}).items():
             if row.comments[id] == OPEN:
-                lines.append([_shown(row.student), str(len(answer.split())), _shown(answer, MAX_TEXT)])
+                written = "" if assignment.is_blank(id, answer) else answer
+                lines.append([_shown(row.student), str(len(written.split())), _shown(written, MAX_TEXT)])
     if not lines:
         return out + "<p>None is left.</p>"
     return (

@@ -145,6 +145,12 @@ def test_a_comment_that_waits_for_its_points_is_kept(room, run, capsys):
     assert to_read(room) == first and to_read(room) == first, "it was written anew, with fewer digits"
 
 
+def test_what_was_handed_out_is_no_answer_to_read(room, run):
+    room.result("ada", "untouched", answer=room.assignment.tagged()["answer"][1] + "\n")
+    asked = {line["student"]: line["answer"] for line in csv.DictReader(to_read(room).open())}
+    assert asked == {"ada": "", "alan": "Hamlet."}
+
+
 def test_a_line_that_is_a_note_of_the_teachers_is_passed_over_and_kept(room, run, capsys):
     path = to_read(room)
     with path.open("a", encoding="utf-8") as out:

@@ -29,7 +29,12 @@ def record(room, student, points, **more):
             mark |= {"status": "passed" if right else "mistake", "sentence": f"Wrong. {EVIL}"}
             marks.append(mark | {"known": "" if right else more.get("known", "Oh no."), "example": example})
     score = sum(mark["points"] for mark in marks)
-    details = {"score": score, "out_of": 14, "marks": marks, "written": {"answer": f"{EVIL} three words"}}
+    details = {
+        "score": score,
+        "out_of": 14,
+        "marks": marks,
+        "written": {"answer": more.get("answer", f"{EVIL} three words")},
+    }
     store.record(kept, 1, more.get("status", "graded"), "", details)
     store.close()
 
@@ -49,7 +54,8 @@ def test_what_the_page_counts(room):
     room.release("ada", "bob", "cleo", "dora", "nobody")
     record(room, "ada", {})
     record(room, "bob", {"witten_bell": 0}, known="You forgot K.")
-    record(room, "cleo", {"witten_bell": 0, "page_bits": 0}, known="You forgot K.")
+    stub = room.assignment.tagged()["answer"][1]
+    record(room, "cleo", {"witten_bell": 0, "page_bits": 0}, known="You forgot K.", answer=stub)
     record(room, "dora", {"page_bits": 0}, known="That is right for K = 3; yours is 5, as it says.")
     store = room.overlay.store()
     store.mark("ngrams", [Given("ada", "answer", store.standings("ngrams")["ada"].submission.sha256, 4, "")])
@@ -76,6 +82,7 @@ def test_what_the_page_counts(room):
     assert "That is right for another constant." in mistakes and "K = 3" not in mistakes
     to_read = section(text, "Written answers")
     assert "3; fill in" in to_read and re.search(r"bob\s+3", to_read) and "ada" not in to_read
+    assert re.search(r"cleo\s+0\s+dora", to_read), "what was handed out is no answer"
 
 
 def test_nothing_on_the_page_runs_and_all_is_bounded(room):
@@ -180,6 +187,8 @@ def test_each_student_gets_three_questions_of_their_own(room):
     assert "It reads lower. It sets odd, read in line 4." in line.answer
     assert "where" in mistake.asked.lower() and mistake.answer == "It returned: 3.0\nNot p squared."
     assert examiner.questions("cleo", [])[0].asked.startswith("In your "), "lines only, if nothing was kept"
+    blank = [mark | {"status": "not yet"} for mark in rows["ada"].standing.details["marks"]]
+    assert examiner.questions("ada", blank) == examiner.questions("ada", []), "a stub returns nothing"
     assert len(examiner.questions("cleo", [])) == 2 and examiner.questions("nobody", []) == []
 
 
