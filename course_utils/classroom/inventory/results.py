@@ -107,11 +107,11 @@ def said(sheets: list[Sheet]) -> list[str]:
     if len(before):
         low, high = interval(gain, before, after)
         sure = (
-            f"95 % interval {low:.2f} to {high:.2f}" if len(before) >= ENOUGH else "too few for an interval"
+            f"95 % interval {low:z.2f} to {high:z.2f}" if len(before) >= ENOUGH else "too few for an interval"
         )
         lines[0] += f" Right: {before.mean():.0%} before, {after.mean():.0%} after."
         lines.append(
-            f"Normalised gain {gain(before, after):.2f} ({sure}): of what was wrong before, so much was "
+            f"Normalised gain {gain(before, after):z.2f} ({sure}): of what was wrong before, so much was "
             "right after."
         )
     if len(orders) == 1 and len(before):
@@ -149,9 +149,10 @@ class Figures:
             return ""
         last = self.right["after"] if np.isfinite(self.right["after"]) else self.right["before"]
         found = []
-        if self.discrimination < 0:
+        error = 1 / np.sqrt(self.sheets)  # the standard error of a correlation near 0
+        if self.discrimination < -error:
             found.append("who is good at the others fails here: is the key right?")
-        elif self.discrimination < WEAK - 1 / np.sqrt(self.sheets):  # by more than its standard error
+        elif self.discrimination < WEAK - error:
             found.append("it hardly tells who is good at the others")
         if self.right["before"] > EASY:
             found.append("nearly all knew it before")

@@ -112,6 +112,18 @@ def test_a_bad_question_is_found_and_good_ones_mostly_left_alone():
     assert blamed < 0.05 * 10 * (2 * K - 1)
 
 
+@pytest.mark.parametrize("found, said", [(-0.002, "it hardly tells"), (-0.3, "is the key right?"), (0.3, "")])
+def test_a_key_is_doubted_beyond_the_standard_error_alone(found, said):
+    shares = {"before": 0.5, "after": 0.5}
+    look = results.Figures(items()[0], "A", shares, shares, found, sheets=40).look
+    assert said in look and bool(said) == bool(look)
+
+
+def test_no_gain_is_not_a_negative_one(monkeypatch):
+    monkeypatch.setattr(results, "gain", lambda before, after: -0.001)
+    assert "Normalised gain 0.00 (95 % interval 0.00 to 0.00)" in " ".join(results.said(room(0, 40)[0]))
+
+
 def test_a_question_that_is_guessed_is_found():
     generator, found = np.random.default_rng(0), 0
     for seed in range(10):
