@@ -90,7 +90,7 @@ def _csv(places: list[Place], found: Results) -> str:
 
 
 def _html(contest: Contest, places: list[Place], found: Results, power: str) -> str:
-    words = "Rank", "Recipe", "Bits per byte", "Beside the first", "Parameters"
+    words = "Rank", "Recipe", "Bits per byte", "Beside the first", "Para&shy;meters"
     head = "".join(f"<th scope='col'>{word}</th>" for word in words)
     rows = "".join(
         f"<tr><td>{place.rank}</td><th scope='row'>{escape(place.name)}</th><td>{_number(place)}</td>"
@@ -107,4 +107,4 @@ def _html(contest: Contest, places: list[Place], found: Results, power: str) -> 
         f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
         f"<p>{power}</p>" + (f"<ul>{left_out}</ul>" if left_out else "")
     )
-    return page(f"Leaderboard: {escape(contest.name)}", body)
+    return page(f"Leaderboard: {escape(contest.name)}", body, "tbody th{overflow-wrap:anywhere}")
