@@ -331,7 +331,7 @@ def erratum(options) -> None:
     said += [f"{by_hand} by hand stay{'s' * (by_hand == 1)}"] if by_hand else []
     if words := len(plan.changes) - len(moving):
         said.append(f"of {words} more only the sentence changes")
-    print("; ".join(said) + ".")
+    print("; ".join(said) + "." if plan.graded else "It touches no answer so far.")
     if not options.write:
         print("Nothing is written: the same command with --write writes it.")
         return

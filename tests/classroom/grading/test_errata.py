@@ -83,6 +83,8 @@ def test_full_marks_run_nothing_and_leave_what_a_person_gave(room, planned, monk
     cli.main(["feedback", "ngrams", *where[:2]])
     page = (room.folder / "feedback/ngrams/alan.html").read_text()
     assert "3 of 8" in page and "0 → 8 points (the 3 points that a person gave count), by Ms A" in page
+    cli.main(["erratum", "ngrams", "witten_bell", "--full-marks", "--why", "again", *where])
+    assert "\nIt touches no answer so far.\nNothing is written" in capsys.readouterr().out
     assert room.rows()["alan"].points["witten_bell"] == 3
     assert store.standings("ngrams")["alan"].details["marks"][0]["points"] == 8
     for statement in ("DELETE FROM corrections", "UPDATE errata SET who = 'eve'"):
