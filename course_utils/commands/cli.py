@@ -44,13 +44,27 @@ def main(argv: list[str] | None = None) -> int:
         sys.exit(f"Unknown option {rest[0]}: `{command} --help` lists them.")
     options.rest = rest
     try:
-        return options.command(options) or 0
+        status = options.command(options) or 0
+        sys.stdout.flush()
+        return status
     except (ValueError, OSError, _asset_error()) as error:
+        if isinstance(error, BrokenPipeError) and _has_enough():
+            return 1
         sys.exit(f"{places.program()}: {error}")
     except sqlite3.Error as error:
         sys.exit(f"{places.program()}: the class's store can't be used: {error}. {STORE_IS_WHOLE}")
     except KeyboardInterrupt:
         sys.exit(f"{places.program()}: stopped; to go on, give the same command again.")
+
+
+def _has_enough() -> bool:
+    """Whether nobody reads any more what is printed, as when `head` has its lines."""
+    try:
+        print(flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python tries again at its end
+        return True
+    return False
 
 
 def _parser() -> argparse.ArgumentParser:

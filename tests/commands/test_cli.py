@@ -146,6 +146,13 @@ def test_a_name_that_the_terminals_encoding_lacks_is_escaped(clone):
     assert (done.returncode, done.stderr) == (0, "") and r"\u0141ukasz" in done.stdout
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows tells a closed pipe otherwise")
+def test_who_has_read_enough_hears_of_no_broken_pipe(clone):
+    with subprocess.Popen(**command(clone, "where")) as ended:
+        ended.stdout.close()  # as `| head` does
+        assert ended.stderr.read() == ""
+
+
 def test_an_unknown_option_and_no_chapters(run, folder, monkeypatch):
     assert "Unknown option --pot" in run("lab", "--pot")[2]
     shutil.rmtree(folder / "notebooks")
