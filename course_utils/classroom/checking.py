@@ -89,7 +89,7 @@ def run_examples(
     for id in ids:
         if id not in outcomes or f"{id}-tests" not in outcomes:
             found[id] = f"not run: a cell before it, or this one, {stopped or 'ended the program'}"
-        elif not tests.get(f"{id}-tests"):
+        elif assignment.is_blank(f"{id}-tests", tests.get(f"{id}-tests", "")):
             found[id] = "its examples are missing in this file"
         else:
             failed = outcomes[f"{id}-tests"]

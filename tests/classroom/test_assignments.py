@@ -349,6 +349,12 @@ def test_the_courses_own_copy_is_nobodys(room, check, capsys):
     assert "  But: this is the course's own copy, with constants that are nobody's" in capsys.readouterr().out
 
 
+@needs_sandbox
+def test_the_courses_own_copy_has_no_examples_that_could_come_out_right(room):
+    said = checking.run_examples(*checking.look(room.assignment.path))
+    assert set(said.values()) == {"its examples are missing in this file"}
+
+
 def test_no_terminal_obeys_what_a_file_says(check):
     def run(script, job, accept, **options):
         for id, _ in job["cells"]:
