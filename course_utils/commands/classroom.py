@@ -136,7 +136,7 @@ def release(options) -> None:
         print(
             "  But: a reference was changed since, and other results are expected in the examples of "
             f"{', '.join(outdated)}. Delete these notebooks and release them again if nobody has begun; else "
-            "tell the students: their answers, seeds and constants are right."
+            "tell the students; seeds and constants stay."
         )
     if options.exchange:
         notebooks = {student: teacher.released(assignment.name, student) for student in students}
