@@ -1,4 +1,4 @@
-"""The BERT of chapter 6: MiniLM's body and a masked-word head of our own, trained on film reviews.
+"""The BERT of chapter 6: MiniLM's body and a masked-word head of our own, trained mostly on film reviews.
 
     OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=2 python -m course_utils.weights.bert_recipe recorded
 
@@ -7,17 +7,18 @@ sentences. Its embeddings stay as they are, its six layers and the head are trai
 each matrix differs by from the package's, in 8 bits, and the rest in float16, and `load` puts them together.
 
 The run also writes bert_log.csv. Ctrl-C keeps what it has in build/, and the same command goes on from there.
-All settings were chosen on the validation reviews; the test reviews are scored once, at the end. Two trials
+All settings were chosen on the validation reviews; the test reviews were scored twice (see below). Two trials
 from step 2,500 on, of 600 steps at a falling rate each, made nothing better: embeddings that are trained as
 well (32.8 % of the gaps filled instead of 32.7, at a perplexity of 63 instead of 58), and Muon (31.8 %, 61).
 
-It was recorded in two parts. What the two stages on reviews had made was shipped for a while, in 8 bits; from
-that the other four went on, on conversations and passages of the Web and of Wikipedia too. What steadies such
-a training was tried from one checkpoint each, for 150 to 250 steps (perplexity of 512 rows of validation
-reviews, one seed): beta2 at 0.999 49.1 instead of 50.4; 40 % of the tokens asked, not 20, 47.7 instead of
-49.6; Muon at 0.005 none (49.2, then 50.0). The stage "more" still had a beta2 of 0.99 up to its step 1,018.
-Of the test gaps it fills 39.0 % (36.5 % after two stages), at a perplexity of 35.7 (44.0). Of the
-20 everyday sentences 11 to 15 were right from one evaluation to the next, and 11 at the end.
+It was recorded in parts. What the two stages on reviews had made was shipped for a while, in 8 bits; from
+that the other four went on, on conversations and passages of the Web and of Wikipedia too; "more" and "more
+asked" were stopped by hand, so the log lacks their ends. What steadies such a training was tried from one
+checkpoint each, for 150 to 250 steps (perplexity of 512 rows of validation reviews before and after, one
+seed, no control): beta2 at 0.999 50.4, 49.1; 40 % asked, not 20, 49.6, 47.7; Muon at 0.005 came to 49.2, then
+50.0. The stage "more" still had a beta2 of 0.99 up to its step 1,018. Of the test gaps it fills 39.0 % (36.5
+% after two stages), at a perplexity of 35.7 (44.0). Of the 20 everyday sentences 11 to 15 were right from one
+evaluation to the next, and 11 at the end.
 
 The recorded run shared its two cores with other work: the seconds in its log are no measure of speed.
 """
