@@ -12,6 +12,7 @@ from course_utils.classroom.assignments import Assignment, Private
 from course_utils.classroom.grading.verdicts import GradedFunction
 from course_utils.classroom.overlay import EVERYONE, Overlay
 from course_utils.files import read_spreadsheet, write_atomic
+from course_utils.learner.checks.values import plain
 
 NAME = re.compile(r"[\w.@+-]+")
 COLUMNS = ("student", "id", "username", "login")
@@ -19,17 +20,7 @@ COMPARE = """import copy
 
 import numpy as np
 
-
-def same(got, expected):
-    if isinstance(expected, dict):
-        keys = isinstance(got, dict) and got.keys() == expected.keys()
-        return keys and all(same(got[key], expected[key]) for key in expected)
-    if isinstance(expected, (list, tuple)):
-        return type(got) is type(expected) and len(got) == len(expected) and all(map(same, got, expected))
-    if isinstance(expected, str):
-        return got == expected
-    return np.shape(got) == np.shape(expected) and np.allclose(got, expected, rtol=1e-9, atol=1e-12)
-
+import course_utils.learner.checks.values as comparing
 
 """
 
@@ -125,15 +116,22 @@ def notebook_for(assignment: Assignment, overlay: Overlay, student: str) -> Note
 
 
 def _examples(question: GradedFunction) -> str:
-    """Tests of a function on its author's own examples, which nbgrader and anybody can run."""
+    """Tests of a function on its author's own examples, which nbgrader and anybody can run. They refuse what
+    is refused when it is graded."""
     check, name = question.examples, question.check.reference.__name__
-    pairs = [(case, check.reference(*copy.deepcopy(case))) for case in check.cases(question.shown_seed)]
+    cases = check.cases(question.shown_seed)
+    pairs = [(case, plain(check.reference(*copy.deepcopy(case)))) for case in cases]
     examples = "".join(f"    ({_literal(case)}, {_literal(result)}),\n" for case, result in pairs)
     return (
         f"# Examples of yours ({question.points:g} points); other inputs are graded.\n{COMPARE}"
         f"EXAMPLES = [\n{examples}]\nfor arguments, expected in EXAMPLES:\n"
-        f"    got = {name}(*copy.deepcopy(arguments))\n"
-        f'    assert same(got, expected), f"{name}{{arguments}}: expected {{expected}}, got {{got}}"'
+        "    given = copy.deepcopy(arguments)\n"
+        f"    got = {name}(*given)\n"
+        f"    wrong = comparing.difference(expected, comparing.plain(got), {check.tolerance})\n"
+        f'    assert not wrong, f"{{wrong}}, for {name}{{arguments}}: expected {{expected!r}}, "'
+        ' f"got {got!r}"\n'
+        "    changed = comparing.difference(comparing.plain(arguments), comparing.plain(given), 0.0)\n"
+        f'    assert not changed, "{name} changes its arguments, which belong to the caller: work on a copy"'
     )
 
 

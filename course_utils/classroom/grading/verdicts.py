@@ -17,7 +17,7 @@ from course_utils.classroom.grading import sandbox, wire
 from course_utils.classroom.grading.caps import Limits
 from course_utils.learner.checks.engine import FORGETFUL, Check
 from course_utils.learner.checks.observing import Outcome, observe
-from course_utils.learner.checks.values import plain, show
+from course_utils.learner.checks.values import difference, plain, show, what
 from course_utils.learner.checks.verdict import Verdict
 
 SCRIPT = Path(__file__).with_name("answering.py")
@@ -203,6 +203,8 @@ def _judged(question: GradedFunction, run: _Run, there: bool) -> Mark:
     points = question.points if verdict.passed else 0
     cell = run.cell_outcomes[question.id]
     sentence = _sentence(verdict, example, cell)
+    if verdict.status == example.status == "wrong":
+        sentence += _looks_alike(question, shown)
     detail = "\n".join(filter(None, [repr(verdict), cell.error]))[:4000]
     return Mark(
         question.id,
@@ -250,12 +252,29 @@ def _sentence(verdict: Verdict, example: Verdict, cell: Outcome) -> str:
     elif example.passed:
         sentence = verdict.sentence or "The examples that you have come out right, other inputs don't."
     else:
-        sentence = f"{verdict.sentence} For {facts['Smallest input']}".strip()
-        sentence += f", {facts['Expected']} is expected." if "Expected" in facts else "."
+        call = facts["Smallest input"]
+        said = f"For {call}, {facts['Expected']} is expected." if "Expected" in facts else f"{call} does so."
+        sentence = f"{verdict.sentence} {said}".strip()
     facts = dict(verdict.facts)
     if "Yours raised" in facts:
         sentence += f" It stopped with {_error(facts['Yours raised'], facts.get('Where', ''))}."
     return sentence
+
+
+def _looks_alike(question: GradedFunction, outcomes: list[Outcome]) -> str:
+    """What a value that may look like the expected one lacks, in words of our own."""
+    for case, outcome in zip(question.examples.cases(question.shown_seed), outcomes, strict=True):
+        expected, got = observe(question.check.reference, case).value, outcome.value
+        found = None if outcome.error else difference(expected, got, question.check.tolerance)
+        if found is None:
+            continue
+        if found == f"{what(got)} where {what(expected)} is expected":
+            return f" That is {what(expected)}, and yours is another kind of value."
+        if found.startswith("an array of dtype"):
+            return f" That is an array of dtype {expected.dtype}, and yours has another dtype."
+        if show(got) == show(expected):
+            return " Yours looks the same, and differs in later digits, which count too."
+    return ""
 
 
 def _error(error: str, line: str) -> str:
