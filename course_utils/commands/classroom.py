@@ -372,15 +372,16 @@ def export(options) -> None:
 def student(options) -> None:
     """say what is kept of one student, export it or delete it"""
     from course_utils.classroom import overlay, privacy
+    from course_utils.files import one_form
 
-    teacher = overlay.Overlay(overlay.place(options.overlay))
+    teacher, name = overlay.Overlay(overlay.place(options.overlay)), one_form(options.name)
     if options.export:
-        number = privacy.export(teacher, options.name, options.export, options.exchange)
+        number = privacy.export(teacher, name, options.export, options.exchange)
         print(f"Wrote {options.export}: {number} files.")
     elif options.delete:
-        print("\n".join(privacy.delete(teacher, options.name, options.exchange)))
+        print("\n".join(privacy.delete(teacher, name, options.exchange)))
     else:
-        print("\n".join(privacy.told(teacher, options.name, options.exchange)))
+        print("\n".join(privacy.told(teacher, name, options.exchange)))
 
 
 def contest(options) -> None:

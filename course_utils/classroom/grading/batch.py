@@ -15,6 +15,7 @@ from course_utils.classroom.assignments import Assignment, find_assignment
 from course_utils.classroom.grading import caps, cells, errata, verdicts
 from course_utils.classroom.grading.store import Store, Submission
 from course_utils.classroom.overlay import Overlay
+from course_utils.files import one_form
 
 Result = tuple[str, str, dict]  # status, reason, details
 MAX_NAME = 200  # bytes: a page or a folder of that name, with an ending, is still to be made
@@ -45,10 +46,11 @@ def collect(
         if entry.name.startswith(".") or entry.name == "__MACOSX":
             continue
         is_folder = entry.is_dir(follow_symlinks=False)
-        student = (names or {}).get(entry.name) or cells.storable(entry.name if is_folder else path.stem)
+        named = one_form(entry.name)
+        student = (names or {}).get(named) or cells.storable(named if is_folder else Path(named).stem)
         found.setdefault(student, []).extend(notebooks_in(path, assignment) if is_folder else [path])
     kept, remarks = {}, []
-    if nowhere := sorted({*(names or {})} - {entry.name for entry in entries}):
+    if nowhere := sorted({*(names or {})} - {one_form(entry.name) for entry in entries}):
         remarks.append(f"Named as files, but not in {folder}: {', '.join(nowhere)}.")
     for student, paths in found.items():
         if len(student.encode()) > MAX_NAME:

@@ -10,7 +10,7 @@ from pathlib import Path
 from course_utils.classroom.grading import cells
 from course_utils.classroom.grading.store import Store, Submission
 from course_utils.classroom.handing_out import column_of_names
-from course_utils.files import read_spreadsheet
+from course_utils.files import one_form, read_spreadsheet
 
 STAMP = "timestamp.txt"
 NBGRADER = "nbgrader"  # in place of a CSV file
@@ -57,9 +57,9 @@ def read_times(file: Path) -> dict[str, datetime]:
 
 def _stamps(folder: Path, kept: dict[str, Submission]) -> tuple[dict[str, datetime], list[str]]:
     """What nbgrader's `collect` has laid beside each student's notebook."""
-    known, others = {}, []
+    known, others, folders = {}, [], {one_form(path.name): path for path in folder.iterdir()}
     for student, submission in kept.items():
-        stamp = folder / student / submission.assignment / STAMP
+        stamp = folders.get(student, folder / student) / submission.assignment / STAMP
         try:
             text = cells.load(stamp).decode("ascii").strip()  # 2026-12-04 22:58:23.948203 UTC
             known[student] = _moment(text.replace(" UTC", "+00:00"), STAMP)

@@ -18,7 +18,7 @@ import pytest
 
 from course_utils.classroom import handing_out, overlay
 from course_utils.classroom.assignments import NAMES
-from course_utils.classroom.grading import batch, sandbox
+from course_utils.classroom.grading import batch, sandbox, times
 from course_utils.classroom.grading.visible import ROOT
 from course_utils.commands import cli
 from course_utils.learner.checks import CHECKS
@@ -184,6 +184,26 @@ def test_a_platforms_names_are_those_of_students(room, tmp_path):
         names.write_text(text)
         with pytest.raises(ValueError, match=r"names\.csv"):
             handing_out.read_names(names)
+
+
+def test_a_name_is_the_same_in_both_of_unicodes_spellings(room, tmp_path):
+    """macOS writes é as e and an accent."""
+    composed, apart = "ren\u00e9", "rene\u0301"
+    (tmp_path / "a.csv").write_text(
+        f"student,received,file\n{apart},2026-12-04T22:59Z,{apart}.ipynb\n", "utf-8"
+    )
+    assert handing_out.read_roster(tmp_path / "a.csv") == [composed]
+    assert handing_out.read_names(tmp_path / "a.csv") == {f"{composed}.ipynb": composed}
+    store, folder = room.overlay.store(), room.submissions
+    (folder / apart / "ngrams").mkdir(parents=True)
+    (folder / apart / "ngrams" / "ngrams.ipynb").write_text("a")
+    (folder / apart / "ngrams" / times.STAMP).write_text("2026-12-04 22:58:23 UTC")
+    (folder / f"a{apart}.ipynb").write_text("b")
+    (folder / f"{apart}_7.ipynb").write_text("c")
+    kept, remarks = batch.collect("ngrams", folder, store, {f"{composed}_7.ipynb": "alan"})
+    assert ([*kept], remarks) == ([f"a{composed}", composed, "alan"], [])
+    assert times.note(store, {composed: kept[composed]}, folder, times.NBGRADER) == []
+    assert times.note(store, {composed: kept[composed]}, folder, str(tmp_path / "a.csv")) == []
 
 
 def test_a_missing_folder_is_one_sentence(room):
