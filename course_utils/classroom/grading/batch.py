@@ -3,17 +3,18 @@
 import ctypes
 import multiprocessing
 import os
+import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from course_utils.classroom.assignments import Assignment, find_assignment
 from course_utils.classroom.grading import caps, cells, errata, verdicts
-from course_utils.classroom.grading.store import Store, Submission
+from course_utils.classroom.grading.store import Standing, Store, Submission
 from course_utils.classroom.overlay import Overlay
 from course_utils.files import one_form
 
@@ -30,7 +31,8 @@ def collect(
 
     FOLDER/STUDENT.ipynb, FOLDER/STUDENT/NAME.ipynb, FOLDER/STUDENT/NAME/NAME.ipynb. Links are noted as such
     and never followed. In a student's folder the notebook of the assignment's name counts; of several other
-    files the one that was changed last. `names` says whose a file or folder is that has another name than its
+    files the one that was changed last. One in which nothing is written displaces none in which something is,
+    and none that was kept before. `names` says whose a file or folder is that has another name than its
     student. Returns what was kept, by student, and what a teacher should know; raises ValueError if there is
     no such folder.
     """
@@ -41,6 +43,7 @@ def collect(
             f"{folder} can't be read ({error.strerror}): it holds a folder or a file a student"
         ) from None
     found: dict[str, list[Path]] = {}
+    usual: dict[str, list[Path]] = {}
     for entry in entries:
         path = Path(entry.path)
         if entry.name.startswith(".") or entry.name == "__MACOSX":
@@ -49,19 +52,36 @@ def collect(
         named = one_form(entry.name)
         student = (names or {}).get(named) or cells.storable(named if is_folder else Path(named).stem)
         found.setdefault(student, []).extend(notebooks_in(path, assignment) if is_folder else [path])
-    kept, remarks = {}, []
+        usual.setdefault(student, []).extend(_usual_in(path, assignment) if is_folder else [path])
+    kept, remarks, before = {}, [], store.standings(assignment)
     if nowhere := sorted({*(names or {})} - {one_form(entry.name) for entry in entries}):
         remarks.append(f"Named as files, but not in {folder}: {', '.join(nowhere)}.")
     for student, paths in found.items():
         if len(student.encode()) > MAX_NAME:
             remarks.append(f"{student[:40]}... is too long a name, and was left out: rename it.")
             continue
-        last, said = last_of(student, paths, folder)
-        remarks += said
+        last, said = last_of(student, filled(paths, [], assignment), folder)
+        remarks += said + stands_in(student, last, usual[student], folder)
         if last.parent != folder:
             remarks += passed_over(student, last)
-        kept[student] = store.keep(assignment, student, last)
+        untouched, counts_still = blank(student, last, assignment, store, before)
+        remarks += untouched
+        if not counts_still:
+            kept[student] = store.keep(assignment, student, last)
     return kept, remarks
+
+
+def blank(
+    student: str, file: Path, assignment: str, store: Store, before: Mapping[str, Standing]
+) -> tuple[list[str], bool]:
+    """What to say if nothing is written in a notebook; and whether one counts still that was kept `before`
+    and in which something is."""
+    if written(file, assignment) is not False:
+        return [], False
+    earlier = before.get(student)
+    if earlier and written(store.file_of(earlier.submission.sha256), assignment):
+        return [f"{student}: nothing is written in {file.name}; what was kept before counts."], True
+    return [f"{student}: nothing is written in {file.name}, which counts."], False
 
 
 def last_of(student: str, paths: list[Path], folder: Path) -> tuple[Path, list[str]]:
@@ -73,8 +93,45 @@ def last_of(student: str, paths: list[Path], folder: Path) -> tuple[Path, list[s
     return last, [f"{student} has handed in {last.relative_to(folder)} last; {earlier} does not count."]
 
 
+def written(path: Path, assignment: str) -> bool | None:
+    """Whether something is written in any answer of a notebook; None for what can't be read as one."""
+    found = find_assignment(assignment)
+    try:
+        sources = cells.read(cells.load(path), found.asked()).sources
+    except cells.Ungradable:
+        return None
+    stubs = {answer.id: answer.stub for answer in found.asked()}
+
+    def plain(source: str) -> str:
+        return re.sub(r"\d+", "0", source).strip()  # each student has another constant in the stub
+
+    return any(plain(source) not in ("", plain(stubs[id])) for id, source in sources.items())
+
+
+def filled(paths: list[Path], others: Iterable[Path], assignment: str) -> list[Path]:
+    """Those of a student's notebooks that are not untouched; else those others in which something is written;
+    else all of the first."""
+    touched = [path for path in paths if written(path, assignment) is not False]
+    return touched or [path for path in others if written(path, assignment)] or paths
+
+
+def stands_in(student: str, counts: Path, usual: list[Path], folder: Path) -> list[str]:
+    """What to say if a notebook counts in place of those of the usual name or place, which are untouched."""
+    if counts in usual:
+        return []
+    untouched, name = ", ".join(str(path.relative_to(folder)) for path in usual), counts.relative_to(folder)
+    return [f"{student}: nothing is written in {untouched}; {name} counts in its place."]
+
+
 def notebooks_in(folder: Path, assignment: str) -> list[Path]:
-    """The notebook in a student's folder, or in nbgrader's folder in that, as `notebooks_at` finds it."""
+    """The notebook in a student's folder, or in nbgrader's folder in that, as `notebooks_at` finds it; if it
+    is untouched, those in which something is written, at any depth."""
+    inside = (Path(top, name) for top, _, names in os.walk(folder) for name in sorted(names))
+    notebooks = (path for path in inside if ".ipynb" in path.name.lower())  # x.ipynb.txt too
+    return filled(_usual_in(folder, assignment), notebooks, assignment)
+
+
+def _usual_in(folder: Path, assignment: str) -> list[Path]:
     inner, named = folder / assignment, folder / f"{assignment}.ipynb"
     within = not os.path.lexists(named) and inner.is_dir() and not inner.is_symlink()
     return notebooks_at(inner if within else folder, assignment)
@@ -93,10 +150,12 @@ def notebooks_at(folder: Path, assignment: str) -> list[Path]:
 
 
 def passed_over(student: str, counts: Path) -> list[str]:
-    """What to say if beside the notebook that counts, by its name, others were changed later."""
-    later = sorted(path.name for path in counts.parent.glob("*.ipynb") if changed(path) > changed(counts))
+    """What to say if beside the notebook that counts, by its name, others were changed no earlier."""
+    others = [path for path in counts.parent.glob("*.ipynb") if path != counts]
+    later = sorted(path.name for path in others if changed(path) >= changed(counts))
     return [
-        f"{student}: {counts.name} counts, by its name; {name}, changed later, does not." for name in later
+        f"{student}: {counts.name} counts, by its name; {name}, changed no earlier, does not."
+        for name in later
     ]
 
 

@@ -163,7 +163,60 @@ def test_a_notebook_of_another_name_that_was_changed_later_is_told(room):
     store = room.overlay.store()
     kept, remarks = batch.collect("ngrams", room.submissions, store)
     assert store.content(kept["ada"]) == b"ngrams.ipynb"
-    assert remarks == ["ada: ngrams.ipynb counts, by its name; ngrams-Copy1.ipynb, changed later, does not."]
+    assert remarks == [
+        "ada: ngrams.ipynb counts, by its name; ngrams-Copy1.ipynb, changed no earlier, does not."
+    ]
+
+
+UNTOUCHED = {  # where the untouched notebook lies, where the filled one, and what is said
+    "beside it": ("ada/ngrams.ipynb", "ada/ngrams (1).ipynb", "ngrams (1).ipynb counts in its place"),
+    "deeper": ("ada/ngrams.ipynb", "ada/ngrams/ngrams.ipynb", "ngrams/ngrams.ipynb counts in its place"),
+    "elsewhere": ("ada/readme.ipynb", "ada/work/ngrams.ipynb", "work/ngrams.ipynb counts in its place"),
+    "renamed": ("ada/ngrams.ipynb", "ada/ngrams.ipynb.txt", "ngrams.ipynb.txt counts in its place"),
+    "above": ("ada/ngrams/ngrams.ipynb", "ada/mine.ipynb", "ada/mine.ipynb counts in its place"),
+    "two files": ("ada.ipynb", "ada/ngrams.ipynb", None),
+    "two names": ("ada/b.ipynb", "ada/a.ipynb", None),
+}
+
+
+@pytest.mark.parametrize("empty, full, said", UNTOUCHED.values(), ids=UNTOUCHED)
+def test_an_untouched_notebook_displaces_no_filled_one(room, empty, full, said):
+    work = nbformat.writes(room.notebook("ada", answer="Macbeth.")).encode()
+    given = room.overlay.released("ngrams", "ada").read_bytes()
+    for path, content, when in ((empty, given, 2e9), (full, work, 1e9)):
+        (room.submissions / path).parent.mkdir(parents=True, exist_ok=True)
+        (room.submissions / path).write_bytes(content)
+        os.utime(room.submissions / path, (when, when))
+    store = room.overlay.store()
+    kept, remarks = batch.collect("ngrams", room.submissions, store)
+    assert store.content(kept["ada"]) == work
+    assert [line for line in remarks if "place" in line] == (
+        [f"ada: nothing is written in {empty}; ada/{said.removeprefix('ada/')}."] if said else []
+    )
+
+
+def test_an_untouched_notebook_displaces_none_that_was_kept_and_is_told(room):
+    """As the wrong folder would, for a whole class."""
+    room.hand_in("ada")
+    room.grade()
+    room.release("bob")
+    store, given = room.overlay.store(), room.folder / "release" / "ngrams"
+    kept, remarks = batch.collect("ngrams", given, store)
+    assert [*kept] == ["bob"] and remarks == [
+        "ada: nothing is written in ngrams.ipynb; what was kept before counts.",
+        "bob: nothing is written in ngrams.ipynb, which counts.",
+    ]
+    assert room.rows()["ada"].points["witten_bell"] == 8
+
+
+def test_what_is_no_notebook_takes_no_ones_place(room):
+    room.release("ada")
+    given = room.overlay.released("ngrams", "ada").read_bytes()
+    (room.submissions / "ada").mkdir()
+    (room.submissions / "ada" / "ngrams.ipynb").write_bytes(given)
+    (room.submissions / "ada" / "broken.ipynb").write_bytes(given[:-9])
+    kept, _ = batch.collect("ngrams", room.submissions, room.overlay.store())
+    assert kept["ada"].name == "ngrams.ipynb"
 
 
 def test_a_platforms_names_are_those_of_students(room, tmp_path):
