@@ -176,6 +176,8 @@ def grade(options) -> None:
     from course_utils.classroom.grading import batch, caps, gradebook, marking, sandbox, times
 
     assignment, teacher = find_assignment(options.name), overlay.Overlay(overlay.place(options.overlay))
+    if options.submissions and options.submissions.resolve().is_relative_to(teacher.folder / "release"):
+        raise ValueError(f"{options.submissions} holds what was given out: name what students have handed in")
     if problem := sandbox.problem(options.unsafe):
         raise ValueError(problem)
     if (options.received or options.names) and not options.submissions:

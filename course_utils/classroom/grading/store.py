@@ -256,7 +256,8 @@ class Store:
         return set(rows)
 
     def standings(self, assignment: str) -> dict[str, Standing]:
-        """What counts for each student who has handed something in, by name."""
+        """What counts for each student who has handed something in, by name. The same bytes again, as after
+        a collection from a wrong folder, come when they first came, unless somebody says otherwise."""
         results = self.database.execute(
             "SELECT submission, status, reason, details, results.id FROM results "
             "JOIN submissions ON submission = submissions.id WHERE assignment = ? "
@@ -265,15 +266,17 @@ class Store:
         )
         last = {submission: result for submission, *result in results}
         times, corrected, standings = self._times(), self._corrected(), {}
+        came: dict[tuple[str, str], tuple[str, str]] = {}
         for submission in self._submissions("assignment = ? ORDER BY id", assignment):
             status, reason, details, result = last.get(submission.id, ("pending", "not graded yet", "{}", 0))
-            before = standings.get(submission.student)
+            before, file = standings.get(submission.student), (submission.student, submission.sha256)
+            first = came.get(file, (submission.received, OURS))
+            came[file] = received, source = times.get(submission.id, first)
             if before and before.status in ("graded", "partial") and status not in ("graded", "partial"):
                 said = FAULT if status == "infra_error" else reason
                 newer = (*before.newer, f"{submission.name} of {submission.received}: {said}")
                 standings[submission.student] = replace(before, newer=newer)
             else:
-                received, source = times.get(submission.id, (submission.received, OURS))
                 standings[submission.student] = Standing(
                     submission,
                     status,

@@ -170,6 +170,38 @@ def test_the_time_that_counts_is_ours_unless_a_teacher_names_another(room, hande
     assert alan == standing, "what a student writes beside their file was taken for a time"
 
 
+def test_the_same_file_again_is_as_late_as_it_was(room, handed_in, tmp_path, monkeypatch):
+    """Else one collection from a wrong folder would make a class late."""
+    store, file = room.overlay.store(), tmp_path / "ngrams.ipynb"
+    before = store.standings("ngrams")["ada"].received
+
+    monkeypatch.setattr("course_utils.classroom.grading.store.now", lambda: "2099-01-01T00:00:00.000+00:00")
+
+    def hand_in(text):
+        file.write_text(text)
+        return store.keep("ngrams", "ada", file)
+
+    hand_in("another")
+    assert store.standings("ngrams")["ada"].received == before, "which alone was graded"
+    again = hand_in("ada")
+    store.record(again, 1, "graded")
+    assert again.received > handed_in["ada"].received
+    assert store.standings("ngrams")["ada"].received == before
+    store.receive([(handed_in["ada"], DUE, "lms.csv")])
+    assert (store.standings("ngrams")["ada"].received, store.standings("ngrams")["ada"].source) == (
+        DUE,
+        "lms.csv",
+    )
+    store.receive([(again, DUE + timedelta(days=1), "lms.csv")])
+    assert store.standings("ngrams")["ada"].received == DUE + timedelta(days=1)
+
+
+def test_what_was_given_out_is_not_collected(room):
+    room.release("ada")
+    with pytest.raises(SystemExit, match="holds what was given out: name what students have handed in"):
+        run(room, "grade", "ngrams", "--submissions", str(room.folder / "release" / "ngrams"))
+
+
 @pytest.mark.parametrize(
     "text, said",
     [
