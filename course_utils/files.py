@@ -66,6 +66,15 @@ def one_form(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
+def by_heading(columns: list[str]) -> dict[str, str]:
+    """The columns of a spreadsheet by their names in small letters, as a person may write them; of two such
+    the first."""
+    headings: dict[str, str] = {}
+    for name in columns:
+        headings.setdefault(name.strip().lower(), name)
+    return headings
+
+
 def read_spreadsheet(path: Path) -> tuple[list[str], dict[int, dict[str, str]]]:
     """The names of the columns of such a file; and by its number, which a spreadsheet shows, each line that
     is not empty: its cells by these names, "" where it is short. Raises ValueError as `read_table`, for a

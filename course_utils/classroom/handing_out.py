@@ -11,7 +11,7 @@ from nbformat import NotebookNode
 from course_utils.classroom.assignments import Assignment, Private
 from course_utils.classroom.grading.verdicts import GradedFunction
 from course_utils.classroom.overlay import EVERYONE, Overlay
-from course_utils.files import read_spreadsheet, write_atomic
+from course_utils.files import by_heading, read_spreadsheet, write_atomic
 from course_utils.learner.checks.values import plain
 
 NAME = re.compile(r"[\w.@+-]+")
@@ -26,15 +26,16 @@ import course_utils.learner.checks.values as comparing
 
 
 def read_roster(file: Path) -> list[str]:
-    """The students in a CSV file: one of `COLUMNS`, or the only one. Raises ValueError for a file without,
-    for names that are no names of folders, and for two of the same."""
+    """The students in a CSV file, in one of its `COLUMNS`. Raises ValueError for a file without, for names
+    that are no names of folders, and for two of the same."""
     columns, lines = read_spreadsheet(file)
     column = column_of_names(columns)
-    if column is None and len(columns) > 1:
-        raise ValueError(f"{file} has no column `student`; its first line is {', '.join(columns)}")
-    first = [] if column or not columns else columns  # of a list without a head the first student
-    named = (line[column or columns[0]] for line in lines.values())
-    students = [name.strip() for name in [*first, *named]]
+    if columns and column is None:
+        raise ValueError(
+            f"{file} has no column {' or '.join(COLUMNS)}; its first line is {', '.join(columns)}: write "
+            "`student` above the students' names"
+        )
+    students = [line[column].strip() for line in lines.values()]
     for student in students:
         _check_name(student, file)
         if students.count(student) > 1:
@@ -48,19 +49,24 @@ def read_roster(file: Path) -> list[str]:
 
 def column_of_names(columns: list[str]) -> str | None:
     """The column of a roster in which its students' names stand: the first of `COLUMNS` that it has."""
-    names = {name.strip().lower(): name for name in columns}
+    names = by_heading(columns)
     return next((names[name] for name in COLUMNS if name in names), None)
 
 
 def read_names(file: Path) -> dict[str, str]:
     """Whose each file or folder is, by its name, in a CSV file with the columns `file` and `student`. Raises
-    ValueError for a file without these, and for students who are no names of folders."""
+    ValueError for a file without these, for students who are no names of folders, and for a file of two."""
     columns, lines = read_spreadsheet(file)
-    if missing := {"file", "student"} - {*columns}:
+    headings, names = by_heading(columns), {}
+    if missing := {"file", "student"} - {*headings}:
         raise ValueError(f"{file} has no column {min(missing)!r}: it has `file` and `student`")
-    names = {line["file"].strip(): line["student"].strip() for line in lines.values()}
-    for student in names.values():
+    for line in lines.values():
+        name, student = (line[headings[heading]].strip() for heading in ("file", "student"))
         _check_name(student, file)
+        if names.setdefault(name, student) != student:
+            raise ValueError(
+                f"{file} gives {name} to {names[name]} and to {student}: leave one of these lines"
+            )
     return names
 
 

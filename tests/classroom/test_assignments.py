@@ -234,7 +234,7 @@ def test_of_an_array_the_page_says_which_dtype_is_expected():
 ROSTERS = {
     "student,name\nada,Ada\nalan,Alan\n": ["ada", "alan"],
     "name,ID\nAda,a.1\n": ["a.1"],
-    "ada\nalan\n\n": ["ada", "alan"],
+    "Student,student\nada,x\n": ["ada"],
     "Name;Student\r\nAda, A.;ada\r\n": ["ada"],
     "login\nada\n": ["ada"],
     "\ufeffstudent\nada\n": ["ada"],
@@ -258,6 +258,8 @@ def test_a_roster_is_read(tmp_path, text, students):
         "student\na/b",
         "ada,Ada\nalan,Alan",
         "name,student\nAda",
+        "ada\nalan\n",
+        "E-Mail\nada@x.org\n",
     ],
 )
 def test_a_roster_that_could_do_harm_is_refused(tmp_path, text):

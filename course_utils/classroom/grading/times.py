@@ -10,7 +10,7 @@ from pathlib import Path
 from course_utils.classroom.grading import cells
 from course_utils.classroom.grading.store import Store, Submission
 from course_utils.classroom.handing_out import column_of_names
-from course_utils.files import one_form, read_spreadsheet
+from course_utils.files import by_heading, one_form, read_spreadsheet
 
 STAMP = "timestamp.txt"
 NBGRADER = "nbgrader"  # in place of a CSV file
@@ -39,7 +39,7 @@ def read_times(file: Path) -> dict[str, datetime]:
         columns, lines = read_spreadsheet(file)
     except ValueError as error:
         raise ValueError(f"{error}, or the word {NBGRADER}") from None
-    names = {name.strip().lower(): name for name in columns}
+    names = by_heading(columns)
     student = column_of_names(columns)
     if student is None or "received" not in names:
         raise ValueError(
