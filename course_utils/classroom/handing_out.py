@@ -81,13 +81,18 @@ def release(assignment: Assignment, overlay: Overlay, students: list[str]) -> li
     """Write the notebook of each student; one that is there stays as it was given out.
 
     Raises ValueError if a reference is missing, for the examples come from it; and for students, when there
-    is a notebook for everyone, whose constants are others.
+    is a notebook for everyone, whose constants are others, and the reverse.
     """
     everyone = overlay.released(assignment.name, EVERYONE)
     if everyone.exists() and students != [EVERYONE]:
         raise ValueError(
             f"{everyone} was made for everyone, and who has begun it has other constants than a notebook of "
             "their own would: leave it at one for all, or, if nobody has it yet, delete it"
+        )
+    if students == [EVERYONE] and not everyone.exists() and (own := overlay.roster(assignment.name)):
+        raise ValueError(
+            f"{len(own)} students have a notebook of their own, whose constants are others than everyone's: "
+            "name the roster by --students"
         )
     written = []
     for student in students:

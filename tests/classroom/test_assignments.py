@@ -159,6 +159,14 @@ def test_after_one_for_everyone_nobody_gets_other_constants(room):
     assert room.release(overlay.EVERYONE) == []
 
 
+def test_after_notebooks_of_their_own_there_is_none_for_everyone(room):
+    room.release("ada", "bob")
+    with pytest.raises(ValueError, match=r"2 students have a notebook of their own.*by --students"):
+        room.release(overlay.EVERYONE)
+    assert room.overlay.roster("ngrams") == {"ada", "bob"}
+    assert not room.overlay.released("ngrams", overlay.EVERYONE).exists()
+
+
 def test_a_slip_that_is_no_python_is_named(room):
     file = room.folder / "ngrams.py"
     file.write_text(file.read_text().replace("own * p → p\n", "own * p → p (\n"))
