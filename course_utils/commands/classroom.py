@@ -222,7 +222,8 @@ def _collect(name, options, teacher, store):
         clock = "when it came into the exchange"
     else:
         names = handing_out.read_names(options.names) if options.names else None
-        kept, remarks = batch.collect(name, options.submissions, store, names)
+        lists = [Path(file).resolve() for file in (options.names, options.received) if file]
+        kept, remarks = batch.collect(name, options.submissions, store, names, lists)
         if options.received:
             remarks += times.note(store, kept, options.submissions, options.received)
         clock = options.received or "when this command first saw a file"

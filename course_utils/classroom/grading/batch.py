@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -25,7 +25,11 @@ context: dict = {}  # of a worker
 
 
 def collect(
-    assignment: str, folder: Path, store: Store, names: Mapping[str, str] | None = None
+    assignment: str,
+    folder: Path,
+    store: Store,
+    names: Mapping[str, str] | None = None,
+    lists: Sequence[Path] = (),
 ) -> tuple[dict[str, Submission], list[str]]:
     """Keep what was handed in: a file or a folder a student, the newest layouts of nbgrader among them.
 
@@ -33,8 +37,8 @@ def collect(
     and never followed. In a student's folder the notebook of the assignment's name counts; of several other
     files the one that was changed last. One in which nothing is written displaces none in which something is,
     and none that was kept before. `names` says whose a file or folder is that has another name than its
-    student. Returns what was kept, by student, and what a teacher should know; raises ValueError if there is
-    no such folder.
+    student; `lists` are the teacher's own files, which nobody has handed in. Returns what was kept, by
+    student, and what a teacher should know; raises ValueError if there is no such folder.
     """
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
@@ -42,20 +46,29 @@ def collect(
         raise ValueError(
             f"{folder} can't be read ({error.strerror}): it holds a folder or a file a student"
         ) from None
+    left_out = []
     found: dict[str, list[Path]] = {}
     usual: dict[str, list[Path]] = {}
     for entry in entries:
         path = Path(entry.path)
-        if entry.name.startswith(".") or entry.name == "__MACOSX":
+        if entry.name.startswith(".") or entry.name == "__MACOSX" or path.resolve() in lists:
             continue
-        is_folder = entry.is_dir(follow_symlinks=False)
-        named = one_form(entry.name)
+        is_folder, named = entry.is_dir(follow_symlinks=False), one_form(entry.name)
+        is_notebook = entry.is_symlink() or path.suffix.lower() == ".ipynb" or named in (names or {})
+        if not is_folder and not is_notebook:
+            left_out.append(entry.name)
+            continue
         student = (names or {}).get(named) or cells.storable(named if is_folder else Path(named).stem)
         found.setdefault(student, []).extend(notebooks_in(path, assignment) if is_folder else [path])
         usual.setdefault(student, []).extend(_usual_in(path, assignment) if is_folder else [path])
     kept, remarks, before = {}, [], store.standings(assignment)
     if nowhere := sorted({*(names or {})} - {one_form(entry.name) for entry in entries}):
         remarks.append(f"Named as files, but not in {folder}: {', '.join(nowhere)}.")
+    if left_out:
+        remarks.append(
+            f"Left out, since neither folders nor named .ipynb: {', '.join(left_out)}. --names can say whose "
+            "they are."
+        )
     for student, paths in found.items():
         if len(student.encode()) > MAX_NAME:
             remarks.append(f"{student[:40]}... is too long a name, and was left out: rename it.")

@@ -233,10 +233,32 @@ def test_a_platforms_names_are_those_of_students(room, tmp_path):
         "file,student\na,../b\n",
         "file,student\na\n",
         "file,student\na,everyone\n",
+        "file,student\na,ada\na,bob\n",
     ):
         names.write_text(text)
         with pytest.raises(ValueError, match=r"names\.csv"):
             handing_out.read_names(names)
+
+
+def test_what_nobody_has_handed_in_is_no_students(room):
+    folder, store = room.submissions, room.overlay.store()
+    for name in ("ada.IPYNB", "bob.zip", "notes.txt", "names.csv"):
+        (folder / name).write_text(name)
+    kept, remarks = batch.collect("ngrams", folder, store, {"bob.zip": "bob"}, [folder / "names.csv"])
+    assert [*kept] == ["ada", "bob"]
+    assert remarks == [
+        "Left out, since neither folders nor named .ipynb: notes.txt. --names can say whose they are."
+    ]
+
+
+def test_the_lists_that_a_command_names_are_no_students(room, monkeypatch, capsys):
+    (room.submissions / "n.csv").write_text("File,Student\na.zip,ada\n")
+    (room.submissions / "t.csv").write_text("Student,Received\nada,2026-12-04T22:59Z\n")
+    (room.submissions / "a.zip").write_bytes(b"PK\x03\x04")
+    monkeypatch.chdir(room.submissions)
+    options = ["--submissions", ".", "--names", "n.csv", "--received", "t.csv"]
+    cli.main(["grade", "ngrams", "--overlay", str(room.folder), *options])
+    assert "But" not in capsys.readouterr().out and [*room.rows()] == ["ada"]
 
 
 def test_a_name_is_the_same_in_both_of_unicodes_spellings(room, tmp_path):
