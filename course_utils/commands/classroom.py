@@ -227,6 +227,8 @@ def _collect(name, options, teacher, store):
         if options.received:
             remarks += times.note(store, kept, options.submissions, options.received)
         clock = options.received or "when this command first saw a file"
+        if not options.received and (noted := times.noted(store, kept)):
+            clock += f"; for {len(noted)} of them another was noted before, and stays"
     print(f"Kept what {len(kept)} students handed in, with its sha256, in {store.folder}.")
     print(f"The time that counts: {clock}.")
     if (roster := teacher.roster(name)) and (strangers := sorted({*kept} - roster)):

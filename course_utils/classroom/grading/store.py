@@ -167,6 +167,15 @@ class Store:
         rows = self.database.execute("SELECT submission, received, source FROM times ORDER BY id")
         return {submission: (received, source) for submission, received, source in rows}
 
+    def received(self) -> dict[int, tuple[str, str]]:
+        """When each submission was received, by whose word, by its number. The same bytes again, as after a
+        collection from a wrong folder, came when they first came, unless somebody has said otherwise."""
+        noted, first, found = self._times(), {}, {}
+        for each in self._submissions("1 ORDER BY id"):
+            file = each.assignment, each.student, each.sha256
+            first[file] = found[each.id] = noted.get(each.id, first.get(file, (each.received, OURS)))
+        return found
+
     def round(self, assignment: str, new: bool = False) -> int:
         """The number of the round of grading that is on, or that begins now."""
         if new or not self._last_round(assignment):
@@ -256,8 +265,7 @@ class Store:
         return set(rows)
 
     def standings(self, assignment: str) -> dict[str, Standing]:
-        """What counts for each student who has handed something in, by name. The same bytes again, as after
-        a collection from a wrong folder, come when they first came, unless somebody says otherwise."""
+        """What counts for each student who has handed something in, by name."""
         results = self.database.execute(
             "SELECT submission, status, reason, details, results.id FROM results "
             "JOIN submissions ON submission = submissions.id WHERE assignment = ? "
@@ -265,13 +273,12 @@ class Store:
             (assignment,),
         )
         last = {submission: result for submission, *result in results}
-        times, corrected, standings = self._times(), self._corrected(), {}
-        came: dict[tuple[str, str], tuple[str, str]] = {}
+        times, corrected, standings = self.received(), self._corrected(), {}
         for submission in self._submissions("assignment = ? ORDER BY id", assignment):
             status, reason, details, result = last.get(submission.id, ("pending", "not graded yet", "{}", 0))
-            before, file = standings.get(submission.student), (submission.student, submission.sha256)
-            first = came.get(file, (submission.received, OURS))
-            came[file] = received, source = times.get(submission.id, first)
+            before = standings.get(submission.student)
+            # which another process may have kept since
+            received, source = times.get(submission.id, (submission.received, OURS))
             if before and before.status in ("graded", "partial") and status not in ("graded", "partial"):
                 said = FAULT if status == "infra_error" else reason
                 newer = (*before.newer, f"{submission.name} of {submission.received}: {said}")

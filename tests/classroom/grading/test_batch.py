@@ -253,7 +253,7 @@ def test_what_nobody_has_handed_in_is_no_students(room):
 
 def test_the_lists_that_a_command_names_are_no_students(room, monkeypatch, capsys):
     (room.submissions / "n.csv").write_text("File,Student\na.zip,ada\n")
-    (room.submissions / "t.csv").write_text("Student,Received\nada,2026-12-04T22:59Z\n")
+    (room.submissions / "t.csv").write_text("Student,Received\nada,2025-12-04T22:59Z\n")
     (room.submissions / "a.zip").write_bytes(b"PK\x03\x04")
     monkeypatch.chdir(room.submissions)
     options = ["--submissions", ".", "--names", "n.csv", "--received", "t.csv"]
@@ -265,14 +265,14 @@ def test_a_name_is_the_same_in_both_of_unicodes_spellings(room, tmp_path):
     """macOS writes é as e and an accent."""
     composed, apart = "ren\u00e9", "rene\u0301"
     (tmp_path / "a.csv").write_text(
-        f"student,received,file\n{apart},2026-12-04T22:59Z,{apart}.ipynb\n", "utf-8"
+        f"student,received,file\n{apart},2025-12-04T22:59Z,{apart}.ipynb\n", "utf-8"
     )
     assert handing_out.read_roster(tmp_path / "a.csv") == [composed]
     assert handing_out.read_names(tmp_path / "a.csv") == {f"{composed}.ipynb": composed}
     store, folder = room.overlay.store(), room.submissions
     (folder / apart / "ngrams").mkdir(parents=True)
     (folder / apart / "ngrams" / "ngrams.ipynb").write_text("a")
-    (folder / apart / "ngrams" / times.STAMP).write_text("2026-12-04 22:58:23 UTC")
+    (folder / apart / "ngrams" / times.STAMP).write_text("2025-12-04 22:58:23 UTC")
     (folder / f"a{apart}.ipynb").write_text("b")
     (folder / f"{apart}_7.ipynb").write_text("c")
     kept, remarks = batch.collect("ngrams", folder, store, {f"{composed}_7.ipynb": "alan"})
