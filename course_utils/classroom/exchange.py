@@ -103,8 +103,9 @@ def collect(root: Path, name: str, store: Store) -> tuple[dict[str, Submission],
             found = batch.filled(usual, sorted(folder.glob("*.ipynb")), name)
             file, said = batch.last_of(student, found, folder)
             if student not in kept:
-                remarks += said + batch.stands_in(student, file, usual, folder)
-                remarks += batch.passed_over(student, file)
+                remarks += said + batch.passed_over(student, file, name)
+                if file not in usual:
+                    remarks.append(batch.stands_in(student, file, usual, folder))
                 untouched, counts_still = batch.blank(student, file, name, store, before)
                 remarks += untouched
                 if counts_still:

@@ -74,9 +74,11 @@ def collect(
             remarks.append(f"{student[:40]}... is too long a name, and was left out: rename it.")
             continue
         last, said = last_of(student, filled(paths, [], assignment), folder)
-        remarks += said + stands_in(student, last, usual[student], folder)
-        if last.parent != folder:
-            remarks += passed_over(student, last)
+        remarks += said
+        if last not in usual[student]:
+            remarks.append(stands_in(student, last, usual[student], folder))
+        elif last.parent != folder:
+            remarks += passed_over(student, last, assignment)
         untouched, counts_still = blank(student, last, assignment, store, before)
         remarks += untouched
         if not counts_still:
@@ -128,12 +130,10 @@ def filled(paths: list[Path], others: Iterable[Path], assignment: str) -> list[P
     return touched or [path for path in others if written(path, assignment)] or paths
 
 
-def stands_in(student: str, counts: Path, usual: list[Path], folder: Path) -> list[str]:
+def stands_in(student: str, counts: Path, usual: list[Path], folder: Path) -> str:
     """What to say if a notebook counts in place of those of the usual name or place, which are untouched."""
-    if counts in usual:
-        return []
     untouched, name = ", ".join(str(path.relative_to(folder)) for path in usual), counts.relative_to(folder)
-    return [f"{student}: nothing is written in {untouched}; {name} counts in its place."]
+    return f"{student}: nothing is written in {untouched}; {name} counts in its place."
 
 
 def notebooks_in(folder: Path, assignment: str) -> list[Path]:
@@ -162,13 +162,16 @@ def notebooks_at(folder: Path, assignment: str) -> list[Path]:
     return [path for path in others if path.suffix == ".ipynb"] or others[:1] or [named]
 
 
-def passed_over(student: str, counts: Path) -> list[str]:
-    """What to say if beside the notebook that counts, by its name, others were changed no earlier."""
-    others = [path for path in counts.parent.glob("*.ipynb") if path != counts]
-    later = sorted(path.name for path in others if changed(path) >= changed(counts))
+def passed_over(student: str, counts: Path, assignment: str) -> list[str]:
+    """What to say if beside the notebook that counts, by its name, others were changed no earlier in which
+    something may be written."""
+    if counts.name != f"{assignment}.ipynb":
+        return []
+    others = [path for path in counts.parent.glob("*.ipynb") if changed(path) >= changed(counts)]
+    names = sorted(p.name for p in others if p != counts and written(p, assignment) is not False)
     return [
         f"{student}: {counts.name} counts, by its name; {name}, changed no earlier, does not."
-        for name in later
+        for name in names
     ]
 
 
