@@ -196,7 +196,7 @@ ALMOST = {  # the value, and what the example and the page say
     "changed": (
         "[right(*arguments), arguments[1].setdefault('x', {})][0]",
         "page_bits changes its arguments",
-        r"changes its argument `counts`.*: work on a copy\. page_bits\(.*\) does so\.",
+        r"changes its argument `counts`.*: work on a copy\. It does so for page_bits\(.*\)\.",
     ),
     "rounded": (
         "np.float32(right(*arguments))",

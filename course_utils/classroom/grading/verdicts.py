@@ -251,10 +251,13 @@ def _sentence(verdict: Verdict, example: Verdict, cell: Outcome) -> str:
         sentence = f"{verdict.sentence} Your function gives nothing for the examples that you have.".strip()
     elif example.passed:
         sentence = verdict.sentence or "The examples that you have come out right, other inputs don't."
-    else:
-        call = facts["Smallest input"]
-        said = f"For {call}, {facts['Expected']} is expected." if "Expected" in facts else f"{call} does so."
-        sentence = f"{verdict.sentence} {said}".strip()
+    elif "Expected" in facts:
+        sentence = (
+            f"{verdict.sentence} For {facts['Smallest input']}, {facts['Expected']} is expected.".strip()
+        )
+    else:  # the example's value is right, and its argument changed
+        said = filter(None, dict.fromkeys([verdict.sentence, example.sentence]))
+        sentence = f"{' '.join(said)} It does so for {facts['Smallest input']}."
     facts = dict(verdict.facts)
     if "Yours raised" in facts:
         sentence += f" It stopped with {_error(facts['Yours raised'], facts.get('Where', ''))}."
