@@ -76,11 +76,12 @@ def collect(
         last, said = last_of(student, filled(paths, [], assignment), folder)
         remarks += said
         if last not in usual[student]:
-            remarks.append(stands_in(student, last, usual[student], folder))
+            untouched = [path for path in usual[student] if path not in paths]
+            remarks.append(stands_in(student, last, untouched, folder))
         elif last.parent != folder:
             remarks += passed_over(student, last, assignment)
-        untouched, counts_still = blank(student, last, assignment, store, before)
-        remarks += untouched
+        said, counts_still = blank(student, last, assignment, store, before)
+        remarks += said
         if not counts_still:
             kept[student] = store.keep(assignment, student, last)
     return kept, remarks
@@ -130,10 +131,10 @@ def filled(paths: list[Path], others: Iterable[Path], assignment: str) -> list[P
     return touched or [path for path in others if written(path, assignment)] or paths
 
 
-def stands_in(student: str, counts: Path, usual: list[Path], folder: Path) -> str:
-    """What to say if a notebook counts in place of those of the usual name or place, which are untouched."""
-    untouched, name = ", ".join(str(path.relative_to(folder)) for path in usual), counts.relative_to(folder)
-    return f"{student}: nothing is written in {untouched}; {name} counts in its place."
+def stands_in(student: str, counts: Path, untouched: list[Path], folder: Path) -> str:
+    """What to say if a notebook counts in place of untouched ones of the usual name or place."""
+    names, name = ", ".join(str(path.relative_to(folder)) for path in untouched), counts.relative_to(folder)
+    return f"{student}: nothing is written in {names}; {name} counts in its place."
 
 
 def notebooks_in(folder: Path, assignment: str) -> list[Path]:
