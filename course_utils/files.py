@@ -6,6 +6,7 @@ import os
 import secrets
 import stat
 import time
+import unicodedata
 from itertools import zip_longest
 from pathlib import Path
 
@@ -61,11 +62,27 @@ def read_table(path: Path) -> tuple[list[list[str]], str]:
         raise ValueError(f"{path} can't be read ({error}): save it as CSV in UTF-8, and try again") from None
 
 
+def one_form(text: str) -> str:
+    """A text in Unicode's form C, so that names are the same that look the same: é is one character there,
+    and two in what macOS and some browsers write."""
+    return unicodedata.normalize("NFC", text)
+
+
+def by_heading(columns: list[str]) -> dict[str, str]:
+    """The columns of a spreadsheet by their names in small letters, as a person may write them; of two such
+    the first."""
+    headings: dict[str, str] = {}
+    for name in columns:
+        headings.setdefault(name.strip().lower(), name)
+    return headings
+
+
 def read_spreadsheet(path: Path) -> tuple[list[str], dict[int, dict[str, str]]]:
     """The names of the columns of such a file; and by its number, which a spreadsheet shows, each line that
     is not empty: its cells by these names, "" where it is short. Raises ValueError as `read_table`, for a
     name that stands twice, and for a cell in a column without a name, as the comma of 1,5 makes one."""
     table, delimiter = read_table(path)
+    table = [[one_form(cell) for cell in line] for line in table]
     lines = {n: line for n, line in enumerate(table, start=1) if any(map(str.strip, line))}
     names = lines.pop(min(lines, default=0), [])
     if twice := [name for name in names if name.strip() and names.count(name) > 1]:

@@ -93,15 +93,23 @@ def collect(root: Path, name: str, store: Store) -> tuple[dict[str, Submission],
     last, and never collected, is not kept. No link is followed, on no level.
     """
     kept, remarks, times = {}, [], []
-    first = store.first_received(CLOCK)
+    first, before = store.first_received(CLOCK), store.standings(name)
     for student in _students(root):
         for path, folder in _handed_in(root / student / COURSE / "inbound", name):
             if folder is None:
                 remarks.append(f"{student}: {path.name} can't be opened as a folder, and was left out.")
                 continue
-            file, said = batch.last_of(student, batch.notebooks_at(folder, name), folder)
+            usual = batch.notebooks_at(folder, name)
+            found = batch.filled(usual, sorted(folder.glob("*.ipynb")), name)
+            file, said = batch.last_of(student, found, folder)
             if student not in kept:
-                remarks += said + batch.passed_over(student, file)
+                remarks += said + batch.passed_over(student, file, name)
+                if file not in usual:
+                    remarks.append(batch.stands_in(student, file, usual, folder))
+                untouched, counts_still = batch.blank(student, file, name, store, before)
+                remarks += untouched
+                if counts_still:
+                    continue
                 kept[student] = store.keep(name, student, file)
             elif not _same(file, kept[student]):
                 continue

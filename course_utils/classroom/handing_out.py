@@ -11,7 +11,8 @@ from nbformat import NotebookNode
 from course_utils.classroom.assignments import Assignment, Private
 from course_utils.classroom.grading.verdicts import GradedFunction
 from course_utils.classroom.overlay import EVERYONE, Overlay
-from course_utils.files import read_spreadsheet, write_atomic
+from course_utils.files import by_heading, read_spreadsheet, write_atomic
+from course_utils.learner.checks.values import plain
 
 NAME = re.compile(r"[\w.@+-]+")
 COLUMNS = ("student", "id", "username", "login")
@@ -19,31 +20,22 @@ COMPARE = """import copy
 
 import numpy as np
 
-
-def same(got, expected):
-    if isinstance(expected, dict):
-        keys = isinstance(got, dict) and got.keys() == expected.keys()
-        return keys and all(same(got[key], expected[key]) for key in expected)
-    if isinstance(expected, (list, tuple)):
-        return type(got) is type(expected) and len(got) == len(expected) and all(map(same, got, expected))
-    if isinstance(expected, str):
-        return got == expected
-    return np.shape(got) == np.shape(expected) and np.allclose(got, expected, rtol=1e-9, atol=1e-12)
-
+import course_utils.learner.checks.values as comparing
 
 """
 
 
 def read_roster(file: Path) -> list[str]:
-    """The students in a CSV file: one of `COLUMNS`, or the only one. Raises ValueError for a file without,
-    for names that are no names of folders, and for two of the same."""
+    """The students in a CSV file, in one of its `COLUMNS`. Raises ValueError for a file without, for names
+    that are no names of folders, and for two of the same."""
     columns, lines = read_spreadsheet(file)
     column = column_of_names(columns)
-    if column is None and len(columns) > 1:
-        raise ValueError(f"{file} has no column `student`; its first line is {', '.join(columns)}")
-    first = [] if column or not columns else columns  # of a list without a head the first student
-    named = (line[column or columns[0]] for line in lines.values())
-    students = [name.strip() for name in [*first, *named]]
+    if columns and column is None:
+        raise ValueError(
+            f"{file} has no column {' or '.join(COLUMNS)}; its first line is {', '.join(columns)}: write "
+            "`student` above the students' names"
+        )
+    students = [line[column].strip() for line in lines.values()]
     for student in students:
         _check_name(student, file)
         if students.count(student) > 1:
@@ -57,19 +49,24 @@ def read_roster(file: Path) -> list[str]:
 
 def column_of_names(columns: list[str]) -> str | None:
     """The column of a roster in which its students' names stand: the first of `COLUMNS` that it has."""
-    names = {name.strip().lower(): name for name in columns}
+    names = by_heading(columns)
     return next((names[name] for name in COLUMNS if name in names), None)
 
 
 def read_names(file: Path) -> dict[str, str]:
     """Whose each file or folder is, by its name, in a CSV file with the columns `file` and `student`. Raises
-    ValueError for a file without these, and for students who are no names of folders."""
+    ValueError for a file without these, for students who are no names of folders, and for a file of two."""
     columns, lines = read_spreadsheet(file)
-    if missing := {"file", "student"} - {*columns}:
+    headings, names = by_heading(columns), {}
+    if missing := {"file", "student"} - {*headings}:
         raise ValueError(f"{file} has no column {min(missing)!r}: it has `file` and `student`")
-    names = {line["file"].strip(): line["student"].strip() for line in lines.values()}
-    for student in names.values():
+    for line in lines.values():
+        name, student = (line[headings[heading]].strip() for heading in ("file", "student"))
         _check_name(student, file)
+        if names.setdefault(name, student) != student:
+            raise ValueError(
+                f"{file} gives {name} to {names[name]} and to {student}: leave one of these lines"
+            )
     return names
 
 
@@ -84,13 +81,18 @@ def release(assignment: Assignment, overlay: Overlay, students: list[str]) -> li
     """Write the notebook of each student; one that is there stays as it was given out.
 
     Raises ValueError if a reference is missing, for the examples come from it; and for students, when there
-    is a notebook for everyone, whose constants are others.
+    is a notebook for everyone, whose constants are others, and the reverse.
     """
     everyone = overlay.released(assignment.name, EVERYONE)
     if everyone.exists() and students != [EVERYONE]:
         raise ValueError(
             f"{everyone} was made for everyone, and who has begun it has other constants than a notebook of "
             "their own would: leave it at one for all, or, if nobody has it yet, delete it"
+        )
+    if students == [EVERYONE] and not everyone.exists() and (own := overlay.roster(assignment.name)):
+        raise ValueError(
+            f"{len(own)} students have a notebook of their own, whose constants are others than everyone's: "
+            "name the roster by --students"
         )
     written = []
     for student in students:
@@ -125,15 +127,22 @@ def notebook_for(assignment: Assignment, overlay: Overlay, student: str) -> Note
 
 
 def _examples(question: GradedFunction) -> str:
-    """Tests of a function on its author's own examples, which nbgrader and anybody can run."""
+    """Tests of a function on its author's own examples, which nbgrader and anybody can run. They refuse what
+    is refused when it is graded."""
     check, name = question.examples, question.check.reference.__name__
-    pairs = [(case, check.reference(*copy.deepcopy(case))) for case in check.cases(question.shown_seed)]
+    cases = check.cases(question.shown_seed)
+    pairs = [(case, plain(check.reference(*copy.deepcopy(case)))) for case in cases]
     examples = "".join(f"    ({_literal(case)}, {_literal(result)}),\n" for case, result in pairs)
     return (
         f"# Examples of yours ({question.points:g} points); other inputs are graded.\n{COMPARE}"
         f"EXAMPLES = [\n{examples}]\nfor arguments, expected in EXAMPLES:\n"
-        f"    got = {name}(*copy.deepcopy(arguments))\n"
-        f'    assert same(got, expected), f"{name}{{arguments}}: expected {{expected}}, got {{got}}"'
+        "    given = copy.deepcopy(arguments)\n"
+        f"    got = {name}(*given)\n"
+        f"    wrong = comparing.difference(expected, comparing.plain(got), {check.tolerance})\n"
+        f'    assert not wrong, f"{{wrong}}, for {name}{{arguments}}: expected {{expected!r}}, "'
+        ' f"got {got!r}"\n'
+        "    changed = comparing.difference(comparing.plain(arguments), comparing.plain(given), 0.0)\n"
+        f'    assert not changed, "{name} changes its arguments, which belong to the caller: work on a copy"'
     )
 
 

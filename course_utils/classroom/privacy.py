@@ -13,6 +13,7 @@ import re
 import shutil
 import sqlite3
 import tomllib
+import unicodedata
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from course_utils.classroom import handing_out
 from course_utils.classroom.grading import cells, lateness
 from course_utils.classroom.grading.gradebook import as_it_was
 from course_utils.classroom.overlay import Overlay
-from course_utils.files import read_table, write_atomic
+from course_utils.files import one_form, read_table, write_atomic
 
 # what is a student's alone, below the overlay
 OWN = ("release/*/{}/", "feedback/*/{}.html", "export/gradescope/*/{}/", "export/nbgrader/*/{}/")
@@ -170,7 +171,8 @@ def _names(path: Path, student: str) -> bool:
 
 
 def _whole(student: str) -> re.Pattern[bytes]:
-    forms = b"|".join(re.escape(form.encode()) for form in (student, html.escape(student)))
+    spelt = (student, unicodedata.normalize("NFD", student))  # a list of the teacher's may have either
+    forms = b"|".join(re.escape(form.encode()) for name in spelt for form in (name, html.escape(name)))
     return re.compile(rb"(?<![\w@+-])(?:" + forms + rb")(?![\w@+-])")
 
 
@@ -205,7 +207,7 @@ def _is_of(row: list[str], head: list[str], student: str) -> bool:
     head = [name.strip() for name in head]
     whose = {*COLUMNS, handing_out.column_of_names(head)}
     named = [cell for name, cell in zip(head, row, strict=False) if name in whose]
-    return any(as_it_was(cell.strip()) == student for cell in named)
+    return any(as_it_was(one_form(cell.strip())) == student for cell in named)
 
 
 def _out_of_table(path: Path, student: str) -> None:

@@ -190,6 +190,8 @@ def grade(options) -> None:
     from course_utils.classroom.grading import batch, caps, gradebook, marking, sandbox, times
 
     assignment, teacher = find_assignment(options.name), overlay.Overlay(overlay.place(options.overlay))
+    if options.submissions and options.submissions.resolve().is_relative_to(teacher.folder / "release"):
+        raise ValueError(f"{options.submissions} holds what was given out: name what students have handed in")
     if problem := sandbox.problem(options.unsafe):
         raise ValueError(problem)
     if (options.received or options.names) and not options.submissions:
@@ -237,10 +239,13 @@ def _collect(name, options, teacher, store):
         clock = "when it came into the exchange"
     else:
         names = handing_out.read_names(options.names) if options.names else None
-        kept, remarks = batch.collect(name, options.submissions, store, names)
+        lists = [Path(file).resolve() for file in (options.names, options.received) if file]
+        kept, remarks = batch.collect(name, options.submissions, store, names, lists)
         if options.received:
             remarks += times.note(store, kept, options.submissions, options.received)
         clock = options.received or "when this command first saw a file"
+        if not options.received and (noted := times.noted(store, kept)):
+            clock += f"; for {len(noted)} of them another was noted before, and stays"
     print(f"Kept what {len(kept)} students handed in, with its sha256, in {store.folder}.")
     print(f"The time that counts: {clock}.")
     if (roster := teacher.roster(name)) and (strangers := sorted({*kept} - roster)):
@@ -405,15 +410,16 @@ def export(options) -> None:
 def student(options) -> None:
     """say what is kept of one student, export it or delete it"""
     from course_utils.classroom import overlay, privacy
+    from course_utils.files import one_form
 
-    teacher = overlay.Overlay(overlay.place(options.overlay))
+    teacher, name = overlay.Overlay(overlay.place(options.overlay)), one_form(options.name)
     if options.export:
-        number = privacy.export(teacher, options.name, options.export, options.exchange)
+        number = privacy.export(teacher, name, options.export, options.exchange)
         print(f"Wrote {options.export}: {number} files.")
     elif options.delete:
-        print("\n".join(privacy.delete(teacher, options.name, options.exchange)))
+        print("\n".join(privacy.delete(teacher, name, options.exchange)))
     else:
-        print("\n".join(privacy.told(teacher, options.name, options.exchange)))
+        print("\n".join(privacy.told(teacher, name, options.exchange)))
 
 
 def contest(options) -> None:

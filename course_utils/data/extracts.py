@@ -122,6 +122,13 @@ def movie_reviews(table: Path) -> str:
     return json.dumps(kept, ensure_ascii=False, indent=0) + "\n"
 
 
+def conversations(dataset: Path) -> str:
+    """JSON of chitchat-dataset's conversations, each the list of its messages in turn, in its order."""
+    chats = json.loads(dataset.read_text(encoding="utf-8")).values()
+    messages = [[message["text"] for turn in chat["messages"] for message in turn] for chat in chats]
+    return json.dumps(messages, ensure_ascii=False, indent=0) + "\n"
+
+
 def _near_duplicates(texts: list[str]) -> set[int]:
     """The places of the texts that share half of their runs of words, or of the other's, with an earlier."""
     import numpy as np

@@ -29,10 +29,10 @@ from course_utils.devices import without_dropout
 from course_utils.training import checkpoints
 from course_utils.training.batches import Streams, Windows
 from course_utils.training.memory import freed_is_kept
-from course_utils.training.optimisers import Muon, adamw, clip_gradients, cosine_schedule
+from course_utils.training.optimisers import BETAS, Muon, adamw, clip_gradients, cosine_schedule
 
 OPTIMISERS = {
-    "adamw": lambda model, config: adamw(model, config.weight_decay),
+    "adamw": lambda model, config: adamw(model, config.weight_decay, config.beta2),
     "muon": lambda model, config: Muon(model, config.weight_decay, config.momentum),
 }
 # Python only tells a GPU what to compute, and runs ahead of it. To look at a number, it has to wait until the
@@ -47,7 +47,8 @@ class TrainConfig:
     The learning rate rises evenly over `warmup_steps` and falls along half a cosine to `final_share` of its
     peak at the last step, if the warm-up leaves steps to fall in. The model is evaluated and saved every
     `evaluate_every` steps. precision "mixed" multiplies in bfloat16 and keeps the weights in float32, if that
-    is faster on the device: else it is "float32". optimiser is "adamw" or "muon", which has a momentum.
+    is faster on the device: else it is "float32". optimiser is "adamw", whose mean of squared gradients keeps
+    `beta2` of itself a step, or "muon", which has a momentum.
     Raises ValueError for settings that can't train.
     """
 
@@ -62,6 +63,7 @@ class TrainConfig:
     precision: str = "float32"
     optimiser: str = "adamw"
     momentum: float = 0.9
+    beta2: float = BETAS[1]
 
     def __post_init__(self):
         if self.steps < 1 or self.evaluate_every < 1 or self.warmup_steps < 0:
@@ -79,10 +81,10 @@ class TrainConfig:
                 "final_share must be between 0 and 1, and clip above 0 (1 is usual, math.inf clips nothing); "
                 f"got {self.final_share} and {self.clip}"
             )
-        if not 0 <= self.momentum < 1 or not self.weight_decay >= 0:
+        if not 0 <= self.momentum < 1 or not 0 <= self.beta2 < 1 or not self.weight_decay >= 0:
             raise ValueError(
-                "momentum must be at least 0 and below 1 (at 1 nothing is learnt), and weight_decay at least "
-                f"0; got {self.momentum} and {self.weight_decay}"
+                "momentum and beta2 must be at least 0 and below 1 (at 1 nothing is learnt), and "
+                f"weight_decay at least 0; got {self.momentum}, {self.beta2} and {self.weight_decay}"
             )
         if self.precision not in ("float32", "mixed"):
             raise ValueError(f"precision must be 'float32' or 'mixed'; got {self.precision!r}")

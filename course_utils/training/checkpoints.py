@@ -187,8 +187,8 @@ def restore_run(
             f"{name} holds another model's run: {notes.get('model', 'weights only')} there, {model} here; "
             "build that model, or name another checkpoint"
         )
-    for setting, value in config.items():
-        if (saved := notes["config"].get(setting)) != value:
+    for setting, value in config.items():  # one that an older course lacked isn't compared
+        if (saved := notes["config"].get(setting, value)) != value:
             raise ValueError(
                 f"{name} holds a run with {setting}={saved}, not {setting}={value}: ask for the same, or "
                 "name another checkpoint"

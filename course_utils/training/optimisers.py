@@ -143,12 +143,12 @@ class AdamW(WithoutCompiler, torch.optim.AdamW):
         )
 
 
-def adamw(model: nn.Module, weight_decay: float) -> AdamW:
+def adamw(model: nn.Module, weight_decay: float, beta2: float = BETAS[1]) -> AdamW:
     """AdamW for a model. Matrices decay; biases and gains (of one dimension) and embeddings don't: a row of
     an embedding whose token is rare would shrink at every step and be corrected at few."""
     matrices, rest = split(model)
     groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0.0}]
-    return AdamW(groups, betas=BETAS)
+    return AdamW(groups, betas=(BETAS[0], beta2))
 
 
 def split(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:

@@ -1,4 +1,4 @@
-"""Did the writer like the film? Four ways to ask our BERT, beside counting words.
+"""Did the writer like the film? Three ways to ask our BERT, beside two controls.
 
     OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=2 python -m course_utils.weights.sentiment_recipe
 

@@ -13,9 +13,10 @@ import pytest
 
 from course_utils.classroom import checking, handing_out, overlay, places
 from course_utils.classroom.assignments import NAMES, Private, find_assignment
-from course_utils.classroom.grading import sandbox
+from course_utils.classroom.grading import sandbox, verdicts
 from course_utils.commands import cli
 from course_utils.learner.checks import CHECKS
+from course_utils.learner.checks.engine import Check
 from course_utils.learner.checks.observing import observe
 
 ASSIGNMENTS = [find_assignment(name) for name in NAMES]
@@ -168,6 +169,14 @@ def test_after_one_for_everyone_nobody_gets_other_constants(room):
     assert room.release(overlay.EVERYONE) == []
 
 
+def test_after_notebooks_of_their_own_there_is_none_for_everyone(room):
+    room.release("ada", "bob")
+    with pytest.raises(ValueError, match=r"2 students have a notebook of their own.*by --students"):
+        room.release(overlay.EVERYONE)
+    assert room.overlay.roster("ngrams") == {"ada", "bob"}
+    assert not room.overlay.released("ngrams", overlay.EVERYONE).exists()
+
+
 def test_a_slip_that_is_no_python_is_named(room):
     file = room.folder / "ngrams.py"
     file.write_text(file.read_text().replace("own * p → p\n", "own * p → p (\n"))
@@ -193,10 +202,57 @@ def test_the_examples_pass_with_right_answers_and_fail_with_wrong_ones(room_of, 
         run_cells(assignment, room.notebook("ada", **{id: wrong}))
 
 
+ALMOST = {  # the value, and what the example and the page say
+    "changed": (
+        "[right(*arguments), arguments[1].setdefault('x', {})][0]",
+        "page_bits changes its arguments",
+        r"changes its argument `counts`.*: work on a copy\. It does so for page_bits\(.*\)\.",
+    ),
+    "rounded": (
+        "np.float32(right(*arguments))",
+        r"where .* is expected, for page_bits\(.*\): expected .*, got ",
+        r"is expected\. Yours looks the same, and differs in later digits",
+    ),
+    "an array": (
+        "np.array(right(*arguments))",
+        "an array where a number",
+        r"is expected\. That is a number \(float\), and yours is another kind of value\.",
+    ),
+    "its own type": (
+        "type('Mine', (float,), {})(right(*arguments))",
+        "an object of type Mine where a number",
+        r"is expected\. That is a number \(float\), and yours is another kind of value\.",
+    ),
+}
+
+
+@needs_sandbox
+@pytest.mark.parametrize("value, example, page", ALMOST.values(), ids=ALMOST)
+def test_the_examples_refuse_what_is_graded_wrong_and_the_page_says_why(room, value, example, page):
+    own = room.answers("ada")["page_bits"]
+    own += f"\n\n\nright = page_bits\n\n\ndef page_bits(*arguments):\n    return {value}"
+    with pytest.raises(AssertionError, match=f"(?s){example}"):
+        run_cells(room.assignment, room.notebook("ada", page_bits=own))
+    room.hand_in("ada", page_bits=own)
+    mark = room.grade()["ada"].details["marks"][3]
+    assert mark["points"] == 0 and re.search(page, mark["sentence"]), mark["sentence"]
+    assert "Mine" not in mark["sentence"]
+
+
+def test_of_an_array_the_page_says_which_dtype_is_expected():
+    def whole(n):
+        return np.arange(n)
+
+    asked = Check("1", "whole", whole, 1, 1, lambda generator, case: (2 + case,))
+    got = [observe(lambda n: np.arange(float(n)), case) for case in asked.cases(0)[: verdicts.EXAMPLES]]
+    said = verdicts._looks_alike(verdicts.GradedFunction("a", asked, 1, 0, 0), got)
+    assert said == " That is an array of dtype int64, and yours has another dtype."
+
+
 ROSTERS = {
     "student,name\nada,Ada\nalan,Alan\n": ["ada", "alan"],
     "name,ID\nAda,a.1\n": ["a.1"],
-    "ada\nalan\n\n": ["ada", "alan"],
+    "Student,student\nada,x\n": ["ada"],
     "Name;Student\r\nAda, A.;ada\r\n": ["ada"],
     "login\nada\n": ["ada"],
     "\ufeffstudent\nada\n": ["ada"],
@@ -220,6 +276,8 @@ def test_a_roster_is_read(tmp_path, text, students):
         "student\na/b",
         "ada,Ada\nalan,Alan",
         "name,student\nAda",
+        "ada\nalan\n",
+        "E-Mail\nada@x.org\n",
     ],
 )
 def test_a_roster_that_could_do_harm_is_refused(tmp_path, text):
@@ -279,7 +337,8 @@ def test_a_wrong_answer_hears_on_which_example_and_what_follows_a_right_one_may_
         cell.source += "\nprint(my_page)" * cell.source.startswith(f"K = {room.own('ada')}\n")
     nbformat.write(notebook, tmp_path / "a.ipynb")
     said = checking.run_examples(*checking.look(tmp_path / "a.ipynb"))
-    assert re.fullmatch(r"witten_bell\(.*\): expected \{.*\}, got \{.*\}", said["witten_bell"])
+    expected = r"at .* is expected, for witten_bell\(.*\): expected \{.*\}, got \{.*\}"
+    assert re.fullmatch(expected, said["witten_bell"])
     assert said["page_bits"] == "your examples come out right"
 
 

@@ -7,6 +7,7 @@ import types
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from course_utils.classroom import exchange
@@ -57,6 +58,22 @@ def test_nobody_enters_before_the_hub_lets_them(root):
     assert (root / "ada").stat().st_mode & 0o777 == 0o700
 
 
+def test_an_untouched_notebook_displaces_no_filled_one(root, room):
+    given, work = room.overlay.released("ngrams", "ada").read_bytes(), room.notebook("ada")
+    submit(root, "ada", nbformat.writes(work).encode())
+    found, _ = collect(root, room)
+    submit(root, "ada", given, time="2026-11-29 12:00:00.0 UTC")
+    again, remarks = collect(root, room)
+    assert again == found and remarks == [
+        "ada: nothing is written in ngrams.ipynb; what was kept before counts."
+    ]
+    folder = submit(root, "bob", given)
+    (folder / "mine.ipynb").write_text(nbformat.writes(room.notebook("bob")))
+    found, remarks = collect(root, room)
+    assert found["bob"].name == "mine.ipynb"
+    assert "bob: nothing is written in ngrams.ipynb; mine.ipynb counts in its place." in remarks
+
+
 def test_a_name_that_a_hub_would_write_otherwise_is_refused(room, tmp_path):
     (tmp_path / "roster.csv").write_text("student\nbob\nAda\n")
     given = ["--students", str(tmp_path / "roster.csv"), "--exchange", str(tmp_path)]
@@ -90,7 +107,9 @@ def test_a_copy_that_was_changed_later_is_told(root, room):
     os.utime(folder / "ngrams.ipynb", (1e9, 1e9))
     (folder / "ngrams-Copy1.ipynb").write_bytes(b"copy")
     _, remarks = collect(root, room)
-    assert remarks == ["ada: ngrams.ipynb counts, by its name; ngrams-Copy1.ipynb, changed later, does not."]
+    assert remarks == [
+        "ada: ngrams.ipynb counts, by its name; ngrams-Copy1.ipynb, changed no earlier, does not."
+    ]
     assert kept(room) == {"ada": ("", b"by name")}
 
 

@@ -127,6 +127,19 @@ def test_a_name_that_pages_escape_is_in_no_file(graded):
     assert hits(graded, "O'Brien") == [], said
 
 
+def test_a_name_is_found_in_both_of_unicodes_spellings(graded, capsys):
+    """macOS writes é as e and an accent, on the command line and in a list."""
+    graded.result("ren\u00e9", "{}")
+    roster = graded.folder / "roster.csv"
+    roster.write_text("student\nada\nrene\u0301\n", "utf-8")
+    cli.main(["student", "rene\u0301", "--overlay", str(graded.folder)])
+    assert "submissions 1" in capsys.readouterr().out
+    cli.main(["student", "rene\u0301", "--delete", "--overlay", str(graded.folder)])
+    assert "still names" not in capsys.readouterr().out
+    assert roster.read_text("utf-8").split() == ['"student"', '"ada"']
+    assert not any(graded.overlay.store().about("ren\u00e9").values())
+
+
 @pytest.mark.parametrize("name", ["", ".", "..", "../class", "ngrams/bob", "eve"])
 def test_what_names_nobody_deletes_nothing(graded, tmp_path, name):
     exchange = tmp_path / "exchange"

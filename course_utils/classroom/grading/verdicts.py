@@ -17,7 +17,7 @@ from course_utils.classroom.grading import sandbox, wire
 from course_utils.classroom.grading.caps import Limits
 from course_utils.learner.checks.engine import FORGETFUL, Check
 from course_utils.learner.checks.observing import Outcome, observe
-from course_utils.learner.checks.values import plain, show
+from course_utils.learner.checks.values import difference, plain, show, what
 from course_utils.learner.checks.verdict import Verdict
 
 SCRIPT = Path(__file__).with_name("answering.py")
@@ -203,6 +203,8 @@ def _judged(question: GradedFunction, run: _Run, there: bool) -> Mark:
     points = question.points if verdict.passed else 0
     cell = run.cell_outcomes[question.id]
     sentence = _sentence(verdict, example, cell)
+    if verdict.status == example.status == "wrong":
+        sentence += _looks_alike(question, shown)
     detail = "\n".join(filter(None, [repr(verdict), cell.error]))[:4000]
     return Mark(
         question.id,
@@ -249,13 +251,33 @@ def _sentence(verdict: Verdict, example: Verdict, cell: Outcome) -> str:
         sentence = f"{verdict.sentence} Your function gives nothing for the examples that you have.".strip()
     elif example.passed:
         sentence = verdict.sentence or "The examples that you have come out right, other inputs don't."
-    else:
-        sentence = f"{verdict.sentence} For {facts['Smallest input']}".strip()
-        sentence += f", {facts['Expected']} is expected." if "Expected" in facts else "."
+    elif "Expected" in facts:
+        sentence = (
+            f"{verdict.sentence} For {facts['Smallest input']}, {facts['Expected']} is expected.".strip()
+        )
+    else:  # the example's value is right, and its argument changed
+        said = filter(None, dict.fromkeys([verdict.sentence, example.sentence]))
+        sentence = f"{' '.join(said)} It does so for {facts['Smallest input']}."
     facts = dict(verdict.facts)
     if "Yours raised" in facts:
         sentence += f" It stopped with {_error(facts['Yours raised'], facts.get('Where', ''))}."
     return sentence
+
+
+def _looks_alike(question: GradedFunction, outcomes: list[Outcome]) -> str:
+    """What a value that may look like the expected one lacks, in words of our own."""
+    for case, outcome in zip(question.examples.cases(question.shown_seed), outcomes, strict=True):
+        expected, got = observe(question.check.reference, case).value, outcome.value
+        found = None if outcome.error else difference(expected, got, question.check.tolerance)
+        if found is None:
+            continue
+        if found == f"{what(got)} where {what(expected)} is expected":
+            return f" That is {what(expected)}, and yours is another kind of value."
+        if found.startswith("an array of dtype"):
+            return f" That is an array of dtype {expected.dtype}, and yours has another dtype."
+        if show(got) == show(expected):
+            return " Yours looks the same, and differs in later digits, which count too."
+    return ""
 
 
 def _error(error: str, line: str) -> str:

@@ -18,7 +18,7 @@ import pytest
 
 from course_utils.classroom import handing_out, overlay
 from course_utils.classroom.assignments import NAMES
-from course_utils.classroom.grading import batch, sandbox
+from course_utils.classroom.grading import batch, sandbox, times
 from course_utils.classroom.grading.visible import ROOT
 from course_utils.commands import cli
 from course_utils.learner.checks import CHECKS
@@ -155,15 +155,73 @@ def test_a_name_for_a_file_that_is_not_there_is_told(room):
     assert remarks == [f"Named as files, but not in {room.submissions}: b.ipynb."]
 
 
-def test_a_notebook_of_another_name_that_was_changed_later_is_told(room):
-    for path, when in (("ngrams.ipynb", 1e9), ("ngrams-Copy1.ipynb", 2e9), ("older.ipynb", 1e8)):
+def test_a_notebook_of_another_name_that_was_changed_no_earlier_is_told(room):
+    room.release("ada")
+    given = room.overlay.released("ngrams", "ada").read_text()
+    for path, when in (
+        ("ngrams.ipynb", 1e9),
+        ("ngrams-Copy1.ipynb", 1e9),
+        ("older.ipynb", 1e8),
+        ("x.ipynb", 2e9),
+    ):
         (room.submissions / "ada").mkdir(exist_ok=True)
-        (room.submissions / "ada" / path).write_text(path)
+        (room.submissions / "ada" / path).write_text(given if path == "x.ipynb" else path)
         os.utime(room.submissions / "ada" / path, (when, when))
     store = room.overlay.store()
     kept, remarks = batch.collect("ngrams", room.submissions, store)
     assert store.content(kept["ada"]) == b"ngrams.ipynb"
-    assert remarks == ["ada: ngrams.ipynb counts, by its name; ngrams-Copy1.ipynb, changed later, does not."]
+    assert remarks == [
+        "ada: ngrams.ipynb counts, by its name; ngrams-Copy1.ipynb, changed no earlier, does not."
+    ]
+
+
+UNTOUCHED = {  # where the untouched notebook lies, where the filled one, and what is said
+    "beside it": ("ada/ngrams.ipynb", "ada/ngrams (1).ipynb", "ngrams (1).ipynb counts in its place"),
+    "deeper": ("ada/ngrams.ipynb", "ada/ngrams/ngrams.ipynb", "ngrams/ngrams.ipynb counts in its place"),
+    "elsewhere": ("ada/readme.ipynb", "ada/work/ngrams.ipynb", "work/ngrams.ipynb counts in its place"),
+    "renamed": ("ada/ngrams.ipynb", "ada/ngrams.ipynb.txt", "ngrams.ipynb.txt counts in its place"),
+    "above": ("ada/ngrams/ngrams.ipynb", "ada/mine.ipynb", "mine.ipynb counts in its place"),
+    "two files": ("ada.ipynb", "ada/ngrams.ipynb", None),
+    "two names": ("ada/b.ipynb", "ada/a.ipynb", None),
+}
+
+
+@pytest.mark.parametrize("empty, full, said", UNTOUCHED.values(), ids=UNTOUCHED)
+def test_an_untouched_notebook_displaces_no_filled_one(room, empty, full, said):
+    work = nbformat.writes(room.notebook("ada", answer="Macbeth.")).encode()
+    given = room.overlay.released("ngrams", "ada").read_bytes()
+    for path, content, when in ((empty, given, 2e9), (full, work, 1e9)):
+        (room.submissions / path).parent.mkdir(parents=True, exist_ok=True)
+        (room.submissions / path).write_bytes(content)
+        os.utime(room.submissions / path, (when, when))
+    store = room.overlay.store()
+    kept, remarks = batch.collect("ngrams", room.submissions, store)
+    assert store.content(kept["ada"]) == work
+    assert remarks == ([f"ada: nothing is written in {empty}; ada/{said}."] if said else [])
+
+
+def test_an_untouched_notebook_displaces_none_that_was_kept_and_is_told(room):
+    """As the wrong folder would, for a whole class."""
+    room.hand_in("ada")
+    room.grade()
+    room.release("bob")
+    store, given = room.overlay.store(), room.folder / "release" / "ngrams"
+    kept, remarks = batch.collect("ngrams", given, store)
+    assert [*kept] == ["bob"] and remarks == [
+        "ada: nothing is written in ngrams.ipynb; what was kept before counts.",
+        "bob: nothing is written in ngrams.ipynb, which counts.",
+    ]
+    assert room.rows()["ada"].points["witten_bell"] == 8
+
+
+def test_what_is_no_notebook_takes_no_ones_place(room):
+    room.release("ada")
+    given = room.overlay.released("ngrams", "ada").read_bytes()
+    (room.submissions / "ada").mkdir()
+    (room.submissions / "ada" / "ngrams.ipynb").write_bytes(given)
+    (room.submissions / "ada" / "broken.ipynb").write_bytes(given[:-9])
+    kept, _ = batch.collect("ngrams", room.submissions, room.overlay.store())
+    assert kept["ada"].name == "ngrams.ipynb"
 
 
 def test_a_platforms_names_are_those_of_students(room, tmp_path):
@@ -180,10 +238,52 @@ def test_a_platforms_names_are_those_of_students(room, tmp_path):
         "file,student\na,../b\n",
         "file,student\na\n",
         "file,student\na,everyone\n",
+        "file,student\na,ada\na,bob\n",
     ):
         names.write_text(text)
         with pytest.raises(ValueError, match=r"names\.csv"):
             handing_out.read_names(names)
+
+
+def test_what_nobody_has_handed_in_is_no_students(room):
+    folder, store = room.submissions, room.overlay.store()
+    for name in ("ada.IPYNB", "bob.zip", "notes.txt", "names.csv"):
+        (folder / name).write_text(name)
+    kept, remarks = batch.collect("ngrams", folder, store, {"bob.zip": "bob"}, [folder / "names.csv"])
+    assert [*kept] == ["ada", "bob"]
+    assert remarks == [
+        "Left out, since neither folders nor named .ipynb: notes.txt. --names can say whose they are."
+    ]
+
+
+def test_the_lists_that_a_command_names_are_no_students(room, monkeypatch, capsys):
+    (room.submissions / "n.csv").write_text("File,Student\na.zip,ada\n")
+    (room.submissions / "t.csv").write_text("Student,Received\nada,2025-12-04T22:59Z\n")
+    (room.submissions / "a.zip").write_bytes(b"PK\x03\x04")
+    monkeypatch.chdir(room.submissions)
+    options = ["--submissions", ".", "--names", "n.csv", "--received", "t.csv"]
+    cli.main(["grade", "ngrams", "--overlay", str(room.folder), *options])
+    assert "But" not in capsys.readouterr().out and [*room.rows()] == ["ada"]
+
+
+def test_a_name_is_the_same_in_both_of_unicodes_spellings(room, tmp_path):
+    """macOS writes é as e and an accent."""
+    composed, apart = "ren\u00e9", "rene\u0301"
+    (tmp_path / "a.csv").write_text(
+        f"student,received,file\n{apart},2025-12-04T22:59Z,{apart}.ipynb\n", "utf-8"
+    )
+    assert handing_out.read_roster(tmp_path / "a.csv") == [composed]
+    assert handing_out.read_names(tmp_path / "a.csv") == {f"{composed}.ipynb": composed}
+    store, folder = room.overlay.store(), room.submissions
+    (folder / apart / "ngrams").mkdir(parents=True)
+    (folder / apart / "ngrams" / "ngrams.ipynb").write_text("a")
+    (folder / apart / "ngrams" / times.STAMP).write_text("2025-12-04 22:58:23 UTC")
+    (folder / f"a{apart}.ipynb").write_text("b")
+    (folder / f"{apart}_7.ipynb").write_text("c")
+    kept, remarks = batch.collect("ngrams", folder, store, {f"{composed}_7.ipynb": "alan"})
+    assert ([*kept], remarks) == ([f"a{composed}", composed, "alan"], [])
+    assert times.note(store, {composed: kept[composed]}, folder, times.NBGRADER) == []
+    assert times.note(store, {composed: kept[composed]}, folder, str(tmp_path / "a.csv")) == []
 
 
 def test_a_missing_folder_is_one_sentence(room):

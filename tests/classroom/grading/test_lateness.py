@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from course_utils.classroom.grading import batch, lateness, times
+from course_utils.classroom.grading import batch, lateness, sandbox, times
 from course_utils.classroom.grading.store import OURS, Given
 from course_utils.commands import cli
 
+needs_sandbox = pytest.mark.skipif(bool(sandbox.problem()), reason=sandbox.problem())
 DUE = datetime(2026, 12, 4, 22, 59, tzinfo=UTC)
 TERM = """
 [ngrams]
@@ -23,6 +24,12 @@ at_most_percent = 25
 [ngrams.extensions]
 ada = { until = 2026-12-06T23:59:00+01:00, reason = "ill" }
 """
+
+
+@pytest.fixture(autouse=True)
+def today(monkeypatch):
+    """All this has been."""
+    monkeypatch.setattr(times, "latest", lambda: DUE + timedelta(days=30))
 
 
 @pytest.fixture
@@ -181,6 +188,61 @@ def test_the_time_that_counts_is_ours_unless_a_teacher_names_another(room, hande
     assert alan == standing, "what a student writes beside their file was taken for a time"
 
 
+def test_a_time_that_was_noted_before_stays_and_that_is_said(room, handed_in, tmp_path):
+    store, first, second = room.overlay.store(), tmp_path / "a.csv", tmp_path / "b.csv"
+    first.write_text("student,received\nada,2026-12-04T22:58Z\n")
+    second.write_text("student,received\ngrace,\n")
+    ours = "so that when `grade` kept the file counts: alan."
+    assert times.note(store, handed_in, room.submissions, str(first)) == [f"Not in {first}, {ours}"]
+    assert times.note(store, handed_in, room.submissions, str(second)) == [
+        f"Not in {second}, {ours}",
+        f"Not in {second}, so that the time that was noted before stays: ada.",
+    ]
+    assert store.standings("ngrams")["ada"].source == "a.csv"
+
+
+@needs_sandbox
+def test_without_a_list_the_command_says_how_many_have_a_time(room, handed_in, capsys):
+    store = room.overlay.store()
+    run(room, "grade", "ngrams", "--submissions", str(room.submissions))
+    assert "The time that counts: when this command first saw a file.\n" in capsys.readouterr().out
+    store.receive([(handed_in["ada"], DUE, "lms.csv")])
+    run(room, "grade", "ngrams", "--submissions", str(room.submissions))
+    assert "first saw a file; for 1 of them another was noted before, and stays.\n" in capsys.readouterr().out
+
+
+def test_the_same_file_again_is_as_late_as_it_was(room, handed_in, tmp_path, monkeypatch):
+    """Else one collection from a wrong folder would make a class late."""
+    store, file = room.overlay.store(), tmp_path / "ngrams.ipynb"
+    before = store.standings("ngrams")["ada"].received
+
+    monkeypatch.setattr("course_utils.classroom.grading.store.now", lambda: "2099-01-01T00:00:00.000+00:00")
+
+    def hand_in(text):
+        file.write_text(text)
+        return store.keep("ngrams", "ada", file)
+
+    hand_in("another")
+    assert store.standings("ngrams")["ada"].received == before, "which alone was graded"
+    again = hand_in("ada")
+    store.record(again, 1, "graded")
+    assert again.received > handed_in["ada"].received
+    assert store.standings("ngrams")["ada"].received == before
+    store.receive([(handed_in["ada"], DUE, "lms.csv")])
+    assert (store.standings("ngrams")["ada"].received, store.standings("ngrams")["ada"].source) == (
+        DUE,
+        "lms.csv",
+    )
+    store.receive([(again, DUE + timedelta(days=1), "lms.csv")])
+    assert store.standings("ngrams")["ada"].received == DUE + timedelta(days=1)
+
+
+def test_what_was_given_out_is_not_collected(room):
+    room.release("ada")
+    with pytest.raises(SystemExit, match="holds what was given out: name what students have handed in"):
+        run(room, "grade", "ngrams", "--submissions", str(room.folder / "release" / "ngrams"))
+
+
 @pytest.mark.parametrize(
     "text, said",
     [
@@ -188,6 +250,7 @@ def test_the_time_that_counts_is_ours_unless_a_teacher_names_another(room, hande
         ("student,received\nada,yesterday", "'yesterday' is no time"),
         ("student,when\nada,2026-12-04", "needs the columns `student` and `received`; it has student, when"),
         ("", "it has none"),
+        ("student,received\nada,2099-12-04T22:58Z", "'2099-12-04T22:58Z' is in the future"),
         ("student;received\nada;2026-12-04T22:58Z\nada;2026-12-05T22:58Z", "ada stands more than once"),
     ],
 )

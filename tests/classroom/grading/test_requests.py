@@ -7,7 +7,7 @@ import pytest
 from course_utils.classroom.grading.requests import requests
 from course_utils.commands import cli
 
-CSV = "student,question,why\nada,witten_bell,=K is 1 in my notebook\n,,\nalan,answer,I wrote <b>Hamlet</b>\n"
+CSV = "Student,question,Why \nada,witten_bell,=K is 1 in my notebook\n,,\nalan,answer,I wrote <b>Hamlet</b>\n"
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_no_terminal_obeys_a_name(room, run, tmp_path):
         ("alan", "grace", "asked.csv: 'grace' has handed nothing in for ngrams"),
         ("answer", "essay", "asked.csv: there is no question 'essay'; there are count, perplexity"),
         ("I wrote <b>Hamlet</b>", " ", "asked.csv: alan does not say why answer"),
-        ("why", "reason", "has no column 'why'; a request has student, question, why"),
+        ("Why", "reason", "has no column 'why'; a request has student, question, why"),
     ],
 )
 def test_a_request_that_can_not_be_is_refused_and_none_is_noted(room, run, tmp_path, old, new, said):

@@ -100,6 +100,11 @@ WRONG = {
         "mistake",
         "changes",
     ),
+    "an input that it changes, and an error": (
+        "n = 0\n" + HEAD + "    global n\n    n += 1\n    texts.append([])\n    assert n < 5\n" + BODY,
+        "error",
+        "which belongs to the caller: work on a copy. It does so for mle(",
+    ),
     "input()": (HEAD + "    return input()", "error", "RuntimeError in line 2"),
     "breakpoint()": (HEAD + "    breakpoint()\n" + BODY, "error", "RuntimeError in line 2"),
     "SystemExit": (HEAD + "    raise SystemExit(0)", "error", "SystemExit in line 2"),
