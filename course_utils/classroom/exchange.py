@@ -92,7 +92,7 @@ def collect(root: Path, name: str, store: Store) -> tuple[dict[str, Submission],
     bytes: handing them in again, or moving the exchange, makes nobody late. What was handed in before the
     last, and never collected, is not kept. No link is followed, on no level.
     """
-    kept, remarks, times = {}, [], []
+    kept, remarks, times, empty = {}, [], [], set()  # `empty`: whose newest is untouched
     first, before = store.first_received(CLOCK), store.standings(name)
     for student in _students(root):
         for path, folder in _handed_in(root / student / COURSE / "inbound", name):
@@ -102,7 +102,12 @@ def collect(root: Path, name: str, store: Store) -> tuple[dict[str, Submission],
             usual = batch.notebooks_at(folder, name)
             found = batch.filled(usual, sorted(folder.glob("*.ipynb")), name)
             file, said = batch.last_of(student, found, folder)
-            if student not in kept:
+            if student not in kept or (student in empty and batch.written(file, name)):
+                if student in empty:
+                    remarks.append(
+                        f"{student}: something is written in an earlier one, which counts in its place."
+                    )
+                    empty.discard(student)
                 remarks += said + batch.passed_over(student, file, name)
                 if file not in usual:
                     remarks.append(batch.stands_in(student, file, usual, folder))
@@ -111,6 +116,8 @@ def collect(root: Path, name: str, store: Store) -> tuple[dict[str, Submission],
                 if counts_still:
                     continue
                 kept[student] = store.keep(name, student, file)
+                if untouched:
+                    empty.add(student)
             elif not _same(file, kept[student]):
                 continue
             submission, received = kept[student], _changed(folder, file)

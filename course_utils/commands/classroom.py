@@ -135,8 +135,8 @@ def release(options) -> None:
     if outdated := examples.outdated(assignment, teacher, students):
         print(
             "  But: a reference was changed since, and other results are expected in the examples of "
-            f"{', '.join(outdated)}. Delete these notebooks and release them again if nobody has begun; else "
-            "tell the students; seeds and constants stay."
+            f"{', '.join(outdated)}. Delete these notebooks (in an exchange too) and release them again if "
+            "nobody has begun; else tell the students; seeds and constants stay."
         )
     if options.exchange:
         notebooks = {student: teacher.released(assignment.name, student) for student in students}
@@ -161,7 +161,8 @@ def check(options) -> int:
         return 1
     if lacking := checking.without_points(assignment, answers):
         say(
-            f"As an answer to {assignment.name} this file earns nothing: it has none of {', '.join(lacking)}."
+            f"As an answer to {assignment.name} this file earns no point for a function: it has none of "
+            f"{', '.join(lacking)}."
         )
         say("Hand in the notebook that your teacher has given you, with your answers in its own cells.")
         return 1
@@ -250,7 +251,8 @@ def _collect(name, options, teacher, store):
     print(f"The time that counts: {clock}.")
     if (roster := teacher.roster(name)) and (strangers := sorted({*kept} - roster)):
         remarks.append(f"Not in the roster, and graded by names of their own: {', '.join(strangers)}.")
-    made_from = origins.made_from_anothers(find_assignment(name), teacher, store, kept.values())
+    counts = [standing.submission for standing in store.standings(name).values()]
+    made_from = origins.made_from_anothers(find_assignment(name), teacher, store, counts)
     remarks += [
         f"{student}'s file was made from {whose}'s notebook: a wrong name, or a copy?"
         for student, whose in made_from.items()

@@ -245,7 +245,8 @@ def test_of_an_array_the_page_says_which_dtype_is_expected():
 
     asked = Check("1", "whole", whole, 1, 1, lambda generator, case: (2 + case,))
     got = [observe(lambda n: np.arange(float(n)), case) for case in asked.cases(0)[: verdicts.EXAMPLES]]
-    said = verdicts._looks_alike(verdicts.GradedFunction("a", asked, 1, 0, 0), got)
+    question, last = verdicts.GradedFunction("a", asked, 1, 0, 0), asked.cases(0)[verdicts.EXAMPLES - 1]
+    said = verdicts._looks_alike(question, got, question.examples.call(last))
     assert said == " That is an array of dtype int64, and yours has another dtype."
 
 
@@ -361,7 +362,7 @@ def test_a_file_that_has_lost_its_metadata_is_known_by_its_answers(assignment):
 
 def test_a_chapter_is_no_answer(capsys):
     assert cli.main(["check", str(places.notebooks() / "01_ngrams.ipynb")]) == 1
-    said = "As an answer to ngrams this file earns nothing: it has none of witten_bell, page_bits."
+    said = "this file earns no point for a function: it has none of witten_bell, page_bits."
     assert said in capsys.readouterr().out
 
 

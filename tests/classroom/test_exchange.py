@@ -74,6 +74,18 @@ def test_an_untouched_notebook_displaces_no_filled_one(root, room):
     assert "bob: nothing is written in ngrams.ipynb; mine.ipynb counts in its place." in remarks
 
 
+def test_an_untouched_one_displaces_no_filled_one_that_was_never_collected(root, room):
+    work = nbformat.writes(room.notebook("ada")).encode()
+    submit(root, "ada", work)
+    submit(root, "ada", room.overlay.released("ngrams", "ada").read_bytes(), time="2026-11-29 12:00:00.0 UTC")
+    found, remarks = collect(root, room)
+    assert room.overlay.store().content(found["ada"]) == work
+    assert remarks == [
+        "ada: nothing is written in ngrams.ipynb, which counts.",
+        "ada: something is written in an earlier one, which counts in its place.",
+    ]
+
+
 def test_a_name_that_a_hub_would_write_otherwise_is_refused(room, tmp_path):
     (tmp_path / "roster.csv").write_text("student\nbob\nAda\n")
     given = ["--students", str(tmp_path / "roster.csv"), "--exchange", str(tmp_path)]

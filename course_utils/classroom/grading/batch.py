@@ -51,7 +51,8 @@ def collect(
     usual: dict[str, list[Path]] = {}
     for entry in entries:
         path = Path(entry.path)
-        if entry.name.startswith(".") or entry.name == "__MACOSX" or path.resolve() in lists:
+        listed = not entry.is_symlink() and path.resolve() in lists
+        if entry.name.startswith(".") or entry.name == "__MACOSX" or listed:
             continue
         is_folder, named = entry.is_dir(follow_symlinks=False), one_form(entry.name)
         is_notebook = entry.is_symlink() or path.suffix.lower() == ".ipynb" or named in (names or {})
@@ -110,18 +111,24 @@ def last_of(student: str, paths: list[Path], folder: Path) -> tuple[Path, list[s
 
 
 def written(path: Path, assignment: str) -> bool | None:
-    """Whether something is written in any answer of a notebook; None for what can't be read as one."""
-    found = find_assignment(assignment)
+    """Whether something is written in any answer of a notebook, by its tags; None where nobody can tell: a
+    tag is lost, or it can't be read. This runs for all files in one process, so no Python is parsed."""
+    asked = find_assignment(assignment).asked()
     try:
-        sources = cells.read(cells.load(path), found.asked()).sources
+        found = cells.texts(cells.parse(cells.load(path))[0])
     except cells.Ungradable:
         return None
-    stubs = {answer.id: answer.stub for answer in found.asked()}
+    tags, functions = {id for id, _ in found}, {answer.id for answer in asked if answer.name}
+    if not functions & tags:
+        return None
 
     def plain(source: str) -> str:
         return re.sub(r"\d+", "0", source).strip()  # each student has another constant in the stub
 
-    return any(plain(source) not in ("", plain(stubs[id])) for id, source in sources.items())
+    stubs = {answer.id: plain(answer.stub) for answer in asked}
+    if any(plain(source) not in ("", stubs[id]) for id, source in found if id in stubs):
+        return True
+    return False if functions <= tags else None
 
 
 def filled(paths: list[Path], others: Iterable[Path], assignment: str) -> list[Path]:

@@ -18,7 +18,7 @@ from course_utils.classroom.grading import cells, marking
 from course_utils.classroom.grading.gradebook import Row, rows
 from course_utils.classroom.grading.store import Given, Store
 from course_utils.classroom.overlay import Overlay
-from course_utils.files import write_atomic
+from course_utils.files import one_form, write_atomic
 
 BOOK = "gradebook.db"
 AS_TEXT = '<pre style="white-space: pre-wrap; font-family: inherit">{}</pre>'
@@ -156,4 +156,4 @@ def _given(assignment: Assignment, work, folder: Path) -> Iterator[Given]:
                     f"{shown} is not as `export` wrote it, and so nobody knows which file was read: give the "
                     "gradebook in the folder in which it was written"
                 ) from None
-            yield Given(student, id, sha256, grade.score, comment.comment or "")
+            yield Given(student, id, sha256, grade.score, one_form(comment.comment or ""))

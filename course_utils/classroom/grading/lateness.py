@@ -20,6 +20,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from course_utils.classroom.assignments import NAMES
+from course_utils.files import one_form
 
 FILE = "term.toml"
 NUMBERS = {"grace_minutes": 10080, "percent_a_day": 100, "at_most_percent": 100}  # the most of each
@@ -92,7 +93,7 @@ def read(folder: Path, assignment: str, students: Set[str]) -> Policy:
     """
     file = folder / FILE
     try:
-        term = tomllib.loads(file.read_text("utf-8"))
+        term = tomllib.loads(one_form(file.read_text("utf-8")))
     except FileNotFoundError:
         return Policy()
     except tomllib.TOMLDecodeError as error:

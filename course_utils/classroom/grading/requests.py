@@ -11,7 +11,7 @@ from course_utils.classroom.grading import cells, errata
 from course_utils.classroom.grading.database import now, transaction
 from course_utils.classroom.grading.gradebook import as_it_was, given, last_marks
 from course_utils.classroom.grading.store import Given, Standing, Store
-from course_utils.files import by_heading, read_spreadsheet
+from course_utils.files import by_heading, one_form, read_spreadsheet
 
 COLUMNS = ("student", "question", "why")
 
@@ -131,7 +131,12 @@ def reply(assignment: Assignment, store: Store, ids: list[int], answer: Reply) -
                 mark = store.insert_mark(
                     assignment.name,
                     Given(
-                        request.student, request.question, kept.sha256, answer.points, answer.why, answer.who
+                        request.student,
+                        request.question,
+                        kept.sha256,
+                        answer.points,
+                        one_form(answer.why),
+                        answer.who,
                     ),
                 )
             store.database.execute(

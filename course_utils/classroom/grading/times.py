@@ -24,7 +24,7 @@ def note(store: Store, kept: dict[str, Submission], folder: Path, source: str) -
     noted before. Raises ValueError, and notes nothing, for a CSV file that can't be read.
     """
     if source == NBGRADER:
-        known, lacking = _stamps(folder, kept), f"Without {STAMP} in UTC"
+        known, lacking = _stamps(folder, kept), f"Without {STAMP} in UTC, or with one in the future"
     else:
         times = read_times(Path(source))
         known = {student: times[student] for student in kept if student in times}

@@ -204,7 +204,7 @@ def _judged(question: GradedFunction, run: _Run, there: bool) -> Mark:
     cell = run.cell_outcomes[question.id]
     sentence = _sentence(verdict, example, cell)
     if verdict.status == example.status == "wrong":
-        sentence += _looks_alike(question, shown)
+        sentence += _looks_alike(question, shown, dict(example.facts)["Smallest input"])
     detail = "\n".join(filter(None, [repr(verdict), cell.error]))[:4000]
     return Mark(
         question.id,
@@ -264,12 +264,12 @@ def _sentence(verdict: Verdict, example: Verdict, cell: Outcome) -> str:
     return sentence
 
 
-def _looks_alike(question: GradedFunction, outcomes: list[Outcome]) -> str:
-    """What a value that may look like the expected one lacks, in words of our own."""
+def _looks_alike(question: GradedFunction, outcomes: list[Outcome], call: str) -> str:
+    """What the value of a call, which may look like the expected one, lacks, in words of our own."""
     for case, outcome in zip(question.examples.cases(question.shown_seed), outcomes, strict=True):
         expected, got = observe(question.check.reference, case).value, outcome.value
         found = None if outcome.error else difference(expected, got, question.check.tolerance)
-        if found is None:
+        if found is None or question.examples.call(case) != call:
             continue
         if found == f"{what(got)} where {what(expected)} is expected":
             return f" That is {what(expected)}, and yours is another kind of value."

@@ -18,7 +18,7 @@ import pytest
 
 from course_utils.classroom import handing_out, overlay
 from course_utils.classroom.assignments import NAMES
-from course_utils.classroom.grading import batch, sandbox, times
+from course_utils.classroom.grading import batch, cells, sandbox, times
 from course_utils.classroom.grading.visible import ROOT
 from course_utils.commands import cli
 from course_utils.learner.checks import CHECKS
@@ -212,6 +212,24 @@ def test_an_untouched_notebook_displaces_none_that_was_kept_and_is_told(room):
         "bob: nothing is written in ngrams.ipynb, which counts.",
     ]
     assert room.rows()["ada"].points["witten_bell"] == 8
+
+
+def test_no_python_of_a_student_is_parsed_where_all_files_are_collected(room, monkeypatch):
+    """A parser takes hundreds of bytes for each: one large cell would end `grade` for a whole class."""
+    room.hand_in("ada")
+
+    def parse(*arguments, **settings):
+        raise AssertionError("parsed")
+
+    monkeypatch.setattr(cells.ast, "parse", parse)
+    kept, remarks = batch.collect("ngrams", room.submissions, room.overlay.store())
+    assert [*kept] == ["ada"] and remarks == []
+
+
+def test_a_link_to_itself_is_noted_as_one(room, tmp_path):
+    (room.submissions / "loop.ipynb").symlink_to("loop.ipynb")
+    kept, _ = batch.collect("ngrams", room.submissions, room.overlay.store(), lists=[tmp_path / "n.csv"])
+    assert [*kept] == ["loop"]
 
 
 def test_what_is_no_notebook_takes_no_ones_place(room):
