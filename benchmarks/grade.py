@@ -20,7 +20,7 @@ import nbformat
 
 from course_utils.classroom import handing_out, overlay
 from course_utils.classroom.assignments import find_assignment
-from course_utils.classroom.grading import batch, caps, sandbox
+from course_utils.classroom.grading import batch, caps, collecting, sandbox
 from course_utils.learner.checks import CHECKS
 
 REFERENCES = '''
@@ -72,7 +72,7 @@ def prepare(folder, number):
 
 def grade_ours(folder, teacher, assignment, workers):
     start, store = time.perf_counter(), teacher.store()
-    batch.collect("ngrams", folder / "course" / "submitted", store)
+    collecting.collect("ngrams", folder / "course" / "submitted", store)
     store.round("ngrams", new=True)
     batch.grade_all(assignment, teacher, store, workers=workers, say=lambda line: None)
     seconds = time.perf_counter() - start

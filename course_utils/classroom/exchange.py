@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from course_utils.classroom.grading import batch, cells
+from course_utils.classroom.grading import cells, collecting
 from course_utils.classroom.grading.store import Store, Submission
 from course_utils.files import write_atomic
 
@@ -95,32 +95,28 @@ def collect(root: Path, name: str, store: Store) -> tuple[dict[str, Submission],
     kept, remarks, times, empty = {}, [], [], set()  # `empty`: whose newest is untouched
     first, before = store.first_received(CLOCK), store.standings(name)
     for student in _students(root):
+        earlier = store.file_of(before[student].submission.sha256) if student in before else None
         for path, folder in _handed_in(root / student / COURSE / "inbound", name):
             if folder is None:
                 remarks.append(f"{student}: {path.name} can't be opened as a folder, and was left out.")
                 continue
-            usual = batch.notebooks_at(folder, name)
-            found = batch.filled(usual, sorted(folder.glob("*.ipynb")), name)
-            file, said = batch.last_of(student, found, folder)
-            if student not in kept or (student in empty and batch.written(file, name)):
+            usual, others = collecting.usual_at(folder, name), sorted(folder.glob("*.ipynb"))
+            choice = collecting.choose(student, usual, others, folder, name, earlier)
+            if student not in kept or (student in empty and choice.filled):
                 if student in empty:
                     remarks.append(
                         f"{student}: something is written in an earlier one, which counts in its place."
                     )
                     empty.discard(student)
-                remarks += said + batch.passed_over(student, file, name)
-                if file not in usual:
-                    remarks.append(batch.stands_in(student, file, usual, folder))
-                untouched, counts_still = batch.blank(student, file, name, store, before)
-                remarks += untouched
-                if counts_still:
+                remarks += choice.remarks
+                if choice.displaced:
                     continue
-                kept[student] = store.keep(name, student, file)
-                if untouched:
+                kept[student] = store.keep(name, student, choice.file)
+                if choice.filled is False:
                     empty.add(student)
-            elif not _same(file, kept[student]):
+            elif not _same(choice.file, kept[student]):
                 continue
-            submission, received = kept[student], _changed(folder, file)
+            submission, received = kept[student], _changed(folder, choice.file)
             if submission.id not in first or received < first[submission.id]:
                 first[submission.id] = received
                 times.append((submission, received, CLOCK))

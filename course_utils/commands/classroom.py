@@ -233,7 +233,7 @@ def _collect(name, options, teacher, store):
     """Keep what was handed in, and say what a teacher should know of it."""
     from course_utils.classroom import exchange, handing_out
     from course_utils.classroom.assignments import find_assignment
-    from course_utils.classroom.grading import batch, cells, origins, times
+    from course_utils.classroom.grading import cells, collecting, origins, times
 
     if options.exchange:
         kept, remarks = exchange.collect(options.exchange, name, store)
@@ -241,7 +241,7 @@ def _collect(name, options, teacher, store):
     else:
         names = handing_out.read_names(options.names) if options.names else None
         lists = [Path(file).resolve() for file in (options.names, options.received) if file]
-        kept, remarks = batch.collect(name, options.submissions, store, names, lists)
+        kept, remarks = collecting.collect(name, options.submissions, store, names, lists)
         if options.received:
             remarks += times.note(store, kept, options.submissions, options.received)
         clock = options.received or "when this command first saw a file"

@@ -8,7 +8,7 @@ import pytest
 
 from course_utils.classroom import handing_out, overlay
 from course_utils.classroom.assignments import Private, find_assignment
-from course_utils.classroom.grading import batch, gradebook
+from course_utils.classroom.grading import batch, collecting, gradebook
 from course_utils.learner.checks import CHECKS
 
 # Not what the assignments ask: that is in no public file. The same inputs, other rules.
@@ -143,7 +143,7 @@ class Class:
     def grade(self, again=False):
         """Collect and grade in this process; standings by student."""
         store = self.overlay.store()
-        batch.collect(self.name, self.submissions, store)
+        collecting.collect(self.name, self.submissions, store)
         round = store.round(self.name, new=again)
         for submission in store.pending(self.name, round):
             store.record(

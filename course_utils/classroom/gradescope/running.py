@@ -12,7 +12,7 @@ import traceback
 from pathlib import Path
 
 from course_utils.classroom.assignments import Assignment, Private, find_assignment
-from course_utils.classroom.grading import batch, cells, export, gradebook
+from course_utils.classroom.grading import batch, cells, collecting, export, gradebook
 from course_utils.classroom.grading.store import Store
 from course_utils.classroom.overlay import EVERYONE, Overlay
 from course_utils.files import write_atomic
@@ -62,10 +62,13 @@ def graded(place: Path, assignment: Assignment) -> str:
         student = overlay.student(json.loads((place / "submission_metadata.json").read_text("utf-8")))
     except cells.Ungradable as error:
         return refused(assignment, str(error))
-    with tempfile.TemporaryDirectory() as folder:
-        store = Store(Path(folder))
-        found = batch.notebooks_in(place / "submission", assignment.name)
-        kept = store.keep(assignment.name, student, max(found, key=batch.changed))
+    with tempfile.TemporaryDirectory() as kept_in:
+        store = Store(Path(kept_in))
+        folder = place / "submission"
+        usual = collecting.usual_in(folder, assignment.name)
+        below = collecting.notebooks_below(folder)
+        choice = collecting.choose(student, usual, below, folder, assignment.name)
+        kept = store.keep(assignment.name, student, choice.file)
         result = batch.grade_one(assignment, overlay, store, kept, user=USER)
         store.record(kept, store.round(assignment.name), *result)
         [row] = gradebook.rows(assignment, overlay, store)

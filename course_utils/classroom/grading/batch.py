@@ -3,192 +3,22 @@
 import ctypes
 import multiprocessing
 import os
-import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from course_utils.classroom.assignments import Assignment, find_assignment
 from course_utils.classroom.grading import caps, cells, errata, verdicts
-from course_utils.classroom.grading.store import Standing, Store, Submission
+from course_utils.classroom.grading.store import Store, Submission
 from course_utils.classroom.overlay import Overlay
-from course_utils.files import one_form
 
 Result = tuple[str, str, dict]  # status, reason, details
-MAX_NAME = 200  # bytes: a page or a folder of that name, with an ending, is still to be made
 DIED = "the process that graded it died, perhaps for want of memory"
 context: dict = {}  # of a worker
-
-
-def collect(
-    assignment: str,
-    folder: Path,
-    store: Store,
-    names: Mapping[str, str] | None = None,
-    lists: Sequence[Path] = (),
-) -> tuple[dict[str, Submission], list[str]]:
-    """Keep what was handed in: a file or a folder a student, the newest layouts of nbgrader among them.
-
-    FOLDER/STUDENT.ipynb, FOLDER/STUDENT/NAME.ipynb, FOLDER/STUDENT/NAME/NAME.ipynb. Links are noted as such
-    and never followed. In a student's folder the notebook of the assignment's name counts; of several other
-    files the one that was changed last. One in which nothing is written displaces none in which something is,
-    and none that was kept before. `names` says whose a file or folder is that has another name than its
-    student; `lists` are the teacher's own files, which nobody has handed in. Returns what was kept, by
-    student, and what a teacher should know; raises ValueError if there is no such folder.
-    """
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        raise ValueError(
-            f"{folder} can't be read ({error.strerror}): it holds a folder or a file a student"
-        ) from None
-    left_out = []
-    found: dict[str, list[Path]] = {}
-    usual: dict[str, list[Path]] = {}
-    for entry in entries:
-        path = Path(entry.path)
-        listed = not entry.is_symlink() and path.resolve() in lists
-        if entry.name.startswith(".") or entry.name == "__MACOSX" or listed:
-            continue
-        is_folder, named = entry.is_dir(follow_symlinks=False), one_form(entry.name)
-        is_notebook = entry.is_symlink() or path.suffix.lower() == ".ipynb" or named in (names or {})
-        if not is_folder and not is_notebook:
-            left_out.append(entry.name)
-            continue
-        student = (names or {}).get(named) or cells.storable(named if is_folder else Path(named).stem)
-        found.setdefault(student, []).extend(notebooks_in(path, assignment) if is_folder else [path])
-        usual.setdefault(student, []).extend(_usual_in(path, assignment) if is_folder else [path])
-    kept, remarks, before = {}, [], store.standings(assignment)
-    if nowhere := sorted({*(names or {})} - {one_form(entry.name) for entry in entries}):
-        remarks.append(f"Named as files, but not in {folder}: {', '.join(nowhere)}.")
-    if left_out:
-        remarks.append(
-            f"Left out, since neither folders nor named .ipynb: {', '.join(left_out)}. --names can say whose "
-            "they are."
-        )
-    for student, paths in found.items():
-        if len(student.encode()) > MAX_NAME:
-            remarks.append(f"{student[:40]}... is too long a name, and was left out: rename it.")
-            continue
-        last, said = last_of(student, filled(paths, [], assignment), folder)
-        remarks += said
-        if last not in usual[student]:
-            untouched = [path for path in usual[student] if path not in paths]
-            remarks.append(stands_in(student, last, untouched, folder))
-        elif last.parent != folder:
-            remarks += passed_over(student, last, assignment)
-        said, counts_still = blank(student, last, assignment, store, before)
-        remarks += said
-        if not counts_still:
-            kept[student] = store.keep(assignment, student, last)
-    return kept, remarks
-
-
-def blank(
-    student: str, file: Path, assignment: str, store: Store, before: Mapping[str, Standing]
-) -> tuple[list[str], bool]:
-    """What to say if nothing is written in a notebook; and whether one counts still that was kept `before`
-    and in which something is."""
-    if written(file, assignment) is not False:
-        return [], False
-    earlier = before.get(student)
-    if earlier and written(store.file_of(earlier.submission.sha256), assignment):
-        return [f"{student}: nothing is written in {file.name}; what was kept before counts."], True
-    return [f"{student}: nothing is written in {file.name}, which counts."], False
-
-
-def last_of(student: str, paths: list[Path], folder: Path) -> tuple[Path, list[str]]:
-    """Of a student's files in a folder the one that was changed last; and what to say if there are others."""
-    *others, last = sorted(paths, key=lambda path: (changed(path), path))
-    if not others:
-        return last, []
-    earlier = ", ".join(str(path.relative_to(folder)) for path in others)
-    return last, [f"{student} has handed in {last.relative_to(folder)} last; {earlier} does not count."]
-
-
-def written(path: Path, assignment: str) -> bool | None:
-    """Whether something is written in any answer of a notebook, by its tags; None where nobody can tell: a
-    tag is lost, or it can't be read. This runs for all files in one process, so no Python is parsed."""
-    asked = find_assignment(assignment).asked()
-    try:
-        found = cells.texts(cells.parse(cells.load(path))[0])
-    except cells.Ungradable:
-        return None
-    tags, functions = {id for id, _ in found}, {answer.id for answer in asked if answer.name}
-    if not functions & tags:
-        return None
-
-    def plain(source: str) -> str:
-        return re.sub(r"\d+", "0", source).strip()  # each student has another constant in the stub
-
-    stubs = {answer.id: plain(answer.stub) for answer in asked}
-    if any(plain(source) not in ("", stubs[id]) for id, source in found if id in stubs):
-        return True
-    return False if functions <= tags else None
-
-
-def filled(paths: list[Path], others: Iterable[Path], assignment: str) -> list[Path]:
-    """Those of a student's notebooks that are not untouched; else those others in which something is written;
-    else all of the first."""
-    touched = [path for path in paths if written(path, assignment) is not False]
-    return touched or [path for path in others if written(path, assignment)] or paths
-
-
-def stands_in(student: str, counts: Path, untouched: list[Path], folder: Path) -> str:
-    """What to say if a notebook counts in place of untouched ones of the usual name or place."""
-    names, name = ", ".join(str(path.relative_to(folder)) for path in untouched), counts.relative_to(folder)
-    return f"{student}: nothing is written in {names}; {name} counts in its place."
-
-
-def notebooks_in(folder: Path, assignment: str) -> list[Path]:
-    """The notebook in a student's folder, or in nbgrader's folder in that, as `notebooks_at` finds it; if it
-    is untouched, those in which something is written, at any depth."""
-    inside = (Path(top, name) for top, _, names in os.walk(folder) for name in sorted(names))
-    notebooks = (path for path in inside if ".ipynb" in path.name.lower())  # x.ipynb.txt too
-    return filled(_usual_in(folder, assignment), notebooks, assignment)
-
-
-def _usual_in(folder: Path, assignment: str) -> list[Path]:
-    inner, named = folder / assignment, folder / f"{assignment}.ipynb"
-    within = not os.path.lexists(named) and inner.is_dir() and not inner.is_symlink()
-    return notebooks_at(inner if within else folder, assignment)
-
-
-def notebooks_at(folder: Path, assignment: str) -> list[Path]:
-    """The notebook of the assignment's name in a folder, or else all."""
-    named = folder / f"{assignment}.ipynb"
-    if os.path.lexists(named):
-        return [named]
-    try:
-        others = sorted(Path(folder, name) for name in os.listdir(folder) if not name.startswith("."))
-    except OSError:
-        others = []
-    return [path for path in others if path.suffix == ".ipynb"] or others[:1] or [named]
-
-
-def passed_over(student: str, counts: Path, assignment: str) -> list[str]:
-    """What to say if beside the notebook that counts, by its name, others were changed no earlier in which
-    something may be written."""
-    if counts.name != f"{assignment}.ipynb":
-        return []
-    others = [path for path in counts.parent.glob("*.ipynb") if changed(path) >= changed(counts)]
-    names = sorted(p.name for p in others if p != counts and written(p, assignment) is not False)
-    return [
-        f"{student}: {counts.name} counts, by its name; {name}, changed no earlier, does not."
-        for name in names
-    ]
-
-
-def changed(path: Path) -> float:
-    """When a file, or a link itself, was changed; 0 if there is none."""
-    try:
-        return path.lstat().st_mtime
-    except OSError:
-        return 0
 
 
 def grade_one(

@@ -18,7 +18,7 @@ import pytest
 
 from course_utils.classroom import handing_out, overlay
 from course_utils.classroom.assignments import NAMES
-from course_utils.classroom.grading import batch, cells, sandbox, times
+from course_utils.classroom.grading import batch, cells, collecting, sandbox, times
 from course_utils.classroom.grading.visible import ROOT
 from course_utils.commands import cli
 from course_utils.learner.checks import CHECKS
@@ -138,7 +138,7 @@ def test_of_several_files_the_last_counts_and_none_is_kept_twice(room, tmp_path)
         os.utime(room.submissions / path, (1e9 - i, 1e9 - i))
     (room.submissions / ("é" * 101 + ".ipynb")).write_text("")
     for _ in range(2):
-        kept, remarks = batch.collect("ngrams", room.submissions, store)
+        kept, remarks = collecting.collect("ngrams", room.submissions, store)
         assert list(kept) == ["ada", "two", "zip"]
         assert remarks == [
             "ada has handed in ada.ipynb last; ada/ngrams.ipynb does not count.",
@@ -151,7 +151,7 @@ def test_of_several_files_the_last_counts_and_none_is_kept_twice(room, tmp_path)
 
 def test_a_name_for_a_file_that_is_not_there_is_told(room):
     (room.submissions / "a.ipynb").write_text("a")
-    _, remarks = batch.collect("ngrams", room.submissions, room.overlay.store(), {"b.ipynb": "bob"})
+    _, remarks = collecting.collect("ngrams", room.submissions, room.overlay.store(), {"b.ipynb": "bob"})
     assert remarks == [f"Named as files, but not in {room.submissions}: b.ipynb."]
 
 
@@ -168,7 +168,7 @@ def test_a_notebook_of_another_name_that_was_changed_no_earlier_is_told(room):
         (room.submissions / "ada" / path).write_text(given if path == "x.ipynb" else path)
         os.utime(room.submissions / "ada" / path, (when, when))
     store = room.overlay.store()
-    kept, remarks = batch.collect("ngrams", room.submissions, store)
+    kept, remarks = collecting.collect("ngrams", room.submissions, store)
     assert store.content(kept["ada"]) == b"ngrams.ipynb"
     assert remarks == [
         "ada: ngrams.ipynb counts, by its name; ngrams-Copy1.ipynb, changed no earlier, does not."
@@ -195,7 +195,7 @@ def test_an_untouched_notebook_displaces_no_filled_one(room, empty, full, said):
         (room.submissions / path).write_bytes(content)
         os.utime(room.submissions / path, (when, when))
     store = room.overlay.store()
-    kept, remarks = batch.collect("ngrams", room.submissions, store)
+    kept, remarks = collecting.collect("ngrams", room.submissions, store)
     assert store.content(kept["ada"]) == work
     assert remarks == ([f"ada: nothing is written in {empty}; ada/{said}."] if said else [])
 
@@ -206,7 +206,7 @@ def test_an_untouched_notebook_displaces_none_that_was_kept_and_is_told(room):
     room.grade()
     room.release("bob")
     store, given = room.overlay.store(), room.folder / "release" / "ngrams"
-    kept, remarks = batch.collect("ngrams", given, store)
+    kept, remarks = collecting.collect("ngrams", given, store)
     assert [*kept] == ["bob"] and remarks == [
         "ada: nothing is written in ngrams.ipynb; what was kept before counts.",
         "bob: nothing is written in ngrams.ipynb, which counts.",
@@ -222,13 +222,13 @@ def test_no_python_of_a_student_is_parsed_where_all_files_are_collected(room, mo
         raise AssertionError("parsed")
 
     monkeypatch.setattr(cells.ast, "parse", parse)
-    kept, remarks = batch.collect("ngrams", room.submissions, room.overlay.store())
+    kept, remarks = collecting.collect("ngrams", room.submissions, room.overlay.store())
     assert [*kept] == ["ada"] and remarks == []
 
 
 def test_a_link_to_itself_is_noted_as_one(room, tmp_path):
     (room.submissions / "loop.ipynb").symlink_to("loop.ipynb")
-    kept, _ = batch.collect("ngrams", room.submissions, room.overlay.store(), lists=[tmp_path / "n.csv"])
+    kept, _ = collecting.collect("ngrams", room.submissions, room.overlay.store(), lists=[tmp_path / "n.csv"])
     assert [*kept] == ["loop"]
 
 
@@ -238,7 +238,7 @@ def test_what_is_no_notebook_takes_no_ones_place(room):
     (room.submissions / "ada").mkdir()
     (room.submissions / "ada" / "ngrams.ipynb").write_bytes(given)
     (room.submissions / "ada" / "broken.ipynb").write_bytes(given[:-9])
-    kept, _ = batch.collect("ngrams", room.submissions, room.overlay.store())
+    kept, _ = collecting.collect("ngrams", room.submissions, room.overlay.store())
     assert kept["ada"].name == "ngrams.ipynb"
 
 
@@ -248,7 +248,7 @@ def test_a_platforms_names_are_those_of_students(room, tmp_path):
         (room.submissions / path).parent.mkdir(exist_ok=True)
         (room.submissions / path).write_text(path)
     names.write_text("file;student\nAda Lovelace_7_file;ada\nturingalan_9_ngrams-1.ipynb;alan\nnobody;x\n")
-    kept, remarks = batch.collect("ngrams", room.submissions, store, handing_out.read_names(names))
+    kept, remarks = collecting.collect("ngrams", room.submissions, store, handing_out.read_names(names))
     assert {*kept} == {"ada", "alan", "bob"}
     assert remarks == [f"Named as files, but not in {room.submissions}: nobody."]
     for text in (
@@ -267,7 +267,7 @@ def test_what_nobody_has_handed_in_is_no_students(room):
     folder, store = room.submissions, room.overlay.store()
     for name in ("ada.IPYNB", "bob.zip", "notes.txt", "names.csv"):
         (folder / name).write_text(name)
-    kept, remarks = batch.collect("ngrams", folder, store, {"bob.zip": "bob"}, [folder / "names.csv"])
+    kept, remarks = collecting.collect("ngrams", folder, store, {"bob.zip": "bob"}, [folder / "names.csv"])
     assert [*kept] == ["ada", "bob"]
     assert remarks == [
         "Left out, since neither folders nor named .ipynb: notes.txt. --names can say whose they are."
@@ -300,7 +300,7 @@ def test_a_name_is_the_same_in_both_of_unicodes_spellings(room, tmp_path):
     (folder / apart / "ngrams" / times.STAMP).write_text("2025-12-04 22:58:23 UTC")
     (folder / f"a{apart}.ipynb").write_text("b")
     (folder / f"{apart}_7.ipynb").write_text("c")
-    kept, remarks = batch.collect("ngrams", folder, store, {f"{composed}_7.ipynb": "alan"})
+    kept, remarks = collecting.collect("ngrams", folder, store, {f"{composed}_7.ipynb": "alan"})
     assert ([*kept], remarks) == ([f"a{composed}", composed, "alan"], [])
     assert times.note(store, {composed: kept[composed]}, folder, times.NBGRADER) == []
     assert times.note(store, {composed: kept[composed]}, folder, str(tmp_path / "a.csv")) == []
@@ -308,14 +308,14 @@ def test_a_name_is_the_same_in_both_of_unicodes_spellings(room, tmp_path):
 
 def test_a_missing_folder_is_one_sentence(room):
     with pytest.raises(ValueError, match="can't be read"):
-        batch.collect("ngrams", room.folder / "nowhere", room.overlay.store())
+        collecting.collect("ngrams", room.folder / "nowhere", room.overlay.store())
 
 
 @pytest.mark.parametrize("damage", [lambda kept: kept.write_bytes(b"{}"), Path.unlink], ids=["lies", "loses"])
 def test_what_is_our_fault_is_tried_again(room, grade, damage):
     room.hand_in("ada")
     store = room.overlay.store()
-    batch.collect("ngrams", room.submissions, store)
+    collecting.collect("ngrams", room.submissions, store)
     shutil.rmtree(room.submissions / "ada")  # else it is kept anew, and whole
     [submission] = store.pending("ngrams", 1)
     kept = store.folder / "submissions" / f"{submission.sha256}.ipynb"
@@ -441,7 +441,7 @@ def test_a_worker_that_dies_costs_one_submission_only(room, monkeypatch):
         room.hand_in(student)
     monkeypatch.setattr(batch, "_work", dies_for_alan)
     store = room.overlay.store()
-    batch.collect("ngrams", room.submissions, store)
+    collecting.collect("ngrams", room.submissions, store)
     counts = batch.grade_all(room.assignment, room.overlay, store, workers=2, say=lambda line: None)
     assert counts == {"graded": 2, "infra_error": 1}
     assert store.standings("ngrams")["alan"].status == "infra_error"

@@ -10,7 +10,7 @@ import nbformat
 import pytest
 
 from course_utils.classroom.assignments import find_assignment
-from course_utils.classroom.grading import batch, cells, sandbox
+from course_utils.classroom.grading import batch, cells, collecting, sandbox
 from course_utils.commands import cli
 
 
@@ -135,7 +135,7 @@ def test_what_changes_while_it_is_graded_is_handed_in_again(room):
     """A result belongs to the bytes that were kept, and the new file is graded too."""
     room.hand_in("ada", b"")
     store = room.overlay.store()
-    batch.collect("ngrams", room.submissions, store)
+    collecting.collect("ngrams", room.submissions, store)
     [first] = store.pending("ngrams", store.round("ngrams"))
     room.hand_in("ada", b"[]")
     assert store.record(first, 1, *batch.grade_one(room.assignment, room.overlay, store, first))

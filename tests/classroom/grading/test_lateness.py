@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from course_utils.classroom.grading import batch, lateness, sandbox, times
+from course_utils.classroom.grading import collecting, lateness, sandbox, times
 from course_utils.classroom.grading.store import OURS, Given
 from course_utils.commands import cli
 
@@ -120,7 +120,7 @@ def handed_in(room, tmp_path):
         folder.mkdir(parents=True)
         (folder / "ngrams.ipynb").write_text(student)
         os.utime(folder / "ngrams.ipynb", (0, 0))  # a student's clock, in 1970
-    kept, _ = batch.collect("ngrams", room.submissions, store)
+    kept, _ = collecting.collect("ngrams", room.submissions, store)
     for submission in kept.values():
         marks = [{"id": id, "points": points[id], "sentence": "Right."} for id in room.assignment.asks]
         store.record(submission, 1, "graded", details={"marks": marks, "written": {"answer": "Hamlet."}})
