@@ -286,16 +286,16 @@ CHAPTER = {  # of each filter, in their order, the way that chapter 12 shows: th
 def verdicts() -> str:
     """The table as lines of text: of each filter what it found, what it took, and what is hardest to find."""
     table = recording.read_table(TABLE)
-    lines = [f"{'':17}{'found, of what should go':>26}{'taken, of what should stay':>28}   hardest to find"]
+    lines = [f"{'':16}{'found, of what should go':>25}{'taken, of what should stay':>27}  hardest to find"]
     for name, way in CHAPTER.items():
         rows = [row for row in table if (row["filter"], row["way"]) == (name, way)]
-        line = f"{name:17}"
-        for should, width in (("yes", 26), ("no", 28)):
+        line = f"{name:16}"
+        for should, width in (("yes", 25), ("no", 27)):
             some = [row for row in rows if row["should_go"] == should]
             removed, n = (sum(int(row[column]) for row in some) for column in ("removed", "n"))
             line += f"{f'{removed:,} of {n:,}, {removed / n:.1%}':>{width}}"
         worst = min((row for row in rows if row["should_go"] == "yes"), key=lambda row: float(row["share"]))
-        lines.append(f"{line}   {worst['kind']}: {worst['removed']} of {worst['n']}")
+        lines.append(f"{line}  {worst['kind']}: {worst['removed']} of {worst['n']}")
     return "\n".join(lines)
 
 
