@@ -21,6 +21,30 @@ from course_utils.learner.checks.values import difference
 BEFORE = "10a52d0"
 # exercises that came after it, then those whose inputs did, and one of whose sentences a word did
 LATER = {"1.7", "5.3", "5.4", "8.4", "9.6"} | {"2.3", "4.2", "4.6", "8.1", "9.1"} | {"4.4"}
+# sentences of that commit that say the same in other words today
+REWORDED = {
+    "A text that has ended takes the place of none that goes on.",
+    "Always keep one.",
+    "Keys were rotated when stored.",
+    "One query, all keys: nothing to hide.",
+    "Order: temperature first, as stated.",
+    "Right set, wrong ids: undo the sort.",
+    "The bar is min_p times the top probability.",
+    "The fourth is the best of the texts that end, not of all.",
+    "The new token stands at position len(cache).",
+    "256 ids are taken: V−256−specials merges.",
+    "Activations change with the input; parameters don't.",
+    "An n-gram has n−1 of context and 1 predicted.",
+    "Divide by tokens scored.",
+    "Nats need e, bits need 2.",
+    "Sums to less than 1: the first context has no word before it.",
+    "Sums to less than 1: the last context has no follower.",
+    "That is nats; divide by ln 2.",
+    "That is the joint; divide by the context's count.",
+    "The state belongs to another text; keep rows contiguous.",
+    "Variance grows with d; scale it.",
+    "d is the head's width.",
+}
 pytestmark = pytest.mark.skipif(
     not os.environ.get("COURSE_FULL"),
     reason="half a minute; `course.py test --full` runs it",
@@ -89,8 +113,8 @@ def test_the_same_answers_earn_each_sentence(id, before, today):
     *same_today, reference_today, mistakes_today = today[id]
     assert same_today == same
     assert difference(reference, reference_today, tolerance=1e-12) is None
-    assert [sentence for sentence, _ in mistakes_today] == [sentence for sentence, _ in mistakes]
-    for (sentence, outcomes), (_, now) in zip(mistakes, mistakes_today, strict=True):
+    for (sentence, outcomes), (sentence_today, now) in zip(mistakes, mistakes_today, strict=True):
+        assert sentence_today == sentence or sentence in REWORDED
         assert difference(outcomes, now, CHECKS[id].tolerance) is None, sentence
 
 

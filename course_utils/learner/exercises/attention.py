@@ -26,9 +26,9 @@ def attention_scores(x: np.ndarray, W_q: np.ndarray, W_k: np.ndarray) -> np.ndar
 attention_scores.slips("""
 Divide by √d, not d.
     np.sqrt(q.shape[1]) → q.shape[1]
-Variance grows with d; scale it.
+The variance of the scores grows with d: divide them by √d.
     / np.sqrt(q.shape[1]) →
-d is the head's width.
+d is the width of a query, not that of the model.
     q.shape[1] → len(W_q)
 d is the width of a query, not the number of tokens.
     q.shape[1] → len(x)
@@ -68,9 +68,9 @@ Keep the shape (T,): one query, T keys.
     k @ q → (k @ q)[None]
 Divide by √d, not d.
     np.sqrt(len(q)) → len(q)
-Variance grows with d; scale it.
+The variance of the scores grows with d: divide them by √d.
     / np.sqrt(len(q)) →
-d is the head's width.
+d is the width of a query, not that of the model.
     len(q) → len(W_q)
 The scores come before the softmax.
     return → scores =
@@ -103,13 +103,13 @@ You softmaxed over queries; each *query's* row sums to 1.
     exps.sum(axis=1 → exps.sum(axis=0
 Subtract the row's max.
     scores - scores.max(axis=1, keepdims=True) → scores
-Subtract each row's own max: next to a row of 1,000 you left 0 / 0 of the others.
+Subtract each row's own max: next to a row of 1,000 the others became 0 / 0.
     scores.max(axis=1, keepdims=True) → scores.max()
-Subtract each row's largest score: above any other, exp can still be too large for a float.
+Subtract each row's largest score: with a smaller one, exp can still be too large for a float.
     scores.max(axis=1 → scores.min(axis=1
 You mixed queries into keys: w @ v.
     weights @ v → weights.T @ v
-Each row has a softmax of its own, not the whole table one.
+Each row has a softmax of its own: divide by its own sum, not by that of the whole table.
     scores.max(axis=1, keepdims=True) → scores.max()
     exps.sum(axis=1, keepdims=True) → exps.sum()
 The row must sum to 1: divide by its sum.

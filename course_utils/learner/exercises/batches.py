@@ -45,7 +45,7 @@ this one could tell it.
 You left out where `end` is to be predicted: so it is never learnt where a text ends. Leave out what comes
 after it.
     np.where(inputs == end → np.where(ids[:, 1:] == end
-That `end` comes is learnt, it is the document's last token; only what comes after it is left out.
+The model is to learn where `end` comes, the document's last token: leave out only what comes after it.
     np.where(inputs == end → np.where((inputs == end) | (ids[:, 1:] == end)
 The targets are the inputs themselves: the token after each is to be predicted.
     np.where(inputs == end, -100, ids[:, 1:]) → np.where(inputs == end, -100, inputs)

@@ -53,7 +53,7 @@ Divide by the standard deviation, the root of the variance.
     x.std(axis=-1, keepdims=True) → x.var(axis=-1, keepdims=True)
 Here nothing is added to the variance: chapter 5's 1e-5 shows in the sixth digit.
     x.std(axis=-1, keepdims=True) → np.sqrt(x.var(axis=-1, keepdims=True) + 1e-5)
-The mean goes too: only the spread was normed.
+Subtract the mean as well: you normed the spread alone.
     (x - x.mean(axis=-1, keepdims=True)) → x
 The transformer of 2017 scaled its token vectors by √C; BERT adds them as they are.
     token[ids] + → token[ids] * np.sqrt(token.shape[1]) +
@@ -91,7 +91,7 @@ Each token is normed by itself: over its C numbers, the last axis, not over the 
     x.std(axis=-1 → x.std(axis=1
 Divide by the standard deviation, the root of the variance.
     x.std(axis=-1, keepdims=True) → x.var(axis=-1, keepdims=True)
-The mean goes too: only the spread was normed.
+Subtract the mean as well: you normed the spread alone.
     (x - x.mean(axis=-1, keepdims=True)) → x
 """)
 
@@ -181,7 +181,7 @@ The cosine is of vectors of length 1: a long one would be near to everything.
     answers / np.linalg.norm(answers, axis=1, keepdims=True) → answers
 Each question ranks the answers: count along its row.
     np.diag(scores)[:, None]).sum(axis=1) → np.diag(scores)).sum(axis=0)
-The nearest has rank 1, not 0: yours begin at 2.
+The nearest has rank 1: your ranks begin at 2.
     .sum(axis=1) + 1 → .sum(axis=1) + 2
 That is the mean rank; take 1 over each first.
     (1 / ranks).mean() → ranks.mean()

@@ -47,9 +47,9 @@ Tie: take the smallest pair of ids.
     min(counts, key=lambda pair: (-counts[pair], pair)) → max(counts, key=counts.get)
 Tie: take the smallest pair of ids.
     min(counts, key=lambda pair: (-counts[pair], pair)) → max(counts, key=lambda pair: (counts[pair], pair))
-256 ids are taken: V−256−specials merges.
+The bytes take 256 ids; vocab_size - 256 - n_special are left for the merges.
     range(256, vocab_size - n_special) → range(256, 256 + vocab_size)
-256 ids are taken: V−256−specials merges.
+The bytes take 256 ids; vocab_size - 256 - n_special are left for the merges.
     vocab_size - n_special → vocab_size
 Recount after each merge.
     pair_counts(words) → {pair: n for pair, n in pair_counts(words).items() if pair not in merges}
@@ -67,7 +67,7 @@ You stopped at pairs that occur once: go on while a pair is left and the vocabul
 def segment(
     words: dict[tuple[int, ...], int], vocab_size: int, n_special: int
 ) -> dict[tuple[int, ...], list[int]]:
-    """Train byte-pair encoding on `words` as in 3.4, and say as which ids each word ends up.
+    """Train byte-pair encoding on `words` as in 3.4, and return for each word the ids that it has become.
 
     `words` says of each pre-token, a tuple of bytes, how often it occurs; `vocab_size` counts the 256 bytes,
     the merges and the special tokens. Of pairs that are equally frequent the smallest comes first.
@@ -89,9 +89,9 @@ Tie: take the smallest pair of ids.
     min(counts, key=lambda pair: (-counts[pair], pair)) → max(counts, key=counts.get)
 Tie: take the smallest pair of ids.
     min(counts, key=lambda pair: (-counts[pair], pair)) → max(counts, key=lambda pair: (counts[pair], pair))
-256 ids are taken: V−256−specials merges.
+The bytes take 256 ids; vocab_size - 256 - n_special are left for the merges.
     range(256, vocab_size - n_special) → range(256, 256 + vocab_size)
-256 ids are taken: V−256−specials merges.
+The bytes take 256 ids; vocab_size - 256 - n_special are left for the merges.
     vocab_size - n_special → vocab_size
 Recount after each merge.
     ids = {word: list(word) for word in words} → ids, done = {word: list(word) for word in words}, []

@@ -89,11 +89,11 @@ That is where the piece ends; give how many numbers it has.
     end - first → low + end
 Round the borders, not the length: else the pieces no longer meet.
     end - first → int(width * p)
-That is where the next piece begins: the letter's own p does not lie before it.
+That is where the next piece begins: add up what comes before the letter, without its own p.
     low + first → low + end
 The borders are whole numbers of the line: multiply the probabilities by the width.
     int(width * below), int(width * (below + p)) → below, below + p
-All that stands before a letter lies below it: add up, don't keep the last probability alone.
+Add up the probabilities of all the letters before this one; you kept only that of the one just before.
     below += p → below = p
 Keep the order of the dict: who reads the file must cut the line in the same way.
     distribution.items() → sorted(distribution.items())

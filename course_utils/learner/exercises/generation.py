@@ -202,7 +202,7 @@ def beam_step_with_end(
 beam_step_with_end.slips("""
 That answers the first version: it lets texts go on after token 0, which ends them.
     → beam_step
-A text that has ended takes the place of none that goes on.
+A text that has ended must not take the place of one that goes on: leave it out of the ranking.
     totals[:, 0] = -np.inf →
 There are K beams again: leave out the ended texts first, then take the K best.
     totals[:, 0] = -np.inf →
@@ -213,7 +213,7 @@ An ended text is as likely as all of its tokens together: add the score of its b
     totals[:, 0].max() → log_p[:, 0].max()
 Any beam may end, not only the best so far: take the best of all endings.
     totals[:, 0].max() → totals[0, 0]
-The fourth is the best of the texts that end, not of all.
+The fourth result is the score of the best text that ends, not of the best of all.
     totals[:, 0].max() → totals.max()
 Note the best of the texts that end before you put -inf in their place.
     totals[:, 0].max() → -np.inf

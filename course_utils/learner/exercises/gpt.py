@@ -33,11 +33,11 @@ def next_token_loss(logits: np.ndarray, ids: np.ndarray, padding: int) -> float:
 
 
 next_token_loss.slips("""
-You ask for the token it has just read: loss goes to 0.
+You ask at each place for the token that the model has just read there: the loss goes to 0.
     logits[:, :-1], ids[:, 1:] → logits, ids
-You predict the past.
+You predict the past: your logits at t + 1 are compared with the id at t, which the model has read.
     logits[:, :-1], ids[:, 1:] → logits[:, 1:], ids[:, :-1]
-Padding is in the mean.
+Padding is in your mean: leave out the places whose target is `padding`.
     nats[targets != padding].mean() → nats.mean()
 Padding adds nothing to the sum, and must not count in the number either.
     nats[targets != padding].mean() → (nats * (targets != padding)).mean()
@@ -89,13 +89,13 @@ That answers the first version: it gives one mean, in nats; here each text has i
     → next_token_loss
 The first token of a text is predicted from padding alone: leave it out.
     read != padding → targets != padding
-Padding is in the sum.
+Padding is in your sum: put 0 where the id that was read is `padding`.
     np.where(read != padding, nats, 0) → nats
 Padding is the id that was given, not always 0.
     read != padding → read != 0
-You ask for the token it has just read: loss goes to 0.
+You ask at each place for the token that the model has just read there: the loss goes to 0.
     logits[:, :-1], ids[:, :-1], ids[:, 1:] → logits, ids, ids
-You predict the past.
+You predict the past: your logits at t + 1 are compared with the id at t, which the model has read.
     logits[:, :-1], ids[:, :-1], ids[:, 1:] → logits[:, 1:], ids[:, :-1], ids[:, :-1]
 These are means: a text costs what all of its tokens cost together.
     / np.log(2) → / np.log(2) / (read != padding).sum(axis=1)
@@ -158,17 +158,17 @@ def cached_step(
 
 
 cached_step.slips("""
-The new token stands at position len(cache).
+The new token stands at position `len(keys)`: it comes after all tokens of the cache.
     len(keys) * frequencies → 0 * frequencies
 Positions count from 0: after T tokens comes position T.
     len(keys) * frequencies → (len(keys) + 1) * frequencies
 Positions count from 0: after T tokens comes position T.
     len(keys) * frequencies → (len(keys) - 1) * frequencies
-One query, all keys: nothing to hide.
+The one query may see all keys, and needs no mask; yours sees the first key alone.
     weights / weights.sum() @ values → values[0]
-Keys were rotated when stored.
+The keys of the cache were rotated when they were stored: don't rotate them again.
     keys @ q → rotate(keys, [*range(len(keys) - 1), 0], frequencies) @ q
-Keys were rotated when stored.
+The keys of the cache were rotated when they were stored: don't rotate them again.
     q, k = np.hstack → q, _ = np.hstack
     keys @ q → rotate(keys, np.arange(len(keys)), frequencies) @ q
 The query is rotated as well, to the same position.
@@ -253,7 +253,7 @@ The oldest key that is left moves up to place 0, the newest is at T - 1: you cou
     np.arange(len(keys)) → np.arange(len(keys))[::-1]
 Values are what is handed over: only queries and keys are rotated.
     @ values, keys → @ rotate(values, np.arange(len(keys)), frequencies), keys
-One query, all keys: nothing to hide.
+The one query may see all keys, and needs no mask; yours sees the first key alone.
     weights / weights.sum() @ values → values[0]
 A token may see itself: add its key and value first, then attend.
     rotated[:-1] @ → rotated[:-2] @

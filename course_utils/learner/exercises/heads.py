@@ -262,7 +262,7 @@ The logsum of what is left is below that of all.
     + np.log1p(-share_b) →
 The half weighs by its share, not by one half.
     (mixed_all - share_b[:, None] * mixed_b) / (1 - share_b)[:, None] → (mixed_all - 0.5 * mixed_b) / 0.5
-Half b counts by its share in all: take exp(logsum_b - logsum_all) of it.
+Half b is still in the mixture: take its part away, exp(logsum_b - logsum_all) times mixed_b.
     (mixed_all - share_b[:, None] * mixed_b) / (1 - share_b)[:, None] → mixed_all
 exp(1000) is too large for a float: subtract a logsum before you take exp.
     np.exp(logsum_b - logsum_all) → np.exp(logsum_b) / np.exp(logsum_all)

@@ -173,7 +173,7 @@ Round to the nearest: astype cuts off what is behind the point, towards 0.
     np.round(W / scales[:, None]) → (W / scales[:, None])
 Round to the nearest: rounding down makes every weight smaller.
     np.round(W → np.floor(W
-0 has to stay 0: yours has a zero point. Here the scale alone says what a number counts.
+0 has to stay 0; in yours another number stands for it. Here the scale alone says what a number counts.
     → with_a_zero_point
 The largest size, whatever its sign: where the largest weight is negative, it runs over.
     np.abs(W).max(axis=1) → W.max(axis=1)

@@ -26,27 +26,27 @@ def selection_inputs(generator, case):
 def choose(ids: np.ndarray, draws: np.ndarray, rate: float, special: list[int]) -> np.ndarray:
     """Return the labels (B, T): the token where one is asked, -100 elsewhere.
 
-    draws (B, T) are random numbers, even between 0 and 1. A token is asked if its own draw is below `rate`
-    and it is none of the special ids, such as padding and [CLS].
+    draws (B, T) are drawn uniformly between 0 and 1. A token is asked if its own draw is below `rate` and it
+    is none of the special ids, such as padding and [CLS].
     """
     chosen = (draws < rate) & ~np.isin(ids, special)
     return np.where(chosen, ids, -100)
 
 
 choose.slips("""
-Special tokens are never asked: there is nothing to tell them from, or nothing to learn.
+Special tokens are never asked: nothing tells which they are, or there is nothing to learn.
     & ~np.isin(ids, special) →
-Padding is asked: all special ids are out, not only the first you thought of.
+You ask for padding too: leave out all ids of `special`, the first one as well.
     np.isin(ids, special) → np.isin(ids, special[1:])
-[CLS] and [SEP] are asked: padding is not the only special id.
+You ask for [CLS] and [SEP] too: padding is not the only special id.
     np.isin(ids, special) → (ids == special[0])
-Below the rate is chosen; you chose the others, 85 of 100 in BERT.
+A token is chosen if its draw is below the rate; you chose the others, 85 of 100 in BERT.
     draws < rate → draws >= rate
 A draw that equals the rate is not below it.
     draws < rate → draws <= rate
 Where nothing is asked the label is -100; 0 is a token.
     -100) → 0)
-Every token has a label: then the loss is taken everywhere.
+You gave every token a label: then the loss is taken everywhere.
     np.where(chosen, ids, -100) → ids
 Labels are the tokens that stood there, not 1 or 0.
     np.where(chosen, ids, -100) → chosen.astype(int)
@@ -84,17 +84,17 @@ def choose_words(ids: np.ndarray, draws: np.ndarray, rate: float, special: list[
 choose_words.slips("""
 That answers the first version: each piece has a draw of its own; here a word has one.
     → choose
-Special tokens are never asked: there is nothing to tell them from, or nothing to learn.
+Special tokens are never asked: nothing tells which they are, or there is nothing to learn.
     & ~np.isin(ids, special) →
-Only first pieces are asked: the word has the rest of its pieces too.
+You ask for first pieces alone: a word is asked with all its pieces.
     ~np.isin(ids, special) → ~np.isin(ids, special) & (ids < 100)
-Below the rate is chosen; you chose the others.
+A word is chosen if its draw is below the rate; you chose the others.
     axis=1) < rate → axis=1) >= rate
 A draw that equals the rate is not below it.
     axis=1) < rate → axis=1) <= rate
 Where nothing is asked the label is -100; 0 is a token.
     -100) → 0)
-Every token has a label: then the loss is taken everywhere.
+You gave every token a label: then the loss is taken everywhere.
     np.where(chosen, ids, -100) → ids
 Each text has words of its own; you used those of the first for all.
     np.maximum.accumulate(places, axis=1) → np.maximum.accumulate(places[:1].repeat(len(ids), 0), axis=1)
@@ -124,32 +124,32 @@ def corrupt(
 ) -> np.ndarray:
     """Return what the model reads, (B, T): of the chosen 80 % masked, 10 % exchanged, 10 % as they are.
 
-    action (B, T) holds random numbers, even between 0 and 1: below 0.8 a chosen token becomes mask_id, from
-    0.8 to below 0.9 it becomes the token of `others` (B, T), from 0.9 on it stays. All else stays as well.
+    action (B, T) are drawn uniformly between 0 and 1: below 0.8 a chosen token becomes mask_id, from 0.8 to
+    below 0.9 it becomes the token of `others` (B, T), from 0.9 on it stays. All else stays as well.
     """
     read = np.where(chosen & (action < 0.8), mask_id, ids)
     return np.where(chosen & (action >= 0.8) & (action < 0.9), others, read)
 
 
 corrupt.slips("""
-All tokens are treated so: only the chosen ones are.
+You mask and exchange among all tokens: only the chosen ones are masked or exchanged.
     chosen & (action < 0.8) → action < 0.8
     chosen & (action >= 0.8) & → (action >= 0.8) &
-All tokens are exchanged at random: only the chosen ones are.
+You exchange among all tokens: only chosen ones are exchanged.
     chosen & (action >= 0.8) & → (action >= 0.8) &
-All that is chosen becomes [MASK]: then it need never doubt what it reads.
+In yours all that is chosen becomes [MASK]: then the model need never doubt what it reads.
     chosen & (action < 0.8) → chosen
     chosen & (action >= 0.8) & (action < 0.9) → chosen & (action > 1)
 The last tenth stays as it is; you exchange that too.
     & (action < 0.9) →
-None is exchanged: what is not masked stays, so what it reads is always right.
+You exchange none: what is not masked stays, so what the model reads is always right.
     chosen & (action >= 0.8) & (action < 0.9) → chosen & (action > 1)
-A tenth of all chosen is exchanged, not a tenth of what the 80 % left: that is 2 in 100.
+A tenth of all chosen is exchanged; you took a tenth of what the 80 % left, which is 2 in 100.
     (action < 0.9) → (action < 0.82)
-Masked and exchanged change places: 80 of 100 become [MASK].
+You have masked and exchanged the wrong way round: 80 of 100 become [MASK].
     mask_id, ids) → others, ids)
     others, read) → mask_id, read)
-The last tenth is exchanged and the one before it stays: 0.8 to 0.9 is exchanged.
+You exchange the last tenth and keep the one before it: from 0.8 to below 0.9 a token is exchanged.
     (action >= 0.8) & (action < 0.9) → (action >= 0.9)
 A number of 0.8 is not below 0.8.
     (action < 0.8) → (action <= 0.8)
@@ -168,8 +168,8 @@ def corrupt_less(
 ) -> np.ndarray:
     """Return what the model reads, (B, T): of the chosen 30 % exchanged, 20 % as they are, 50 % masked.
 
-    action (B, T) holds random numbers, even between 0 and 1: below 0.3 a chosen token becomes the token of
-    `others` (B, T), from 0.3 to below 0.5 it stays, from 0.5 on it becomes mask_id. All else stays as well.
+    action (B, T) are drawn uniformly between 0 and 1: below 0.3 a chosen token becomes the token of `others`
+    (B, T), from 0.3 to below 0.5 it stays, from 0.5 on it becomes mask_id. All else stays as well.
     """
     read = np.where(chosen & (action >= 0.5), mask_id, ids)
     return np.where(chosen & (action < 0.3), others, read)
@@ -178,24 +178,24 @@ def corrupt_less(
 corrupt_less.slips("""
 That answers the first version: the shares are others here, and masks come last.
     → corrupt
-All tokens are treated so: only the chosen ones are.
+You mask and exchange among all tokens: only the chosen ones are masked or exchanged.
     chosen & (action >= 0.5) → action >= 0.5
     chosen & (action < 0.3) → action < 0.3
-All tokens are exchanged at random: only the chosen ones are.
+You exchange among all tokens: only chosen ones are exchanged.
     chosen & (action < 0.3) → action < 0.3
 What stays is exchanged in yours: from 0.3 to below 0.5 a token is left alone.
     (action < 0.3) → (action < 0.5)
 What stays is masked in yours: from 0.3 to below 0.5 a token is left alone.
     (action >= 0.5) → (action >= 0.3)
-None is exchanged: what is not masked stays, so what it reads is always right.
+You exchange none: what is not masked stays, so what the model reads is always right.
     chosen & (action < 0.3) → chosen & (action < -1)
-Masked and exchanged change places.
+You have masked and exchanged the wrong way round.
     mask_id, ids) → others, ids)
     others, read) → mask_id, read)
 Each text has numbers of its own; you used those of the first for all.
     chosen & (action >= 0.5) → chosen & (action[:1] >= 0.5)
     chosen & (action < 0.3) → chosen & (action[:1] < 0.3)
-A number of 0.5 is not below it, and one of 0.3 not below 0.3.
+A number of 0.5 is not below 0.5, and one of 0.3 is not below 0.3.
     action >= 0.5 → action > 0.5
     action < 0.3 → action <= 0.3
 """)

@@ -49,7 +49,7 @@ The last n-gram is missing.
     len(text) - n + 1 → len(text) - n
 You counted an n-gram that joins two plays.
     in texts: → in [sum(texts, [])]:
-An n-gram has n−1 of context and 1 predicted.
+Your runs have n+1 tokens: an n-gram has n−1 of context, and 1 that is predicted.
     len(text) - n + 1 → len(text) - n
     text[i : i + n] → text[i : i + n + 1]
 At the end of a text you counted runs that are shorter than n.
@@ -111,11 +111,11 @@ def mle(texts: list[list[str]], context: tuple[str, ...]) -> dict[str, float]:
 
 
 mle.slips("""
-That is the joint; divide by the context's count.
+That is the joint probability of context and word; divide by the context's count.
     sum(followers.values()) → sum(max(len(text) - k, 0) for text in texts)
 You divided by the vocabulary, not by how often the context occurred.
     sum(followers.values()) → len(set().union(*texts))
-Sums to less than 1: the last context has no follower.
+Your shares sum to less than 1: don't count a context that has no follower.
     sum(followers.values())
     → sum(tuple(text[i : i + k]) == context for text in texts for i in range(len(text) - k + 1))
 These are counts; a distribution sums to 1.
@@ -145,7 +145,7 @@ def mle_before(texts: list[list[str]], context: tuple[str, ...]) -> dict[str, fl
 mle_before.slips("""
 That answers the first version: it gives the words after `context`, not before it.
     → mle
-Sums to less than 1: the first context has no word before it.
+Your shares sum to less than 1: don't count a context that has no word before it.
     sum(before.values())
     → sum(tuple(text[i : i + k]) == context for text in texts for i in range(len(text) - k + 1))
 These are counts; a distribution sums to 1.
@@ -186,13 +186,13 @@ def perplexity(text: list[str], model: dict[str, float]) -> float:
 
 
 perplexity.slips("""
-Nats need e, bits need 2.
+Give the logarithm and the power the same base: for bits that is 2.
     -math.log2(p) → -math.log(p)
-Nats need e, bits need 2.
+Give the logarithm and the power the same base: for bits that is 2.
     2 ** (bits / len(text)) → math.exp(bits / len(text))
 Average the logs, not the probabilities.
     2 ** (bits / len(text)) → len(text) / sum(model.get(word, 0.0) for word in text)
-Divide by tokens scored.
+Divide by the number of words in the text, not in the model.
     len(text) → len(model)
 That is one over the probability of the whole text: divide the bits by the number of tokens.
     bits / len(text) → bits
@@ -227,14 +227,14 @@ A word that occurs three times costs its bits three times.
     bits += count * → bits +=
 Divide by the words of the text, all of them, not by the number of different ones.
     sum(counts.values()) → len(counts)
-Nats need e, bits need 2.
+Give the logarithm and the power the same base: for bits that is 2.
     -math.log2(p) → -math.log(p)
-Nats need e, bits need 2.
+Give the logarithm and the power the same base: for bits that is 2.
     2 ** (bits / sum(counts.values())) → math.exp(bits / sum(counts.values()))
 Average the logs, not the probabilities.
     2 ** (bits / sum(counts.values()))
     → sum(counts.values()) / sum(count * model.get(word, 0.0) for word, count in counts.items())
-Divide by tokens scored.
+Divide by the number of words in the text, not in the model.
     sum(counts.values()) → len(model)
 That is one over the probability of the whole text: divide the bits by the number of tokens.
     bits / sum(counts.values()) → bits

@@ -255,17 +255,17 @@ def pass_at_k(right: list[int], n: int, k: int) -> float:
 
 
 pass_at_k.slips("""
-1 - (1 - p)^k with the share that was right for p is too low on average: count the ways instead.
+1 - (1 - p)^k, with p the share that was right, is too low on average: count the ways instead.
     1 - comb(n - c, k) / comb(n, k) → 1 - (1 - c / n) ** k
 That is pass@1: the share of right answers.
     1 - comb(n - c, k) / comb(n, k) → c / n
 That is pass@n: whether any of all n was right.
     1 - comb(n - c, k) / comb(n, k) → c > 0
-The chance that all are wrong; at least one right is 1 minus that.
+That is the chance that all are wrong; that of at least one right answer is 1 minus that.
     1 - comb(n - c, k) / comb(n, k) → comb(n - c, k) / comb(n, k)
-The chance that all k are right; at least one is asked for.
+That is the chance that all k are right; at least one is asked for.
     1 - comb(n - c, k) / comb(n, k) → comb(c, k) / comb(n, k)
-One minus the chance of k right ones; the k without a right one are drawn from n - right.
+Yours is one minus the chance that all k are right; take one minus the chance that all k are wrong.
     comb(n - c, k) → comb(c, k)
 The mean right count hides that problems differ: each problem has its own pass@k.
     np.mean([1 - comb(n - c, k) / comb(n, k) for c in right]) → 1 - (1 - np.mean(right) / n) ** k
@@ -286,9 +286,9 @@ def all_of_k(right: list[int], n: int, k: int) -> float:
 all_of_k.slips("""
 That answers the first version: at least one of k; here all of k.
     → pass_at_k
-p^k with the share that was right for p is too high on average: count the ways instead.
+p^k, with p the share that was right, is too high on average: count the ways instead.
     comb(c, k) / comb(n, k) → (c / n) ** k
-The chance that all are wrong; all right is asked for.
+That is the chance that all are wrong; that all are right is asked for.
     comb(c, k) → comb(n - c, k)
 That is the share of right answers.
     comb(c, k) / comb(n, k) → c / n

@@ -242,10 +242,10 @@ The graph grows with each chunk; detach the state, keep its value.
     h = h.detach() →
 You zeroed the state: context ends at the chunk.
     h.detach() → torch.zeros_like(h)
-The state belongs to another text; keep rows contiguous.
+The state comes from another part of the text: keep each row contiguous.
     (xs).reshape(rows, -1) → (xs).reshape(-1, rows, chunk).swapaxes(0, 1).reshape(rows, -1)
     (ys).reshape(rows, -1) → (ys).reshape(-1, rows, chunk).swapaxes(0, 1).reshape(rows, -1)
-The state belongs to another text; keep rows contiguous.
+The state comes from another part of the text: keep each row contiguous.
     (xs).reshape(rows, -1) → (xs).reshape(-1, rows).T
     (ys).reshape(rows, -1) → (ys).reshape(-1, rows).T
 You summed over the steps of the chunk; the loss is their mean.
@@ -308,10 +308,10 @@ The graph grows with each chunk; detach the state, keep its value.
     h = h.detach() →
 You zeroed the state: context ends at the chunk.
     h.detach() → torch.zeros_like(h)
-The state belongs to another text; keep rows contiguous.
+The state comes from another part of the text: keep each row contiguous.
     (xs).reshape(rows, -1) → (xs).reshape(-1, rows, chunk).swapaxes(0, 1).reshape(rows, -1)
     (ys).reshape(rows, -1) → (ys).reshape(-1, rows, chunk).swapaxes(0, 1).reshape(rows, -1)
-The state belongs to another text; keep rows contiguous.
+The state comes from another part of the text: keep each row contiguous.
     (xs).reshape(rows, -1) → (xs).reshape(-1, rows).T
     (ys).reshape(rows, -1) → (ys).reshape(-1, rows).T
 The weights stand still: go down by 0.1 times the gradient after each chunk.

@@ -40,11 +40,11 @@ Upside down: high T must flatten.
 Upside down: high T must flatten.
     if T == 0: → if False:
     / T) → * T)
-0 means the largest logit.
+At T = 0 nothing is divided by T: the largest logit gets all the probability.
     return greedy → return np.full(len(logits), np.nan)
-0 means the largest logit.
+At T = 0 nothing is divided by T: the largest logit gets all the probability.
     return greedy → return np.exp(logits / T) / np.exp(logits / T).sum()
-0 means the largest logit.
+At T = 0 nothing is divided by T: the largest logit gets all the probability.
     return greedy → return with_temperature(logits, 1)
 0 is greedy: all probability on one token, none on the others.
     return greedy → return np.full(len(logits), 1 / len(logits))
@@ -143,13 +143,13 @@ Keep the token that reaches p.
 Keep the token that reaches p.
     before < p → before + probs[order] <= p
     keep[order[0]] = True →
-Right set, wrong ids: undo the sort.
+You know which tokens stay, but by their places in the sorted order: go back to their ids.
     np.where(keep, probs, 0) → np.where(keep[order], probs[order], 0)
-Right set, wrong ids: undo the sort.
+You know which tokens stay, but by their places in the sorted order: go back to their ids.
     np.where(keep, probs, 0) → np.where(keep[order], probs, 0)
-Right set, wrong ids: undo the sort.
+You know which tokens stay, but by their places in the sorted order: go back to their ids.
     np.where(keep, probs, 0) → np.where(keep[order][order], probs, 0)
-Always keep one.
+One token always stays, for p = 0 too.
     keep[order[0]] = True →
 What is left must sum to 1 again: divide by its sum.
     kept / kept.sum() → kept
@@ -213,13 +213,13 @@ Keep the token that reaches p.
 Keep the token that reaches p.
     before < p → before + probs[order] <= p
     keep[order[0]] = True →
-Right set, wrong ids: undo the sort.
+You know which tokens stay, but by their places in the sorted order: go back to their ids.
     np.where(keep, probs, 0) → np.where(keep[order], probs[order], 0)
-Right set, wrong ids: undo the sort.
+You know which tokens stay, but by their places in the sorted order: go back to their ids.
     np.where(keep, probs, 0) → np.where(keep[order], probs, 0)
-Right set, wrong ids: undo the sort.
+You know which tokens stay, but by their places in the sorted order: go back to their ids.
     np.where(keep, probs, 0) → np.where(keep[order][order], probs, 0)
-Always keep one.
+One token always stays, for p = 0 too.
     keep[order[0]] = True →
 The one that always stays is the most typical, not the likeliest.
     keep[order[0]] = True → keep[order[0] if p else probs.argmax()] = True
@@ -250,15 +250,15 @@ def min_p(logits: np.ndarray, T: float, p: float) -> np.ndarray:
 
 
 min_p.slips("""
-The bar is min_p times the top probability.
+The bar is p times the largest probability, not p itself.
     p * probs.max() → p
-The bar is min_p times the top probability.
+The bar is p times the largest probability, not p itself.
     p * probs.max() → min(p, probs.max())
 A token exactly at the bar stays.
     >= → >
 A token exactly at the bar stays.
     probs >= p * probs.max() → (probs > p * probs.max()) | (np.arange(len(probs)) == probs.argmax())
-Order: temperature first, as stated.
+The temperature comes first; you left tokens out by the probabilities before it.
     p * probs.max() → probs.max() * p ** (1 / T)
 The top probability is that after the temperature, as is everything here.
     probs.max() → (np.exp(logits) / np.exp(logits).sum()).max()
@@ -305,7 +305,7 @@ A token exactly at the bar stays.
     >= → >
 A token exactly at the bar stays.
     shares_of_top >= 2**-bits → (shares_of_top > 2**-bits) | (np.arange(len(logits)) == logits.argmax())
-Order: temperature first, as stated.
+The temperature comes first; you left tokens out by the probabilities before it.
     2**-bits → 2 ** (-bits / T)
 The top probability is that after the temperature, as is everything here.
     2**-bits → 2**-bits * (np.exp(logits) / np.exp(logits).sum()).max() * shares_of_top.sum()

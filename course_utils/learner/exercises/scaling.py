@@ -99,7 +99,7 @@ def block_flops(tokens: int, d_model: int, d_ff: int) -> int:
     A matrix costs 2 operations for each of its weights and each token. There are four d_model x d_model for
     attention and three d_model x d_ff for SwiGLU. Besides, a query and a key cost 2 d_model for their score
     and as many for the sum of the values; every pair is computed, also what the mask hides. That is one pass
-    forward; going back costs twice as much again. Norms, softmax and additions of vectors are left out.
+    forward; going back costs twice as much as that. Norms, softmax and additions of vectors are left out.
     """
     weights = 4 * d_model * d_model + 3 * d_model * d_ff
     forward = 2 * tokens * weights + 4 * tokens * tokens * d_model
@@ -107,7 +107,7 @@ def block_flops(tokens: int, d_model: int, d_ff: int) -> int:
 
 
 block_flops.slips("""
-That is the pass forward; going back costs twice as much again.
+That is the pass forward alone; going back costs twice as much as that.
     return 3 * forward → return forward
 Going back costs two passes, not one: a gradient for the weights and one for the inputs.
     return 3 * forward → return 2 * forward
@@ -202,8 +202,8 @@ The budget is 6 N D: divide it by 6 first.
     (flops / 6) ** ( → flops ** (
 The budget is 6 N D: D is what is left of flops / 6.
     flops / 6 / n → flops / n
-There the two terms of the loss are as large as each other; at the best size it is alpha times the one that
-equals beta times the other.
+In yours the two terms of the loss are equal; at the best size alpha times the first one equals beta times the
+second.
     (alpha * a / (beta * b)) → (a / b)
 That is upside down: the more a small size loses (alpha A), the larger the best one.
     alpha * a / (beta * b) → beta * b / (alpha * a)

@@ -38,7 +38,7 @@ Not shifted: the decoder reads the very token that it is asked for, and need onl
     return read, → return target,
 Shifted the wrong way: the decoder reads the token after the one that it is asked for.
     [starts, target[:, :-1]] → [target[:, 1:], np.full((len(target), 1), pad)]
-Padding is asked: then most of the loss may be on tokens that nobody wants to read.
+You ask for padding too: then most of the loss may be on tokens that nobody wants to read.
     np.where(target == pad, -100, target) → target
 You wrote the start over the first token: the others have to move by one place.
     target[:, :-1] → target[:, 1:]
@@ -87,9 +87,9 @@ That answers the first version: one label a place; here there are two.
     → teacher_forcing
 Not shifted: the decoder reads the very token that it is asked for, and need only repeat it.
     return read, → return target,
-Padding is asked.
+You ask for padding too: its labels are -100.
     np.where(target == pad, -100, target) → target
-Both labels are the same: the second is the token after the first.
+Your two labels are the same: the second is the token after the first.
     [labels, after], axis → [labels, labels], axis
 The second label is the token after the first; yours is the one before it.
     [labels[:, 1:], np.full((len(target), 1), -100)] → [np.full((len(target), 1), -100), labels[:, :-1]]
@@ -217,8 +217,9 @@ def clipped_scores(
     """Return the scores of N keys for one query, (N,): q · key / √D + the bias of its distance.
 
     q, keys and distances are those of 7.5. A distance below -farthest counts as -farthest; one above
-    `farthest`, or in a decoder (not `both_ways`) above 0, as that. bias has a number for each distance that
-    is left, the lowest first: 2 farthest + 1 of them in an encoder, farthest + 1 in a decoder.
+    `farthest` counts as `farthest`, and in a decoder (not `both_ways`) one above 0 as 0. bias has a number
+    for each distance that is left, the lowest first: 2 farthest + 1 of them in an encoder, farthest + 1 in a
+    decoder.
     """
     highest = farthest if both_ways else 0
     return keys @ q / np.sqrt(len(q)) + bias[np.clip(distances, -farthest, highest) + farthest]

@@ -20,9 +20,9 @@ def bits(p: float) -> float:
 
 
 bits.slips("""
-That is nats; divide by ln 2.
+The natural logarithm gives nats, not bits: divide by ln 2.
     math.log2 → math.log
-That is nats; divide by ln 2.
+The natural logarithm gives nats, not bits: divide by ln 2.
     math.log2 → math.log
     p == 0 → False
 Surprise can't be negative.
@@ -55,9 +55,9 @@ Take p from 1, not the bits: probabilities sum to 1, bits don't.
     p == 1 → p == 0
     math.inf → -math.inf
     -math.log2(1 - p) → 1 + math.log2(p)
-That is nats; divide by ln 2.
+The natural logarithm gives nats, not bits: divide by ln 2.
     math.log2 → math.log
-That is nats; divide by ln 2.
+The natural logarithm gives nats, not bits: divide by ln 2.
     math.log2 → math.log
     p == 1 → False
 Surprise can't be negative.
@@ -100,7 +100,7 @@ Each output has a weight for each input: multiply.
     n_in * n_out + n_out → n_in + n_out
 Each output has a weight for each input: multiply.
     n_in * n_out → n_in + n_out
-Activations change with the input; parameters don't.
+The outputs, which you counted, change with the input; parameters don't.
     n_in * n_out + n_out → n_out
 There is one bias per output, not per input.
     + n_out → + n_in

@@ -272,8 +272,8 @@ Return what the branch adds: the sum with the stream is the block's work.
 def squared_branch(x: np.ndarray, gain: np.ndarray, up: np.ndarray, down: np.ndarray) -> np.ndarray:
     """Return what another branch adds to the stream x (T, d_model): RMS norm, up, squared ReLU, down.
 
-    RMS norm divides by the root of the mean square plus 1e-5 and subtracts nothing. A squared ReLU makes what
-    is below 0 to 0, and squares the rest (So et al. 2021). The shapes are those of 5.3.
+    RMS norm adds 1e-5 to the mean square, divides by the root of this sum, and subtracts nothing. A squared
+    ReLU turns what is below 0 into 0, and squares the rest (So et al. 2021). The shapes are those of 5.3.
     """
     normed = x / np.sqrt((x**2).mean(axis=1, keepdims=True) + 1e-5)
     return np.maximum((gain * normed) @ up, 0) ** 2 @ down
@@ -354,7 +354,7 @@ That is all T tokens; asked is one.
 
 @flops_a_token.variant("what training costs, with a gate")
 def training_flops_a_token(T: int, n_layers: int, d_model: int, d_ff: int, vocab_size: int) -> int:
-    """Return the FLOPs of a token as in 5.4, but in training, and of a GPT with a gate.
+    """Return the FLOPs that a GPT with a gate spends on a token in training, counted as in 5.4.
 
     With a gate the feed-forward layer has a third matrix, as large as the others. Backwards, each product of
     matrices becomes two of the same cost.
