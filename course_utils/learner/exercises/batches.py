@@ -55,9 +55,9 @@ Places count on through the row: each document begins at 0 again.
     np.where(begins, 0, places[:, t - 1] + 1) → places[:, t - 1] + 1
 Places count from 0, not from 1.
     return targets, places → return targets, places + 1
-The documents see each other: at a border the view to the left ends.
+Your documents see each other: at a border the view to the left ends.
     same & np.tri → np.ones_like(same) & np.tri
-From the second border on documents see each other: the number goes up at each.
+From the second border on your documents see each other: a document's number goes up at every border.
     documents[:, t - 1] + begins → np.maximum(documents[:, t - 1], begins)
 `end` belongs to the document that it ends: the next one begins behind it.
     inputs[:, t - 1] == end → inputs[:, t] == end
@@ -333,7 +333,7 @@ Each rank shuffles its own rows, and has the same ones in every epoch: shuffle a
     → own_share_shuffled
 Each rank shuffles its own block of the data, the same one in every epoch: shuffle all, then share.
     → own_block_shuffled
-In the order in which they are read, not by their numbers.
+Return the rows in the order in which they are read; yours are sorted by their numbers.
     order[rank::ranks].tolist() → sorted(order[rank::ranks].tolist())
 """)
 

@@ -43,7 +43,7 @@ Each token has a segment of its own: `segments` says which.
     segment[segments] → segment[0]
 The norm is missing: each token's vector has mean 0 and variance 1.
     return (x - x.mean(axis=-1, keepdims=True)) / x.std(axis=-1, keepdims=True) → return x
-Normed once, after the sum: all three count by their own length.
+Norm once, after the sum, in which each of the three counts by its own length; you normed all three.
     token[ids] + position[: ids.shape[1]] + segment[segments]
     → normed(token[ids]) + normed(position[: ids.shape[1]]) + normed(segment[segments])
 Each token is normed by itself: over its C numbers, the last axis, not over the text.
@@ -210,8 +210,9 @@ def bound_bits(nats: np.ndarray, masked: np.ndarray, rates: np.ndarray) -> float
 
     For drawing i a rate, rates[i], was drawn evenly from 0 to 1, and each of the L tokens masked with that
     chance by itself; masked (N, L) says which were. nats (N, L) are what each token cost there; only those of
-    masked tokens count. The sum of a drawing is weighted by 1 / rates[i]; one in which chance masked nothing
-    counts as 0, and counts. The expected value is never below the text's cost; a mean of few drawings can be.
+    masked tokens count. The sum of a drawing is weighted by 1 / rates[i]; a drawing that masked nothing adds
+    0, and stays in the mean. The expected value is never below the text's cost; a mean of few drawings can
+    be.
     """
     sums = (nats * masked).sum(axis=1)
     return float((sums / rates).mean() / masked.shape[1] / np.log(2))
@@ -224,13 +225,13 @@ The weight is missing: with half of the tokens masked you count half of the text
     (sums / rates) → sums
 Only masked tokens count: the others were read.
     nats * masked → nats
-The weight comes from the rate, not from how many chance masked.
-(L / k is for a number k drawn evenly from 1 to L.)
+The weight comes from the rate, not from how many tokens were masked by chance.
+(L / k is the weight where that number, k, was drawn evenly from 1 to L.)
     (sums / rates).mean() / masked.shape[1] → (sums / np.maximum(masked.sum(axis=1), 1)).mean()
 A drawing that masked nothing counts as 0. Leave it out, and the expected value is too high, by the factor
 (L + 1) / L: still a bound, but a looser one.
     (sums / rates).mean() → (sums / rates)[masked.any(axis=1)].mean()
-All drawings of one weight: each has a rate of its own.
+You gave all drawings one weight: each has a rate of its own.
     (sums / rates).mean() → sums.mean() / rates.mean()
 That is the whole text; divide by its tokens.
     / masked.shape[1] →
@@ -255,9 +256,10 @@ def count_inputs(generator, case):
 def bound_by_counts(nats: np.ndarray, masked: np.ndarray, rates: np.ndarray) -> float:
     """Return an estimate of the same bound, in bits a token, if the *number* of masks was drawn.
 
-    For drawing i a number k was drawn evenly from 1 to L, and k of the L tokens masked, any k of them alike:
-    masked (N, L) says which. nats (N, L) are what each token cost there; only those of masked tokens count.
-    The sum of a drawing is weighted by L / k. The rates of 6.6 come as well, and say nothing here.
+    For drawing i a number k was drawn evenly from 1 to L, and k of the L tokens were masked, any k of them
+    with the same chance: masked (N, L) says which. nats (N, L) are what each token cost there; only those of
+    masked tokens count. The sum of a drawing is weighted by L / k. The rates of 6.6 come as well, and say
+    nothing here.
     """
     n_masks = masked.sum(axis=1)
     sums = (nats * masked).sum(axis=1)

@@ -205,12 +205,12 @@ def chat_labels(
 chat_labels.slips("""
 All labels are -100: the loss is a mean over nothing, and nothing is learnt.
     *(answer if role == "assistant" else [-100] * len(answer)) → *[-100] * len(answer)
-The prompt has labels too: the model learns to ask the user's questions.
+You gave the prompt labels too: so the model learns to ask the user's questions.
     *(answer if role == "assistant" else [-100] * len(answer)) → *answer
 All tokens are labelled, the template's too: what assistants say, with its end, is to be learnt.
     [-100, -100, *(answer if role == "assistant" else [-100] * len(answer))]
     → [start, roles[role], *answer]
-What the user says is learnt, and not the answers: it is the other way round.
+In yours what the user says is learnt, and not the answers: it has to be the other way round.
     role == "assistant" → role == "user"
 What is said to the assistant is no answer: system messages aren't learnt either.
     role == "assistant" → role != "user"
@@ -257,7 +257,7 @@ That answers the first version: there all answers are learnt, here the last one 
     → chat_labels
 All labels are -100: the loss is a mean over nothing, and nothing is learnt.
     *(answer if i == len(turns) else [-100] * len(answer)) → *[-100] * len(answer)
-The prompt has labels too: the model learns to ask the user's questions.
+You gave the prompt labels too: so the model learns to ask the user's questions.
     *(answer if i == len(turns) else [-100] * len(answer)) → *answer
 The end of an answer is part of it: without its label the model never learns to stop.
     *(answer if i == len(turns) else [-100] * len(answer))
@@ -310,7 +310,7 @@ def padding_as_a_text(lengths, room):
 
 
 packing_mask.slips("""
-The texts see each other: at a border the view to the left ends.
+Your texts see each other: at a border the view to the left ends.
     → without_borders
 That is the causal mask of the whole row: texts see each other, and the padding sees all.
     return mask → return np.tri(room, dtype=bool)
@@ -320,11 +320,11 @@ Query and key are swapped: the row is the one that looks, and it looks back.
     np.tri(length, dtype=bool) → np.tri(length, dtype=bool).T
 A token sees itself as well: without it a text's first token sees nothing.
     np.tri(length, dtype=bool) → np.tri(length, k=-1, dtype=bool)
-The padding sees itself: it is no text.
+Your padding sees itself, as if it were a text: it sees nothing.
     → padding_as_a_text
 All texts lie on the first one: each begins where the one before it ended.
     start = end → start = 0
-There is a gap between the texts: each begins right where the one before it ended.
+You left a gap between the texts: each begins right where the one before it ended.
     mask[start:end, start:end] = np.tri(length, dtype=bool)
     → mask[start + 1 : end, start + 1 : end] = np.tri(length - 1, dtype=bool)
 True means "may see"; yours is the other way round.

@@ -43,7 +43,7 @@ def goes_on_to_the_last(drafted, q, p, u):
 
 
 accept_draft.slips("""
-Accept with chance min(1, p/q), else you bias to the draft.
+A draft stays with the chance min(1, p/q), drawn by `u`; without that the text is biased towards the draft.
     u[i] >= p[i, token] / q[i, token] → p[i, token] < q[i, token]
 After a rejection draw from max(p−q,0), renormalised.
     np.maximum(p[i] - q[i], 0) → p[i]
@@ -169,7 +169,7 @@ A continuation is as likely as all of its tokens together: add the score of its 
     scores[:, None] + log_p → log_p
 Log-probabilities add; you multiplied them.
     + log_p → * log_p
-scores has one number for each beam, a row: `scores[:, None]`.
+`scores` has one number for each beam, and a beam is a row of `log_p`: write `scores[:, None]`.
     scores[:, None] → np.resize(scores, log_p.shape[1])
 These are the worst: sort the other way round.
     -totals → totals
@@ -273,8 +273,9 @@ def write(
     """Go on from the ids of a prompt by a token for each number of u; return the new ids.
 
     next_logits(ids) gives the logits (V,) of the token after ids, of which it reads `context` at most;
-    probabilities(logits) is what a sampler makes of them. A number between 0 and 1 draws the first token up
-    to which the probabilities sum to more than it. The token `end` ends the text, and is its last.
+    probabilities(logits) is what a sampler makes of them. Added up in the order of the ids, they say what a
+    number between 0 and 1 draws: the first token at which the sum exceeds it. The token `end` ends the text,
+    and is its last.
     """
     ids = list(prompt)
     for number in u:

@@ -160,8 +160,8 @@ def with_a_zero_point(W):
 int8_rows.slips("""
 One scale for all: a single large weight costs every row its precision. Each row has its own.
     → one_scale
-Your scales are of the columns: they belong to what comes in. A row makes one output, so a scale a row can be
-multiplied after the sum.
+Your scales are of the columns, which belong to what comes in. A row makes one output, so the scale of a row
+can be multiplied after the sum.
     → by_column
 An int8 goes from -128 to 127: at 128 it runs over, and the largest weight becomes -128.
     / 127 → / 128
@@ -216,7 +216,7 @@ Side by side: you paired the left half of a row with its right half.
     numbers[:, ::2] + 16 * numbers[:, 1::2] → np.split(numbers, 2, 1)[0] + 16 * np.split(numbers, 2, 1)[1]
 Half a byte has 16 values: 16 times, not 10.
     16 * numbers → 10 * numbers
-Four bits reach from -8 to 7: with 8 and the 8 that is added, the largest runs over.
+Four bits reach from -8 to 7: in yours the largest becomes 8, and with the 8 that is added it runs over.
     / 7 → / 8
 127 is for 8 bits: in 4 the largest is 7.
     / 7 → / 127

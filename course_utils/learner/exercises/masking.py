@@ -243,9 +243,9 @@ def shifted_by_one(logits, labels):
 masked_loss.slips("""
 Tokens that are not asked have no loss, and don't count in the number either.
     → over_all_places
-The loss is taken at all places; -100 then picks a token from the end.
+You take the loss at all places; -100 then picks a token, counted from the end.
     asked = labels != -100 → asked, labels = labels > -200, labels % logits.shape[2]
-Every token that is asked counts the same: a mean of the rows' means gives a row with few too much.
+Every token that is asked counts the same: in a mean of the rows' means those of a short row count too much.
     → row_by_row
 Nothing is shifted: BERT speaks of the place that it stands at.
     → shifted_by_one
@@ -297,7 +297,7 @@ That answers the first version: a loss in nats; here the share that is right is 
     → masked_loss
 Tokens that are not asked don't count: divide by how many are.
     → found_of_all
-Every token that is asked counts the same: a mean of the rows' means gives a row with few too much.
+Every token that is asked counts the same: in a mean of the rows' means those of a short row count too much.
     → found_row_by_row
 Nothing is shifted: BERT speaks of the place that it stands at.
     → found_shifted

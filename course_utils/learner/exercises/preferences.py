@@ -41,7 +41,7 @@ A loss is not negative: minus the logarithm.
     float(np.mean( → float(-np.mean(
 That is the probability of the choice, not minus its logarithm.
     np.mean(np.logaddexp(0, rejected - chosen)) → np.mean(np.exp(-np.logaddexp(0, rejected - chosen)))
-The difference of the mean rewards is one pair's; each pair has its own loss.
+You took the loss of the mean difference: each pair has its own loss, and their mean is asked for.
     np.mean(np.logaddexp(0, rejected - chosen)) → np.logaddexp(0, np.mean(rejected - chosen))
 That is the mean difference of the rewards; the sigmoid and its logarithm are missing.
     np.mean(np.logaddexp(0, rejected - chosen)) → np.mean(rejected - chosen)
@@ -223,7 +223,7 @@ That answers the first version: here the mean is of the others, and nothing is d
     → advantages
 The answer itself is in your mean: subtract its reward from the sum, and divide by one fewer.
     (rewards.sum(1, keepdims=True) - rewards) / (size - 1) → rewards.mean(1, keepdims=True)
-There is one other answer fewer: divide by size - 1.
+The others are one fewer than the group: divide by size - 1.
     / (size - 1) → / size
 The answer itself is in the sum still.
     (rewards.sum(1, keepdims=True) - rewards) → rewards.sum(1, keepdims=True)

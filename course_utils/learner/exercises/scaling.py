@@ -132,7 +132,7 @@ SwiGLU has three matrices; two are the feed-forward layer of 2017.
     3 * d_model * d_ff → 2 * d_model * d_ff
 Those are the operations for one token; each token passes every matrix.
     2 * tokens * weights → 2 * weights
-Training only: the backward pass goes through attention's products too.
+You count attention's products for the pass forward alone: the backward pass goes through them too.
     return 3 * forward → return 6 * tokens * weights + 4 * tokens * tokens * d_model
 """)
 

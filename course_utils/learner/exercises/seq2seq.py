@@ -50,7 +50,7 @@ Labels are the target as it stands: only what is read is shifted.
     np.where(target == pad, -100, target) → np.where(target[:, 1:] == pad, -100, target[:, 1:])
 No loss where the *label* is padding; you looked at what is read, which is one place behind.
     target == pad → read == pad
-No loss on padding; you left out the start.
+It is padding that takes no loss; you compared the target with `start`, not with `pad`.
     target == pad → target == start
 Padding is the id that was given, not always 0.
     target == pad → target == 0
@@ -164,7 +164,7 @@ does.
     if both_ways else len(bias) →
     np.abs(distances) if both_ways else np.maximum(-distances, 0) → np.abs(distances)
     both_ways & (distances > 0) → distances > 0
-In a decoder a later key counts as distance 0; yours shares the bucket of one as far before.
+In a decoder a later key counts as distance 0; yours has the bucket of a key as far before the query.
     np.abs(distances) if both_ways else np.maximum(-distances, 0) → np.abs(distances)
 Your encoder can't tell before from behind: the upper half of the buckets is for later keys.
     both_ways & (distances > 0), n, 0) → distances > 0, 0, 0)
@@ -273,12 +273,12 @@ def flops_of_weights(source: int, target: int, layers: int, d_model: int, d_ff: 
 
 
 flops_of_weights.slips("""
-Each token passes its own stack: the source the encoder, the target the decoder. In yours all pass all
-weights, as in a decoder of as many.
+Each token passes its own stack: the source the encoder, the target the decoder. In yours all tokens pass all
+weights, as they would in a decoder with as many weights.
     source * read + target * written → (source + target) * (read + written)
 The target's tokens never pass the encoder.
     target * written → target * (read + written)
-The source's tokens pass of the decoder only the keys and values of its cross-attention.
+Of the decoder's weights the source's tokens pass only those of its cross-attention's keys and values.
     source * read → source * (read + written - 2 * square)
 Cross-attention is missing: a decoder's layer has four matrices more.
     4 * square + feed_forward + 2 * square → 4 * square + feed_forward
@@ -336,7 +336,7 @@ Cross-attention's keys and values are missing: they are made of every token of t
     4 * square + feed_forward + 2 * square → 4 * square + feed_forward
 Cross-attention's queries and output are missing: they are made for every token that the decoder reads.
     4 * square + 2 * square + feed_forward → 4 * square + feed_forward
-Only the last token is read without a cache? All that was written is read again.
+Without a cache not only the last token is read: all that was written is read again.
     target * (target + 1) // 2 → target * 2
 A weight is a multiplication and an addition: 2 operations, not 1.
     2 * layers * ( → layers * (
