@@ -103,7 +103,7 @@ You softmaxed over queries; each *query's* row sums to 1.
     exps.sum(axis=1 → exps.sum(axis=0
 Subtract the row's max.
     scores - scores.max(axis=1, keepdims=True) → scores
-Subtract each row's own max: next to a row of 1,000 the others became 0 / 0.
+Subtract each row's own max: a row that lies far below the max of the table became 0 / 0.
     scores.max(axis=1, keepdims=True) → scores.max()
 Subtract each row's largest score: with a smaller one, exp can still be too large for a float.
     scores.max(axis=1 → scores.min(axis=1

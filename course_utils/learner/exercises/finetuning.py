@@ -205,7 +205,7 @@ def chat_labels(
 chat_labels.slips("""
 All labels are -100: the loss is a mean over nothing, and nothing is learnt.
     *(answer if role == "assistant" else [-100] * len(answer)) → *[-100] * len(answer)
-You gave the prompt labels too: so the model learns to ask the user's questions.
+In yours the prompt has labels too: so the model learns to ask the user's questions.
     *(answer if role == "assistant" else [-100] * len(answer)) → *answer
 All tokens are labelled, the template's too: what assistants say, with its end, is to be learnt.
     [-100, -100, *(answer if role == "assistant" else [-100] * len(answer))]
@@ -257,7 +257,7 @@ That answers the first version: there all answers are learnt, here the last one 
     → chat_labels
 All labels are -100: the loss is a mean over nothing, and nothing is learnt.
     *(answer if i == len(turns) else [-100] * len(answer)) → *[-100] * len(answer)
-You gave the prompt labels too: so the model learns to ask the user's questions.
+In yours the prompt has labels too: so the model learns to ask the user's questions.
     *(answer if i == len(turns) else [-100] * len(answer)) → *answer
 The end of an answer is part of it: without its label the model never learns to stop.
     *(answer if i == len(turns) else [-100] * len(answer))
@@ -320,7 +320,7 @@ Query and key are swapped: the row is the one that looks, and it looks back.
     np.tri(length, dtype=bool) → np.tri(length, dtype=bool).T
 A token sees itself as well: without it a text's first token sees nothing.
     np.tri(length, dtype=bool) → np.tri(length, k=-1, dtype=bool)
-Your padding sees itself, as if it were a text: it sees nothing.
+Your padding sees itself, as if it were a text: it is to see nothing.
     → padding_as_a_text
 All texts lie on the first one: each begins where the one before it ended.
     start = end → start = 0

@@ -243,7 +243,7 @@ That begins at the least exponent: leave out as many below as above.
     [(1 - level) / 2, (1 + level) / 2] → [0, level]
 From the least to the largest, the interval grows with every resample: take the middle `level`.
     [(1 - level) / 2, (1 + level) / 2] → [0, 1]
-Your interval is half as wide as that between the quantiles: so it looks more certain than it is.
+Your interval is half as wide as that between the quantiles: so the exponent looks more certain than it is.
     → half_as_wide
 Drawn with replacement means that a point may count twice: you dropped its second time.
     budgets[draw]), np.log(sizes[draw]) → budgets[np.unique(draw)]), np.log(sizes[np.unique(draw)])

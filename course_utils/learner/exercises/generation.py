@@ -43,7 +43,7 @@ def goes_on_to_the_last(drafted, q, p, u):
 
 
 accept_draft.slips("""
-A draft stays with the chance min(1, p/q), drawn by `u`; without that the text is biased towards the draft.
+Where p < q a draft stays with the chance p / q, drawn by `u`; you reject it each time, so it can never come.
     u[i] >= p[i, token] / q[i, token] → p[i, token] < q[i, token]
 After a rejection draw from max(p−q,0), renormalised.
     np.maximum(p[i] - q[i], 0) → p[i]
@@ -273,9 +273,9 @@ def write(
     """Go on from the ids of a prompt by a token for each number of u; return the new ids.
 
     next_logits(ids) gives the logits (V,) of the token after ids, of which it reads `context` at most;
-    probabilities(logits) is what a sampler makes of them. Added up in the order of the ids, they say what a
-    number between 0 and 1 draws: the first token at which the sum exceeds it. The token `end` ends the text,
-    and is its last.
+    probabilities(logits) is what a sampler makes of them. A number between 0 and 1 draws the first token at
+    which the probabilities, added up in the order of the ids, exceed it. The token `end` ends the text, and
+    is its last.
     """
     ids = list(prompt)
     for number in u:

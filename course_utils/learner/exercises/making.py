@@ -160,8 +160,8 @@ def with_a_zero_point(W):
 int8_rows.slips("""
 One scale for all: a single large weight costs every row its precision. Each row has its own.
     → one_scale
-Your scales are of the columns, which belong to what comes in. A row makes one output, so the scale of a row
-can be multiplied after the sum.
+Your scales are of the columns, which belong to what comes in. A row makes one output, which can be multiplied
+by the row's scale after the sum.
     → by_column
 An int8 goes from -128 to 127: at 128 it runs over, and the largest weight becomes -128.
     / 127 → / 128

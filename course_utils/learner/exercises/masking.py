@@ -34,7 +34,7 @@ def choose(ids: np.ndarray, draws: np.ndarray, rate: float, special: list[int]) 
 
 
 choose.slips("""
-Special tokens are never asked: nothing tells which they are, or there is nothing to learn.
+You ask for special tokens too, from which there is nothing to learn: leave out the ids of `special`.
     & ~np.isin(ids, special) →
 You ask for padding too: leave out all ids of `special`, the first one as well.
     np.isin(ids, special) → np.isin(ids, special[1:])
@@ -84,7 +84,7 @@ def choose_words(ids: np.ndarray, draws: np.ndarray, rate: float, special: list[
 choose_words.slips("""
 That answers the first version: each piece has a draw of its own; here a word has one.
     → choose
-Special tokens are never asked: nothing tells which they are, or there is nothing to learn.
+You ask for special tokens too, from which there is nothing to learn: leave out the ids of `special`.
     & ~np.isin(ids, special) →
 You ask for first pieces alone: a word is asked with all its pieces.
     ~np.isin(ids, special) → ~np.isin(ids, special) & (ids < 100)
@@ -146,7 +146,7 @@ You exchange none: what is not masked stays, so what the model reads is always r
     chosen & (action >= 0.8) & (action < 0.9) → chosen & (action > 1)
 A tenth of all chosen is exchanged; you took a tenth of what the 80 % left, which is 2 in 100.
     (action < 0.9) → (action < 0.82)
-You have masked and exchanged the wrong way round: 80 of 100 become [MASK].
+You have masked and exchanged the wrong way round: 80 of 100 are to become [MASK].
     mask_id, ids) → others, ids)
     others, read) → mask_id, read)
 You exchange the last tenth and keep the one before it: from 0.8 to below 0.9 a token is exchanged.
@@ -245,7 +245,8 @@ Tokens that are not asked have no loss, and don't count in the number either.
     → over_all_places
 You take the loss at all places; -100 then picks a token, counted from the end.
     asked = labels != -100 → asked, labels = labels > -200, labels % logits.shape[2]
-Every token that is asked counts the same: in a mean of the rows' means those of a short row count too much.
+Every token that is asked counts the same; in a mean of the rows' means it counts for more where its row has
+few of them.
     → row_by_row
 Nothing is shifted: BERT speaks of the place that it stands at.
     → shifted_by_one
@@ -297,7 +298,8 @@ That answers the first version: a loss in nats; here the share that is right is 
     → masked_loss
 Tokens that are not asked don't count: divide by how many are.
     → found_of_all
-Every token that is asked counts the same: in a mean of the rows' means those of a short row count too much.
+Every token that is asked counts the same; in a mean of the rows' means it counts for more where its row has
+few of them.
     → found_row_by_row
 Nothing is shifted: BERT speaks of the place that it stands at.
     → found_shifted

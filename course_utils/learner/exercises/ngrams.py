@@ -111,7 +111,7 @@ def mle(texts: list[list[str]], context: tuple[str, ...]) -> dict[str, float]:
 
 
 mle.slips("""
-That is the joint probability of context and word; divide by the context's count.
+That is the probability of context and word together; divide by the context's count.
     sum(followers.values()) → sum(max(len(text) - k, 0) for text in texts)
 You divided by the vocabulary, not by how often the context occurred.
     sum(followers.values()) → len(set().union(*texts))

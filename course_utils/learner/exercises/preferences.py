@@ -261,7 +261,7 @@ That is pass@1: the share of right answers.
     1 - comb(n - c, k) / comb(n, k) → c / n
 That is pass@n: whether any of all n was right.
     1 - comb(n - c, k) / comb(n, k) → c > 0
-That is the chance that all are wrong; that of at least one right answer is 1 minus that.
+That is the chance that all k are wrong: 1 minus it is the chance that at least one is right.
     1 - comb(n - c, k) / comb(n, k) → comb(n - c, k) / comb(n, k)
 That is the chance that all k are right; at least one is asked for.
     1 - comb(n - c, k) / comb(n, k) → comb(c, k) / comb(n, k)
@@ -288,7 +288,7 @@ That answers the first version: at least one of k; here all of k.
     → pass_at_k
 p^k, with p the share that was right, is too high on average: count the ways instead.
     comb(c, k) / comb(n, k) → (c / n) ** k
-That is the chance that all are wrong; that all are right is asked for.
+That is the chance that all k are wrong; asked for is the chance that all k are right.
     comb(c, k) → comb(n - c, k)
 That is the share of right answers.
     comb(c, k) / comb(n, k) → c / n

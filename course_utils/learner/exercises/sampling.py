@@ -147,7 +147,8 @@ You know which tokens stay, but by their places in the sorted order: go back to 
     np.where(keep, probs, 0) → np.where(keep[order], probs[order], 0)
 You know which tokens stay, but by their places in the sorted order: go back to their ids.
     np.where(keep, probs, 0) → np.where(keep[order], probs, 0)
-You know which tokens stay, but by their places in the sorted order: go back to their ids.
+You went back to the ids the wrong way round: `order` says which id stands at a sorted place. Write
+`keep[order] = ...`.
     np.where(keep, probs, 0) → np.where(keep[order][order], probs, 0)
 One token always stays, for p = 0 too.
     keep[order[0]] = True →
@@ -217,7 +218,8 @@ You know which tokens stay, but by their places in the sorted order: go back to 
     np.where(keep, probs, 0) → np.where(keep[order], probs[order], 0)
 You know which tokens stay, but by their places in the sorted order: go back to their ids.
     np.where(keep, probs, 0) → np.where(keep[order], probs, 0)
-You know which tokens stay, but by their places in the sorted order: go back to their ids.
+You went back to the ids the wrong way round: `order` says which id stands at a sorted place. Write
+`keep[order] = ...`.
     np.where(keep, probs, 0) → np.where(keep[order][order], probs, 0)
 One token always stays, for p = 0 too.
     keep[order[0]] = True →

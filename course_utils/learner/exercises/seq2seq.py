@@ -87,7 +87,7 @@ That answers the first version: one label a place; here there are two.
     → teacher_forcing
 Not shifted: the decoder reads the very token that it is asked for, and need only repeat it.
     return read, → return target,
-You ask for padding too: its labels are -100.
+You ask for padding too: its labels have to be -100.
     np.where(target == pad, -100, target) → target
 Your two labels are the same: the second is the token after the first.
     [labels, after], axis → [labels, labels], axis
@@ -336,7 +336,7 @@ Cross-attention's keys and values are missing: they are made of every token of t
     4 * square + feed_forward + 2 * square → 4 * square + feed_forward
 Cross-attention's queries and output are missing: they are made for every token that the decoder reads.
     4 * square + 2 * square + feed_forward → 4 * square + feed_forward
-Without a cache not only the last token is read: all that was written is read again.
+You read two tokens for each that is written: without a cache all that stands there is read again each time.
     target * (target + 1) // 2 → target * 2
 A weight is a multiplication and an addition: 2 operations, not 1.
     2 * layers * ( → layers * (

@@ -206,7 +206,7 @@ These are numbers of predecessors; divide by distinct pairs.
 @continuation.variant("variety of followers", dots=2, minutes=8)
 def variety(bigrams: dict[tuple[str, str], int]) -> dict[str, float]:
     """Return, for each word that stands first in a bigram, its number of distinct followers, divided by the
-    sum of its bigrams' counts."""
+    sum of the counts of the bigrams that begin with it."""
     distinct, counted = {}, {}
     for (word, _), count in bigrams.items():
         distinct[word] = distinct.get(word, 0) + 1

@@ -100,7 +100,7 @@ Each output has a weight for each input: multiply.
     n_in * n_out + n_out → n_in + n_out
 Each output has a weight for each input: multiply.
     n_in * n_out → n_in + n_out
-The outputs, which you counted, change with the input; parameters don't.
+n_out is the number of outputs, which change with the input: count the weights and the biases, which don't.
     n_in * n_out + n_out → n_out
 There is one bias per output, not per input.
     + n_out → + n_in

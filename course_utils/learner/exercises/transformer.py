@@ -369,7 +369,7 @@ That answers the first version: here the feed-forward layer has a gate, and it i
     → flops_a_token
 The feed-forward layer has three matrices: gate, up and down.
     3 * d_model * d_ff → 2 * d_model * d_ff
-That is forwards alone: backwards costs twice as much again.
+That is forwards alone: backwards costs twice as much as that.
     return 6 * → return 2 *
 Forwards and backwards are three times the forward pass: backwards each product becomes *two*.
     return 6 * → return 4 *

@@ -79,7 +79,7 @@ def test_what_follows_a_right_function_in_its_cell_may_fail():
 
 WRONG = {
     "nothing written": (HEAD + "    raise NotImplementedError", "not yet", "Nothing is written"),
-    "a known mistake": (MLE.mistakes[0].source, "mistake", "That is the joint"),
+    "a known mistake": (MLE.mistakes[0].source, "mistake", "That is the probability of context and word"),
     "an unknown mistake": (HEAD + "    return {'to': 0.5}", "wrong", "is expected"),
     "another name": ("def mlee(texts, context): return {}", "not yet", "Nothing is written"),
     "nothing for the examples": (
