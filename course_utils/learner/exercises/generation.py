@@ -274,8 +274,7 @@ def write(
 
     next_logits(ids) gives the logits (V,) of the token after ids, of which it reads `context` at most;
     probabilities(logits) is what a sampler makes of them. A number between 0 and 1 draws the first token at
-    which the probabilities, added up in the order of the ids, exceed it. The token `end` ends the text, and
-    is its last.
+    which their sum, in the order of the ids, exceeds it. The token `end` ends the text, and is its last.
     """
     ids = list(prompt)
     for number in u:
