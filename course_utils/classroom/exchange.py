@@ -100,8 +100,8 @@ def collect(root: Path, name: str, store: Store) -> tuple[dict[str, Submission],
             if folder is None:
                 remarks.append(f"{student}: {path.name} can't be opened as a folder, and was left out.")
                 continue
-            usual, others = collecting.usual_at(folder, name), sorted(folder.glob("*.ipynb"))
-            choice = collecting.choose(student, usual, others, folder, name, earlier)
+            place = collecting.usual_at(folder, name), sorted(folder.glob("*.ipynb"))
+            choice = collecting.choose(student, [place], folder, name, earlier)
             if student not in kept or (student in empty and choice.filled):
                 if student in empty:
                     remarks.append(
@@ -109,7 +109,7 @@ def collect(root: Path, name: str, store: Store) -> tuple[dict[str, Submission],
                     )
                     empty.discard(student)
                 remarks += choice.remarks
-                if choice.displaced:
+                if choice.earlier_counts:
                     continue
                 kept[student] = store.keep(name, student, choice.file)
                 if choice.filled is False:

@@ -147,6 +147,18 @@ def test_any_broken_file_and_any_stranger_has_results(autograder):
     assert "can't be opened" in told()
 
 
+def test_an_untouched_notebook_displaces_no_filled_one(room, autograder, monkeypatch):
+    hand_in(autograder, room.overlay.released("ngrams", "ada").read_bytes())
+    (autograder / "submission" / "work").mkdir()
+    full = autograder / "submission" / "work" / "full.ipynb.txt"
+    full.write_bytes(nbformat.writes(room.notebook("ada")).encode())
+    os.utime(full, (1e9, 1e9))
+    monkeypatch.setattr(batch, "grade_one", lambda *given, **options: ("ungradable", given[3].name, {}))
+    running.main(autograder, "ngrams")
+    results = json.loads((autograder / "results" / "results.json").read_text())
+    assert results["output"].endswith(" full.ipynb.txt")
+
+
 def test_results_are_there_if_the_grader_itself_fails(autograder, capsys, monkeypatch):
     running.main(autograder, "ngrams")  # there is no submission_metadata.json
     results = json.loads((autograder / "results" / "results.json").read_text())

@@ -65,9 +65,8 @@ def graded(place: Path, assignment: Assignment) -> str:
     with tempfile.TemporaryDirectory() as kept_in:
         store = Store(Path(kept_in))
         folder = place / "submission"
-        usual = collecting.usual_in(folder, assignment.name)
-        below = collecting.notebooks_below(folder)
-        choice = collecting.choose(student, usual, below, folder, assignment.name)
+        found = collecting.usual_in(folder, assignment.name), collecting.notebooks_below(folder)
+        choice = collecting.choose(student, [found], folder, assignment.name)
         kept = store.keep(assignment.name, student, choice.file)
         result = batch.grade_one(assignment, overlay, store, kept, user=USER)
         store.record(kept, store.round(assignment.name), *result)

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +13,8 @@ from course_utils.classroom.grading.store import Store, Submission
 from course_utils.files import one_form
 
 MAX_NAME = 200  # bytes: a page or a folder of that name, with an ending, is still to be made
+MAX_DEPTH = 20  # folders in each other: os.walk of Python 3.11 calls itself for each
+Place = tuple[list[Path], list[Path]]  # the notebooks of the usual name or place; and all that are there
 
 
 def collect(
@@ -38,8 +40,7 @@ def collect(
             f"{folder} can't be read ({error.strerror}): it holds a folder or a file a student"
         ) from None
     names, left_out = names or {}, []
-    usual: dict[str, list[Path]] = {}
-    others: dict[str, list[Path]] = {}
+    places: dict[str, list[Place]] = {}
     for entry in entries:
         path = Path(entry.path)
         listed = not entry.is_symlink() and path.resolve() in lists
@@ -51,8 +52,8 @@ def collect(
             left_out.append(entry.name)
             continue
         student = names.get(named) or cells.storable(named if is_folder else Path(named).stem)
-        usual.setdefault(student, []).extend(usual_in(path, assignment) if is_folder else [path])
-        others.setdefault(student, []).extend(notebooks_below(path) if is_folder else [])
+        place = (usual_in(path, assignment), notebooks_below(path)) if is_folder else ([path], [])
+        places.setdefault(student, []).append(place)
     kept, remarks, before = {}, [], store.standings(assignment)
     if nowhere := sorted({*names} - {one_form(entry.name) for entry in entries}):
         remarks.append(f"Named as files, but not in {folder}: {', '.join(nowhere)}.")
@@ -61,14 +62,14 @@ def collect(
             f"Left out, since neither folders nor named .ipynb: {', '.join(left_out)}. --names can say whose "
             "they are."
         )
-    for student in usual:
+    for student, found in places.items():
         if len(student.encode()) > MAX_NAME:
             remarks.append(f"{student[:40]}... is too long a name, and was left out: rename it.")
             continue
         earlier = store.file_of(before[student].submission.sha256) if student in before else None
-        choice = choose(student, usual[student], others[student], folder, assignment, earlier)
+        choice = choose(student, found, folder, assignment, earlier)
         remarks += choice.remarks
-        if not choice.displaced:
+        if not choice.earlier_counts:
             kept[student] = store.keep(assignment, student, choice.file)
     return kept, remarks
 
@@ -79,24 +80,25 @@ class Choice(NamedTuple):
     file: Path
     remarks: list[str]
     filled: bool | None  # as `written` says of it
-    displaced: bool  # nothing is written in it, and something in what was kept before: that counts still
+    earlier_counts: bool  # nothing is written in it, and something in what was kept before
 
 
 def choose(
-    student: str,
-    usual: Sequence[Path],
-    others: Iterable[Path],
-    folder: Path,
-    assignment: str,
-    earlier: Path | None = None,
+    student: str, places: Sequence[Place], folder: Path, assignment: str, earlier: Path | None = None
 ) -> Choice:
-    """Of a student's notebooks in a folder choose the one that was changed last: among those of the usual
-    name or place, or, if nothing is written in these, among the others in which something is. `earlier` is
-    what was kept of the student before."""
+    """Of a student's notebooks in a folder choose the one that was changed last: of each place those of the
+    usual name, or, if these are no notebooks or nothing is written in them, all in which something is; where
+    there is none such in any place, the usual ones. `earlier` is what was kept of the student before."""
     state = cache(lambda path: written(path, assignment))  # each is read once
-    candidates = [path for path in usual if state(path) is not False]
-    candidates = candidates or [path for path in others if state(path)] or usual
+    candidates: list[Path] = []
+    for usual, every in places:
+        touched = [path for path in usual if state(path) is not False]
+        named = any(path.suffix == ".ipynb" for path in touched)  # else a folder, or a file of another kind
+        filled_in = [] if named else [path for path in every if state(path)]
+        candidates += filled_in or touched
+    candidates = candidates or [path for usual, _ in places for path in usual]
     *older, file = sorted(candidates, key=lambda path: (changed(path), path))
+    usual, every = next(place for place in places if file in place[0] or file in place[1])
 
     def told(*paths: Path) -> str:
         return ", ".join(str(path.relative_to(folder)) for path in paths)
@@ -105,7 +107,7 @@ def choose(
     if file not in usual:
         remarks.append(f"{student}: nothing is written in {told(*usual)}; {told(file)} counts in its place.")
     elif file.name == f"{assignment}.ipynb":
-        beside = (path for path in others if path.parent == file.parent and path != file)
+        beside = (path for path in every if path.parent == file.parent and path != file)
         newer = (path for path in beside if path.suffix == ".ipynb" and changed(path) >= changed(file))
         remarks += [
             f"{student}: {file.name} counts, by its name; {path.name}, changed no earlier, does not."
@@ -113,11 +115,11 @@ def choose(
             if state(path) is not False
         ]
     filled = state(file)
-    displaced = bool(filled is False and earlier and state(earlier))
+    earlier_counts = bool(filled is False and earlier and state(earlier))
     if filled is False:
-        counts = "; what was kept before counts." if displaced else ", which counts."
+        counts = "; what was kept before counts." if earlier_counts else ", which counts."
         remarks.append(f"{student}: nothing is written in {file.name}{counts}")
-    return Choice(file, remarks, filled, displaced)
+    return Choice(file, remarks, filled, earlier_counts)
 
 
 def written(path: Path, assignment: str) -> bool | None:
@@ -161,9 +163,13 @@ def usual_at(folder: Path, assignment: str) -> list[Path]:
 
 
 def notebooks_below(folder: Path) -> list[Path]:
-    """The notebooks in a folder at any depth; x.ipynb.txt is one too."""
-    inside = (Path(top, name) for top, _, names in os.walk(folder) for name in sorted(names))
-    return [path for path in inside if ".ipynb" in path.name.lower()]
+    """The notebooks in a folder, MAX_DEPTH deep at most; x.ipynb.txt is one too."""
+    found = []
+    for top, folders, names in os.walk(folder):
+        found += [Path(top, name) for name in sorted(names) if ".ipynb" in name.lower()]
+        if len(Path(top).relative_to(folder).parts) >= MAX_DEPTH:
+            folders.clear()  # os.walk goes no deeper
+    return found
 
 
 def changed(path: Path) -> float:
