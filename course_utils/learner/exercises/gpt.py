@@ -277,7 +277,8 @@ def scoring_windows(n: int, context: int) -> list[tuple[int, int, int]]:
     """Cut a text of n tokens into windows in which each token is scored once: (start, first, end) of each.
 
     A window reads the tokens from `start` to before `end`, at most `context` of them, and scores those from
-    `first` on. Windows start every context // 2 tokens, so that all but the first score after half a context.
+    `first` on. Windows start every context // 2 tokens, so that each later one has half a context before
+    what it scores.
     """
     windows, start, first = [], 0, 0
     while first < n:
