@@ -46,10 +46,9 @@ def as_columns(weight: Float[Tensor, "out width"], at_least: int) -> Product:
         n = len(few)
         if n > MAX_FEW:
             return functional.linear(x, weight)
-        if n == 1:
-            few = few.expand(at_least, -1).contiguous()
-        columns = functional.linear(weight, few)  # (out, B T): W x^T
-        return columns.T[:n].contiguous().view(*x.shape[:-1], -1)
+        if n == 1:  # the commonest by far, and so without another copy
+            return functional.linear(weight, torch.cat([few] * at_least))[:, 0].view(*x.shape[:-1], -1)
+        return functional.linear(weight, few).T.contiguous().view(*x.shape[:-1], -1)  # of W x^T, (out, B T)
 
     return product
 
@@ -58,6 +57,25 @@ def transposed(weight: Float[Tensor, "out width"]) -> Product:
     """A copy of W^T, row after row, for a single row of x; for more of them it is the slowest."""
     columns, several = weight.T.contiguous(), as_columns(weight, at_least=1)
     return lambda x: x @ columns if x.numel() == x.shape[-1] else several(x)
+
+
+def as_bags(weight: Float[Tensor, "out width"], bags: int) -> Product:
+    """A copy of W^T in so many slices of its columns, for a single row of x: W x is the sum of W's columns,
+    each times its number of x, and torch sums bags of embeddings so, with weights. The threads share the
+    bags; a product of a matrix and a vector is left to one thread by some libraries."""
+    out, width = weight.shape
+    slices = functional.pad(weight, (0, 0, 0, -out % bags)).view(bags, -1, width)
+    table = slices.transpose(1, 2).flatten(0, 1).contiguous()
+    places, several = torch.arange(bags * width).view(bags, width), as_columns(weight, at_least=1)
+
+    def product(x: Tensor) -> Tensor:
+        if x.numel() > width:
+            return several(x)
+        shares = x.view(1, width).expand(bags, width)
+        summed = functional.embedding_bag(places, table, mode="sum", per_sample_weights=shares)
+        return summed.flatten()[:out].view(*x.shape[:-1], out)
+
+    return product
 
 
 def in_blocks(weight: Float[Tensor, "out width"]) -> Product | None:
@@ -88,6 +106,8 @@ LAYOUTS: dict[str, Layout] = {
     "W x^T, 2 rows": partial(as_columns, at_least=2),
     "W x^T, 4 rows": partial(as_columns, at_least=4),
     "W^T kept": transposed,
+    "2 bags": partial(as_bags, bags=2),
+    "16 bags": partial(as_bags, bags=16),
     "oneDNN's blocks": in_blocks,
 }
 
