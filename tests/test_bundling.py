@@ -16,6 +16,20 @@ from course_utils.commands import bundling
 from course_utils.data import assets
 
 ROOT = Path(__file__).parent.parent
+ENTRY = """
+[sample]
+package = "sample"
+version = "1"
+wheel = "sample-1.whl"
+wheel_sha256 = ""
+wheel_bytes = 1
+inside = "."
+files = "text.txt"
+sha256 = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
+bytes = 5
+licence = ""
+what_for = ""
+"""
 
 
 @pytest.fixture
@@ -29,7 +43,11 @@ def root(tmp_path, monkeypatch):
     for name, value in {"NO_INDEX": "1", "FIND_LINKS": str(wheels), "CONFIG_FILE": os.devnull}.items():
         monkeypatch.setenv(f"PIP_{name}", value)
     monkeypatch.setattr(bundling.importlib.metadata, "distributions", list)
+    (tmp_path / "assets.toml").write_text(ENTRY)
+    monkeypatch.setattr(assets, "MANIFEST", tmp_path / "assets.toml")
     monkeypatch.setenv("COURSE_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache" / "sample").mkdir(parents=True)
+    (tmp_path / "cache" / "sample" / "text.txt").write_text("hello")
     root = make_project(tmp_path / "course")
     for left_out in (".git/config", ".venv/bin/python", "my_work/mine.ipynb", "submissions/ada.ipynb"):
         (root / left_out).parent.mkdir(parents=True)
@@ -42,13 +60,13 @@ def root(tmp_path, monkeypatch):
 
 
 def test_a_bundle_holds_course_wheels_and_hashes(root, tmp_path):
-    said = bundling.make(root, tmp_path / "stick")
+    bundling.make(root, tmp_path / "stick")
     manifest = json.loads((tmp_path / "stick" / "bundle.json").read_text())
     assert manifest["machine"][0] == sys.platform and manifest["machine"][2].startswith("Python 3.")
     wheels = {name.split("/")[1].split("-")[0] for name in manifest["files"] if name.startswith("wheels/")}
     assert wheels == {"tiny_one", "torch", "uv", "setuptools"}
     assert {"course/course.py", "course/course_utils/classroom/book/plan.md"} <= {*manifest["files"]}
-    assert "shakespeare" in said
+    assert (tmp_path / "stick" / "assets" / "sample" / "text.txt").read_text() == "hello"
     for file in (tmp_path / "stick").rglob("*"):
         assert not file.is_file() or b"CANARY" not in file.read_bytes()
     (tmp_path / "stick" / ".DS_Store").touch()  # macOS was here
@@ -78,6 +96,13 @@ def test_a_package_that_cannot_be_had_is_named(root, tmp_path):
     assert not (tmp_path / "stick" / "bundle.json").exists()
 
 
+def test_an_asset_that_is_not_in_the_cache_ends_it(root, tmp_path):
+    (tmp_path / "cache" / "sample" / "text.txt").unlink()
+    with pytest.raises(assets.DamagedError, match=r"asset sample is missing .*assets.fetch"):
+        bundling.make(root, tmp_path / "stick")
+    assert not (tmp_path / "stick" / "bundle.json").exists()
+
+
 def test_a_full_disk_is_a_sentence(root, tmp_path, monkeypatch):
     def full(*arguments, **settings):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -99,22 +124,6 @@ def test_a_full_disk_is_a_sentence(root, tmp_path, monkeypatch):
 )
 def test_what_pip_says_becomes_a_sentence(output, said):
     assert said in bundling._explained(output)
-
-
-ENTRY = """
-[sample]
-package = "sample"
-version = "1"
-wheel = "sample-1.whl"
-wheel_sha256 = ""
-wheel_bytes = 1
-inside = "."
-files = "text.txt"
-sha256 = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
-bytes = 5
-licence = ""
-what_for = ""
-"""
 
 
 @pytest.fixture
@@ -185,7 +194,7 @@ print(subprocess.check_output([python, "-c", words], text=True))
 
 
 @pytest.mark.skipif(
-    not os.environ.get("COURSE_FULL"), reason="minutes and 700 MB; `course.py test --full` runs it"
+    not os.environ.get("COURSE_FULL"), reason="minutes and 850 MB; `course.py test --full` runs it"
 )
 @pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap takes the network away")
 def test_the_whole_course_opens_where_there_is_no_network(tmp_path):

