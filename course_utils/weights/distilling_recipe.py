@@ -40,7 +40,7 @@ TABLE = Path(__file__).with_name("distilling.csv")
 CONFIG = GPTConfig(vocab_size=2048, context=128, n_layers=2, n_heads=4, d_model=64)
 OTHER = CONFIG.vocab_size - 1
 STEPS, ROWS, EVERY = 300, 8, 25
-WINDOWS = 192  # of the play: one of 24,600 tokens
+WINDOWS = 192  # 24,576 tokens of the first play
 HELD_OUT = {"validation": 40, "test": 80}  # windows of Twelfth Night
 ARMS = "hard labels", "smoothed labels", "SmolLM2's distribution"
 RATES, SWEEP_SEED, SEEDS = (1e-3, 3e-3, 1e-2), 10, range(3)
