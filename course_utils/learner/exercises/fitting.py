@@ -20,7 +20,7 @@ def runs_inputs(generator, case):
 
 @exercise("11.3", "how far a law misses its runs", dots=2, minutes=10, inputs=runs_inputs)
 def objective(law: list[float], n: np.ndarray, d: np.ndarray, loss: np.ndarray, delta: float) -> float:
-    """Return what Hoffmann et al. meant to make small to find their law: the sum of Huber losses over all runs.
+    """Return what Hoffmann et al. meant to make small to find their law: the sum of all runs' Huber losses.
 
     law is [E, A, B, alpha, beta] of L(N, D) = E + A / N^alpha + B / D^beta; n, d and loss are arrays, a run
     each. A run's miss r is the natural logarithm of the predicted loss minus that of the real one. It counts
