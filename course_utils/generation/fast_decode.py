@@ -24,9 +24,9 @@ from course_utils.transformer import Block
 def optimise_for_decoding(model: GPT) -> GPT:
     """The same model for writing, with the same weights and faster steps; on a GPU, the model itself.
 
-    The first three times that a machine sees matrices of a shape and type, it takes about half a second to
-    time the ways to multiply them. The two models share their modules, but matrices are joined, and some of
-    them copied, as they are now: make it anew after training, converting or moving the model.
+    The first three times that a machine sees matrices of a shape and type, it takes half a second to a second
+    to time the ways to multiply them. The two models share their modules, but matrices are joined, and some
+    of them copied, as they are now: make it anew after training, converting or moving the model.
     """
     return DecodingGPT(model) if model.embedding.weight.device.type == "cpu" else model
 
