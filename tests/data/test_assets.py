@@ -221,6 +221,18 @@ def test_a_good_wheel_is_fetched_once_and_leaves_only_its_files(publish, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_files_may_be_a_list_of_names_and_patterns(publish):
+    index = publish()
+    entry = assets.MANIFEST.read_text(encoding="utf-8")
+    listed = entry.replace('"*/*.md"', '["comedies/one.md", "tragedies/*.md"]')
+    assets.MANIFEST.write_text(listed, encoding="utf-8")
+    folder = assets.path("sample")
+    assert found(folder) == TEXTS and folder == assets.verify("sample") and index.downloads == 1
+    assets.MANIFEST.write_text(entry.replace('"*/*.md"', '["comedies/one.md"]'), encoding="utf-8")
+    with pytest.raises(assets.AssetError, match=r"comedies/one\.md in .* has another sha256"):
+        assets.path("sample")
+
+
 def test_of_a_large_file_the_extract_alone_is_kept(publish, monkeypatch):
     """The size of the large file stands in for what the functions of extracts.py take out of it."""
     extract = b"6 bytes\n"
