@@ -218,6 +218,9 @@ def test_an_answer_is_streamed_and_stopped(page, chats):
     tab_to(page, "Message")
     ask(page, "To be?")
     expect(page.locator(".chat-text").nth(1)).to_have_text(re.compile("..."))
+    ask(page, "And then?")
+    expect(page.get_by_role("status")).to_contain_text("Your message stays in the box")
+    expect(page.get_by_label("Message")).to_have_value("And then?")
     press(page, "Escape")
     expect(page.get_by_role("status")).to_have_text("The answer was stopped.")
     steps, kept = chats["slow"].model.steps, texts(page)[1]

@@ -56,7 +56,11 @@ function draw() {
 
 function send() {
   const text = box.value;
-  if (answering || !text.trim()) return;
+  if (!text.trim()) return;
+  if (answering) {
+    state.textContent = "Your message stays in the box: send it after this answer, or stop the answer.";
+    return;
+  }
   if (editing !== null) {
     messages.length = editing;
     skipped = 0; // what is shorter may fit
