@@ -2,8 +2,8 @@
 
 They come with OpenAI's evals, where they ask questions of a model: situations (Social IQa: Sap et al. 2019),
 causes and effects (QuaRTz: Tafjord et al. 2019), things done step by step (CREPE: Zhang et al. 2023), fables,
-passages of SQuAD 2.0 (Rajpurkar, Jia & Liang 2018), and of LogiQA and ReClor (Liu et al. 2020, Yu et al.
-2020). Here they are only read: of a question with choices the right one completes the text.
+passages of SQuAD 2.0 (Rajpurkar, Jia & Liang 2018), of LogiQA 1 and 2 (Liu et al. 2020, 2023), and of ReClor
+(Yu et al. 2020). Here they are only read: of a question with choices the right one completes the text.
 """
 
 import json
@@ -15,7 +15,7 @@ from course_utils.data.corpora import read_utf8
 
 
 def everyday_texts() -> list[str]:
-    """11,374 texts, each once: the asset `everyday-texts`, fetched on first use."""
+    """11,374 texts, 11,230 of them different: the asset `everyday-texts`, fetched on first use."""
     folder, texts = assets.path("everyday-texts"), []
     for name, read in READERS.items():
         rows = map(json.loads, read_utf8(folder / name).rstrip("\n").split("\n"))
