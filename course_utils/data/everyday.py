@@ -1,4 +1,4 @@
-"""Short texts in everyday English: what people do and what comes of it, fables, passages for puzzles.
+"""Short texts in everyday English: what people do and what follows, fables, passages of Wikipedia, puzzles.
 
 They come with OpenAI's evals, where they ask questions of a model: situations (Social IQa: Sap et al. 2019),
 causes and effects (QuaRTz: Tafjord et al. 2019), things done step by step (CREPE: Zhang et al. 2023), fables,

@@ -4,7 +4,7 @@ from course_utils.data.evaluations import everyday_sentences
 from course_utils.data.everyday import everyday_texts
 
 
-def test_all_texts_are_there_and_no_question_is_left():
+def test_all_texts_are_there_without_the_marks_of_questions():
     texts = everyday_texts()
     assert len(texts) == 11_374 and not any("Question:" in text or "Context:" in text for text in texts)
     assert texts[0].endswith("What will happen to Others? thank bailey.")

@@ -119,7 +119,7 @@ async function answer() {
   messages.push(written);
   skipped = Math.min(skipped, said.length - 1);
   complain("");
-  state.textContent = "waiting for the first token …";
+  const waiting = state.textContent = "waiting for the first token …";
   draw();
   try {
     for await (const { choices, usage } of pieces(said, written.model, mine.signal)) {
@@ -128,7 +128,7 @@ async function answer() {
       reason = choice?.finish_reason ?? reason;
       if (!choice?.delta.content) continue;
       latest = performance.now();
-      if (!first) { first = latest; state.textContent = "writing …"; }
+      if (!first) { first = latest; if (state.textContent === waiting) state.textContent = "writing …"; }
       const below = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
       written.content += choice.delta.content;
       written.text.textContent = written.content;
