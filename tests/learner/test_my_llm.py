@@ -386,14 +386,17 @@ def test_whose_part_is_whose_and_what_goes_into_a_made_model(mine):
 
 def test_chapter_12_makes_a_model_of_what_is_there(mine, capsys):
     (cell,) = (cell for cell in code_cells("12_make_an_llm") if "TRAIN = False" in cell)
-    made = []
+    made, threads = [], []
 
     def make(*args, **options):
         made.append(inspect.signature(machine.make).bind(*args, **options).arguments)
+        assert threads == [2]  # all cores, while it trains
 
     names = {"mine": mine, "my_llm": my_llm, "own": making.own, "machine": SimpleNamespace(make=make)}
+    names |= {"cores": 2, "torch": SimpleNamespace(set_num_threads=threads.append)}
     exec(cell, names)
     assert not made and "tokenizer" in capsys.readouterr().out
     exec(cell.replace("TRAIN = False", "TRAIN = True"), names | {"PLANS": PLANS, "law_of": making.law_of})
+    assert threads == [2, 1]
     assert made[0]["folder"] == mine.parent / "models" / "my_llm"
     assert made[0]["whose"] == my_llm.whose(mine) and not made[0]["resume"]
