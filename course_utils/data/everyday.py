@@ -6,20 +6,18 @@ passages of SQuAD 2.0 (Rajpurkar, Jia & Liang 2018), of LogiQA 1 and 2 (Liu et a
 (Yu et al. 2020). Here they are only read: of a question with choices the right one completes the text.
 """
 
-import json
 import re
 from collections.abc import Callable
 
 from course_utils.data import assets
-from course_utils.data.corpora import read_utf8
+from course_utils.data.corpora import read_json_lines
 
 
 def everyday_texts() -> list[str]:
     """11,374 texts, 11,230 of them different: the asset `everyday-texts`, fetched on first use."""
     folder, texts = assets.path("everyday-texts"), []
     for name, read in READERS.items():
-        rows = map(json.loads, read_utf8(folder / name).rstrip("\n").split("\n"))
-        asked = [(row["input"][-1]["content"], row["ideal"]) for row in rows]
+        asked = [(row["input"][-1]["content"], row["ideal"]) for row in read_json_lines(folder / name)]
         texts += dict.fromkeys(read(asked))
     return texts
 

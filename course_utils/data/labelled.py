@@ -5,13 +5,11 @@ They come with OpenAI's evals, where they ask other questions of a model: a pass
 told from its twins there, a text to be compressed, an exam to be passed (Hardalov et al. 2020).
 """
 
-import json
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 from course_utils.data import assets
-from course_utils.data.corpora import read_utf8
+from course_utils.data.corpora import read_json_lines
 
 # The kinds of the labelled texts, under names that say what they are
 KINDS = {
@@ -46,7 +44,7 @@ def reordered_passages() -> list[Reordered]:
     return [
         Reordered(file.stem.replace("owt", "openwebtext").removesuffix("_5"), text, list(others.values()))
         for file in sorted(assets.path("reordered-passages").glob("*.jsonl"))
-        for text, others in map(_first_and_others, _rows(file))
+        for text, others in map(_first_and_others, read_json_lines(file))
     ]
 
 
@@ -57,7 +55,7 @@ def _first_and_others(row: dict[str, str]) -> tuple[str, dict[str, str]]:
 def texts_by_kind() -> dict[str, list[str]]:
     """Fifty texts of each of eight kinds (see KINDS), fetched on first use."""
     texts = {kind: [] for kind in KINDS.values()}
-    for row in _rows(assets.path("labelled-quality")):
+    for row in read_json_lines(assets.path("labelled-quality")):
         texts[KINDS[row["type"]]].append(row["text"])
     return texts
 
@@ -66,11 +64,7 @@ def exams() -> dict[str, list[str]]:
     """Questions of school exams with their choices, by language, fetched on first use: none is in English."""
     return {
         file.parent.name.removesuffix("-exams-qa"): [
-            row["input"][-1]["content"].removesuffix(ANSWER) for row in _rows(file)
+            row["input"][-1]["content"].removesuffix(ANSWER) for row in read_json_lines(file)
         ]
         for file in sorted(assets.path("exams").glob("*/*.jsonl"))
     }
-
-
-def _rows(file: Path) -> list[dict]:
-    return [json.loads(line) for line in read_utf8(file).rstrip("\n").split("\n")]

@@ -38,7 +38,7 @@ import functools
 import math
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -193,24 +193,27 @@ def add_differences(model: BertForMaskedLM, tensors: dict[str, Tensor]) -> None:
             parameter += tensors[name] * tensors[f"{name}.scale"]
 
 
+def ids_of(texts: Iterable[str]) -> list[Int[np.ndarray, " tokens"]]:
+    return encode_all(texts, pretrained.bert_tokenizer())
+
+
 @functools.lru_cache(maxsize=3)
 def encoded(part: str) -> list[Int[np.ndarray, " tokens"]]:
     """The reviews of "train", "validation" or "test" as ids."""
-    return encode_all((review.text for review in getattr(reviews(), part)), pretrained.bert_tokenizer())
+    return ids_of(review.text for review in getattr(reviews(), part))
 
 
 SOURCES = {
-    "reviews": lambda: [review.text for review in reviews().train],
-    "conversations": lambda: ["\n".join(messages) for messages in conversations()],
-    "passages": lambda: [passage.text for passage in reordered_passages()],
-    "everyday": everyday_texts,
+    "reviews": lambda: encoded("train"),
+    "conversations": lambda: ids_of("\n".join(messages) for messages in conversations()),
+    "passages": lambda: ids_of(passage.text for passage in reordered_passages()),
+    "everyday": lambda: ids_of(everyday_texts()),
 }
 
 
 def texts(times: dict[str, int]) -> list[Int[np.ndarray, " tokens"]]:
     """The texts of the sources as ids, each so many times."""
-    tokenizer = pretrained.bert_tokenizer()
-    return [text for name, n in times.items() for text in n * encode_all(SOURCES[name](), tokenizer)]
+    return [text for name, n in times.items() for text in n * SOURCES[name]()]
 
 
 @functools.lru_cache(maxsize=3)
