@@ -5,6 +5,7 @@ calls there. On one machine W x^T of two rows reads twice as fast as x W^T, on a
 So each is a candidate, as loaded among them, and the machine decides (`python3 course.py bench generate`).
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -78,6 +79,22 @@ def as_bags(weight: Float[Tensor, "out width"], bags: int) -> Product:
     return product
 
 
+def in_slices(weight: Float[Tensor, "out width"], at_most: int) -> Product:
+    """The rows in slices, for a single row of x: as a batch of products the threads share them, where a
+    product of one matrix and a vector is left to one thread by some libraries."""
+    out, width = weight.shape
+    slices, several = math.gcd(out, at_most), as_columns(weight, at_least=1)
+    batch = weight.unflatten(0, (slices, -1))
+
+    def product(x: Tensor) -> Tensor:
+        if x.numel() > width:
+            return several(x)
+        column = x.view(1, width).T.expand(slices, width, 1)  # with other strides torch goes a slower way
+        return torch.bmm(batch, column).view(*x.shape[:-1], out)
+
+    return product
+
+
 def in_blocks(weight: Float[Tensor, "out width"]) -> Product | None:
     """A copy in the blocks that oneDNN reads; in bfloat16 only where the processor multiplies bfloat16.
 
@@ -105,6 +122,7 @@ LAYOUTS: dict[str, Layout] = {
     "as a vector": as_vector,
     "W x^T, 2 rows": partial(as_columns, at_least=2),
     "W x^T, 4 rows": partial(as_columns, at_least=4),
+    "8 slices": partial(in_slices, at_most=8),
     "W^T kept": transposed,
     "2 bags": partial(as_bags, bags=2),
     "16 bags": partial(as_bags, bags=16),

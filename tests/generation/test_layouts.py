@@ -15,15 +15,16 @@ WIDE, TALL = torch.ones(4, 8), torch.ones(16, 4)
 @pytest.mark.parametrize("layout", layouts.LAYOUTS)
 @pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 1e-5), (torch.bfloat16, 5e-2)], ids=str)
 @pytest.mark.parametrize("rows", [1, 2, 40])
-def test_every_layout_gives_the_product(layout, dtype, tolerance, rows):
+@pytest.mark.parametrize("out", [48, 50, 51])
+def test_every_layout_gives_the_product(layout, dtype, tolerance, rows, out):
     torch.manual_seed(0)
-    weight, x = (torch.randn(*shape).to(dtype) for shape in ((48, 32), (1, rows, 32)))
+    weight, x = (torch.randn(*shape).to(dtype) for shape in ((out, 32), (1, rows, 32)))
     product = layouts.LAYOUTS[layout](weight)
     if product is None:
         assert layout == "oneDNN's blocks"  # which not every processor can do
         return
     got, exact = product(x), x.double() @ weight.double().T
-    assert got.shape == (1, rows, 48) and got.dtype == dtype
+    assert got.shape == (1, rows, out) and got.dtype == dtype
     torch.testing.assert_close(got.double(), exact, atol=tolerance, rtol=1e-2)
 
 
