@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from course_utils.bert.texts import encode, padded
+from course_utils.bert.texts import check_fit, encode, padded
 from course_utils.devices import without_dropout
 from course_utils.tokenizers import WordPieceTokenizer
 
@@ -41,8 +41,9 @@ def embed(
     """One vector of length 1 for each text: the mean of what a `Bert` makes of its first `longest` tokens.
 
     Texts of about one length are read together, in batches of about `tokens` tokens. Raises ValueError for no
-    text.
+    text, and for a tokenizer whose vocabulary is not the model's.
     """
+    check_fit(model, tokenizer)
     if not len(texts):
         raise ValueError("there is no text to embed: give one at least")
     return embed_rows(model, tokenizer, [encode(text, tokenizer)[: longest - 2] for text in texts], tokens)

@@ -164,8 +164,9 @@ def around(
 
 
 def check_fit(model: nn.Module, tokenizer: WordPieceTokenizer) -> None:
-    """Raise ValueError if the model's table of tokens has another size than the vocabulary."""
-    if (rows := model.bert.config.vocab_size) != tokenizer.vocab_size:
+    """Raise ValueError if the table of tokens of a `Bert`, or of a model around one, has another size than
+    the vocabulary."""
+    if (rows := getattr(model, "bert", model).config.vocab_size) != tokenizer.vocab_size:
         raise ValueError(
             f"the model has {rows:,} tokens and this tokenizer {tokenizer.vocab_size:,}: take the one that "
             "the model was trained with"
