@@ -14,7 +14,7 @@ from course_utils.bert.masking import IGNORED
 from course_utils.bert.occurrences import occurrences, word_vectors
 from course_utils.bert.scores import gaps, score
 from course_utils.bert.search import embed
-from course_utils.bert.texts import batch, encode, fill_mask, padded_pairs
+from course_utils.bert.texts import encode, fill_mask, padded, padded_pairs
 from course_utils.tokenizers import WordPieceTokenizer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -37,24 +37,10 @@ def ids(text):
     return [TOKENIZER.ids[token] for token in text.split()]
 
 
-def test_a_batch_is_padded():
-    found = batch(["a b.", "c"], TOKENIZER)
-    assert found.ids.tolist() == [ids("[CLS] a b . [SEP]"), ids("[CLS] c [SEP] [PAD] [PAD]")]
-    assert found.lengths.tolist() == [5, 3] and found.texts.tolist() == [0, 1]
-    assert batch("a", TOKENIZER).ids.tolist() == [ids("[CLS] a [SEP]")]
-
-
-def test_a_long_text_is_read_in_windows_and_says_so():
-    with pytest.warns(UserWarning, match="text 1 has 12 tokens and the model reads 8 at once.*3 windows"):
-        found = batch(["a", "a b c d e f g h a b"], TOKENIZER, longest=8)
-    assert found.texts.tolist() == [0, 1, 1, 1]
-    rows = [row[1 : length - 1].tolist() for row, length in zip(found.ids, found.lengths, strict=True)]
-    assert rows[1:] == [ids("a b c d e f"), ids("d e f g h a"), ids("g h a b")]
-
-
-def test_no_text_is_refused():
-    with pytest.raises(ValueError, match="at least one text; got none"):
-        batch([], TOKENIZER)
+def test_rows_are_padded_to_the_longest():
+    found, lengths = padded([np.array(ids(text)) for text in ("a b .", "c")], TOKENIZER)
+    assert found.tolist() == [ids("[CLS] a b . [SEP]"), ids("[CLS] c [SEP] [PAD] [PAD]")]
+    assert lengths.tolist() == [5, 3]
 
 
 def test_masks_and_unknown_words():
