@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import nn
 
 from course_utils.bert.scores import in_rows
-from course_utils.bert.texts import padded
+from course_utils.bert.texts import check_fit, padded
 from course_utils.devices import without_dropout
 from course_utils.tokenizers import WordPieceTokenizer
 
@@ -47,8 +47,10 @@ def bracketed_tokens(
     `measuring.probing.layer_probes` takes as a part.
 
     Read are the rows of encoded texts that have brackets, cut after `longest` tokens. Raises ValueError for
-    texts in which no type stands both in brackets and outside.
+    texts in which no type stands both in brackets and outside, and for a tokenizer whose vocabulary is not
+    the model's.
     """
+    check_fit(model, tokenizer)
     rows = [row for row in in_rows(texts, longest) if (in_brackets(row, tokenizer) == INSIDE).any()]
     types = np.concatenate([*rows, []]).astype(np.int64)
     labels = np.concatenate([*(in_brackets(row, tokenizer) for row in rows), []])

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from course_utils.bert import Bert
-from course_utils.bert.texts import around, encode, padded
+from course_utils.bert.texts import around, check_fit, encode, padded
 from course_utils.devices import without_dropout
 from course_utils.tokenizers import WordPieceTokenizer
 
@@ -43,8 +43,10 @@ def word_vectors(
     """The stream at each occurrence before the first block (layer 0: token, position and segment, normalised)
     and after each. A word of several pieces has their mean.
 
-    Of a sentence that is too long, the tokens around the word are read, with a warning.
+    Of a sentence that is too long, the tokens around the word are read, with a warning. Raises ValueError for
+    a tokenizer whose vocabulary is not the model's.
     """
+    check_fit(model, tokenizer)
     rows, inside = [], []
     for sentence, start, end in places:
         # a word is encoded by itself, so a sentence may be cut around it

@@ -9,6 +9,7 @@ it was taken from, as training pairs); Robertson & Zaragoza 2009 (BM25).
 """
 
 import math
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 
@@ -18,7 +19,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from course_utils.bert.texts import encode, padded
+from course_utils.bert.texts import check_fit, encode, padded
 from course_utils.devices import without_dropout
 from course_utils.tokenizers import WordPieceTokenizer
 
@@ -35,17 +36,29 @@ def embed(
     model: nn.Module,
     tokenizer: WordPieceTokenizer,
     texts: Sequence[str],
-    longest: int = 256,
+    longest: int | None = None,
     tokens: int = 1024,
 ) -> Float[Tensor, "texts d_model"]:
-    """One vector of length 1 for each text: the mean of what a `Bert` makes of its first `longest` tokens.
+    """One vector of length 1 for each text: the mean of what a `Bert` makes of its first `longest` tokens,
+    [CLS] and [SEP] among them. If None, those are as many as the model reads at once, and a warning says of
+    how many texts the rest is left out.
 
     Texts of about one length are read together, in batches of about `tokens` tokens. Raises ValueError for no
-    text.
+    text, and for a tokenizer whose vocabulary is not the model's.
     """
+    check_fit(model, tokenizer)
     if not len(texts):
         raise ValueError("there is no text to embed: give one at least")
-    return embed_rows(model, tokenizer, [encode(text, tokenizer)[: longest - 2] for text in texts], tokens)
+    rows = [encode(text, tokenizer) for text in texts]
+    if longest is None:
+        longest = model.config.max_positions
+        if cut := sum(len(row) > longest - 2 for row in rows):
+            warnings.warn(
+                f"{cut} of {len(rows)} texts have more than the {longest} tokens that the model reads at "
+                "once: the rest is left out. Embed a long text in parts, or say by `longest` where to cut",
+                stacklevel=2,
+            )
+    return embed_rows(model, tokenizer, [row[: longest - 2] for row in rows], tokens)
 
 
 @torch.no_grad()

@@ -3,7 +3,6 @@
 import functools
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -16,15 +15,6 @@ from course_utils.devices import without_dropout
 from course_utils.tokenizers import WordPieceTokenizer
 
 Ids = Int[np.ndarray, " tokens"]
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Rows of ids, where each ends, and which text each came from: a long one takes several rows."""
-
-    ids: Int[Tensor, "batch time"]
-    lengths: Int[Tensor, " batch"]
-    texts: Int[Tensor, " batch"]
 
 
 def encode(text: str, tokenizer: WordPieceTokenizer) -> Int[np.ndarray, " tokens"]:
@@ -57,30 +47,6 @@ def with_masks(text: str, encode: Callable[[str], Ids], mask_id: int) -> Ids:
     """The ids of a text in which the word [MASK] means the token `mask_id`; `encode` cuts what is between."""
     first, *rest = [encode(piece) for piece in text.split(MASK)]
     return np.concatenate([first, *(part for piece in rest for part in ([mask_id], piece))]).astype(np.int64)
-
-
-def batch(texts: Iterable[str], tokenizer: WordPieceTokenizer, longest: int = 512) -> Batch:
-    """Texts side by side, between [CLS] and [SEP], padded on the right.
-
-    A text of more than `longest` tokens, those two counted, is cut into windows that overlap by half, and a
-    warning says so. Raises ValueError for no text at all.
-    """
-    texts = [texts] if isinstance(texts, str) else list(texts)
-    if not texts:
-        raise ValueError("a batch needs at least one text; got none")
-    rows, origins, room = [], [], longest - 2
-    for origin, text in enumerate(texts):
-        ids = encode(text, tokenizer)
-        starts = range(0, max(len(ids) - room // 2, 1), room // 2) if len(ids) > room else [0]
-        if len(ids) > room:
-            warnings.warn(
-                f"text {origin} has {len(ids) + 2} tokens and the model reads {longest} at once: it is read "
-                f"in {len(starts)} windows that overlap by half",
-                stacklevel=2,
-            )
-        rows += [ids[start : start + room] for start in starts]
-        origins += [origin] * len(starts)
-    return Batch(*padded(rows, tokenizer), torch.tensor(origins))
 
 
 def padded(
@@ -164,8 +130,9 @@ def around(
 
 
 def check_fit(model: nn.Module, tokenizer: WordPieceTokenizer) -> None:
-    """Raise ValueError if the model's table of tokens has another size than the vocabulary."""
-    if (rows := model.bert.config.vocab_size) != tokenizer.vocab_size:
+    """Raise ValueError if the table of tokens of a `Bert`, or of a model around one, has another size than
+    the vocabulary."""
+    if (rows := getattr(model, "bert", model).config.vocab_size) != tokenizer.vocab_size:
         raise ValueError(
             f"the model has {rows:,} tokens and this tokenizer {tokenizer.vocab_size:,}: take the one that "
             "the model was trained with"

@@ -1,6 +1,7 @@
 """Vectors, the contrastive loss, BM25 and the reciprocal rank, each beside the formula written out."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -37,6 +38,18 @@ def test_a_text_has_the_same_vector_in_any_company():
     assert torch.allclose(cut, together[:1], atol=1e-6)  # the first three tokens
     with pytest.raises(ValueError, match="no text to embed"):
         embed(model, TOKENIZER, [])
+
+
+def test_long_texts_are_cut_with_one_notice_unless_the_caller_says_where():
+    model = Bert(BertConfig(13, 16, 2, 2, 32, max_positions=5)).eval()
+    fitting, texts = ["a b c", "a b c", "d", "a b c"], ["a b c d", "a b c", "d", "a b c d e"]
+    with pytest.warns(UserWarning, match="2 of 4 texts have more than the 5 tokens .*left out") as notices:
+        cut = embed(model, TOKENIZER, texts)
+    assert len(notices) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert torch.equal(cut, embed(model, TOKENIZER, fitting))
+        assert torch.equal(cut, embed(model, TOKENIZER, texts, longest=5))
 
 
 def test_the_contrastive_loss():

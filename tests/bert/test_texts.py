@@ -9,9 +9,12 @@ import torch
 
 from course_utils.bert import BertConfig, BertForMaskedLM
 from course_utils.bert.batches import LabelledTexts, MaskedTexts
+from course_utils.bert.brackets import bracketed_tokens
 from course_utils.bert.masking import IGNORED
+from course_utils.bert.occurrences import occurrences, word_vectors
 from course_utils.bert.scores import gaps, score
-from course_utils.bert.texts import batch, encode, fill_mask, padded_pairs
+from course_utils.bert.search import embed
+from course_utils.bert.texts import encode, fill_mask, padded, padded_pairs
 from course_utils.tokenizers import WordPieceTokenizer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -34,24 +37,10 @@ def ids(text):
     return [TOKENIZER.ids[token] for token in text.split()]
 
 
-def test_a_batch_is_padded():
-    found = batch(["a b.", "c"], TOKENIZER)
-    assert found.ids.tolist() == [ids("[CLS] a b . [SEP]"), ids("[CLS] c [SEP] [PAD] [PAD]")]
-    assert found.lengths.tolist() == [5, 3] and found.texts.tolist() == [0, 1]
-    assert batch("a", TOKENIZER).ids.tolist() == [ids("[CLS] a [SEP]")]
-
-
-def test_a_long_text_is_read_in_windows_and_says_so():
-    with pytest.warns(UserWarning, match="text 1 has 12 tokens and the model reads 8 at once.*3 windows"):
-        found = batch(["a", "a b c d e f g h a b"], TOKENIZER, longest=8)
-    assert found.texts.tolist() == [0, 1, 1, 1]
-    rows = [row[1 : length - 1].tolist() for row, length in zip(found.ids, found.lengths, strict=True)]
-    assert rows[1:] == [ids("a b c d e f"), ids("d e f g h a"), ids("g h a b")]
-
-
-def test_no_text_is_refused():
-    with pytest.raises(ValueError, match="at least one text; got none"):
-        batch([], TOKENIZER)
+def test_rows_are_padded_to_the_longest():
+    found, lengths = padded([np.array(ids(text)) for text in ("a b .", "c")], TOKENIZER)
+    assert found.tolist() == [ids("[CLS] a b . [SEP]"), ids("[CLS] c [SEP] [PAD] [PAD]")]
+    assert lengths.tolist() == [5, 3]
 
 
 def test_masks_and_unknown_words():
@@ -89,9 +78,22 @@ def test_a_long_text_is_read_around_its_mask():
 def test_what_cannot_be_filled():
     with pytest.raises(ValueError, match=r"write \[MASK\] where a word is missing; 'a b' has none"):
         fill_mask(model(), TOKENIZER, "a b")
-    other = WordPieceTokenizer([*TOKENIZER.tokens, "z"])
-    with pytest.raises(ValueError, match="the model has 17 tokens and this tokenizer 18"):
-        fill_mask(model(), other, "a [MASK]")
+
+
+@pytest.mark.parametrize("tokens, size", [(TOKENIZER.tokens[:-1], 16), ([*TOKENIZER.tokens, "z"], 18)])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda net, other: fill_mask(net, other, "a [MASK]"),
+        lambda net, other: embed(net.bert, other, ["a b"]),
+        lambda net, other: word_vectors(net.bert, other, occurrences(["a b"], "b")),
+        lambda net, other: bracketed_tokens(net.bert, [other.encode("a b")], other),
+    ],
+    ids=["fill_mask", "embed", "word_vectors", "bracketed_tokens"],
+)
+def test_the_tokenizer_of_another_model_is_refused(call, tokens, size):
+    with pytest.raises(ValueError, match=f"the model has 17 tokens and this tokenizer {size}: take the one"):
+        call(model(), WordPieceTokenizer(tokens))
 
 
 TEXTS = [np.array(ids(text)) for text in ("a b c . d e f g h !" * 3).split("!") for _ in range(40)]

@@ -61,41 +61,47 @@ GOES_ON = 100  # ids from here on are pieces that go on with a word
 
 
 def whole_word_inputs(generator, case):
-    """Those of 6.2, in which about half of the tokens go on with the word before them."""
+    """Those of 6.2 for two epochs or three, in which about half of the tokens go on with the word before."""
     ids, draws, rate, special = selection_inputs(generator, case)
     goes_on = (generator.random(ids.shape) < 0.5) & ~np.isin(ids, special)
     goes_on[:, 1], goes_on[0, 2:4] = False, True
-    return ids + GOES_ON * goes_on, draws, rate, special
+    later = np.round(generator.random((1 + case % 2, *ids.shape)), 2)
+    return ids + GOES_ON * goes_on, np.concatenate([draws[None], later]), rate, special
 
 
-@choose.variant("which words are asked", inputs=whole_word_inputs)
+@choose.variant("which words are asked in each epoch", inputs=whole_word_inputs)
 def choose_words(ids: np.ndarray, draws: np.ndarray, rate: float, special: list[int]) -> np.ndarray:
-    """Return the labels (B, T) if whole words are asked: the token where one is asked, -100 elsewhere.
+    """Return the labels (epochs, B, T) if whole words are asked, drawn anew for each epoch.
 
-    A token whose id is 100 or more goes on with the word before it. A word is asked, with all its pieces, if
-    the draw of its first piece is below `rate`; special ids never are. draws (B, T) as in 6.2.
+    A label is the token where one is asked, -100 elsewhere. A token whose id is 100 or more goes on with the
+    word before it. A word is asked in an epoch, with all its pieces, if the draw of its first piece is below
+    `rate` there; special ids never are. ids (B, T) are the same in all epochs; draws are (epochs, B, T).
     """
     places = np.where(ids >= 100, 0, np.arange(ids.shape[1]))
     first = np.maximum.accumulate(places, axis=1)
-    chosen = (np.take_along_axis(draws, first, axis=1) < rate) & ~np.isin(ids, special)
+    chosen = (np.take_along_axis(draws, first[None], axis=2) < rate) & ~np.isin(ids, special)
     return np.where(chosen, ids, -100)
 
 
 choose_words.slips("""
 That answers the first version: each piece has a draw of its own; here a word has one.
     → choose
+You drew one mask for all epochs: a text that is read again asks nothing new. Each epoch has draws of its own.
+    (draws, first → (draws[:1].repeat(len(draws), axis=0), first
+Those are the labels of one epoch alone.
+    np.where(chosen, ids, -100) → np.where(chosen, ids, -100)[0]
 You ask for special tokens too, from which there is nothing to learn: leave out the ids of `special`.
     & ~np.isin(ids, special) →
 You ask for first pieces alone: a word is asked with all its pieces.
     ~np.isin(ids, special) → ~np.isin(ids, special) & (ids < 100)
 A word is chosen if its draw is below the rate; you chose the others.
-    axis=1) < rate → axis=1) >= rate
+    axis=2) < rate → axis=2) >= rate
 A draw that equals the rate is not below it.
-    axis=1) < rate → axis=1) <= rate
+    axis=2) < rate → axis=2) <= rate
 Where nothing is asked the label is -100; 0 is a token.
     -100) → 0)
 You gave every token a label: then the loss is taken everywhere.
-    np.where(chosen, ids, -100) → ids
+    np.where(chosen, ids, -100) → np.broadcast_to(ids, draws.shape)
 Each text has words of its own; you used those of the first for all.
     np.maximum.accumulate(places, axis=1) → np.maximum.accumulate(places[:1].repeat(len(ids), 0), axis=1)
 A third piece belongs to the first, not to the second: go back until a piece begins the word.
