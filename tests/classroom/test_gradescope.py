@@ -147,7 +147,7 @@ def test_any_broken_file_and_any_stranger_has_results(autograder):
     assert "can't be opened" in told()
 
 
-def test_an_untouched_notebook_displaces_no_filled_one(room, autograder, monkeypatch):
+def test_an_untouched_notebook_displaces_no_filled_one(room, autograder, monkeypatch, capsys):
     hand_in(autograder, room.overlay.released("ngrams", "ada").read_bytes())
     (autograder / "submission" / "work").mkdir()
     full = autograder / "submission" / "work" / "full.ipynb.txt"
@@ -157,6 +157,7 @@ def test_an_untouched_notebook_displaces_no_filled_one(room, autograder, monkeyp
     running.main(autograder, "ngrams")
     results = json.loads((autograder / "results" / "results.json").read_text())
     assert results["output"].endswith(" full.ipynb.txt")
+    assert "full.ipynb.txt counts in its place" in capsys.readouterr().out  # which the teacher sees
 
 
 def test_results_are_there_if_the_grader_itself_fails(autograder, capsys, monkeypatch):

@@ -72,7 +72,7 @@ def graded(place: Path, assignment: Assignment) -> str:
         store.record(kept, store.round(assignment.name), *result)
         [row] = gradebook.rows(assignment, overlay, store)
         store.close()
-    print(row.status, row.reason)
+    print(row.status, row.reason, *choice.remarks, sep="\n")  # hidden from the student, see SHOWN
     if row.status == "infra_error":
         return fault(assignment)
     if not row.standing.details:
