@@ -44,14 +44,18 @@ def embed(
     how many texts the rest is left out.
 
     Texts of about one length are read together, in batches of about `tokens` tokens. Raises ValueError for no
-    text, and for a tokenizer whose vocabulary is not the model's.
+    text, for a `longest` that leaves no token or is more than the model reads, and for a tokenizer whose
+    vocabulary is not the model's.
     """
     check_fit(model, tokenizer)
     if not len(texts):
         raise ValueError("there is no text to embed: give one at least")
+    most = model.config.max_positions
+    if longest is not None and not 3 <= longest <= most:
+        raise ValueError(f"`longest` is 3, for [CLS], a token and [SEP], to {most}; got {longest}")
     rows = [encode(text, tokenizer) for text in texts]
     if longest is None:
-        longest = model.config.max_positions
+        longest = most
         if cut := sum(len(row) > longest - 2 for row in rows):
             warnings.warn(
                 f"{cut} of {len(rows)} texts have more than the {longest} tokens that the model reads at "

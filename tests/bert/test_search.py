@@ -50,6 +50,9 @@ def test_long_texts_are_cut_with_one_notice_unless_the_caller_says_where():
         warnings.simplefilter("error")
         assert torch.equal(cut, embed(model, TOKENIZER, fitting))
         assert torch.equal(cut, embed(model, TOKENIZER, texts, longest=5))
+    for longest in (2, 6):
+        with pytest.raises(ValueError, match=f"a token and .SEP., to 5; got {longest}"):
+            embed(model, TOKENIZER, texts, longest=longest)
 
 
 def test_the_contrastive_loss():
