@@ -89,7 +89,7 @@ def in_slices(weight: Float[Tensor, "out width"], at_most: int) -> Product:
     def product(x: Tensor) -> Tensor:
         if x.numel() > width:
             return several(x)
-        column = x.view(1, width).T.expand(slices, width, 1)  # with other strides torch goes a slower way
+        column = x.as_strided((slices, width, 1), (0, 1, width))  # by other strides torch goes a slower way
         return torch.bmm(batch, column).view(*x.shape[:-1], out)
 
     return product
