@@ -15,7 +15,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from course_utils.attention import KeyValueCache, MultiHeadAttention, causal_mask, rotate
+from course_utils.attention import KeyValueCache, MultiHeadAttention, causal_mask
+from course_utils.attention.positions import apply_rotary, rotary_cos_sin
 from course_utils.generation.layouts import Product, products
 from course_utils.gpt import GPT, GPTCache
 from course_utils.transformer import Block
@@ -75,10 +76,11 @@ class DecodingGPT(GPT):
             return super().body(x, cache, mask)
         start, time = len(cache), x.shape[1]
         causal = causal_mask(time, start, x.device) if time > 1 else None
+        turn = turned_at(self._fast_blocks[0].attention, start, x)  # all blocks turn by the same angles
         for block, fast, kept in zip(self.decoder.blocks, self._fast_blocks, cache.blocks, strict=True):
             qkv = fast.qkv(block.shifted(fast.attention_norm(x), "attention", kept))
             if time == 1:
-                gathered = gathered_by_one(fast.attention, qkv, kept.attention)
+                gathered = gathered_by_one(fast.attention, qkv, kept.attention, turn)
             else:
                 q, k, v = fast.attention.split_qkv(qkv, start)
                 k, v = kept.attention.extend(k, v)
@@ -93,30 +95,45 @@ class DecodingGPT(GPT):
         return super().head(x) if self.training else self._fast_head(x)
 
 
+def turned_at(attention: MultiHeadAttention, place: int, like: Tensor) -> tuple[Tensor, Tensor] | None:
+    """The cosines and sines of one place, as `rotary_cos_sin` has them; None without rotary positions."""
+    if attention.rotary_base is None:
+        return None
+    return rotary_cos_sin(1, attention.d_head, place, attention.rotary_base, like.device, like.dtype)
+
+
 def gathered_by_one(
-    attention: MultiHeadAttention, qkv: Float[Tensor, "batch 1 widths"], cache: KeyValueCache
+    attention: MultiHeadAttention,
+    qkv: Float[Tensor, "batch 1 widths"],
+    cache: KeyValueCache,
+    turn: tuple[Tensor, Tensor] | None,
 ) -> Float[Tensor, "batch 1 widths"]:
     """What a single position gathers from itself and all in the cache, which it joins: `split_qkv`, `extend`
-    and `attend` in fewer operations, as with one position no heads are transposed and nothing is masked."""
+    and `attend` in fewer operations, as with one position no heads are transposed and nothing is masked.
+    `turn` is what `turned_at` gives for it."""
     batch, heads, groups = len(qkv), attention.n_heads, attention.n_kv_heads
     qkv = qkv.view(batch, heads + 2 * groups, 1, attention.d_head)  # (B, heads, T = 1, D)
     qk = attention.normed(qkv[:, :-groups])
-    if attention.rotary_base is not None:
-        qk = rotate(qk, len(cache), attention.rotary_base)
+    if turn is not None:
+        qk = apply_rotary(qk, *turn)
     k, v = cache.extend(qk[:, heads:], qkv[:, -groups:])
     q = qk[:, :heads].view(batch, groups, heads // groups, attention.d_head)  # as in `attend`
     return functional.scaled_dot_product_attention(q, k, v, scale=attention.scale).reshape(batch, 1, -1)
 
 
 def fast_norm(norm: nn.Module) -> Product:
-    """RMS norm of x as the layer norm of x beside -x, whose mean is 0 and whose variance is the mean square
-    of x: torch has one kernel for that, where RMS norm takes several. It is called past `functional`, whose
-    checks in Python take about as long."""
+    """RMS norm of x: of one row in float32 by its product with itself; else as the layer norm of x beside
+    -x, whose mean is 0 and whose variance is the mean square of x: torch has one kernel for that, where RMS
+    norm takes several. It is called past `functional`, whose checks in Python take about as long."""
     if not isinstance(norm, nn.RMSNorm):
         return norm
-    width, gain = len(norm.weight), norm.weight.repeat(2)
+    width, gain, zero = len(norm.weight), norm.weight.repeat(2), torch.zeros(())
 
     def rms_norm(x: Tensor) -> Tensor:
+        if x.numel() == width and x.dtype == torch.float32:
+            row = x.view(-1)
+            scale = (torch.dot(row, row).item() / width + norm.eps) ** -0.5
+            return torch.addcmul(zero, x, norm.weight, value=scale)
         both = torch.cat([x, -x], dim=-1)
         return torch.layer_norm(both, (2 * width,), gain, eps=norm.eps)[..., :width]
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from course_utils.attention import KeyValueCache, MultiHeadAttention, record_attention
 from course_utils.generation import generate, layouts
-from course_utils.generation.fast_decode import fast_norm, gathered_by_one, optimise_for_decoding
+from course_utils.generation.fast_decode import fast_norm, gathered_by_one, optimise_for_decoding, turned_at
 from course_utils.gpt import GPT
 from course_utils.training.checkpoints import load_into, save_model
 from course_utils.transformer import Decoder
@@ -73,7 +73,8 @@ def test_one_position_gathers_what_attention_has_for_it(n_kv_heads, qk_norm, rot
     x, kept, cache = 3 * torch.randn(2, 5, 48).double(), KeyValueCache(), KeyValueCache()
     for one in x.split(1, dim=1):
         expected, _ = attention(one, cache=kept)
-        got = attention.output(gathered_by_one(attention, attention.qkv(one), cache))
+        turn = turned_at(attention, len(cache), one)
+        got = attention.output(gathered_by_one(attention, attention.qkv(one), cache, turn))
         torch.testing.assert_close(got, expected)
     torch.testing.assert_close(cache.keys, kept.keys)
     torch.testing.assert_close(cache.values, kept.values)
@@ -122,9 +123,10 @@ def test_in_training_it_has_the_gradients_of_the_model(model):
 
 
 def test_the_norm_is_rms_norm_with_its_gain_and_epsilon():
-    norm, x = nn.RMSNorm(6, eps=0.5, dtype=torch.float64), torch.randn(2, 3, 6, dtype=torch.float64)
-    nn.init.normal_(norm.weight)
-    torch.testing.assert_close(fast_norm(norm)(x), norm(x))
+    for dtype, shape in ((torch.float64, (2, 3, 6)), (torch.float32, (1, 1, 6)), (torch.float32, (2, 1, 6))):
+        norm, x = nn.RMSNorm(6, eps=0.5, dtype=dtype), torch.randn(shape, dtype=dtype)
+        nn.init.normal_(norm.weight)
+        torch.testing.assert_close(fast_norm(norm)(x), norm(x))
 
 
 def test_few_rows_are_multiplied_the_other_way_round_and_many_are_not(model, monkeypatch):
