@@ -131,7 +131,8 @@ def encoder_decoder_chart(source: str, target: list[str], looking: int | None = 
         say((n + x) / 2 - 0.4, y + 0.4, "the query")
         say((n + x) / 2 - 0.4, y - 0.4, "the answer")
         sentence += f" As it writes {written[looking]}, its state is also a query, which is scored against a "
-        sentence += "key of each letter; the weighted mean of their values is added to the state."
+        sentence += "key of each letter; the weighted mean of their values is added to the state on its way "
+        sentence += "to the logits."
     return Chart(figure, sentence)
 
 

@@ -248,7 +248,7 @@ Add 1e-5 to the variance, before the root is taken.
     np.sqrt(variance + 1e-5) → (np.sqrt(variance) + 1e-5)
 The gain is missing: after the norm each number has a factor of its own.
     (gain * normed) → normed
-The gain comes after the norm, which would scale it away before.
+The gain comes after the norm: before, its factors would change mean and variance.
     centred = x - x.mean(axis=1, keepdims=True) → x = gain * x; centred = x - x.mean(axis=1, keepdims=True)
     (gain * normed) → normed
 The branch reads a normed copy of the stream, not the stream.
