@@ -51,7 +51,7 @@ These are bits: the loss is in nats.
     .mean() → .mean() / np.log(2)
 The minus is missing: a loss is never below 0.
     nats = - → nats =
-Logit 1,000 gives NaN; subtract the max.
+np.exp(1000) is infinite: subtract the max.
     shifted - np.log(np.exp(shifted).sum(axis=2, keepdims=True))
     → np.log(np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True))
 exp(-1000) is 0 as a float, and its log infinite: subtract the log of the sum, don't divide and take the log.
@@ -105,7 +105,7 @@ That is nats; divide by ln 2.
     / np.log(2) →
 The minus is missing: bits are never below 0.
     nats = - → nats =
-Logit 1,000 gives NaN; subtract the max.
+np.exp(1000) is infinite: subtract the max.
     shifted - np.log(np.exp(shifted).sum(axis=2, keepdims=True))
     → np.log(np.exp(logits) / np.exp(logits).sum(axis=2, keepdims=True))
 exp(-1000) is 0 as a float, and its log infinite: subtract the log of the sum, don't divide and take the log.

@@ -262,7 +262,7 @@ These are bits: the loss is in nats.
     .mean() → .mean() / np.log(2)
 The minus is missing: a loss is never below 0.
     float(-log_p → float(log_p
-Logit 1,000 gives NaN; subtract the max.
+np.exp(1000) is infinite: subtract the max.
     shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     → np.log(np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True))
 exp(-1000) is 0 as a float, and its log infinite: subtract the log of the sum, don't divide and take the log.

@@ -161,10 +161,10 @@ def bits_per_byte(logits: list[np.ndarray], targets: list[np.ndarray]) -> float:
 
 
 bits_per_byte.slips("""
-Logit 1,000 gives NaN; subtract the max.
+np.exp(1000) is infinite: subtract the max.
     shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     → np.log(np.exp(batch) / np.exp(batch).sum(axis=1, keepdims=True))
-Logit 1,000 gives NaN; subtract the max.
+np.exp(1000) is infinite: subtract the max.
     batch - batch.max(axis=1, keepdims=True) → batch
 exp(-1000) is 0 as a float, and its log infinite: subtract the log of the sum, don't divide and take the log.
     shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
@@ -205,7 +205,7 @@ def bits_by_target(logits: list[np.ndarray], targets: list[np.ndarray]) -> dict[
 bits_by_target.slips("""
 That answers the first version: it gives one number for all tokens together.
     → bits_per_byte
-Logit 1,000 gives NaN; subtract the max.
+np.exp(1000) is infinite: subtract the max.
     batch - batch.max(axis=1, keepdims=True) → batch
 exp(-1000) is 0 as a float, and its log infinite: subtract the log of the sum, don't divide and take the log.
     shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))

@@ -54,7 +54,7 @@ Two logits are largest, and you shared: greedy takes one token, of equals the fi
     return greedy → return (logits == logits.max()) / (logits == logits.max()).sum()
 Of equals, the first takes all; you took the last.
     logits.argmax() → np.flatnonzero(logits == logits.max())[-1]
-Logit 1,000 gives NaN; subtract the max.
+np.exp(1000) is infinite: subtract the max.
     (logits - logits.max()) / T → logits / T
 Probabilities sum to 1: divide by their sum.
     exps / exps.sum() → exps
