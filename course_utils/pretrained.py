@@ -77,8 +77,8 @@ def load(name: str):
     sentences (Reimers & Gurevych, 2019).
 
     "smollm2-135m" is SmolLM2-135M-Instruct, a `gpt.GPT` of 30 layers (Ben Allal et al., 2025), from weights
-    that were rounded to 4 bits and are dequantised here. Its tokenizer is `smollm2_tokenizer`, and
-    `smollm2_chat` puts a conversation into its format.
+    that were rounded to 4 bits (the embedding's to 8) and are dequantised here. Its tokenizer is
+    `smollm2_tokenizer`, and `smollm2_chat` puts a conversation into its format.
 
     "bert-base-uncased" is BERT base (Devlin et al., 2019), a `bert.BertForMaskedLM` that reads what
     `bert_tokenizer` writes. No package ships it: 440 MB come from the Hugging Face Hub, once.
