@@ -179,7 +179,7 @@ class Sampler:
                 PENALTIES[name](logits, counts, value) if name in PENALTIES else CUTS[name](logits, value)
             )
         if self.needs_counts or not self.settings:
-            _check_logits(logits)  # all check what they get, but a penalty may overflow
+            _check_logits(logits)  # a step checks what it gets; a penalty may overflow
         return logits
 
     def __repr__(self) -> str:

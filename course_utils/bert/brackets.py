@@ -47,7 +47,7 @@ def bracketed_tokens(
     `measuring.probing.layer_probes` takes as a part.
 
     Read are the rows of encoded texts that have brackets, cut after `longest` tokens. Raises ValueError for
-    texts in which no type stands both in brackets and outside, and for a tokenizer whose vocabulary is not
+    texts in which no type stands both in brackets and outside, and for a vocabulary of another size than
     the model's.
     """
     check_fit(model, tokenizer)

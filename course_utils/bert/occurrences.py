@@ -44,7 +44,7 @@ def word_vectors(
     and after each. A word of several pieces has their mean.
 
     Of a sentence that is too long, the tokens around the word are read, with a warning. Raises ValueError for
-    a tokenizer whose vocabulary is not the model's.
+    a vocabulary of another size than the model's.
     """
     check_fit(model, tokenizer)
     rows, inside = [], []

@@ -44,8 +44,8 @@ def embed(
     how many texts the rest is left out.
 
     Texts of about one length are read together, in batches of about `tokens` tokens. Raises ValueError for no
-    text, for a `longest` that leaves no token or is more than the model reads, and for a tokenizer whose
-    vocabulary is not the model's.
+    text, for a `longest` that leaves no token or is more than the model reads, and for a
+    vocabulary of another size than the model's.
     """
     check_fit(model, tokenizer)
     if not len(texts):
@@ -58,8 +58,9 @@ def embed(
         longest = most
         if cut := sum(len(row) > longest - 2 for row in rows):
             warnings.warn(
-                f"{cut} of {len(rows)} texts have more than the {longest} tokens that the model reads at "
-                "once: the rest is left out. Embed a long text in parts, or say by `longest` where to cut",
+                f"{cut} of {len(rows)} texts with their marks exceed the {longest} tokens that the model "
+                "reads at once: the rest is left out. Embed a long text in parts, or say by `longest` "
+                "where to cut",
                 stacklevel=2,
             )
     return embed_rows(model, tokenizer, [row[: longest - 2] for row in rows], tokens)

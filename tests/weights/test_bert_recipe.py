@@ -43,7 +43,7 @@ def test_what_is_shipped_brings_the_model_back():
 
 
 def test_what_is_shipped_fills_gaps_as_its_table_says():
-    """On 60 rows, of which other samples differ by some points; the table has all rows of the test."""
+    """On 60 rows (others would differ by some points); the table has all rows of the test."""
     tokenizer = pretrained.bert_tokenizer()
     asked = gaps(recipe.ids_of(review.text for review in reviews().test[:120]), tokenizer, rows=60)
     model = recipe.load()
