@@ -44,8 +44,8 @@ def embed(
     how many texts the rest is left out.
 
     Texts of about one length are read together, in batches of about `tokens` tokens. Raises ValueError for no
-    text, for a `longest` that leaves no token or is more than the model reads, and for a
-    vocabulary of another size than the model's.
+    text, for a `longest` that leaves no token or is more than the model reads, and for a vocabulary of
+    another size than the model's.
     """
     check_fit(model, tokenizer)
     if not len(texts):
