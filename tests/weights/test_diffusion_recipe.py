@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from course_utils.bert.diffusion import bound
+from course_utils.training import checkpoints
 from course_utils.weights import diffusion_recipe as recipe
 from course_utils.weights import gpt_recipe, recording
 
@@ -60,3 +61,15 @@ def test_all_that_the_recipe_runs_is_in_its_table(tmp_path, monkeypatch):
     monkeypatch.setattr(recipe, "run", lambda *known: pytest.fail(f"{known} is not there"))
     recipe.record(table)
     assert len(table.rows) == len(recipe.MODELS) * (len(recipe.RATES) + len(recipe.SEEDS))
+
+
+def test_the_shipped_weights_are_those_of_the_table():
+    _, notes = checkpoints.load(recipe.WEIGHTS)
+    name, rate, seed = recipe.SHIPPED
+    known = {"model": name, "learning_rate": str(rate), "seed": str(seed), "steps": str(recipe.STEPS)}
+    (row,) = (row for row in recording.read_table(recipe.TABLE) if known.items() <= row.items())
+    same = [name for name in row if name in notes and name != "seconds"]
+    assert [str(notes[name]) for name in same] == [row[name] for name in same] and "twelfth_night" in same
+    with torch.no_grad():
+        part = recipe.masked_bytes(recipe.load(), recipe.windows("validation")[::16])
+    assert part.bits == pytest.approx(float(row["twelfth_night"]), abs=0.02)
