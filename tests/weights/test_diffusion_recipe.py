@@ -9,6 +9,7 @@ import torch
 
 from course_utils.bert.diffusion import bound
 from course_utils.training import checkpoints
+from course_utils.training.batches import Windows
 from course_utils.weights import diffusion_recipe as recipe
 from course_utils.weights import gpt_recipe, recording
 
@@ -46,21 +47,44 @@ def test_both_score_the_second_halves():
 
 def test_a_run_goes_on_where_it_was(tmp_path, monkeypatch):
     monkeypatch.setattr(recipe, "RATES", (0.01,))
+    monkeypatch.setattr(recipe, "FEW_RATES", (0.01,))
     monkeypatch.setattr(recipe, "SEEDS", (0,))
     runs = []
-    monkeypatch.setattr(recipe, "run", lambda *known: runs.append(known) or {"twelfth_night": "3.0"})
-    table = recording.Table(tmp_path / "diffusion.csv")
-    recipe.record(table)
-    assert len(runs) == len(table.rows) == 4
-    recipe.record(recording.Table(tmp_path / "diffusion.csv"))
-    assert len(runs) == 4
+    for name in ("run", "reread"):
+        monkeypatch.setattr(recipe, name, lambda *known: runs.append(known) or {"twelfth_night": "3.0"})
+    for record, n_rows in ((recipe.record, 4), (recipe.record_repeats, 12)):
+        runs.clear()
+        table = recording.Table(tmp_path / f"{record.__name__}.csv")
+        record(table)
+        assert len(runs) == len(table.rows) == n_rows
+        record(recording.Table(table.path))
+        assert len(runs) == n_rows
 
 
-def test_all_that_the_recipe_runs_is_in_its_table(tmp_path, monkeypatch):
-    table = recording.Table(Path(shutil.copy(recipe.TABLE, tmp_path)))
-    monkeypatch.setattr(recipe, "run", lambda *known: pytest.fail(f"{known} is not there"))
-    recipe.record(table)
-    assert len(table.rows) == len(recipe.MODELS) * (len(recipe.RATES) + len(recipe.SEEDS))
+def test_few_bytes_are_read_as_often_as_it_says(monkeypatch):
+    read = []
+
+    def windows(tokens, *cut):
+        read.append(len(tokens))
+        return Windows(tokens, *cut)
+
+    monkeypatch.setattr(recipe, "Windows", windows)
+    monkeypatch.setattr(recipe, "FEW", 4096)
+    monkeypatch.setattr(recipe, "windows", lambda part: torch.zeros(1, recipe.SHAPE.context).long())
+    row = recipe.reread("masked", 2, 0.01, 0)
+    assert (read, row["steps"], row["bytes"]) == ([4096], 4, 2 * 4096)
+
+
+def test_all_that_the_recipe_runs_is_in_its_tables(tmp_path, monkeypatch):
+    for name in ("run", "reread"):
+        monkeypatch.setattr(recipe, name, lambda *known: pytest.fail(f"{known} is not there"))
+    for record, path, rates, amounts in (
+        (recipe.record, recipe.TABLE, recipe.RATES, 1),
+        (recipe.record_repeats, recipe.REPEATS, recipe.FEW_RATES, len(recipe.READINGS)),
+    ):
+        table = recording.Table(Path(shutil.copy(path, tmp_path)))
+        record(table)
+        assert len(table.rows) == len(recipe.MODELS) * amounts * (len(rates) + len(recipe.SEEDS))
 
 
 def test_the_shipped_weights_are_those_of_the_table():

@@ -1,5 +1,8 @@
 """Tables as the recipes wrote them: all seeds, at the setting that was chosen, and what the chapters say."""
 
+import itertools
+
+import numpy as np
 import pytest
 
 from course_utils.measuring import scoreboard
@@ -57,6 +60,25 @@ def test_the_bound_of_a_masked_model_is_above_what_a_gpt_of_the_same_blocks_cost
     assert max(values(final, "model", "masked", "tempest_error")) < 0.006
     (point,) = scoreboard.recorded_bounds()
     assert point.bits_per_byte == bounds[0]
+
+
+def test_the_gap_between_bound_and_cost_closes_while_few_bytes_are_read_again_and_again():
+    rows, bits = recording.read_table(diffusion_recipe.REPEATS), {}
+    for name, readings in itertools.product(diffusion_recipe.MODELS, diffusion_recipe.READINGS):
+        some = [row for row in rows if (row["model"], row["readings"]) == (name, str(readings))]
+        tried, final = some[:-3], some[-3:]
+        best = min(tried, key=lambda row: float(row["twelfth_night"]))
+        assert [float(row["learning_rate"]) for row in tried] == [*diffusion_recipe.FEW_RATES]
+        assert best not in (tried[0], tried[-1])  # lower and higher rates are worse
+        assert [row["seed"] for row in final] == [str(seed) for seed in diffusion_recipe.SEEDS]
+        assert {row["learning_rate"] for row in final} == {best["learning_rate"]}
+        assert {round(int(row["bytes"]) / diffusion_recipe.FEW) for row in some} == {readings}
+        bits[name, readings] = np.array([float(row["twelfth_night"]) for row in final])
+    few, more, most = (bits["masked", n] - bits["next byte", n] for n in diffusion_recipe.READINGS)
+    assert few.min() > 0.8 and 0.27 < more.min() < more.max() < 0.32
+    assert -0.02 < most.min() < 0 < most.max() < 0.03
+    for late in bits["next byte", 64], bits["masked", 64]:
+        assert late.min() > bits["next byte", 16].max() + 0.05
 
 
 def test_the_next_word_first_fills_gaps_better_and_no_way_tells_more_moods():
