@@ -79,10 +79,10 @@ class Bert(nn.Module):
         lengths say where each padded row ends; all tokens are of segment 0 if None. Raises ValueError for
         unknown ids, an empty text, and one that is longer than the table of positions.
         """
-        if chosen is None:
-            return self.hidden_states(ids, lengths, segments)[-1]
-        *blocks, last = self.encoder.blocks
         x, mask = self._embedded(ids, lengths, segments)
+        if chosen is None:
+            return self.encoder(x, mask)
+        *blocks, last = self.encoder.blocks
         for block in blocks:
             x = block(x, mask)
         most = max(int(chosen.sum(1).max()), 1)
