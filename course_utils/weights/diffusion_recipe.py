@@ -15,14 +15,14 @@ of masks; the GPT's is what the text costs it. The three seeds score The Tempest
 
 The same is asked of a text that is read again and again: the first 40,000 bytes of the plays, with as many
 bytes in windows as 4, 16 and 64 readings have, drawn with replacement. For each number of readings the rate
-is the best of six, a factor of three apart, chosen as above. Scored is Twelfth Night alone, at the end of
+is the best of six, some three times apart, chosen as above. Scored is Twelfth Night alone, at the end of
 each run. The gap between bound and cost narrows from 0.9 bits to 0.3, and at 64 readings none is left that
 the seeds agree on. But there the GPT costs 0.1 bits more than it did after 16, and that cost is 0.1 bits
 below the bound after 64.
 
 Writes diffusion.csv and repeats.csv, row by row: the same command goes on after an interruption; and
 diffusion.safetensors, the masked model of all plays with seed 0, in float16. It doesn't show what larger
-models do, longer texts, or more seeds and readings; nor how far the bound lies above what the text costs the
+models, longer texts, or more seeds and readings do; nor how far the bound lies above what the text costs the
 masked model, which nobody can compute here.
 """
 
