@@ -251,7 +251,7 @@ def test_what_goes_wrong_is_a_sentence_and_the_question_stays(page, monkeypatch)
 
 
 def test_a_long_conversation_goes_on_without_its_beginning(page, monkeypatch):
-    monkeypatch.setattr(asking, "MAX_LENGTH", 8)  # of 2 tokens one answer in 400 has no text, and is not shown
+    monkeypatch.setattr(asking, "MAX_LENGTH", 8)  # with 2, one answer in 400 has no text and isn't shown
     for i in range(3):
         ask(page, 60 * "ab" + str(i))
         complete(page)
