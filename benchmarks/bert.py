@@ -3,7 +3,8 @@
 python3 course.py bench bert
 
 Training: a whole step (forward, backward, AdamW) on 16 rows of 128 tokens, 15 % of them masked. Encoding: one
-vector a token for 32 texts of 16 to 128 tokens, padded.
+vector a token for 32 texts of 16 to 128 tokens, padded to one batch. Embedding: one vector a text for 256 of
+them, ours by `search.embed_rows`, theirs as SBERT's library does, sorted by length in batches of 32.
 """
 
 import platform
@@ -15,6 +16,9 @@ import transformers
 
 from course_utils.bert import Bert, BertForMaskedLM
 from course_utils.bert.masking import IGNORED, masked_loss
+from course_utils.bert.search import embed_rows, mean_pooled
+from course_utils.bert.texts import padded
+from course_utils.pretrained import bert_tokenizer
 from course_utils.training.optimisers import adamw
 from course_utils.weights.bert_recipe import MINILM
 
@@ -47,10 +51,22 @@ def masked_batch():
     return tuple(x.to(DEVICE) for x in batch)
 
 
-def padded_texts():
-    lengths = torch.randint(16, 129, (32,))
-    ids = torch.randint(1000, MINILM.vocab_size, (32, int(lengths.max())))
-    return ids.to(DEVICE), lengths.to(DEVICE)
+def random_texts(n):
+    lengths = torch.randint(16, 129, (n,)).tolist()
+    return [torch.randint(1000, MINILM.vocab_size, (length - 2,)).numpy() for length in lengths]
+
+
+def encoders():
+    """Ours and theirs in each type, for inference: ours takes ids and lengths, and so does theirs here."""
+    for type_name, half in types():
+        dtype = torch.bfloat16 if half else torch.float32
+        mine, other = (m.to(dtype).eval() for m in (Bert(MINILM).to(DEVICE), peer(transformers.BertModel)))
+
+        def theirs(ids, lengths, model=other):
+            real = torch.arange(ids.shape[1], device=DEVICE) < lengths[:, None]
+            return model(ids, real.long()).last_hidden_state
+
+        yield type_name, mine, theirs
 
 
 def training_steps():
@@ -76,25 +92,37 @@ def training_steps():
 
 
 def encodings():
-    steps = {}
-    for type_name, half in types():
-        dtype = torch.bfloat16 if half else torch.float32
-        mine, other = (m.to(dtype).eval() for m in (Bert(MINILM).to(DEVICE), peer(transformers.BertModel)))
-
-        @torch.inference_mode()
-        def ours(model=mine):
-            ids, lengths = padded_texts()
+    def encode(model):
+        ids, lengths = (x.to(DEVICE) for x in padded(random_texts(32), bert_tokenizer()))
+        with torch.inference_mode():
             model(ids, lengths).sum().item()
-            return int(lengths.sum())
+        return int(lengths.sum())
 
-        @torch.inference_mode()
-        def theirs(model=other):
-            ids, lengths = padded_texts()
-            real = torch.arange(ids.shape[1], device=DEVICE) < lengths[:, None]
-            model(ids, real.long()).last_hidden_state.sum().item()
-            return int(lengths.sum())
+    steps = {}
+    for type_name, mine, theirs in encoders():
+        steps["ours", type_name] = lambda m=mine: encode(m)
+        steps["transformers", type_name] = lambda m=theirs: encode(m)
+    return steps
 
-        steps |= {("ours", type_name): ours, ("transformers", type_name): theirs}
+
+def embeddings():
+    def ours(model):
+        texts = random_texts(256)
+        embed_rows(model, bert_tokenizer(), texts)
+        return sum(len(text) + 2 for text in texts)
+
+    @torch.inference_mode()
+    def theirs(model):
+        texts = sorted(random_texts(256), key=len, reverse=True)
+        for first in range(0, len(texts), 32):
+            ids, lengths = (x.to(DEVICE) for x in padded(texts[first : first + 32], bert_tokenizer()))
+            mean_pooled(model(ids, lengths).float(), lengths).cpu()
+        return sum(len(text) + 2 for text in texts)
+
+    steps = {}
+    for type_name, mine, other in encoders():
+        steps["ours", type_name] = lambda m=mine: ours(m)
+        steps["transformers", type_name] = lambda m=other: theirs(m)
     return steps
 
 
@@ -102,3 +130,4 @@ if __name__ == "__main__":
     print(f"{platform.machine()}, {torch.get_num_threads()} threads, {DEVICE}, torch {torch.__version__}")
     compare("training", training_steps())
     compare("encoding", encodings())
+    compare("embedding", embeddings())

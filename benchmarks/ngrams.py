@@ -1,12 +1,20 @@
-"""N-gram models beside nltk.lm, in one run on the same 200 KB, as ratios; then our own fit on the whole text.
+"""N-gram models beside nltk.lm, in one run on the same 200 KB, as ratios; then our own fit on the whole text,
+and beside KenLM's where its `lmplz` and `query` are on the PATH (built with -DKENLM_MAX_ORDER=8).
 
 python3 course.py bench ngrams
 """
 
+import math
+import re
 import resource
+import shutil
+import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 from nltk.lm import MLE, KneserNeyInterpolated, Vocabulary
@@ -94,9 +102,44 @@ def one_order(order):
     print(fit, len(test) / score / 1e6, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
 
 
+def beside_kenlm():
+    """Seconds of fits in turns, and bits a byte. Bytes are KenLM's words and plays its lines; its seconds
+    include reading them and writing its file of probabilities, ours neither. It scores an end of line too."""
+    text = corpora.shakespeare()
+    train = [ByteTokenizer().encode(play) for play in text.train.values()]
+    test = ByteTokenizer().encode(text.test)
+    print("\nmodified Kneser-Ney on the whole training text, beside KenLM, in turns; medians of five")
+    print(f"{'order':>5}{'ours s':>8}{'KenLM s':>9}{'ratio':>7}{'ours bits':>11}{'KenLM bits':>12}")
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        lines = [" ".join(map(str, play.tolist())) for play in (*train, test)]
+        (folder / "train").write_text("\n".join(lines[:-1]) + "\n")
+        for order in (5, 7):
+            command = (
+                f"lmplz -o {order} -S 40% -T {folder} --discount_fallback --text train --arpa arpa".split()
+            )
+            model, ours, theirs = NGramModel(order), [], []
+            run = partial(subprocess.run, command, cwd=folder, capture_output=True, check=True)
+            for _ in range(5):
+                ours.append(seconds(partial(model.fit, train, 256))[0])
+                theirs.append(seconds(run)[0])
+            summary = ["query", "-v", "summary", "arpa"]
+            said = subprocess.run(
+                summary, cwd=folder, input=lines[-1] + "\n", capture_output=True, text=True, check=True
+            )
+            perplexity = float(re.search(r"including OOVs:\s*(\S+)", said.stdout)[1])
+            a, b = statistics.median(ours), statistics.median(theirs)
+            print(
+                f"{order:5}{a:8.2f}{b:9.2f}{b / a:7.2f}{model.bits_per_byte(test):11.4f}"
+                f"{math.log2(perplexity):12.4f}"
+            )
+
+
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         one_order(int(sys.argv[1]))
     else:
         beside_nltk()
         whole_text()
+        if shutil.which("lmplz") and shutil.which("query"):
+            beside_kenlm()

@@ -227,11 +227,12 @@ class MultiHeadAttention(nn.Module):
     def qkv(self, x: Float[Tensor, "batch time d_model"]) -> Float[Tensor, "batch time widths"]:
         """Queries, keys and values of x, joined along the last axis.
 
-        In training one product computes all three: at the sizes of this course, starting three takes longer.
-        Otherwise x may be a single token, and joining the matrices would take longer than reading them.
+        One product computes all three, of joined matrices, in training and for more vectors than a matrix has
+        columns; for fewer, such as a single token, to join what three give copies less.
         """
         layers = self.query, self.key, self.value
-        if not self.training or any(type(layer) is not nn.Linear for layer in layers):
+        join_matrices = self.training or x.shape[:-1].numel() > self.d_model
+        if not join_matrices or any(type(layer) is not nn.Linear for layer in layers):
             return torch.cat([layer(x) for layer in layers], dim=-1)
         weight = torch.cat([layer.weight for layer in layers])
         bias = None if self.query.bias is None else torch.cat([layer.bias for layer in layers])
