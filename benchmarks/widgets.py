@@ -14,6 +14,8 @@ from statistics import median
 import numpy as np
 from playwright.sync_api import sync_playwright
 
+from course_utils.commands import browsers
+
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
 from _attention_viewers import compare
@@ -25,6 +27,7 @@ PLAYS, N = 36, 5  # all training text; medians of five specimens
 
 
 def main():
+    os.environ.update(browsers.find_or_install())
     with (
         tempfile.TemporaryDirectory() as folder,
         running_lab(Path(folder)) as lab,
