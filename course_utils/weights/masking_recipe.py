@@ -104,6 +104,11 @@ def trained(rule: Rule, rate: float, seed: int) -> tuple[BertForMaskedLM, Run]:
     return model.eval(), run
 
 
+def cost(rule: Rule, seed: int) -> dict[str, str]:
+    """The tokens that a run reads, and its FLOPs."""
+    return recording.budget(BertForMaskedLM(SHAPE), batches(rule, "train", seed), masked_loss, CONFIG.steps)
+
+
 @torch.no_grad()
 def own_loss(rule: Rule, model: BertForMaskedLM) -> float:
     """Mean nats of what the rule asks for, in 20 batches of validation reviews."""
@@ -175,7 +180,8 @@ COLUMNS = "masked_nats", "masked_first", "copied", "swapped", "mood"
 def run(name: str, rate: float, seed: int, final: bool) -> dict:
     """Train by a rule with one seed; its row has the scores on the test reviews if it is final."""
     model, run = trained(RULES[name], rate, seed)
-    row = {"seconds": f"{run.seconds:.1f}", "own_nats": f"{own_loss(RULES[name], model):.4f}"}
+    row = cost(RULES[name], seed) | {"seconds": f"{run.seconds:.1f}"}
+    row["own_nats"] = f"{own_loss(RULES[name], model):.4f}"
     return row | (measures(model) if final else dict.fromkeys(COLUMNS, ""))
 
 

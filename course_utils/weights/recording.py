@@ -11,6 +11,8 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from course_utils import devices
 from course_utils.files import write_atomic
@@ -66,6 +68,23 @@ def cost(model: nn.Module, run: Run, n_bytes: int, flops: float) -> dict:
         "seconds": round(run.seconds, 1),
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, {card}",
     }
+
+
+def flops_of(step: Callable[[], object]) -> int:
+    """The multiplications and additions of a step's matrix products, as torch counts them; attention is made
+    of such products for that."""
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        step()
+    return counter.get_total_flops()
+
+
+def budget(model: nn.Module, batches: object, loss: Callable, steps: int) -> dict[str, str]:
+    """What a training reads and multiplies: its tokens, padding left out, and in proportion to them the FLOPs
+    of its first batch, forward and backward. A batch has the lengths of its rows in every second place."""
+    read = [batches.next() for _ in range(steps)]
+    tokens = [sum(int(lengths.sum()) for lengths in batch[1::2]) for batch in read]
+    flops = flops_of(lambda: loss(model, read[0], None)[0].backward()) / tokens[0] * sum(tokens)
+    return {"tokens": str(sum(tokens)), "flops": f"{flops:.4g}"}
 
 
 def n_parameters(model: nn.Module) -> int:

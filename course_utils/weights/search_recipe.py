@@ -226,6 +226,12 @@ def trained(way: Way, rate: float, seed: int) -> tuple[nn.Module, Run]:
     return model.eval(), run
 
 
+def cost(way: Way, seed: int) -> dict[str, str]:
+    """The tokens that a run reads, and its FLOPs."""
+    batches = way.batches(LinePairs(training_lines(), seed), pretrained.bert_tokenizer())
+    return recording.budget(way.build(bert_recipe.load().bert), batches, way.loss, CONFIG.steps)
+
+
 def watched_rank(way: Way, model: nn.Module) -> float:
     """The mean reciprocal rank for lines of Twelfth Night, of the passages that they were taken from."""
     play = [passage for passage in passages() if passage.play == corpora.VALIDATION]
@@ -248,10 +254,13 @@ def interval(values: Float[np.ndarray, " queries"], draws: int = 10_000) -> tupl
     return tuple(np.quantile(values[chosen].mean(1), [0.025, 0.975]).tolist())
 
 
-def row(found: Float[np.ndarray, " queries"], validation: str = "", seconds: str = "") -> dict:
-    """The mean reciprocal rank, and by how much it is above that of BM25, query by query."""
-    counted = ranks(bm25())
-    columns = {"validation": validation, "seconds": seconds}
+UNSPENT = dict.fromkeys(("validation", "seconds", "tokens", "flops"), "")
+
+
+def row(found: Float[np.ndarray, " queries"], spent: dict[str, str] = UNSPENT) -> dict:
+    """What was spent on a way, its mean reciprocal rank, and by how much it is above that of BM25, query by
+    query."""
+    counted, columns = ranks(bm25()), dict(spent)
     for name, values in (("mrr", found), ("over_bm25", found - counted)):
         low, high = interval(values)
         columns |= {name: f"{values.mean():.4f}", f"{name}_low": f"{low:.4f}", f"{name}_high": f"{high:.4f}"}
@@ -286,11 +295,12 @@ def run(name: str, rate: float, seed: int, final: bool) -> dict:
     """Train a way with one seed; its row has the queries' score if it is final."""
     way = WAYS[name]
     model, run = trained(way, rate, seed)
-    took = f"{watched_rank(way, model):.4f}", f"{run.seconds:.1f}"
+    spent = {"validation": f"{watched_rank(way, model):.4f}", "seconds": f"{run.seconds:.1f}"}
+    spent |= cost(way, seed)
     if not final:
-        return dict.fromkeys(row(ranks(bm25())), "") | {"validation": took[0], "seconds": took[1]}
+        return dict.fromkeys(row(ranks(bm25())), "") | spent
     questions, texts, _ = asked()
-    return row(ranks(way.scores(model, questions, texts, best(bm25(), CANDIDATES))), *took)
+    return row(ranks(way.scores(model, questions, texts, best(bm25(), CANDIDATES))), spent)
 
 
 def main(folder: Path = Path("build")) -> None:

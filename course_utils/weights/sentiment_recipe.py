@@ -111,7 +111,16 @@ def frozen(way: str, seed: int) -> dict:
     body, start = BODIES[way](), time.perf_counter()
     features = vectors(body, read("train", seed))
     took = time.perf_counter() - start
-    return _fitted(standardised(*_with_moods([features, *_held_out_vectors(way)], seed)), took)
+    row = _fitted(standardised(*_with_moods([features, *_held_out_vectors(way)], seed)), took)
+    return row | reading(way, seed)
+
+
+def reading(way: str, seed: int) -> dict[str, str]:
+    """The tokens that a frozen body reads once, and its FLOPs, in proportion to those of 64 reviews."""
+    rows = read("train", seed)
+    some, tokens = rows[:64], sum(len(text) + 2 for text in rows)
+    flops = recording.flops_of(functools.partial(vectors, BODIES[way]().requires_grad_(False), some))
+    return {"tokens": str(tokens), "flops": f"{flops / sum(len(text) + 2 for text in some) * tokens:.4g}"}
 
 
 def words_of_start(text: Int[np.ndarray, " tokens"]) -> Int[np.ndarray, " kinds"]:
@@ -152,13 +161,21 @@ def reader(way: str, seed: int) -> MoodReader:
 
 def tuned(way: str, rate: float, seed: int, parts: tuple[str, ...] = HELD_OUT) -> dict:
     """Train a part of the body and the linear layer, and score them on some of the held-out parts."""
-    texts, moods, model = read("train", seed), sample("train", seed)[1], reader(way, seed)
-    batches = LabelledTexts(texts, moods, pretrained.bert_tokenizer(), BATCH, READS, seed)
-    steps = round(EPOCHS * sum(len(text) + 2 for text in texts) / BATCH)
-    config = replace(CONFIG, steps=steps, learning_rate=rate, seed=seed)
-    run = recording.finished(train(model, batches, config, loss=class_loss))
+    model = reader(way, seed)
+    config = replace(CONFIG, steps=steps_of(seed), learning_rate=rate, seed=seed)
+    run = recording.finished(train(model, batches(seed), config, loss=class_loss))
     shares = (share_right(model.eval(), part) for part in parts)
-    return _row(config.weight_decay, trainable(model), run.seconds, *shares)
+    row = _row(config.weight_decay, trainable(model), run.seconds, *shares)
+    return row | recording.budget(reader(way, seed), batches(seed), class_loss, steps_of(seed))
+
+
+def batches(seed: int) -> LabelledTexts:
+    moods = sample("train", seed)[1]
+    return LabelledTexts(read("train", seed), moods, pretrained.bert_tokenizer(), BATCH, READS, seed)
+
+
+def steps_of(seed: int) -> int:
+    return round(EPOCHS * sum(len(text) + 2 for text in read("train", seed)) / BATCH)
 
 
 @torch.no_grad()
@@ -170,7 +187,8 @@ def share_right(model: MoodReader, part: str) -> float:
 
 def _row(decay: float, trained: int, seconds: float, validation: float, test: float | None = None) -> dict:
     row = {"weight_decay": decay, "trained": trained, "seconds": f"{seconds:.1f}"}
-    return row | {"validation": f"{validation:.4f}", "test": "" if test is None else f"{test:.4f}"}
+    row |= {"validation": f"{validation:.4f}", "test": "" if test is None else f"{test:.4f}"}
+    return row | {"tokens": "", "flops": ""}
 
 
 def main(folder: Path = Path("build")) -> None:

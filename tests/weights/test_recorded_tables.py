@@ -47,6 +47,8 @@ def test_what_80_10_10_cures_is_the_head_where_nothing_is_hidden():
     assert min(copied["all kept"]) > 0.99
     first = {rule: values(final, "rule", rule, "masked_first") for rule in masking_recipe.RULES}
     assert max(first["all kept"]) < 0.02 and min(first["all [MASK]"]) > 0.05
+    spent = {rule: [(row["tokens"], row["flops"]) for row in final if row["rule"] == rule] for rule in copied}
+    assert spent["80/10/10"] == spent["all [MASK]"] == spent["all kept"]
     for row in final:  # the probe on swapped tokens finds nothing in any of these small models
         assert float(row["swapped"]) == pytest.approx(0.5, abs=0.02)
 

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional
 
 from course_utils import weights
+from course_utils.attention import MultiHeadAttention
 from course_utils.training import Run, StepReport
 from course_utils.weights import recording
 
@@ -85,3 +88,36 @@ def test_a_table_of_runs_shows_the_mean_over_the_seeds_and_their_range():
     assert table[0].split() == ["%", "right", "nats"]
     assert table[1].split() == ["a", "62.5", "(50", "to", "75)", "0.5", "(0.5", "to", "0.5)"]
     assert table[2].split() == ["alone", "25", "0.5"]
+
+
+class Rows:
+    """Batches of 3 rows, of which 5 and 4 tokens of 6 are no padding, then of as many rows of 2."""
+
+    def __init__(self):
+        self.left = [
+            (torch.ones(3, 6, 8), torch.tensor([5, 4, 0])),
+            (torch.ones(3, 2, 8), torch.tensor([2, 2, 2])),
+        ]
+
+    def next(self):
+        return self.left.pop(0)
+
+
+def test_a_budget_counts_tokens_without_padding_and_products_forward_and_back():
+    layer = nn.Linear(8, 4, bias=False)
+
+    def loss(model, batch, state):
+        return model(batch[0]).sum(), None
+
+    spent = recording.budget(layer, Rows(), loss, 2)
+    forward_and_weights = 2 * (2 * 18 * 8 * 4)  # nothing goes back to the batch itself
+    assert spent == {"tokens": "15", "flops": f"{forward_and_weights / 9 * 15:.4g}"}
+
+
+def test_attention_is_counted_too():
+    torch.manual_seed(0)
+    attention, x = MultiHeadAttention(8, 2), torch.randn(1, 6, 8)
+    with torch.no_grad():
+        assert recording.flops_of(lambda: functional.linear(x, attention.output.weight)) == 2 * 6 * 8 * 8
+        got = recording.flops_of(lambda: attention.requires_grad_(False)(x))
+    assert got == 4 * 2 * 6 * 8 * 8 + 2 * 2 * 6 * 6 * 8  # four matrices; scores, and sums of values
