@@ -95,7 +95,7 @@ def collect(root: Path, name: str, store: Store) -> tuple[dict[str, Submission],
     kept, remarks, times, empty = {}, [], [], set()  # `empty`: whose newest is untouched
     first, before = store.first_received(CLOCK), store.standings(name)
     for student in _students(root):
-        earlier = store.file_of(before[student].submission.sha256) if student in before else None
+        earlier = collecting.counted(store, before, student)
         for path, folder in _handed_in(root / student / COURSE / "inbound", name):
             if folder is None:
                 remarks.append(f"{student}: {path.name} can't be opened as a folder, and was left out.")

@@ -66,6 +66,7 @@ class Asset:
 
     @property
     def folder(self) -> Path:
+        """Where its files lie in the cache."""
         return cache() / self.name
 
     @property
@@ -75,10 +76,12 @@ class Asset:
 
     @property
     def many(self) -> bool:
+        """Whether it is a folder of files, or one file."""
         return isinstance(self.files, list) or "*" in self.files
 
     @property
     def patterns(self) -> list[str]:
+        """Which files of the wheel it takes, as patterns of a shell."""
         return self.files if isinstance(self.files, list) else [self.files]
 
     @property

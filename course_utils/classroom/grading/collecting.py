@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from course_utils.classroom.assignments import find_assignment
 from course_utils.classroom.grading import cells
-from course_utils.classroom.grading.store import Store, Submission
+from course_utils.classroom.grading.store import Standing, Store, Submission
 from course_utils.files import one_form
 
 MAX_NAME = 200  # bytes: a page or a folder of that name, with an ending, is still to be made
@@ -66,12 +66,16 @@ def collect(
         if len(student.encode()) > MAX_NAME:
             remarks.append(f"{student[:40]}... is too long a name, and was left out: rename it.")
             continue
-        earlier = store.file_of(before[student].submission.sha256) if student in before else None
-        choice = choose(student, found, folder, assignment, earlier)
+        choice = choose(student, found, folder, assignment, counted(store, before, student))
         remarks += choice.remarks
         if not choice.earlier_counts:
             kept[student] = store.keep(assignment, student, choice.file)
     return kept, remarks
+
+
+def counted(store: Store, before: dict[str, Standing], student: str) -> Path | None:
+    """The file of a student that counts so far, by the standings `before`."""
+    return store.file_of(before[student].submission.sha256) if student in before else None
 
 
 class Choice(NamedTuple):
