@@ -9,6 +9,7 @@ them, ours by `search.embed_rows`, theirs as SBERT's library does, sorted by len
 
 import platform
 import sys
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -52,8 +53,15 @@ def masked_batch():
 
 
 def random_texts(n):
-    lengths = torch.randint(16, 129, (n,)).tolist()
-    return [torch.randint(1000, MINILM.vocab_size, (length - 2,)).numpy() for length in lengths]
+    """A function that gives n other texts each time, and the same as another such function."""
+    draws = torch.Generator().manual_seed(0)
+
+    def texts():
+        lengths = torch.randint(16, 129, (n,), generator=draws).tolist()
+        ids = torch.randint(1000, MINILM.vocab_size, (sum(lengths) - 2 * n,), generator=draws)
+        return [text.numpy() for text in ids.split([length - 2 for length in lengths])]
+
+    return texts
 
 
 def encoders():
@@ -92,28 +100,28 @@ def training_steps():
 
 
 def encodings():
-    def encode(model):
-        ids, lengths = (x.to(DEVICE) for x in padded(random_texts(32), bert_tokenizer()))
+    def encode(model, texts):
+        ids, lengths = (x.to(DEVICE) for x in padded(texts(), bert_tokenizer()))
         with torch.inference_mode():
             model(ids, lengths).sum().item()
         return int(lengths.sum())
 
     steps = {}
     for type_name, mine, theirs in encoders():
-        steps["ours", type_name] = lambda m=mine: encode(m)
-        steps["transformers", type_name] = lambda m=theirs: encode(m)
+        steps["ours", type_name] = partial(encode, mine, random_texts(32))
+        steps["transformers", type_name] = partial(encode, theirs, random_texts(32))
     return steps
 
 
 def embeddings():
-    def ours(model):
-        texts = random_texts(256)
+    def ours(model, texts):
+        texts = texts()
         embed_rows(model, bert_tokenizer(), texts)
         return sum(len(text) + 2 for text in texts)
 
     @torch.inference_mode()
-    def theirs(model):
-        texts = sorted(random_texts(256), key=len, reverse=True)
+    def theirs(model, texts):
+        texts = sorted(texts(), key=len, reverse=True)
         for first in range(0, len(texts), 32):
             ids, lengths = (x.to(DEVICE) for x in padded(texts[first : first + 32], bert_tokenizer()))
             mean_pooled(model(ids, lengths).float(), lengths).cpu()
@@ -121,8 +129,8 @@ def embeddings():
 
     steps = {}
     for type_name, mine, other in encoders():
-        steps["ours", type_name] = lambda m=mine: ours(m)
-        steps["transformers", type_name] = lambda m=other: theirs(m)
+        steps["ours", type_name] = partial(ours, mine, random_texts(256))
+        steps["transformers", type_name] = partial(theirs, other, random_texts(256))
     return steps
 
 

@@ -1,5 +1,5 @@
 """N-gram models beside nltk.lm, in one run on the same 200 KB, as ratios; then our own fit on the whole text,
-and beside KenLM's where its `lmplz` and `query` are on the PATH (built with -DKENLM_MAX_ORDER=8).
+and beside KenLM's where its `lmplz` and `query` are on the PATH (built with -DKENLM_MAX_ORDER=7).
 
 python3 course.py bench ngrams
 """
@@ -115,9 +115,8 @@ def beside_kenlm():
         lines = [" ".join(map(str, play.tolist())) for play in (*train, test)]
         (folder / "train").write_text("\n".join(lines[:-1]) + "\n")
         for order in (5, 7):
-            command = (
-                f"lmplz -o {order} -S 40% -T {folder} --discount_fallback --text train --arpa arpa".split()
-            )
+            command = ["lmplz", "-o", str(order), "-S", "40%", "-T", folder, "--discount_fallback"]
+            command += ["--text", "train", "--arpa", "arpa"]
             model, ours, theirs = NGramModel(order), [], []
             run = partial(subprocess.run, command, cwd=folder, capture_output=True, check=True)
             for _ in range(5):

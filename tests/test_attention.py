@@ -168,15 +168,16 @@ def test_grouped_heads_take_a_mask_of_the_keys_alone():
     close(model(x(3, 4, 32), mask=mask)[0], model(x(3, 4, 32), mask=mask, return_weights=True)[0])
 
 
+@pytest.mark.parametrize("time", [7, 20])  # fewer vectors than a matrix has columns, and more
 @EVERY_HEAD
 @pytest.mark.parametrize("bias", [True, False])
-def test_training_reads_with_one_product_and_gives_the_same(heads, bias):
-    model, inputs = built(heads, bias=bias, rotary_base=10_000.0), x(2, 7, 32)
+def test_training_reads_with_one_product_and_gives_the_same(heads, bias, time):
+    model, inputs = built(heads, bias=bias, rotary_base=10_000.0), x(2, time, 32)
     results = []
     for training in (True, False):
         model.train(training)
         model.zero_grad()
-        output, _ = model(inputs, mask=causal_mask(7))
+        output, _ = model(inputs, mask=causal_mask(time))
         output.square().sum().backward()
         results.append([output, *(p.grad for p in model.parameters())])
     for one, other in zip(*results, strict=True):

@@ -227,8 +227,9 @@ class MultiHeadAttention(nn.Module):
     def qkv(self, x: Float[Tensor, "batch time d_model"]) -> Float[Tensor, "batch time widths"]:
         """Queries, keys and values of x, joined along the last axis.
 
-        One product computes all three, of joined matrices, in training and for more vectors than a matrix has
-        columns; for fewer, such as a single token, to join what three give copies less.
+        In training, and in inference for more vectors than a matrix has columns, the matrices are joined and
+        one product computes all three. For fewer, such as a single token, three products are made and their
+        results joined: that copies less.
         """
         layers = self.query, self.key, self.value
         join_matrices = self.training or x.shape[:-1].numel() > self.d_model

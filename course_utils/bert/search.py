@@ -81,7 +81,8 @@ def embed_rows(
         now, order = order[:n], order[n:]
         ids, lengths = padded([rows[i] for i in now], tokenizer)
         with without_dropout(model):
-            vectors[now] = mean_pooled(model(ids, lengths).float(), lengths)
+            states = model(ids.to(model.token.weight.device), lengths)
+        vectors[now] = mean_pooled(states.float(), lengths).cpu()
     return vectors
 
 

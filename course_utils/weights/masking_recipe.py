@@ -12,9 +12,10 @@ reviews, with a seed of its own; then three seeds run and are scored on the test
   probe tells from the vector that the token was put there from elsewhere, among as many that were not;
 - the mood of a review, by a linear probe on the mean of the last vectors, nothing masked.
 
-Writes masking.csv; what is done is kept in build/. It does not show what a large model on much text would do:
-in the paper's own ablation (Devlin et al. 2019, table 8) fine-tuning hardly cares, and frozen features do.
-Nor can a probe on the last layer say what the layers below know.
+Writes masking.csv, with the tokens and FLOPs of each run; what is done is kept in build/. It does not show
+what a large model on much text would do: in the paper's own ablation (Devlin et al. 2019, table 8) fine-
+tuning hardly cares, and frozen features do. Nor can a probe on the last layer say what the layers below
+know.
 """
 
 import functools
@@ -104,7 +105,7 @@ def trained(rule: Rule, rate: float, seed: int) -> tuple[BertForMaskedLM, Run]:
     return model.eval(), run
 
 
-def cost(rule: Rule, seed: int) -> dict[str, str]:
+def spent(rule: Rule, seed: int) -> dict[str, str]:
     """The tokens that a run reads, and its FLOPs."""
     return recording.budget(BertForMaskedLM(SHAPE), batches(rule, "train", seed), masked_loss, CONFIG.steps)
 
@@ -180,7 +181,7 @@ COLUMNS = "masked_nats", "masked_first", "copied", "swapped", "mood"
 def run(name: str, rate: float, seed: int, final: bool) -> dict:
     """Train by a rule with one seed; its row has the scores on the test reviews if it is final."""
     model, run = trained(RULES[name], rate, seed)
-    row = cost(RULES[name], seed) | {"seconds": f"{run.seconds:.1f}"}
+    row = spent(RULES[name], seed) | {"seconds": f"{run.seconds:.1f}"}
     row["own_nats"] = f"{own_loss(RULES[name], model):.4f}"
     return row | (measures(model) if final else dict.fromkeys(COLUMNS, ""))
 

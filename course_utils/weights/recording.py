@@ -78,13 +78,21 @@ def flops_of(step: Callable[[], object]) -> int:
     return counter.get_total_flops()
 
 
-def budget(model: nn.Module, batches: object, loss: Callable, steps: int) -> dict[str, str]:
-    """What a training reads and multiplies: its tokens, padding left out, and in proportion to them the FLOPs
-    of its first batch, forward and backward. A batch has the lengths of its rows in every second place."""
-    read = [batches.next() for _ in range(steps)]
-    tokens = [sum(int(lengths.sum()) for lengths in batch[1::2]) for batch in read]
-    flops = flops_of(lambda: loss(model, read[0], None)[0].backward()) / tokens[0] * sum(tokens)
-    return {"tokens": str(sum(tokens)), "flops": f"{flops:.4g}"}
+def budget(
+    model: nn.Module, batches: object, loss: Callable, steps: int, lengths_at: tuple[int, ...] = (1,)
+) -> dict[str, str]:
+    """What a training reads and multiplies, counted beside it: the tokens of so many batches, padding left
+    out; and by every tenth of them, forward and backward, the FLOPs of all. lengths_at: the places in a
+    batch where the lengths of its rows stand."""
+    tokens = counted = flops = 0
+    for step in range(steps):
+        batch = batches.next()
+        now = sum(int(batch[place].sum()) for place in lengths_at)
+        tokens += now
+        if step % 10 == 0:
+            counted += now
+            flops += flops_of(lambda batch=batch: loss(model, batch, None)[0].backward())
+    return {"tokens": str(tokens), "flops": f"{flops / counted * tokens:.3g}"}
 
 
 def n_parameters(model: nn.Module) -> int:

@@ -9,7 +9,8 @@ plays and the passages that they were taken from (the inverse cloze task: Lee, C
 cross-encoder beside passages that share most words with the question, or, as a control, beside any. Such
 lines are Shakespeare's words, and the queries are ours. The learning rate is the best of three by such lines
 of Twelfth Night; the queries are asked with that rate alone. MiniLM, whose body ours started from, had
-learnt from a billion pairs. Writes search.csv; what is done is kept in build/.
+learnt from a billion pairs. Writes search.csv, with the tokens and FLOPs of what was trained; what is done is
+kept in build/.
 """
 
 import functools
@@ -187,13 +188,15 @@ def best(scores: Scores, n: int) -> Bool[np.ndarray, "questions texts"]:
 
 @dataclass(frozen=True)
 class Way:
-    """A model on our body, the batches and the loss from which it learns, and how it scores texts: given
-    questions, texts, and which of them BM25 thinks worth a closer look."""
+    """A model on our body, the batches and the loss from which it learns, how it scores texts (given
+    questions, texts, and which of them BM25 thinks worth a closer look), and where its batches have lengths.
+    """
 
     build: Callable[[Bert], nn.Module]
     batches: Callable[[LinePairs, WordPieceTokenizer], object]
     loss: Callable
     scores: Callable[..., Scores]
+    lengths_at: tuple[int, ...] = (1,)
 
 
 WAYS = {
@@ -202,6 +205,7 @@ WAYS = {
         BiBatches,
         bi_loss,
         lambda model, questions, texts, candidates: by_vectors(model, questions, texts),
+        lengths_at=(1, 3),
     ),
     "our BERT, cross-encoder, near rivals": Way(
         lambda body: with_new_head(body, BertForSequenceClassification, n_classes=1),
@@ -226,10 +230,11 @@ def trained(way: Way, rate: float, seed: int) -> tuple[nn.Module, Run]:
     return model.eval(), run
 
 
-def cost(way: Way, seed: int) -> dict[str, str]:
+def spent(way: Way, seed: int) -> dict[str, str]:
     """The tokens that a run reads, and its FLOPs."""
     batches = way.batches(LinePairs(training_lines(), seed), pretrained.bert_tokenizer())
-    return recording.budget(way.build(bert_recipe.load().bert), batches, way.loss, CONFIG.steps)
+    model = way.build(bert_recipe.load().bert)
+    return recording.budget(model, batches, way.loss, CONFIG.steps, way.lengths_at)
 
 
 def watched_rank(way: Way, model: nn.Module) -> float:
@@ -254,13 +259,13 @@ def interval(values: Float[np.ndarray, " queries"], draws: int = 10_000) -> tupl
     return tuple(np.quantile(values[chosen].mean(1), [0.025, 0.975]).tolist())
 
 
-UNSPENT = dict.fromkeys(("validation", "seconds", "tokens", "flops"), "")
+NOTHING = dict.fromkeys(("validation", "seconds", "tokens", "flops"), "")
 
 
-def row(found: Float[np.ndarray, " queries"], spent: dict[str, str] = UNSPENT) -> dict:
-    """What was spent on a way, its mean reciprocal rank, and by how much it is above that of BM25, query by
+def row(found: Float[np.ndarray, " queries"], first: dict[str, str] = NOTHING) -> dict:
+    """A way's first columns, its mean reciprocal rank, and by how much it is above that of BM25, query by
     query."""
-    counted, columns = ranks(bm25()), dict(spent)
+    counted, columns = ranks(bm25()), dict(first)
     for name, values in (("mrr", found), ("over_bm25", found - counted)):
         low, high = interval(values)
         columns |= {name: f"{values.mean():.4f}", f"{name}_low": f"{low:.4f}", f"{name}_high": f"{high:.4f}"}
@@ -295,12 +300,12 @@ def run(name: str, rate: float, seed: int, final: bool) -> dict:
     """Train a way with one seed; its row has the queries' score if it is final."""
     way = WAYS[name]
     model, run = trained(way, rate, seed)
-    spent = {"validation": f"{watched_rank(way, model):.4f}", "seconds": f"{run.seconds:.1f}"}
-    spent |= cost(way, seed)
+    columns = {"validation": f"{watched_rank(way, model):.4f}", "seconds": f"{run.seconds:.1f}"}
+    columns |= spent(way, seed)
     if not final:
-        return dict.fromkeys(row(ranks(bm25())), "") | spent
+        return dict.fromkeys(row(ranks(bm25())), "") | columns
     questions, texts, _ = asked()
-    return row(ranks(way.scores(model, questions, texts, best(bm25(), CANDIDATES))), spent)
+    return row(ranks(way.scores(model, questions, texts, best(bm25(), CANDIDATES))), columns)
 
 
 def main(folder: Path = Path("build")) -> None:

@@ -6,8 +6,9 @@ All ways learn from the same 1,500 training reviews and read their first 126 tok
 too: that costs it nothing). A linear layer reads the mean of the last vectors: alone, on the trained body and
 on one with its first random weights; with the last two layers; with the whole body. Each way tries three
 settings, which are learning rates, or weight decays where the fit is exact, and the validation reviews
-choose. A seed draws the reviews, their order and the first weights of what is new. Writes sentiment.csv; what
-is done is kept in build/. The test reviews are scored with the chosen setting alone.
+choose. A seed draws the reviews, their order and the first weights of what is new. Writes sentiment.csv,
+with the tokens and FLOPs of what reads by a body; what is done is kept in build/. The test reviews are scored
+with the chosen setting alone.
 """
 
 import functools
@@ -112,15 +113,19 @@ def frozen(way: str, seed: int) -> dict:
     features = vectors(body, read("train", seed))
     took = time.perf_counter() - start
     row = _fitted(standardised(*_with_moods([features, *_held_out_vectors(way)], seed)), took)
-    return row | reading(way, seed)
+    return row | spent_frozen(way, seed)
 
 
-def reading(way: str, seed: int) -> dict[str, str]:
-    """The tokens that a frozen body reads once, and its FLOPs, in proportion to those of 64 reviews."""
-    rows = read("train", seed)
-    some, tokens = rows[:64], sum(len(text) + 2 for text in rows)
-    flops = recording.flops_of(functools.partial(vectors, BODIES[way]().requires_grad_(False), some))
-    return {"tokens": str(tokens), "flops": f"{flops / sum(len(text) + 2 for text in some) * tokens:.4g}"}
+def spent_frozen(way: str, seed: int) -> dict[str, str]:
+    """The tokens of the reviews that a frozen body reads once, and the FLOPs of that."""
+    rows, body = read("train", seed), BODIES[way]().requires_grad_(False)
+    flops = recording.flops_of(functools.partial(vectors, body, rows))
+    return {"tokens": str(n_tokens(rows)), "flops": f"{flops:.3g}"}
+
+
+def n_tokens(rows: list[Int[np.ndarray, " tokens"]]) -> int:
+    """Of rows between their two marks."""
+    return sum(len(row) + 2 for row in rows)
 
 
 def words_of_start(text: Int[np.ndarray, " tokens"]) -> Int[np.ndarray, " kinds"]:
@@ -175,7 +180,7 @@ def batches(seed: int) -> LabelledTexts:
 
 
 def steps_of(seed: int) -> int:
-    return round(EPOCHS * sum(len(text) + 2 for text in read("train", seed)) / BATCH)
+    return round(EPOCHS * n_tokens(read("train", seed)) / BATCH)
 
 
 @torch.no_grad()

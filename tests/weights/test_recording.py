@@ -91,16 +91,15 @@ def test_a_table_of_runs_shows_the_mean_over_the_seeds_and_their_range():
 
 
 class Rows:
-    """Batches of 3 rows, of which 5 and 4 tokens of 6 are no padding, then of as many rows of 2."""
+    """Batches of 3 rows of 6 tokens, 9 of which are no padding; the eleventh has 3 rows of 2."""
 
     def __init__(self):
-        self.left = [
-            (torch.ones(3, 6, 8), torch.tensor([5, 4, 0])),
-            (torch.ones(3, 2, 8), torch.tensor([2, 2, 2])),
-        ]
+        self.n = 0
 
     def next(self):
-        return self.left.pop(0)
+        self.n += 1
+        time, lengths = (2, [2, 2, 2]) if self.n == 11 else (6, [5, 4, 0])
+        return torch.ones(3, time, 8), torch.tensor(lengths)
 
 
 def test_a_budget_counts_tokens_without_padding_and_products_forward_and_back():
@@ -109,9 +108,9 @@ def test_a_budget_counts_tokens_without_padding_and_products_forward_and_back():
     def loss(model, batch, state):
         return model(batch[0]).sum(), None
 
-    spent = recording.budget(layer, Rows(), loss, 2)
-    forward_and_weights = 2 * (2 * 18 * 8 * 4)  # nothing goes back to the batch itself
-    assert spent == {"tokens": "15", "flops": f"{forward_and_weights / 9 * 15:.4g}"}
+    spent = recording.budget(layer, Rows(), loss, 12)
+    first_and_eleventh = 2 * (2 * (18 + 6) * 8 * 4)  # forward, and of the weights: nothing goes back further
+    assert spent == {"tokens": "105", "flops": f"{first_and_eleventh / 15 * 105:.3g}"}
 
 
 def test_attention_is_counted_too():

@@ -117,7 +117,7 @@ def unmasking(widget: Widget, begin: dict, _names) -> Tour:
     examples = [
         dict(zip(("text", "more"), example, strict=True)) for example in widget.fixed["examples"].values()
     ]
-    for changes in ({}, {"order": others(widget._specs["order"], begin["order"])[0]}):
+    for changes in ({}, {"at_once": 12}, {"order": others(widget._specs["order"], begin["order"])[0]}):
         for example in examples:
             yield from in_steps(widget, example | changes)
 
