@@ -7,6 +7,7 @@ import pytest
 
 from course_utils.measuring import scoreboard
 from course_utils.weights import (
+    by_text_recipe,
     diffusion_recipe,
     masking_recipe,
     objectives_recipe,
@@ -47,8 +48,10 @@ def test_what_80_10_10_cures_is_the_head_where_nothing_is_hidden():
     assert min(copied["all kept"]) > 0.99
     first = {rule: values(final, "rule", rule, "masked_first") for rule in masking_recipe.RULES}
     assert max(first["all kept"]) < 0.02 and min(first["all [MASK]"]) > 0.05
-    spent = {rule: [(row["tokens"], row["flops"]) for row in final if row["rule"] == rule] for rule in copied}
-    assert spent["80/10/10"] == spent["all [MASK]"] == spent["all kept"]
+    spent = {rule: values(final, "rule", rule, "flops") for rule in masking_recipe.RULES}
+    assert spent["80/10/10"] == pytest.approx(spent["all [MASK]"], rel=0.01)
+    assert spent["80/10/10"] == pytest.approx(spent["all kept"], rel=0.01)
+    assert values(final, "rule", "80/10/10", "tokens") == values(final, "rule", "all kept", "tokens")
     for row in final:  # the probe on swapped tokens finds nothing in any of these small models
         assert float(row["swapped"]) == pytest.approx(0.5, abs=0.02)
 
@@ -155,3 +158,20 @@ def test_the_log_of_the_policy_gradient_has_every_step():
         assert [row["step"] for row in log] == steps
         assert abs(float(log[0]["kl"])) < 1e-3 < float(log[-1]["kl"])
         assert all(0 <= float(row["dead"]) <= 1 for row in log)
+
+
+def test_words_ranked_by_their_text():
+    rows = recording.read_table(by_text_recipe.TABLE)
+    tried = {float(row["weight"]): float(row["first"]) for row in rows if row["part"] == "validation"}
+    best = max(tried, key=tried.get)
+    assert [*tried] == [*by_text_recipe.WEIGHTS] and best == 1
+    asked = {(row["words"], float(row["weight"])): row for row in rows if row["part"] != "validation"}
+    assert {weight for _, weight in asked} == {0, best}
+    for row in asked.values():
+        for name in ("first", "five"):
+            usual = float(asked[row["words"], 0.0][name])
+            change = (int(row[f"{name}_gained"]) - int(row[f"{name}_lost"])) / int(row["gaps"])
+            assert float(row[name]) == pytest.approx(usual + change, abs=1e-4)
+    assert float(asked["content", best]["five"]) > float(asked["content", 0.0]["five"]) + 0.03
+    assert float(asked["any", best]["five"]) < float(asked["any", 0.0]["five"])
+    assert 20 * float(asked["sentences", best]["five"]) == pytest.approx(16)
