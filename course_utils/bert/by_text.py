@@ -1,10 +1,10 @@
 """Which word makes the likeliest text? A gap's likeliest words, ranked by the texts that they make.
 
 At the gap a masked model says how likely a word is there. At every other place it says how likely the token
-of that place is, with the word in the gap: so it has more to say than it is usually asked. Were its answers
+of that place is, with the word in the gap: so it can be asked more than it usually is. Were its answers
 those of the true distribution over texts, the first alone would be the best ranking; a network's are not, and
-whether the rest helps is a matter of measuring (`weights/by_text_recipe.py`: it does for words with content,
-and harms for the small ones). The sum of all logs is the text's pseudo-log-likelihood.
+whether the rest helps is a matter of measuring (`weights/by_text_recipe.py`: among the first five it does for
+rarer words, and harms over all tokens). The sum of all logs is the text's pseudo-log-likelihood.
 
 Source: Salazar et al. 2020, "Masked Language Model Scoring", section 2.
 """
@@ -25,12 +25,13 @@ CANDIDATES, REACH = 30, 30  # words that are tried, and tokens that are read on 
 def fill_by_text(
     model: nn.Module, tokenizer: WordPieceTokenizer, text: str, k: int = 5, candidates: int = CANDIDATES
 ) -> list[Guess]:
-    """The k best tokens for the one [MASK] of a text, of so many that the model finds likeliest there; a
-    probability is the share of its text among those of all candidates.
+    """The k best tokens for the one [MASK] of a text, of so many that the model finds likeliest there. A
+    `probability` is the pseudo-likelihood of its text over the sum of those of all candidates: it counts the
+    same evidence several times, so don't read it as a chance.
 
-    Reads 30 tokens on each side of the gap: with a sentence of 13 tokens some 360 rows. Raises ValueError for
-    a text with no [MASK], several, or nothing else, for fewer candidates than are asked for, and for a
-    tokenizer whose vocabulary is not the model's.
+    Reads 30 tokens on each side of the gap, fewer if the model reads fewer: 361 rows for a sentence of 13.
+    Raises ValueError for a text with no [MASK], several, or nothing else, for fewer candidates than are asked
+    for, and for a tokenizer whose vocabulary is not the model's.
     """
     check_fit(model, tokenizer)
     ids = encode(text, tokenizer)
@@ -60,8 +61,9 @@ def evidence(
     """The tokens that are likeliest in the one gap of `ids`, the log of their probability there, and the sum
     of the logs that all other tokens then have."""
     gap = int(np.flatnonzero(ids == tokenizer.ids[MASK])[0])
-    first = max(gap - REACH, 0)
-    ids, gap = ids[first : gap + REACH + 1].copy(), gap - first
+    reach = min(REACH, (model.bert.config.max_positions - 3) // 2)  # [CLS], the gap and [SEP] take three
+    first = max(gap - reach, 0)
+    ids, gap = ids[first : gap + reach + 1].copy(), gap - first
     top = log_probabilities(model, tokenizer, ids[None], [gap])[0].topk(candidates)
     others, around = [place for place in range(len(ids)) if place != gap], []
     for token in top.indices.tolist():

@@ -1,4 +1,4 @@
-"""Does the rest of a text know better than the gap? Words ranked by the texts that they make, beside words
+"""Does the rest of a text add to what the gap says? Words ranked by the texts that they make, beside words
 ranked by their probability in the gap.
 
     OMP_WAIT_POLICY=PASSIVE OMP_NUM_THREADS=2 python -m course_utils.weights.by_text_recipe
@@ -6,11 +6,11 @@ ranked by their probability in the gap.
 Sentences of 6 to 20 tokens are drawn from the reviews, one word of each is hidden, and our BERT's 30
 likeliest candidates are ranked by log p(candidate in the gap) + w * (the sum of the logs of all other
 tokens): w = 0 is the usual way, and 1 the pseudo-log-likelihood of the text. Hidden are words beyond the 150
-commonest tokens ("content"), or any. The weight is the best by content words of the validation reviews; then
-the test reviews were asked, once, and the everyday sentences. (Of these there had been one look before, with
-w = 1, when 250 other validation sentences had said that it helps.) `gained` and `lost` are the gaps whose
-first guess, or first five, became right or wrong. Writes by_text.csv. It does not show what a better model
-would gain, nor longer texts.
+commonest tokens ("content"), or any token. The weight is the best by first guesses at content words of the
+validation reviews; then the test reviews were asked, once, mostly the same sentences for both kinds, and the
+everyday sentences. (Of these there had been one look before, with w = 1, when 250 other validation sentences
+had said that it helps.) `gained` and `lost` are the gaps whose first guess, or first five, became right or
+wrong. Writes by_text.csv. It does not show what a better model would gain, nor longer texts.
 """
 
 from pathlib import Path
