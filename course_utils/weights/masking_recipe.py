@@ -13,9 +13,9 @@ reviews, with a seed of its own; then three seeds run and are scored on the test
 - the mood of a review, by a linear probe on the mean of the last vectors, nothing masked.
 
 Writes masking.csv, with the tokens and FLOPs of each run; what is done is kept in build/. It does not show
-what a large model on much text would do: in the paper's own ablation (Devlin et al. 2019, table 8) fine-
-tuning hardly cares, and frozen features do. Nor can a probe on the last layer say what the layers below
-know.
+what a large model on much text would do: in the paper's own ablation (Devlin et al. 2019, table 8)
+fine-tuning hardly cares, and frozen features do. Nor can a probe on the last layer say what the layers
+below know.
 """
 
 import functools
