@@ -53,7 +53,7 @@ def count_ngrams(texts: list[Int[np.ndarray, " tokens"]], order: int, vocab_size
     for n in range(1, order + 1):
         fits = left[starts] >= n
         starts, ids = starts[fits], ids[fits]
-        last = tokens[starts + (n - 1)]
+        last = tokens[n - 1 :][starts]
         is_new = np.append(True, (ids[1:] != ids[:-1]) | (last[1:] != last[:-1]))
         firsts = np.flatnonzero(is_new)
         counts = np.diff(firsts, append=len(starts))
@@ -77,9 +77,9 @@ def _sorted_starts(tokens: np.ndarray, n_starts: int, order: int) -> np.ndarray:
     at_once = 1
     if tokens.dtype == np.uint8:
         tokens, at_once = tokens[:-1].astype(np.uint16) << 8 | tokens[1:], 2
-    starts = np.arange(n_starts, dtype=np.int32)
+    starts = np.arange(n_starts)  # of 64 bits, as numpy would copy others to that at each look-up
     for offset in reversed(range(0, order, at_once)):
-        starts = starts[np.argsort(tokens[starts + offset], kind="stable")]
+        starts = starts[np.argsort(tokens[offset:][starts], kind="stable")]
     return starts
 
 
