@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from slowest_files import pytest_terminal_summary  # noqa: F401 (a hook is found by its name)
+from reporting import pytest_configure, pytest_terminal_summary  # noqa: F401 (hooks are found by their names)
 
 from course_utils.learner import progress
 
