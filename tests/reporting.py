@@ -21,8 +21,7 @@ class NamesFailures:
     @pytest.hookimpl(trylast=True)  # after the F of the line of progress
     def pytest_runtest_logreport(self, report):
         if report.failed:
-            self.terminal.ensure_newline()
-            self.terminal.write_line(f"{report.nodeid} failed ({report.when})")
+            self.terminal.write_line(f"\n{report.nodeid} failed ({report.when})")
 
 
 def pytest_terminal_summary(terminalreporter):
