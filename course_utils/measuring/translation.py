@@ -7,11 +7,13 @@ Sources: Popović 2015 (chrF); Papineni et al. 2002 (BLEU); Post 2018 (sacrebleu
 Och & Ney 2003, section 4.1 (the alignment error rate).
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Int
 
+Rows = Int[np.ndarray, " texts"] | slice
 Link = tuple[int, int]  # places of an old word and of the new one that says the same, from 0
 
 
@@ -30,19 +32,32 @@ def chrf(written: Sequence[str], references: Sequence[str], samples: int = 1000)
     """
     from sacrebleu.metrics import CHRF  # here: who scores nothing need not load it
 
-    return _bootstrapped(CHRF(), written, references, samples)
+    return _bootstrapped(_scorer(CHRF(), written, references), len(references), samples)
+
+
+def chrf_lead(
+    written: Sequence[str], others: Sequence[str], references: Sequence[str], samples: int = 1000
+) -> Score:
+    """How much more chrF the texts have than others of the same references. Both are scored on the same
+    samples: what makes a sample hard for both moves their difference little (Koehn 2004, section 4).
+
+    Raises ValueError as `chrf` does.
+    """
+    from sacrebleu.metrics import CHRF
+
+    ours, theirs = (_scorer(CHRF(), texts, references) for texts in (written, others))
+    return _bootstrapped(lambda rows: ours(rows) - theirs(rows), len(references), samples)
 
 
 def bleu(written: Sequence[str], references: Sequence[str], samples: int = 1000) -> Score:
     """BLEU of texts, one reference each. Raises ValueError as `chrf` does."""
     from sacrebleu.metrics import BLEU
 
-    return _bootstrapped(BLEU(), written, references, samples)
+    return _bootstrapped(_scorer(BLEU(), written, references), len(references), samples)
 
 
-def _bootstrapped(metric, written: Sequence[str], references: Sequence[str], samples: int) -> Score:
-    """The metric of the texts; and the same where they are drawn anew, with replacement, `samples` times;
-    with 0 there is no interval, but NaN."""
+def _scorer(metric, written: Sequence[str], references: Sequence[str]) -> Callable[[Rows], float]:
+    """The metric as a function of which texts are scored."""
     if not written or len(written) != len(references):
         raise ValueError(
             "expected at least one text, and a reference for each; got "
@@ -51,11 +66,13 @@ def _bootstrapped(metric, written: Sequence[str], references: Sequence[str], sam
     # What each text counts for itself. It is what sacrebleu sums up in its own bootstrap, which gives half a
     # width for the interval's two ends; no public name leads there.
     counts = np.array(metric._extract_corpus_statistics([*written], [[*references]]))
+    return lambda rows: metric._compute_score_from_stats(counts[rows].sum(axis=0).tolist()).score
 
-    def score(rows) -> float:
-        return metric._compute_score_from_stats(counts[rows].sum(axis=0).tolist()).score
 
-    generator, n = np.random.default_rng(0), len(references)
+def _bootstrapped(score: Callable[[Rows], float], n: int, samples: int) -> Score:
+    """The score of n texts; and the same where they are drawn anew, with replacement, `samples` times; with 0
+    there is no interval, but NaN."""
+    generator = np.random.default_rng(0)
     drawn = [score(generator.integers(n, size=n)) for _ in range(samples)]
     return Score(score(slice(None)), *np.quantile(drawn or [np.nan], (0.025, 0.975)).tolist())
 

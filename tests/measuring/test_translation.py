@@ -9,6 +9,7 @@ from course_utils.measuring.translation import (
     bleu,
     by_chance,
     chrf,
+    chrf_lead,
     diagonal,
 )
 
@@ -39,6 +40,19 @@ def test_the_interval_is_that_of_resampled_texts(score):
     ]
     np.testing.assert_allclose((low, high), np.quantile(drawn, (0.025, 0.975)), rtol=0.03)
     assert np.isnan(score(WRITTEN, REFERENCES, 0).low)
+
+
+def test_a_lead_is_resampled_on_the_same_texts():
+    assert chrf_lead(WRITTEN, WRITTEN, REFERENCES, 50) == (0, 0, 0)
+    worse = [text.removesuffix(".") for text in WRITTEN]
+    value, low, high = chrf_lead(WRITTEN, worse, REFERENCES, 300)
+    ours, theirs = chrf(WRITTEN, REFERENCES, 300), chrf(worse, REFERENCES, 300)
+    assert value == pytest.approx(ours.value - theirs.value)
+    assert 0 < low < value < high
+    # the two scores' own ranges overlap, as both vary with what is drawn; the lead doesn't
+    assert ours.low < theirs.high and high - low < (ours.high - ours.low) / 2
+    with pytest.raises(ValueError, match="a reference for each; got 1 texts and 15"):
+        chrf_lead(WRITTEN, worse[:1], REFERENCES)
 
 
 @pytest.mark.parametrize("written, references", [([], []), (["a"], ["a", "b"])])
