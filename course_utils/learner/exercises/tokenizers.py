@@ -25,9 +25,9 @@ def byte_counts(text: str) -> list[int]:
 byte_counts.slips("""
 That counts code points.
     character.encode() → character
-Two bytes each is UTF-16.
+That is UTF-16: two bytes each, or four beyond U+FFFF.
     .encode() → .encode("utf-16-le")
-Two bytes each is UTF-16.
+That is UTF-16, with a mark of two bytes before each character.
     .encode() → .encode("utf-16")
 You dropped bytes: it can't be undone.
     .encode() → .encode("ascii", "ignore")
@@ -60,7 +60,7 @@ That answers the first version: it says how many bytes each takes.
     → byte_counts
 That counts code points.
     character.encode() → character
-Two bytes each is UTF-16.
+That is UTF-16: two bytes each, or four beyond U+FFFF.
     .encode() → .encode("utf-16-le")
 Four bytes each is UTF-32.
     len(character.encode()) → 4
