@@ -7,7 +7,7 @@ by the paper's rule, by [MASK] alone, by tokens that are asked for and stay, and
 Each way has the same steps and the learning rate that is the best of three by its own loss on the validation
 reviews, with a seed of its own; then three seeds run and are scored on the test reviews:
 
-- at [MASK]: nats, and the share that is the first guess;
+- at [MASK]: nats, and the share that is the first guess (what frequencies alone earn has a row, too);
 - at places that are not masked: how often the head names the token that stands there; and whether a linear
   probe tells from the vector that the token was put there from elsewhere, among as many that were not;
 - the mood of a review, by a linear probe on the mean of the last vectors, nothing masked.
@@ -19,6 +19,7 @@ below know.
 """
 
 import functools
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -52,6 +53,7 @@ CONFIG = TrainConfig(
     weight_decay=0.01,
     precision="mixed",
 )
+FREQUENCIES = "frequencies alone"  # a row of the table, beside those of the rules
 ROWS = {"train": 600, "validation": 200, "test": 400}  # that the probe on tokens reads
 REVIEWS = {"train": 2000, "validation": 500, "test": 1000}  # that the probe on moods reads
 
@@ -162,12 +164,24 @@ def mean_vectors(
     return found, np.array([review.positive for review in getattr(reviews(), part)[: REVIEWS[part]]])
 
 
+def at_masks(answer: Callable[[Tensor, Tensor, Tensor], Float[Tensor, "gaps vocab"]]) -> dict[str, str]:
+    """How well the gaps of the test reviews are filled: see `bert.scores.score`."""
+    found = score(answer, gaps(encoded("test"), tokenizer(), longest=SHAPE.max_positions, rows=600))
+    return {"masked_nats": f"{np.log(found.perplexity):.4f}", "masked_first": f"{found.first:.4f}"}
+
+
+def by_frequency() -> dict[str, str]:
+    """The row of who knows how frequent each piece is in the training reviews, and nothing else."""
+    counts = np.bincount(np.concatenate(encoded("train")), minlength=SHAPE.vocab_size)
+    counts = torch.from_numpy(counts).double().masked_fill(special_tokens(tokenizer()), 0)
+    chances = (counts / counts.sum()).log()
+    return {"rule": FREQUENCIES} | at_masks(lambda _, __, chosen: chances.expand(int(chosen.sum()), -1))
+
+
 def measures(model: BertForMaskedLM) -> dict:
     """What a trained model knows of the test reviews."""
-    asked = gaps(encoded("test"), tokenizer(), longest=SHAPE.max_positions, rows=600)
     with recording.mixed_precision():
-        found = score(lambda inputs, lengths, chosen: model(inputs, lengths, chosen=chosen), asked)
-    row = {"masked_nats": f"{np.log(found.perplexity):.4f}", "masked_first": f"{found.first:.4f}"}
+        row = at_masks(lambda inputs, lengths, chosen: model(inputs, lengths, chosen=chosen))
     row["copied"] = f"{copied(model, in_rows(encoded('test'), SHAPE.max_positions)[:200]):.4f}"
     for name, vectors in (("swapped", swapped_vectors), ("mood", mean_vectors)):
         parts = standardised(*(vectors(model, part) for part in REVIEWS))
@@ -194,7 +208,7 @@ def main(folder: Path = Path("build")) -> None:
         return -float(row["own_nats"])
 
     recording.sweep(table, "rule", run, RULES, RATES, SWEEP_SEED, SEEDS, merit)
-    recording.write_table(TABLE, table.rows)
+    recording.write_table(TABLE, [*table.rows, by_frequency()])
 
 
 if __name__ == "__main__":

@@ -107,6 +107,17 @@ def test_a_model_is_measured_on_the_test_reviews_alone(monkeypatch):
     assert tokens == pytest.approx(0.15 * known, rel=0.3)
 
 
+def test_frequencies_alone_always_name_the_commonest_piece():
+    row, tokenizer = recipe.by_frequency(), recipe.tokenizer()
+    pieces = np.concatenate(recipe.encoded("train"))
+    counts = np.bincount(pieces[pieces > 4], minlength=150)
+    asked = recipe.gaps(recipe.encoded("test"), tokenizer, longest=24, rows=600)
+    labels = np.concatenate([labels[labels != IGNORED].numpy() for *_, labels in asked])
+    assert float(row["masked_first"]) == pytest.approx((labels == counts.argmax()).mean(), abs=1e-4)
+    nats = -np.log(counts[labels] / counts.sum()).mean()
+    assert float(row["masked_nats"]) == pytest.approx(nats, abs=1e-4)
+
+
 def test_three_seeds_of_each_rule_and_no_look_at_the_test_before_the_choice(monkeypatch):
     monkeypatch.setattr(recipe, "measures", lambda model: dict.fromkeys(recipe.COLUMNS, "0.5"))
     monkeypatch.setattr(recipe, "RULES", {name: recipe.RULES[name] for name in ("all [MASK]", "all kept")})

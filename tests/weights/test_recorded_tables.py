@@ -40,7 +40,7 @@ def values(rows, way, name, column):
 
 
 def test_what_80_10_10_cures_is_the_head_where_nothing_is_hidden():
-    final, swept = final_and_swept(masking_recipe.TABLE, "mood")
+    final, [*swept, frequencies] = final_and_swept(masking_recipe.TABLE, "mood")
     assert [*dict.fromkeys(row["rule"] for row in final)] == [*masking_recipe.RULES]
     assert_the_best_rate(final, swept, "rule", lambda row: -float(row["own_nats"]), masking_recipe)
     copied = {rule: values(final, "rule", rule, "copied") for rule in masking_recipe.RULES}
@@ -48,6 +48,10 @@ def test_what_80_10_10_cures_is_the_head_where_nothing_is_hidden():
     assert min(copied["all kept"]) > 0.99
     first = {rule: values(final, "rule", rule, "masked_first") for rule in masking_recipe.RULES}
     assert max(first["all kept"]) < 0.02 and min(first["all [MASK]"]) > 0.05
+    assert frequencies["rule"] == masking_recipe.FREQUENCIES  # no rule leaves them far behind
+    for rule in {*masking_recipe.RULES} - {"all kept"}:
+        for nats in values(final, "rule", rule, "masked_nats"):
+            assert nats == pytest.approx(float(frequencies["masked_nats"]), abs=0.06)
     spent = {rule: values(final, "rule", rule, "flops") for rule in masking_recipe.RULES}
     assert spent["80/10/10"] == pytest.approx(spent["all [MASK]"], rel=0.01)
     assert spent["80/10/10"] == pytest.approx(spent["all kept"], rel=0.01)
