@@ -98,7 +98,7 @@ class AdapterLab(Widget):
         return (
             f"{beside}: B A is multiplied by {alpha / rank:.3g}. The adapter holds "
             f"{percent(self._kept[rank - 1])} of the squared length of the change and has {few:,} numbers "
-            f"for {many:,} ({percent(few / many)}); with their gradients and averages they take "
+            f"for {many:,} ({percent(few / many)}); their gradients and averages take "
             f"{megabytes(few)} for {megabytes(many)}. The outputs move by {percent(self.found.moved)} of "
             f"their length. A token costs {many + few:,} multiplications with the adapter beside the matrix "
             f"and {many:,} once it is merged, and the outputs {agreement(self.found.difference)}."

@@ -106,7 +106,7 @@ def dpo(
 
 
 dpo.slips("""
-An answer's log-probability is the sum over its tokens; yours is their mean, which favours long answers.
+An answer's log-probability is the sum over its tokens; in your mean a long answer's token counts less.
     (sum(c) - sum(c0)) - (sum(d) - sum(d0)) → (np.mean(c) - np.mean(c0)) - (np.mean(d) - np.mean(d0))
 The reference is missing: an answer's reward is by how much it became more probable.
     (sum(c) - sum(c0)) - (sum(d) - sum(d0)) → sum(c) - sum(d)
@@ -148,7 +148,7 @@ def dpo_probabilities(
 dpo_probabilities.slips("""
 That answers the first version: it gives the mean loss; the probability of each choice is asked for.
     → dpo
-An answer's log-probability is the sum over its tokens; yours is their mean, which favours long answers.
+An answer's log-probability is the sum over its tokens; in your mean a long answer's token counts less.
     (sum(c) - sum(c0)) - (sum(d) - sum(d0)) → (np.mean(c) - np.mean(c0)) - (np.mean(d) - np.mean(d0))
 The reference is missing: an answer's reward is by how much it became more probable.
     (sum(c) - sum(c0)) - (sum(d) - sum(d0)) → sum(c) - sum(d)
