@@ -34,8 +34,8 @@ def objective(law: list[float], n: np.ndarray, d: np.ndarray, loss: np.ndarray, 
 
 objective.slips("""
 That is the published mistake: the mean instead of the sum. It is smaller by the number of runs, so an
-optimiser that stops when a step gains too little stops too early. So Hoffmann et al.'s constants came about
-(Besiroglu et al. 2024).
+optimiser that stops when a step gains too little stops too early. By Besiroglu et al. (2024) Hoffmann
+et al.'s constants came about so; section 6 could not get them that way.
     .sum() → .mean()
 The miss is one of logarithms: a loss of 4 may be missed by more than one of 2.
     np.log(e + a / n**alpha + b / d**beta) - np.log(loss) → e + a / n**alpha + b / d**beta - loss

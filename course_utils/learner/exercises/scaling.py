@@ -194,7 +194,7 @@ def twenty_tokens(law, flops):
 
 
 best_size.slips("""
-20 tokens a parameter is no law of nature: it came out of one fit at one budget. Ask this law.
+20 tokens a parameter is no law of nature: it came out of two of Hoffmann et al.'s three ways. Ask this law.
     → twenty_tokens
 The size grows with beta / (alpha + beta): the slower the tokens help, the more of them it takes.
     beta / (alpha + beta)) → alpha / (alpha + beta))
