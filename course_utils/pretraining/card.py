@@ -245,7 +245,7 @@ def _bits(scores: dict, beside: dict[str, float]) -> Section:
         f"{name} {bits:.2f}" for name, bits in sorted(beside.items(), key=lambda pair: pair[1])
     )
     said = [
-        "Fewer bits are better. The 5-gram counted the text that the model read.",
+        "Fewer bits are better. The 5-gram counted all of the kept text, from which the model read.",
     ]
     if others:
         said.append(

@@ -40,7 +40,7 @@ def likeliest(
 likeliest.slips("""
 The sum alone favours short options, as each token more makes it smaller: divide by the length in bytes.
     total / len(option.encode()) → total
-You divide by the number of tokens; by bytes is asked: then the score does not depend on the tokenizer.
+You divide by the number of tokens; by bytes is asked: then the divisor does not depend on the tokenizer.
     / len(option.encode()) → / (len(tokens) - question)
 You divide by all tokens, the question's too; the length is that of the option, in bytes.
     / len(option.encode()) → / len(tokens)
