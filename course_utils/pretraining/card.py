@@ -245,7 +245,8 @@ def _bits(scores: dict, beside: dict[str, float]) -> Section:
         f"{name} {bits:.2f}" for name, bits in sorted(beside.items(), key=lambda pair: pair[1])
     )
     said = [
-        "Fewer bits are better. The 5-gram counted all of the kept text, from which the model read.",
+        "Fewer bits are better. The 5-gram counted the kept text (64 MB of it at most), from which the model "
+        "read.",
     ]
     if others:
         said.append(
@@ -309,7 +310,7 @@ def _floors(scores: dict) -> Section:
     rows = [[f.name, f.needed, f.reached, "yes" if f.holds else "no"] for f in evaluate.floors(scores)]
     said = (
         "Floors are what `course.py make` wants of every model: fewer bits than a 5-gram that counted the "
-        "same text, tasks above chance by their whole interval, and an end to "
+        "kept text, tasks above chance by their whole interval, and an end to "
         f"{evaluate.STOPS:.0%} of the answers."
     )
     table = [["", "needed", "reached", "holds"], *rows]

@@ -385,7 +385,7 @@ class Machine:
         }
         found["5-gram"] = evaluate.ngram_bits(self._read(folder), asked)
         say(
-            "  a 5-gram on the same text: "
+            "  a 5-gram on the kept text: "
             + ", ".join(f"{name} {b:.3f}" for name, b in found["5-gram"].items())
         )
         write_json(folder / "scores.json", found)

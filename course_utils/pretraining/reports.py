@@ -14,7 +14,7 @@ from course_utils.finetuning.orders import NEW_NAMES
 from course_utils.pretraining import evaluate
 from course_utils.pretraining.filters.contamination import LENGTH
 
-BEFORE, CHATS, COUNTED = "before tuning", "as it chats", "a 5-gram on the same text"
+BEFORE, CHATS, COUNTED = "before tuning", "as it chats", "a 5-gram on the kept text"
 REPEATS, LATER = "repeats itself", ", fresh"
 TUNED = (
     "It was tuned on prompts of just this form: chapter 12 asks for orders in other words, and for new names."

@@ -24,8 +24,8 @@ def objective(law: list[float], n: np.ndarray, d: np.ndarray, loss: np.ndarray, 
 
     law is [E, A, B, alpha, beta] of L(N, D) = E + A / N^alpha + B / D^beta; n, d and loss are arrays, a run
     each. A run's miss r is the natural logarithm of the predicted loss minus that of the real one. It counts
-    r² / 2 up to a size of delta, beyond that delta (|r| - delta / 2): a straight line, so that a run that is
-    far off does not pull at the law more than others.
+    r² / 2 up to a size of delta, beyond that delta (|r| - delta / 2): a straight line, so that a run far
+    off pulls at the law no more than one that misses by delta.
     """
     e, a, b, alpha, beta = law
     miss = np.abs(np.log(e + a / n**alpha + b / d**beta) - np.log(loss))
