@@ -35,6 +35,7 @@ ANSWERS = {
 }
 # The pieces of GPT-2 as `re` can say them: what it calls a word character is a letter, a digit or _; or else
 # another number, such as ² or Ⅳ, which counts as a letter here: x² is one piece, and two in GPT-2.
+OURS = "# The course's, where an answer of yours was missing: "
 PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?[^\W\d_]+| ?\d+| ?(?:[^\s\w]|_)+|\s+(?!\S)|\s+"
 
 
@@ -42,11 +43,17 @@ def save(folder: Path, file: str, *answers: Callable) -> None:
     """Write answers to the exercises of a file, in their order, into it.
 
     The file must stand alone: an answer that passes only in its notebook, by a name from another cell, is not
-    written. Raises ValueError, naming the exercise.
+    written. Raises ValueError, naming the exercise. Where the course's code stood in for an answer, the file
+    says so, and never takes the place of the learner's own.
     """
     checks = [find(exercise) for exercise in ANSWERS[file]]
+    ours = [check.id for check, answer in zip(checks, answers, strict=True) if answer is check.reference]
+    if ours and (folder / file).exists() and _is_own(folder, file):
+        print(f"{file} keeps your own answers: this time the course's stood in for {', '.join(ours)}.")
+        return
     imports = dict.fromkeys(line for check in checks for line in check.imports.splitlines())
-    parts = ["\n".join(imports)]
+    parts = [f"{OURS}{', '.join(ours)}"] if ours else []
+    parts.append("\n".join(imports))
     for check, answer in zip(checks, answers, strict=True):
         try:
             parts.append(source_of(answer))
@@ -67,6 +74,10 @@ def load(folder: Path, file: str) -> list[Callable]:
         ids = " and ".join(ANSWERS[file])
         raise ValueError(f"{file} is not in {folder.name} yet: solve {ids}, and run the cell that saves it")
     return _functions((folder / file).read_text(encoding="utf-8"), file)
+
+
+def _is_own(folder: Path, file: str) -> bool:
+    return not (folder / file).read_text(encoding="utf-8", errors="replace").startswith(OURS)
 
 
 def _functions(source: str, file: str) -> list[Callable]:
@@ -95,14 +106,19 @@ def whose(folder: Path) -> dict[str, str]:
     }
     parts |= {"tokenizer": "its maker's own", "law": "its maker's own"}
     for part in parts:
-        try:
-            if part != "law":
-                load(folder, f"{part}.py")
-            elif not (folder / "law.json").exists():
-                raise ValueError
-        except ValueError:
+        if not _is_makers(folder, part):
             parts[part] = "the course's: its maker's is not there, or does not pass its check"
     return parts
+
+
+def _is_makers(folder: Path, part: str) -> bool:
+    if part == "law":
+        return (folder / "law.json").exists()
+    try:
+        load(folder, f"{part}.py")
+    except ValueError:
+        return False
+    return _is_own(folder, f"{part}.py") and (part != "tokenizer" or bool(own_merges(folder)))
 
 
 def in_words(parts: dict[str, str]) -> str:

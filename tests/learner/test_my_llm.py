@@ -115,6 +115,30 @@ def test_the_gpt_is_trained_on_the_learners_tokens_and_runs_on_their_block(mine,
     assert completion(adapters.own_gpt(mine)) == completion(adapters.byte_level(model, tokenizer))
 
 
+def test_the_courses_code_never_takes_the_place_of_the_learners_and_is_not_called_theirs(mine, capsys):
+    references = [find(id).reference for id in my_llm.ANSWERS["tuning.py"]]
+    my_llm.save(mine, "tuning.py", *references)
+    assert my_llm.load(mine, "tuning.py") and my_llm.whose(mine)["tuning"].startswith("the course's")
+    source = (mine / "tuning.py").read_text(encoding="utf-8").split("\n\n\n", 1)[1]
+    (mine / "tuning.py").write_text(f"# mine\n{source}", encoding="utf-8")
+    assert my_llm.whose(mine)["tuning"].startswith("its maker's own")
+    my_llm.save(mine, "tuning.py", *references)
+    assert (mine / "tuning.py").read_text(encoding="utf-8").startswith("# mine")
+    assert (
+        "keeps your own answers: this time the course's stood in for 10.1, 10.2, 10.3"
+        in capsys.readouterr().out
+    )
+
+
+def test_the_tokenizer_is_its_makers_only_with_the_merges_that_it_learnt(mine):
+    save_tokenizer()
+    source = (mine / "tokenizer.py").read_text(encoding="utf-8").split("\n\n\n", 1)[1]
+    (mine / "tokenizer.py").write_text(source, encoding="utf-8")  # as a learner's, not the course's
+    assert my_llm.whose(mine)["tokenizer"] == "its maker's own"
+    (mine / "tokenizer.json").unlink()
+    assert my_llm.whose(mine)["tokenizer"].startswith("the course's")
+
+
 def save_tokenizer():
     """Chapter 3's own cell, on answers that pass and few words."""
     cell = next(cell for cell in code_cells("03_tokenization") if '"tokenizer.py"' in cell)
