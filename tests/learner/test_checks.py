@@ -64,7 +64,9 @@ def test_blank_stub_is_not_yet_done(exercise, returned):
             raise NotImplementedError
         return returned
 
-    assert exercise.run(stub).status == "not yet"
+    verdict = exercise.run(stub)
+    assert verdict.status == "not yet"
+    assert ("end it with `return`" in verdict.sentence) == (returned is not NotImplementedError)
 
 
 def told(exercise, mistake):
