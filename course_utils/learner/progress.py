@@ -174,13 +174,13 @@ class ProgressFile:
         if self.path is None:
             return self._state, ""
         try:
-            found = json.loads(self.path.read_text(encoding="utf-8"))
+            found = json.loads(self.path.read_text(encoding="utf-8-sig"))  # some editors put a mark first
         except FileNotFoundError:
             return self._state, ""
         except OSError as error:
             return self._state, self._leave_file(f"can't be read ({error.strerror})")
         except (ValueError, RecursionError):  # no UTF-8, no JSON, or nested without end
-            found = None
+            return self._state, self._move_aside()
         self._state, is_sound = _validated(found)
         return self._state, "" if is_sound else self._move_aside()
 

@@ -221,6 +221,20 @@ def test_a_damaged_file_is_set_aside(file, content):
     assert file.with_name("progress.damaged-1.json").read_bytes() == damaged
 
 
+def test_what_a_running_kernel_knows_outlives_a_file_that_is_cut_short(file):
+    store = ProgressFile(file)
+    record(store, "1.1", "passed")
+    write(file, b'{"version": 1, "exer')
+    assert "it is kept as progress.damaged-1.json" in (found := store.read()).problem
+    assert found.passed("1.1") and ProgressFile(file).read().passed("1.1")
+
+
+def test_a_mark_that_an_editor_put_first_is_no_damage(file):
+    record(ProgressFile(file), "1.1", "passed")
+    write(file, b"\xef\xbb\xbf" + file.read_bytes())
+    assert (found := ProgressFile(file).read()).passed("1.1") and found.problem == ""
+
+
 def test_one_damaged_part_costs_no_other(file):
     write(
         file,
