@@ -142,6 +142,11 @@ def path(name: str) -> Path:
     return _named(name).path
 
 
+def files(name: str) -> list[Path]:
+    """The files of an asset, in the order of their paths; fetched as `path` does."""
+    return sorted(_named(name).files_in(path(name)))
+
+
 def verify(name: str) -> Path:
     """The path of an asset in the cache, every byte hashed; AssetError if it is missing or differs."""
     asset = _named(name)

@@ -66,7 +66,7 @@ def read_json_lines(path: Path) -> list[dict]:
 def shakespeare() -> Corpus:
     """The plays from the asset `shakespeare` (assets.toml names its package, licence and hashes)."""
     plays = {}
-    for path in sorted(assets.path("shakespeare").rglob("*.md"), key=lambda path: path.name):
+    for path in sorted(assets.files("shakespeare"), key=lambda path: path.name):
         markdown = read_utf8(path)
         heading = re.match(r"# (.+)", markdown)  # one play comes without its title
         title = heading[1].strip() if heading else path.stem.replace("-", " ").title()

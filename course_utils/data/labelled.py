@@ -43,7 +43,7 @@ def reordered_passages() -> list[Reordered]:
     """
     return [
         Reordered(file.stem.replace("owt", "openwebtext").removesuffix("_5"), text, list(others.values()))
-        for file in sorted(assets.path("reordered-passages").glob("*.jsonl"))
+        for file in assets.files("reordered-passages")
         for text, others in map(_first_and_others, read_json_lines(file))
     ]
 
@@ -66,5 +66,5 @@ def exams() -> dict[str, list[str]]:
         file.parent.name.removesuffix("-exams-qa"): [
             row["input"][-1]["content"].removesuffix(ANSWER) for row in read_json_lines(file)
         ]
-        for file in sorted(assets.path("exams").glob("*/*.jsonl"))
+        for file in assets.files("exams")
     }

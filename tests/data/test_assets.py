@@ -221,6 +221,14 @@ def test_a_good_wheel_is_fetched_once_and_leaves_only_its_files(publish, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_the_files_of_an_asset_are_its_own(publish):
+    publish()
+    folder = assets.path("sample")
+    (next(folder.rglob("*.md")).parent / "._one.md").write_bytes(b"\0")  # as macOS lays them on a stick
+    files = assets.files("sample")
+    assert files == sorted(files) and {f.relative_to(folder).as_posix() for f in files} == {*TEXTS}
+
+
 def test_files_may_be_a_list_of_names_and_patterns(publish):
     index = publish()
     entry = assets.MANIFEST.read_text(encoding="utf-8")
