@@ -126,6 +126,7 @@ class Completions(Api):
     def prepare(self) -> None:
         super().prepare()
         self._body = bytearray()
+        self.request.connection.set_max_body_size(2**40)  # see `data_received`: so we say what is too long
 
     def data_received(self, chunk: bytes) -> None:
         self._body += chunk[: MAX_BYTES + 1 - len(self._body)]  # what is longer is refused, and not kept
@@ -221,7 +222,7 @@ async def serve(offers: Offers, port: int, started: Callable[[], object]) -> Non
     """Serve on 127.0.0.1 until cancelled; `started()` is called when clients may come. Raises OSError if the
     port is taken."""
     desk = Desk(offers)
-    server = HTTPServer(application(desk, port), max_body_size=2**40)  # see Completions.data_received
+    server = HTTPServer(application(desk, port), max_body_size=MAX_BYTES)
     server.add_sockets(bind_sockets(port, "127.0.0.1"))
     try:
         started()

@@ -172,6 +172,16 @@ def test_every_refusal_is_a_sentence_in_openais_format(body, status, param, word
     assert error["type"] == ("server_error" if status >= 500 else "invalid_request_error")
 
 
+@pytest.mark.parametrize("path", ["/", "/v1/models", "/nowhere"])
+def test_what_is_too_long_is_not_read_at_any_address(port, path):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.putrequest("POST", path)
+    connection.putheader("Content-Length", str(MAX_BYTES + 1))
+    connection.endheaders()
+    assert connection.getresponse().status == 400  # before a byte of it came
+    connection.close()
+
+
 def test_openais_client_knows_the_errors(client):
     with pytest.raises(openai.BadRequestError) as caught:
         client.chat.completions.create(model="small", messages=[{"role": "user", "content": "x" * 100_000}])
