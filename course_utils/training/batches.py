@@ -65,6 +65,11 @@ class _Text:
         }
 
     def _check(self, state: dict[str, Tensor]) -> None:
+        if state.keys() - {"text_sha256"} != self.state().keys() - {"text_sha256"}:
+            raise ValueError(
+                f"the run to resume read its text in another way than {type(self).__name__}: give it the "
+                "batches that it began with, or name another checkpoint"
+            )
         theirs, ours = state["text_batch_context"].tolist(), self._source()["text_batch_context"].tolist()
         if theirs != ours:
             raise ValueError(

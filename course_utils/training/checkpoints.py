@@ -3,6 +3,8 @@
 import glob
 import hashlib
 import json
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,20 +18,24 @@ from torch.overrides import TorchFunctionMode
 from course_utils.files import write_atomic
 
 NO_DIGEST = "0" * 64
+LONGEST_SAVE = 3600  # seconds
 
 
 def save(path: str | Path, tensors: dict[str, Tensor], notes: dict) -> None:
     """Write tensors and `notes` (what JSON can hold) as one safetensors file, whole or not at all.
 
     Its header carries the sha256 of the whole file, taken with 64 zeros where the digest stands. Nothing in
-    it is pickled, so reading it runs no code. What a killed save left beside `path` is removed.
+    it is pickled, so reading it runs no code. What a save that was killed long ago left beside `path` is
+    removed.
     """
     path = Path(path)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     data = _in_order(safetensors.save(tensors, {"sha256": NO_DIGEST, "notes": json.dumps(notes)}))
     digest = hashlib.sha256(data).hexdigest()
     for left_by_a_kill in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        left_by_a_kill.unlink(missing_ok=True)
+        with suppress(OSError):  # a younger one may be another kernel's, which is writing it
+            if time.time() - left_by_a_kill.stat().st_mtime > LONGEST_SAVE:
+                left_by_a_kill.unlink()
     write_atomic(path, data.replace(_field(NO_DIGEST), _field(digest), 1))
 
 

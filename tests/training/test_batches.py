@@ -1,6 +1,7 @@
 """Batches read what they should, in an order that can be continued."""
 
 import hashlib
+import itertools
 
 import numpy as np
 import pytest
@@ -74,6 +75,12 @@ def test_a_place_in_another_text_is_refused(kind):
     for other in (kind(TEXT[:90], 50, 3, 7), kind(TEXT, 50, 2, 7), kind(TEXT, 50, 3, 8)):
         with pytest.raises(ValueError, match="the run to resume read a text of 100 tokens"):
             other.restore(place)
+
+
+@pytest.mark.parametrize("kind, other", [*itertools.permutations([Streams, Windows, Epochs], 2)])
+def test_a_place_of_another_way_to_read_is_refused(kind, other):
+    with pytest.raises(ValueError, match=f"in another way than {other.__name__}"):
+        other(TEXT, 50, 3, 7).restore(kind(TEXT, 50, 3, 7).state())
 
 
 @pytest.mark.parametrize("kind", [Streams, Windows, Epochs])
