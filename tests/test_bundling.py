@@ -85,8 +85,22 @@ def test_what_a_bundle_takes_is_the_whole_course():
 
 
 def test_a_bundle_is_no_part_of_the_course(root):
-    with pytest.raises(ValueError, match="inside the course"):
-        bundling.make(root, root / "bundle")
+    for folder in (root / "bundle", root.parent):  # in the latter `course` is the course itself
+        with pytest.raises(ValueError, match="inside the course, which goes into the bundle, or holds it"):
+            bundling.make(root, folder)
+    assert (root / "my_work" / "mine.ipynb").read_text() == "CANARY"
+
+
+def test_what_somebody_laid_into_the_bundles_course_is_not_deleted(root, tmp_path):
+    bundling.make(root, tmp_path / "stick")
+    (tmp_path / "stick" / "course" / "__pycache__").mkdir()
+    bundling.make(root, tmp_path / "stick")
+    mine = tmp_path / "stick" / "course" / "my_work" / "mine.ipynb"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    with pytest.raises(ValueError, match="holds my_work, which is no part of a bundle and would be lost"):
+        bundling.make(root, tmp_path / "stick")
+    assert mine.read_text() == "mine"
 
 
 def test_a_package_that_cannot_be_had_is_named(root, tmp_path):

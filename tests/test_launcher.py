@@ -260,6 +260,14 @@ def test_pips_time_limit_is_uvs_too(telling, tmp_path, name):
     assert_one_sentence(err, "The installer failed", "'UV_HTTP_TIMEOUT': '77'")
 
 
+def test_a_configuration_that_pip_cannot_read_is_a_sentence(telling, tmp_path):
+    project, env = telling
+    (tmp_path / "pip.conf").write_text("no-index = 1\n")  # outside any section
+    _, _, err = course(project, env | {"PIP_CONFIG_FILE": str(tmp_path / "pip.conf")})
+    assert "pip can't read its own configuration" in err and "pip config debug" in err
+    assert "Traceback" not in err
+
+
 def test_uv_trusts_what_the_system_trusts(telling):
     project, env = telling
     assert_one_sentence(course(project, env)[2], "'UV_SYSTEM_CERTS': '1'", "'UV_NATIVE_TLS': '1'")

@@ -12,6 +12,7 @@ The folders are the teacher's; `admit` lets one student in. Linux only.
 """
 
 import hashlib
+import itertools
 import os
 import sys
 from collections.abc import Iterator
@@ -26,6 +27,7 @@ COURSE = "llm"
 # a student may enter, hand in without looking, and fetch a page whose name they know
 MODES = {"": 0o755, "outbound": 0o755, "inbound": 0o733, "feedback": 0o711}
 SECRET, SECRET_BYTES = "submission_secret.txt", 1000
+MAX_NOTEBOOKS = 20  # of a submission
 CLOCK = "the exchange"  # as the source of a time
 NO_EXCHANGE = "there is no exchange in {root}: deploy/README.md says how the hub is given one"
 
@@ -152,9 +154,11 @@ def give_back(root: Path, name: str, pages: Path) -> int:
         page, folder = pages / f"{student}.html", root / student / COURSE
         for _, handed_in in _handed_in(folder / "inbound", name) if page.exists() else ():
             if secret := handed_in and _secret(handed_in):
-                place = folder / "feedback" / f"{notebook_hash(secret=secret, notebook_id=name)}.html"
-                write_atomic(place, page.read_bytes())
-                place.chmod(0o644)
+                for notebook in _notebooks(handed_in) | {name}:
+                    hashed = notebook_hash(secret=secret, notebook_id=notebook)
+                    place = folder / "feedback" / f"{hashed}.html"
+                    write_atomic(place, page.read_bytes())
+                    place.chmod(0o644)
                 given.add(student)
     return len(given)
 
@@ -185,6 +189,11 @@ def _parts(path: Path) -> list[str]:
     """STUDENT, NAME, TIME and RANDOM; fewer for what nbgrader has not written."""
     parts = path.name.rsplit("+", 3)
     return parts if len(parts) == 4 else []
+
+
+def _notebooks(folder: Path) -> set[str]:
+    """How a student's notebooks are called, for nbgrader looks for a page of each."""
+    return {path.stem for path in itertools.islice(folder.glob("*.ipynb"), MAX_NOTEBOOKS)}
 
 
 def _secret(folder: Path) -> str:

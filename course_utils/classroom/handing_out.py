@@ -38,9 +38,10 @@ def read_roster(file: Path) -> list[str]:
     students = [line[column].strip() for line in lines.values()]
     for student in students:
         _check_name(student, file)
-        if students.count(student) > 1:
+        if [other.lower() for other in students].count(student.lower()) > 1:  # one folder, on some systems
             raise ValueError(
-                f"{student} stands more than once in {file}: each student has a name of their own"
+                f"{student} stands more than once in {file}: each student has a name of their own, whatever "
+                "its capitals"
             )
     if not students:
         raise ValueError(f"there are no students in {file}: it has one a line, below a line `student`")

@@ -242,7 +242,7 @@ def _recipes(folder: Path, student: str) -> Iterator[Path]:
 
 def _term(path: Path) -> dict[str, dict]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(one_form(path.read_text("utf-8-sig")))
     except ValueError as error:
         raise ValueError(f"{path} can't be read: {error}") from None
 
@@ -254,7 +254,7 @@ def _out_of_term(path: Path, student: str) -> None:
     for table in expected.values():
         table.get("extensions", {}).pop(student, None)
     with contextlib.suppress(tomllib.TOMLDecodeError):
-        if tomllib.loads(after.decode()) == expected:
+        if tomllib.loads(one_form(after.decode("utf-8-sig"))) == expected:
             write_atomic(path, after)
 
 

@@ -26,6 +26,7 @@ COURSE = ("benchmarks", "course_utils", "deploy", "docs", "notebooks", "tests", 
 COURSE += ("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "LICENSE-TEXT.md", "README.md")
 COURSE += ("environment.yml", "pyproject.toml", "requirements.lock")
 LEFT_OUT = ("__pycache__", "*.egg-info", ".*_cache", ".ipynb_checkpoints", ".hypothesis")
+PASSING = (".*", *LEFT_OUT)  # what running the course leaves in it
 BUILDS_THE_COURSE = "setuptools"  # which no package needs, but installing a clone does
 
 
@@ -35,14 +36,19 @@ def make(root: Path, folder: Path) -> str:
     All assets must be in the cache. Raises ValueError for a folder that holds something else, for a package
     that can't be had, a full disk; AssetError for an asset that is missing.
     """
-    if folder.is_relative_to(root):
+    if folder.is_relative_to(root) or root.is_relative_to(folder):
         raise ValueError(
-            f"{folder} is inside the course, which goes into the bundle: name a folder elsewhere"
+            f"{folder} is inside the course, which goes into the bundle, or holds it: name a folder elsewhere"
         )
     ours = {NAME, "course", "wheels", "assets"}
     there = {path.name for path in folder.iterdir() if path.name[0] != "."} if folder.exists() else set()
     if strange := there - ours:
         raise ValueError(f"{folder} holds {min(strange)}, which is no part of a bundle: name a new folder")
+    if foreign := _foreign(folder / "course"):
+        raise ValueError(
+            f"{folder / 'course'} holds {min(foreign)}, which is no part of a bundle and would be lost: move "
+            "it away, or name a new folder"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / NAME).unlink(missing_ok=True)
@@ -61,6 +67,12 @@ def make(root: Path, folder: Path) -> str:
         ) from error
     size = sum(bytes for bytes, _ in files.values()) / 1e6
     return f"{folder}: {size:,.0f} MB in {len(files):,} files, for {', '.join(this_machine())}."
+
+
+def _foreign(course: Path) -> list[str]:
+    """What stands in a bundle's course beside the course, such as somebody's my_work."""
+    there = course.iterdir() if course.is_dir() else ()
+    return [path.name for path in there if path.name not in COURSE and not any(map(path.match, PASSING))]
 
 
 def _course(root: Path, folder: Path) -> None:

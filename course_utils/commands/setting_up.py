@@ -232,7 +232,13 @@ def torch_backend(settings):
 
 def pip_settings():
     """pip's own configuration, files and PIP_ variables: {'find-links': '/wheels', ...}."""
-    listed = subprocess.check_output([str(PYTHON), "-m", "pip", "config", "list"], text=True)
+    try:
+        listed = subprocess.check_output([str(PYTHON), "-m", "pip", "config", "list"], text=True)
+    except subprocess.CalledProcessError:
+        raise Stop(
+            "pip can't read its own configuration: `python3 -m pip config debug` names the files; mend them, "
+            "then run the same command again."
+        ) from None
     pairs = re.findall(r"^(global|install|:env:)\.([\w-]+)=(.*)$", listed, re.M)
     rank = ["global", "install", ":env:"].index  # the later one wins, as in pip
     return {name: ast.literal_eval(value) for _, name, value in sorted(pairs, key=lambda pair: rank(pair[0]))}

@@ -273,6 +273,7 @@ def test_a_roster_is_read(tmp_path, text, students):
         "student\n",
         "student\n../ada",
         "student\nada\nada",
+        "student\nada\nAda",
         "student\n.x",
         "student\na/b",
         "ada,Ada\nalan,Alan",

@@ -214,7 +214,8 @@ def test_pages_lie_where_nbgrader_asks_for_them(root, room, tmp_path, monkeypatc
     names = types.SimpleNamespace(notebook_hash=lambda secret, notebook_id: f"{secret[:3]}-{notebook_id}")
     monkeypatch.setitem(sys.modules, "nbgrader", types.SimpleNamespace(utils=names))
     monkeypatch.setitem(sys.modules, "nbgrader.utils", names)
-    submit(root, "ada")
+    handed_in = submit(root, "ada")
+    (handed_in / "my own.ipynb").write_text("{}")
     folder = submit(root, "bob")
     (folder / "submission_secret.txt").unlink()
     (folder / "submission_secret.txt").symlink_to("/etc/hostname")
@@ -224,7 +225,9 @@ def test_pages_lie_where_nbgrader_asks_for_them(root, room, tmp_path, monkeypatc
         (pages / f"{student}.html").write_text(f"page of {student}")
     assert exchange.give_back(root, "ngrams", pages) == 1
     found = {str(p.relative_to(root)): p.read_text() for p in root.rglob("*.html")}
-    assert found == {"ada/llm/feedback/sss-ngrams.html": "page of ada"}
+    assert found == {
+        f"ada/llm/feedback/sss-{name}.html": "page of ada" for name in ("ngrams", "my own")
+    }  # nbgrader asks for a page of each notebook that was handed in
 
 
 def test_what_has_no_exchange_says_so(room, tmp_path):

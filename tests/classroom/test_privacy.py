@@ -6,6 +6,7 @@ import os
 import re
 import sqlite3
 import sys
+import unicodedata
 import zipfile
 
 import pytest
@@ -119,6 +120,17 @@ def test_a_deleted_student_is_in_no_file_and_the_others_are_as_they_were(graded)
     assert lateness.read(graded.folder, "ngrams", {"adam", "bob"}).extensions.keys() == {"bob"}
     make_all(graded)
     assert hits(graded, "ada", CANARY) == [] and "bob" in table
+
+
+def test_an_extension_is_found_under_a_name_in_two_characters(graded):
+    term, name = graded.folder / lateness.FILE, unicodedata.normalize("NFD", "rené")
+    term.write_text(f'[ngrams.extensions]\n"{name}" = {{ reason = "ill" }}\nbob = {{ }}\n', "utf-8")
+    graded.release("rené")
+    privacy.export(graded.overlay, "rené", graded.folder.parent / "it.zip")
+    with zipfile.ZipFile(graded.folder.parent / "it.zip") as archive:
+        assert "ill" in archive.read("store.json").decode()
+    privacy.delete(graded.overlay, "rené")
+    assert "ill" not in term.read_text("utf-8") and "bob" in term.read_text("utf-8")
 
 
 def test_a_name_that_pages_escape_is_in_no_file(graded):

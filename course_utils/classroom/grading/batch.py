@@ -102,7 +102,7 @@ def grade_all(
 
 
 def _minutes(seconds: float) -> str:
-    return f"{seconds // 60:.0f}:{seconds % 60:02.0f}"
+    return "{}:{:02}".format(*divmod(round(seconds), 60))
 
 
 def results_of(

@@ -21,7 +21,8 @@ MAX_MB = 20  # a notebook with its pictures has 1 or 2
 MAX_DEPTH = 100  # a notebook nests 6 deep
 MAX_VALUES = 500_000
 MAX_ANSWER = 100_000  # characters
-MAX_MAGICS = 100  # lines of Jupyter's commands in an answer
+MAX_CODE = 500_000  # characters of all code cells: reading them takes some seconds at worst
+MAX_MAGICS = 20  # lines of Jupyter's commands in an answer
 MAX_NOTICES, MAX_NOTICE = 20, 300  # how many, of how many characters each: a person reads them
 AGAIN = "Hand in the notebook again."
 FORMATS = {  # how files begin that are handed in by mistake
@@ -257,6 +258,12 @@ def _cells(notebook: dict, notices: list[str]) -> list[dict]:
                 "points": tag.get("points") if isinstance(tag, dict) else None,
                 "source": storable(source),
             }
+        )
+    lengths = [len(cell["source"]) for cell in found if cell["kind"] == "code"]
+    if (length := sum(n for n in lengths if n <= MAX_ANSWER)) > MAX_CODE:  # a longer one isn't read
+        raise Ungradable(
+            f"The code cells hold {length:,} characters; {MAX_CODE:,} are read. Hand in the notebook that "
+            "was handed out, with your answers in it."
         )
     return found
 

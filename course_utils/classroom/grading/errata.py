@@ -106,5 +106,5 @@ def _accepted(
 def load(source: str, name: str) -> Callable:
     """The function of a name in a teacher's source. Raises what the source raises, and LookupError."""
     module = types.ModuleType("accepted")
-    exec(compile(source, "<accepted>", "exec"), module.__dict__)
+    exec(compile(source.removeprefix("\ufeff"), "<accepted>", "exec"), module.__dict__)
     return module.__dict__[name]

@@ -93,7 +93,7 @@ def read(folder: Path, assignment: str, students: Set[str]) -> Policy:
     """
     file = folder / FILE
     try:
-        term = tomllib.loads(one_form(file.read_text("utf-8")))
+        term = tomllib.loads(one_form(file.read_text("utf-8-sig")))
     except FileNotFoundError:
         return Policy()
     except tomllib.TOMLDecodeError as error:

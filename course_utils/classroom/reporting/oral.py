@@ -91,7 +91,8 @@ def _names(tree: ast.AST) -> set[str]:
 
 def _without_body(node: ast.stmt) -> ast.AST:
     """A statement without the statements in it: of a loop, its first line."""
-    inner = {"body", "orelse", "finalbody", "handlers", "cases"} if hasattr(node, "body") else set()
+    compound = hasattr(node, "body") or isinstance(node, ast.Match)
+    inner = {"body", "orelse", "finalbody", "handlers", "cases"} if compound else set()
     fields = {name: value for name, value in ast.iter_fields(node) if name not in inner}
     return type(node)(**fields, lineno=node.lineno)
 

@@ -402,3 +402,7 @@ def test_again_is_a_new_round(room, grade, capsys):
 def test_the_overlay_is_found_by_its_variable(room, monkeypatch):
     monkeypatch.setenv("COURSE_OVERLAY", str(room.folder))
     assert overlay.place() == room.folder.resolve()
+
+
+def test_minutes_and_seconds_are_rounded_together():
+    assert [batch._minutes(seconds) for seconds in (0.4, 59.7, 61, 119.6)] == ["0:00", "1:00", "1:01", "2:00"]

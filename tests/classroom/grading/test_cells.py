@@ -255,6 +255,12 @@ DEEP = ["-" * 99_000 + "1", "1+" * 49_000 + "1", "a." * 49_000 + "a", "f(" * 40_
 DEEP += ["lambda:" * 14_000 + "1", "[" * 99_000, "a if b else " * 8_000 + "c", "\0", "\ud800", "é" * 90_000]
 
 
+def test_more_code_than_anybody_writes_is_refused():
+    many = [cell("x = 1\n" * 10_000 + "%a\n" * 99) for _ in range(cells.MAX_CODE // 60_000 + 1)]
+    with pytest.raises(Ungradable, match=r"500,000 are read\. Hand in the notebook that was handed out"):
+        read(notebook(*many), ASKED)
+
+
 @pytest.mark.parametrize("source", DEEP, ids=lambda source: f"{source[:8]!a}...")
 def test_no_program_breaks_the_reader(source):
     book = notebook(cell(source, "double"), cell(source), ESSAY)

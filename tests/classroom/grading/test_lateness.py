@@ -41,6 +41,10 @@ def policy(tmp_path):
     return policy
 
 
+def test_a_mark_that_an_editor_put_first_is_no_part_of_the_policy(policy):
+    assert policy("\ufeff" + TERM) == policy()
+
+
 @pytest.mark.parametrize(
     "student, after, percent, said",
     [

@@ -141,6 +141,12 @@ def test_lines_tell_what_they_read_and_set():
     assert all(line.number != 1 for line in lines(source)), "what was handed out is not asked about"
 
 
+def test_a_match_is_its_first_line_without_its_cases():
+    head = "def witten_bell(counts, lower):\n    match (counts, len(lower), K):\n        case (a, 1, 2):\n"
+    few, many = (lines(head + "            n = 1\n" * n + "    return n")[0] for n in (1, 9))
+    assert few.text == many.text == "match (counts, len(lower), K):" and few.shape == many.shape
+
+
 @pytest.mark.parametrize("end", ["\u2028", "\x85", "\f", "\x1c"])
 def test_what_ends_no_line_of_python_ends_none_here(end):
     source = "def witten_bell(counts, lower):\r\n"
