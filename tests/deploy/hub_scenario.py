@@ -105,8 +105,8 @@ async def students_work():
 def teacher_grades():
     seen["graded"] = course("grade", "ngrams", "--exchange", str(EXCHANGE), "--workers", "2")
     course("feedback", "ngrams", "--exchange", str(EXCHANGE))
-    table = Path(course("export", "ngrams", "--format", "csv").split("Wrote ")[1].strip().removesuffix("."))
-    seen["grades"] = table.read_text(encoding="utf-8")
+    said = course("export", "ngrams", "--format", "csv")  # Wrote PATH. Students who ...
+    seen["grades"] = Path(said.split("Wrote ")[1].partition(". ")[0]).read_text(encoding="utf-8")
 
 
 def what_others_can_do():
