@@ -320,7 +320,7 @@ class Machine:
         config = GPTConfig(**choice["config"])
         validation = read_json(folder / "evaluation.json")["validation"]
         if self.processes > 1:
-            parallel.launch(folder, self.processes, self.shard)  # and below what they made is only loaded
+            parallel.launch(folder, self.processes, self.shard, self.device.type)  # below it is loaded
         trained, done = pretrain(
             config,
             self.plan,

@@ -233,11 +233,11 @@ def _store() -> distributed.Store:
     return distributed.PrefixStore(f"life-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
 
 
-def launch(folder: Path, processes: int, shard: bool) -> None:
-    """Start a torchrun on this machine for what is prepared in a folder, which starts a rank that died or
-    that an error ended, and with it all others, up to three times. The ranks share the threads that this
-    process may use, and end when it does, however it ends (not on Windows). Raises ValueError if
-    it fails all the same; KeyboardInterrupt on Ctrl-C, once all ranks have stopped."""
+def launch(folder: Path, processes: int, shard: bool, device: str = "cpu") -> None:
+    """Start a torchrun on this machine, on its GPUs ("cuda") or its CPU, for what is prepared in a folder. It
+    starts a rank that died or that an error ended, and with it all others, up to three times. The ranks share
+    the threads that this process may use, and end when it does, however it ends (not on Windows). Raises
+    ValueError if it fails all the same; KeyboardInterrupt on Ctrl-C, once all ranks have stopped."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--max-restarts", "3"]
     command += ["--nproc-per-node", str(processes), "-m", "course_utils.pretraining.parallel", str(folder)]
     if os.name != "nt":  # there torchrun's children don't reliably have the pipe as their stdin
@@ -246,6 +246,8 @@ def launch(folder: Path, processes: int, shard: bool) -> None:
         command.append("--shard")
     threads = max(torch.get_num_threads() // processes, 1)  # torchrun's own choice would be one each
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONSAFEPATH": "1"}
+    if device == "cpu":
+        environment["CUDA_VISIBLE_DEVICES"] = ""  # or `ranks` would take the GPUs that it sees
     torch.cuda.empty_cache()  # what this process has freed is the ranks' to take
     with subprocess.Popen(command, stdin=subprocess.PIPE, env=environment) as torchrun:
         try:

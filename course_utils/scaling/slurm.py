@@ -50,9 +50,9 @@ def submit(plan: Plan, settings: dict, dry_run: bool = False, say=print, cluster
     try:
         executor = submitit.AutoExecutor(plan.log.with_name(f"{plan.log.stem}_jobs"), cluster)
         executor.update_parameters(**settings)
+        with executor.batch():  # at whose end sbatch is called
+            jobs = [executor.submit(make_and_log, plan, run) for run in runs]
     except (RuntimeError, ValueError, NameError, TypeError) as error:
         raise ValueError(f"submitit refuses: {error}") from None
-    with executor.batch():
-        jobs = [executor.submit(make_and_log, plan, run) for run in runs]
     say(f"{len(jobs)} of {len(plan.runs)} runs submitted; their lines come to {plan.log.name}")
     return jobs

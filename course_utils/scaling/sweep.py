@@ -18,6 +18,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -109,14 +110,28 @@ def make_and_log(plan: Plan, run: PlannedRun) -> dict:
     return keep(plan, run, make(plan, run))
 
 
+@contextmanager
+def _threads_each(processes: int) -> Iterator[None]:
+    """Processes that are started inside get so many threads each that all together keep every core busy."""
+    if "OMP_NUM_THREADS" in os.environ:
+        yield
+        return
+    os.environ["OMP_NUM_THREADS"] = str(max((os.cpu_count() or 1) // processes, 1))
+    try:
+        yield
+    finally:
+        del os.environ["OMP_NUM_THREADS"]
+
+
 def _results(plan: Plan, runs: list[PlannedRun], processes: int) -> Iterator[tuple[PlannedRun, dict]]:
     if processes == 1:
         yield from ((run, make(plan, run)) for run in runs)
         return
-    # so many threads each that all together keep every core busy
-    os.environ.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // processes, 1)))
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=_end_with_parent) as pool:
+    with (
+        _threads_each(processes),
+        ProcessPoolExecutor(processes, context, initializer=_end_with_parent) as pool,
+    ):
         futures, error = {pool.submit(make, plan, run): run for run in runs}, None
         try:
             while futures:

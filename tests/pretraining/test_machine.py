@@ -306,7 +306,7 @@ def test_several_processes_pretrain_and_the_stages_go_on_with_what_they_made(mad
     replace(record, stages=left).save(folder)
     monkeypatch.setattr("course_utils.pretraining.parallel.launch", lambda *launched: asked.append(launched))
     make(tiny.PLAN, folder, tiny.LAW, texts, resume=True, say=lambda _: None, device="cpu", processes=2)
-    assert asked == [(folder, 2, False)]
+    assert asked == [(folder, 2, False, "cpu")]
     assert manifest.load(folder).stages["pretrain"].writes == record.stages["pretrain"].writes
 
 

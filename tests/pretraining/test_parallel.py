@@ -20,7 +20,7 @@ from course_utils.pretraining import parallel
 from course_utils.training import checkpoints, train
 
 HERE = Path(__file__).parent
-ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}  # the ranks are CPUs
 FULL = os.environ.get("COURSE_FULL")
 NEAR = 1e-5  # nats, by which sums in another order may differ
 

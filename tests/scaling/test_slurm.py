@@ -55,6 +55,14 @@ def test_slurm_gets_one_array_with_the_settings(plan, sbatch):
         assert re.search(rf"^#SBATCH --{option}$", script, re.MULTILINE), option
 
 
+def test_what_sbatch_refuses_is_a_sentence(plan, sbatch):
+    (sbatch.parent / "bin" / "sbatch").write_text(
+        "#!/bin/sh\necho sbatch: error: invalid partition >&2\nexit 1\n"
+    )
+    with pytest.raises(ValueError, match=r"submitit refuses: sbatch: error: invalid partition"):
+        slurm.submit(plan, SETTINGS, say=list, cluster="slurm")
+
+
 def test_each_job_makes_one_run_that_the_log_lacks(plan):
     first = read_plan(plan.log.with_name("plan.toml"))
     sweep(first, say=list)

@@ -15,7 +15,7 @@ from filelock import FileLock
 from course_utils.scaling import __main__ as command
 from course_utils.scaling import fit_law
 from course_utils.scaling.plans import append, read_log, read_plan, read_runs
-from course_utils.scaling.sweep import checkpoint_of, sweep
+from course_utils.scaling.sweep import _threads_each, checkpoint_of, sweep
 
 HERE = Path(__file__).parent
 PLAN = """
@@ -247,3 +247,13 @@ def test_a_checkpoint_is_gone_when_its_run_is_logged(tmp_path):
     checkpoint.touch()
     sweep(plan, say=list)
     assert not checkpoint.exists()
+
+
+def test_the_threads_of_a_sweeps_processes_are_no_later_ones(monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    with _threads_each(2):
+        assert os.environ["OMP_NUM_THREADS"] == str(max((os.cpu_count() or 1) // 2, 1))
+    assert "OMP_NUM_THREADS" not in os.environ
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    with _threads_each(2):
+        assert os.environ["OMP_NUM_THREADS"] == "3"
