@@ -18,6 +18,7 @@ from jaxtyping import Float
 Values = Float[np.ndarray, " runs"]
 DELTA = 1e-3  # of the Huber loss: a miss of more than 0.1 % counts by its size, no longer by its square
 # ln A, ln B, ln E, alpha, beta: the 4,500 starts of Hoffmann et al., appendix D.3
+SAME_BUDGET = 0.1  # of the logarithm: tokens come in whole steps, so what was meant to be equal is nearly so
 GRID = [np.arange(0, 26, 5), np.arange(0, 26, 5), np.arange(-1, 1.1, 0.5), *[np.arange(0, 2.1, 0.5)] * 2]
 
 
@@ -98,7 +99,7 @@ def fit_law(n: Values, d: Values, loss: Values, starts: int = 20) -> Law:
     Raises ValueError for fewer runs than numbers to fit, losses that aren't positive or no numbers, sizes or
     budgets that are all one.
     """
-    n, d, loss = _checked(n, d, loss)
+    n, d, loss = _of_several_budgets(*_checked(n, d, loss))
     grid = np.array(list(itertools.product(*GRID)))
     with np.errstate(over="ignore"):
         worth = [np.minimum(np.abs(_misses(point, n, d, loss)), 1).sum() for point in grid]
@@ -149,7 +150,11 @@ def _checked(n, d, loss) -> tuple[Values, Values, Values]:
             raise ValueError(
                 f"all runs have one of the {name}, {values[0]:g}, so nothing tells what more would do"
             )
-    if len({round(np.log(budget), 6) for budget in n * d}) == 1:
+    return n, d, loss
+
+
+def _of_several_budgets(n: Values, d: Values, loss: Values) -> tuple[Values, Values, Values]:
+    if np.ptp(np.log(n * d)) < SAME_BUDGET:
         raise ValueError(
             f"all runs have one budget, 6ND = {six_nd(n[0], d[0]):.3g}: a law over budgets needs several"
         )
@@ -206,7 +211,7 @@ def prediction_interval(
 def rivals(n: Values, d: Values, loss: Values, new_n: float, new_d: float) -> dict[str, float]:
     """Two simple guesses of a new run's loss: the least so far; and a power law of the budget without a
     floor, through the least loss of each budget."""
-    n, d, loss = _checked(n, d, loss)
+    n, d, loss = _of_several_budgets(*_checked(n, d, loss))
     minima = _least(six_nd(n, d), loss)
     exponent, factor = power([*minima], loss[[*minima.values()]])
     without_floor = factor * six_nd(new_n, new_d) ** exponent
@@ -217,7 +222,9 @@ def _least(budget: Values, loss: Values) -> dict[float, int]:
     """Which run has the least loss of each budget; budgets within a tenth are one."""
     least = {}
     for i in np.argsort(budget):
-        near = next((other for other in least if abs(np.log(budget[i] / other)) < 0.1), float(budget[i]))
+        near = next(
+            (other for other in least if abs(np.log(budget[i] / other)) < SAME_BUDGET), float(budget[i])
+        )
         if near not in least or loss[i] < loss[least[near]]:
             least[near] = int(i)
     return least
@@ -234,7 +241,7 @@ def isoflop_parabolas(n: Values, d: Values, loss: Values, flops: Values | None =
     flops = six_nd(n, d) if flops is None else np.asarray(flops, dtype=float)
     found = []
     for budget in _least(flops, loss):
-        chosen = np.abs(np.log(flops / budget)) < 0.1
+        chosen = np.abs(np.log(flops / budget)) < SAME_BUDGET
         if len(set(n[chosen])) < 3:
             raise ValueError(
                 f"the budget {budget:.3g} has {len(set(n[chosen]))} sizes; a parabola needs 3 or more: run "

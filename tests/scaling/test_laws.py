@@ -88,6 +88,7 @@ def test_a_prediction_beats_its_rivals_ten_budgets_further():
         (lambda n, d, loss: (n * 0 + 7e3, d, loss), "all runs have one of the sizes, 7000"),
         (lambda n, d, loss: (n, d * 0 + 7e3, loss), "all runs have one of the numbers of tokens"),
         (lambda n, d, loss: (n, 1e12 / n, loss), "one budget, 6ND = 6e.12"),
+        (lambda n, d, loss: (n, 1e12 / n // 512 * 512, loss), "one budget, 6ND = 6e.12"),  # whole steps
     ],
 )
 def test_what_can_not_be_fitted_is_named(change, sentence):
