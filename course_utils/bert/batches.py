@@ -155,7 +155,7 @@ class MaskedTexts(_Epochs):
 class LabelledTexts(_Epochs):
     """Batches (ids, lengths, classes) for `class_loss`; of a long text the first tokens are read.
 
-    Raises ValueError if there are not as many classes as texts.
+    Raises ValueError if there are not as many classes as texts, or `longest` leaves no token.
     """
 
     def __init__(
@@ -168,8 +168,11 @@ class LabelledTexts(_Epochs):
         seed: int = 0,
     ):
         super().__init__(texts, tokenizer, tokens, longest, seed)
-        if len(texts) != len(classes):
-            raise ValueError(f"each text has a class; got {len(texts)} texts and {len(classes)} classes")
+        if len(texts) != len(classes) or longest < 3:
+            raise ValueError(
+                "each text has a class, and a row [CLS], a token and [SEP] at least; got "
+                f"{len(texts)} texts, {len(classes)} classes and longest={longest}"
+            )
         self.classes = torch.as_tensor(classes, dtype=torch.int64)
 
     def next(self) -> tuple[Tensor, Tensor, Tensor]:

@@ -48,8 +48,8 @@ def embed(
     another size than the model's.
     """
     check_fit(model, tokenizer)
-    if not len(texts):
-        raise ValueError("there is no text to embed: give one at least")
+    if isinstance(texts, str) or not len(texts):
+        raise ValueError(f"expected a list of texts to embed, one at least; got {texts[:40]!r}")
     most = model.config.max_positions
     if longest is not None and not 3 <= longest <= most:
         raise ValueError(f"`longest` is 3, for [CLS], a token and [SEP], to {most}; got {longest}")
@@ -109,8 +109,8 @@ class BM25:
     """Words in common, rare ones weighing more, many of one kind less and less, long texts discounted."""
 
     def __init__(self, texts: Sequence[Sequence[str]], k1: float = 1.2, b: float = 0.75):
-        if not len(texts):
-            raise ValueError("there is no text to search: give one at least")
+        if not len(texts) or any(isinstance(words, str) for words in texts):
+            raise ValueError(f"expected texts to search, one at least, each as its words; got {texts[:1]!r}")
         self.counts = [Counter(words) for words in texts]
         lengths = np.array([len(words) for words in texts])
         self.k1, self.damping = k1, k1 * (1 - b + b * lengths / max(lengths.mean(), 1))

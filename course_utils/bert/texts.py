@@ -40,7 +40,9 @@ def encode_all(texts: Iterable[str], tokenizer: WordPieceTokenizer) -> list[Ids]
 def _fast(tokenizer: WordPieceTokenizer):
     from tokenizers import BertWordPieceTokenizer
 
-    return BertWordPieceTokenizer(tokenizer.ids, lowercase=True)
+    fast = BertWordPieceTokenizer(tokenizer.ids, lowercase=True)
+    fast._tokenizer.encode_special_tokens = True  # [SEP] in a text is text; the class has no name for this
+    return fast
 
 
 def with_masks(text: str, encode: Callable[[str], Ids], mask_id: int) -> Ids:

@@ -36,7 +36,7 @@ def test_a_text_has_the_same_vector_in_any_company():
     assert torch.allclose(together.norm(dim=1), torch.ones(5)) and torch.equal(together[0], together[4])
     cut = embed(model, TOKENIZER, ["a b c d e"], longest=5)
     assert torch.allclose(cut, together[:1], atol=1e-6)  # the first three tokens
-    with pytest.raises(ValueError, match="no text to embed"):
+    with pytest.raises(ValueError, match=r"a list of texts to embed, one at least; got \[\]"):
         embed(model, TOKENIZER, [])
 
 
@@ -74,6 +74,14 @@ def test_the_contrastive_loss():
         contrastive_loss(questions[:1], passages[:1])
 
 
+def test_a_string_is_no_list_of_texts():
+    model = Bert(BertConfig(13, 16, 2, 2, 32, max_positions=5)).eval()
+    with pytest.raises(ValueError, match="a list of texts to embed, one at least; got 'a b'"):
+        embed(model, TOKENIZER, "a b")
+    with pytest.raises(ValueError, match=r"each as its words; got \['the cat'\]"):
+        BM25(["the cat", "the dog"])
+
+
 def test_bm25():
     texts = ["the king is dead", "long live the king", "the storm", ""]
     search = BM25([text.split() for text in texts])
@@ -87,7 +95,9 @@ def test_bm25():
     assert found[2] == pytest.approx(expected("the", 1, 2, 3) + expected("storm", 1, 2, 1))
     assert found[0] == pytest.approx(expected("the", 1, 4, 3)) and found[3] == 0
     assert search.scores([]).tolist() == [0, 0, 0, 0]
-    with pytest.raises(ValueError, match="no text to search"):
+    with pytest.raises(
+        ValueError, match=r"expected texts to search, one at least, each as its words; got \[\]"
+    ):
         BM25([])
 
 

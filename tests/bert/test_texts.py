@@ -14,7 +14,7 @@ from course_utils.bert.masking import IGNORED
 from course_utils.bert.occurrences import occurrences, word_vectors
 from course_utils.bert.scores import gaps, score
 from course_utils.bert.search import embed
-from course_utils.bert.texts import encode, fill_mask, padded, padded_pairs
+from course_utils.bert.texts import encode, encode_all, fill_mask, padded, padded_pairs
 from course_utils.tokenizers import WordPieceTokenizer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -153,7 +153,7 @@ def test_labelled_texts_keep_their_classes():
     flipped = LabelledTexts(texts, [0, *range(2, 15)], TOKENIZER, tokens=30, longest=12)
     with pytest.raises(ValueError, match="other masks or classes"):
         flipped.restore(drawn.state())
-    with pytest.raises(ValueError, match="got 14 texts and 1 classes"):
+    with pytest.raises(ValueError, match="got 14 texts, 1 classes and longest=128"):
         LabelledTexts(texts, [0], TOKENIZER)
     with pytest.raises(ValueError, match="no text to train on"):
         LabelledTexts([], [], TOKENIZER)
@@ -195,6 +195,20 @@ def test_two_texts_in_a_row():
 def test_rows_too_short_and_texts_without_a_token(texts, longest):
     with pytest.raises(ValueError, match=f"at least 10 tokens.*; got longest={longest} and"):
         MaskedTexts(texts, TOKENIZER, longest=longest)
+
+
+def test_rows_that_leave_no_token_of_a_labelled_text():
+    with pytest.raises(
+        ValueError, match=r"a token and \[SEP\] at least; got 2 texts, 2 classes and longest=2"
+    ):
+        LabelledTexts([np.array([8]), np.array([9])], [0, 1], TOKENIZER, longest=2)
+
+
+def test_a_special_token_that_a_text_names_is_text_for_both_encoders():
+    tokenizer = WordPieceTokenizer([*TOKENIZER.tokens, *"[]upadksme", "##e", "##p", "##a", "##d"])
+    for text in ("a [SEP] b", "[PAD] a", "a b"):
+        assert encode_all([text], tokenizer)[0].tolist() == encode(text, tokenizer).tolist()
+    assert tokenizer.ids["[SEP]"] not in encode_all(["a [SEP] b"], tokenizer)[0]
 
 
 @pytest.mark.parametrize(
