@@ -153,7 +153,7 @@ def _from_hub(repo_id: str, instead: str, **file: str) -> str:
                 request, timeout=5
             ).close()  # the library asks six times, for half a minute
         return huggingface_hub.hf_hub_download(repo_id, **file)
-    except OSError as error:
+    except Exception as error:  # what a broken connection raises depends on the library below
         raise assets.AssetError(
             f"{repo_id} could not be fetched from the Hugging Face Hub ({type(error).__name__}): connect to "
             f"the network, or go on with {instead}."

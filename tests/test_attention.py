@@ -423,6 +423,24 @@ def test_a_cache_grows_by_what_comes_and_seldom_copies_what_it_holds():
     assert len(places) < 7
 
 
+def test_a_cache_that_could_not_grow_goes_on_when_it_can(monkeypatch):
+    cache, keys = filled(1)
+    new_empty, asked = torch.Tensor.new_empty, []
+
+    def once(*arguments):
+        asked.append(arguments)
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return new_empty(*arguments)
+
+    monkeypatch.setattr(torch.Tensor, "new_empty", once)
+    new = x(1, 2, 1, 3)
+    with pytest.raises(KeyboardInterrupt):
+        cache.extend(new, -new)
+    cache.extend(new, -new)
+    assert torch.equal(cache.keys, torch.cat([keys, new], dim=2)) and torch.equal(cache.values, -cache.keys)
+
+
 def test_a_copy_and_the_original_go_on_each_for_itself():
     cache, keys = filled(5)
     twin, (one, other) = copy.copy(cache), x(2, 1, 2, 1, 3)

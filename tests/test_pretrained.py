@@ -1,5 +1,6 @@
 """Published tokenizers and weights: they come whole, and where they can't be had there is one sentence."""
 
+import io
 import json
 import os
 import zipfile
@@ -151,6 +152,23 @@ def test_without_the_hub_there_is_one_sentence(name, monkeypatch, tmp_path):
     with pytest.raises(assets.AssetError, match=rf"{name} could not be fetched.*go on with") as caught:
         pretrained.load(name)
     assert "\n" not in str(caught.value)
+
+
+def test_a_download_that_breaks_is_one_sentence_whatever_it_raises(monkeypatch, tmp_path):
+    import urllib.request
+
+    import huggingface_hub
+
+    class ReadError(Exception):
+        """As the Hub's library lets those of its own libraries through."""
+
+    def download(*_, local_files_only=False, **__):
+        raise FileNotFoundError if local_files_only else ReadError
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: io.BytesIO())
+    with pytest.raises(assets.AssetError, match=r"t5-small could not be fetched .*\(ReadError\)"):
+        pretrained.load("t5-small")
 
 
 def test_weights_off_the_hub(monkeypatch, tmp_path):

@@ -63,8 +63,9 @@ class KeyValueCache:
         return writable and self._protected <= len(self) <= buffer.shape[-2] - n
 
     def _allocate(self, room: int) -> None:
-        self._buffers, self._protected = [], 0
+        buffers = []
         for old in (self.keys, self.values):
             buffer = old.new_empty((*old.shape[:-2], room, old.shape[-1]))
             buffer[..., : len(self), :] = old
-            self._buffers.append(buffer)
+            buffers.append(buffer)
+        self._buffers, self._protected = buffers, 0  # both, or after Ctrl-C still the old ones

@@ -39,7 +39,8 @@ class BidirectionalNGram:
         self.weights: dict[int, Float[np.ndarray, " voters"]] = {}
 
     def fit(self, rows: list[Int[np.ndarray, " tokens"]]) -> "BidirectionalNGram":
-        """Count rows of tokens; none is hidden."""
+        """Count rows of tokens; none is hidden. Weights of earlier counts are forgotten."""
+        self.weights = {}
         ids, places = _joined(rows)
         asked = ids[places]
         self.unigram = np.bincount(asked, minlength=self.vocab_size) + 1 / self.vocab_size

@@ -67,6 +67,8 @@ def greedy(
     a short one need not wait for the longest. The answers are in the order of the sources. With `no_repeat`
     no run of so many tokens is written twice (Paulus et al. 2018): a weak model can't go round in a circle.
     """
+    if max_new < 1:
+        raise ValueError(f"max_new, how many tokens may be written, is 1 at least; got {max_new}")
     if batch_size:
         return by_length(sources, batch_size, lambda some: greedy(model, some, max_new, None, no_repeat))
     device, (pad, start, end) = next(model.parameters()).device, model.marks

@@ -28,7 +28,7 @@ def padded(
 ) -> tuple[Int[Tensor, "batch longest"], Int[Tensor, " batch"]]:
     """Rows of ids as one tensor, the shorter ones padded with `pad`, and their lengths. Raises ValueError if
     there are no rows, or one is empty."""
-    if not rows or not all(rows):
+    if not len(rows) or not all(map(len, rows)):  # rows may be arrays
         raise ValueError(f"expected rows of at least one id each; got {list(rows)[:3]}")
     lengths = torch.tensor([*map(len, rows)])
     array = torch.full((len(rows), lengths.max()), pad)

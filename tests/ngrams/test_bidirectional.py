@@ -124,3 +124,10 @@ def test_bad_input():
         BidirectionalNGram(2**16 + 1, 0)
     with pytest.raises(ValueError, match="call fit and fit_weights first"):
         BidirectionalNGram(V, HIDDEN).fit(rows(3, 0)).distributions(*gaps(rows(3, 0), 1)[:2])
+
+
+def test_new_counts_forget_the_weights_of_the_old():
+    model = BidirectionalNGram(V, HIDDEN).fit(rows(30, 0)).fit_weights(*gaps(rows(30, 1), 2))
+    model.fit(rows(30, 3))
+    with pytest.raises(ValueError, match="call fit and fit_weights first"):
+        model.distributions(*gaps(rows(3, 0), 1)[:2])

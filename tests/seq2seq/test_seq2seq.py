@@ -5,6 +5,7 @@ import copy
 import itertools
 import statistics
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
@@ -282,3 +283,10 @@ def test_an_edit_lasts_as_long_as_it_is_asked_for():
         with seq2seq.edit_cross_attention(model, lambda weights: weights):
             pass
         assert torch.equal(model(source, lengths, target), nothing)
+
+
+def test_rows_may_be_arrays_and_an_answer_has_a_token_at_least():
+    source, lengths = seq2seq.padded([np.array([3, 4, 5]), np.array([0])])
+    assert source.tolist() == [[3, 4, 5], [0, 0, 0]] and lengths.tolist() == [3, 1]
+    with pytest.raises(ValueError, match="1 at least; got 0"):
+        seq2seq.greedy(None, [[3]], max_new=0)
