@@ -84,11 +84,15 @@ def theirs(half, compiled):
 
 
 def main():
+    if DEVICE.type == "cuda":  # see `train`'s SYNC_EVERY
+        sys.exit(
+            "this benchmark times single steps, and on a GPU `train` tells of 16 at once: it is for CPUs"
+        )
     transformers.logging.set_verbosity_error()
     print(f"{platform.machine()}, {torch.get_num_threads()} threads, {DEVICE}, torch {torch.__version__}")
     print(f"{size(CONFIG):,} parameters, batches of {PLAN.batch} x {PLAN.context} tokens")
     ways = {f"ours, {name}": lambda name=name: ours(name) for name in ("muon", "adamw")}
-    kinds = {"": False} | ({", compiled": True} if shutil.which("g++") or DEVICE.type == "cuda" else {})
+    kinds = {"": False} | ({", compiled": True} if shutil.which("g++") else {})
     for (name, half), (kind, compiled) in itertools.product(types(), kinds.items()):
         ways[f"transformers, {name}{kind}"] = functools.partial(theirs, half, compiled)
     speeds = {name: [] for name in ways}

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import os
 import platform
+import secrets
 import statistics
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from student import Student, answering
 from course_utils.classroom import exchange
 
 HERE = Path(__file__).resolve().parent
-ADDRESS, PASSWORD = "http://127.0.0.1:8000", "one for all of them"
+ADDRESS, PASSWORD = "http://127.0.0.1:8000", secrets.token_urlsafe()  # others are on this machine, too
 CONFIG = """
 c = get_config()
 load_subconfig({here!r} + "/jupyterhub_config.py")
