@@ -94,6 +94,7 @@ function render(context) {
       if (focused && question.solved) said.focus(); // or the keyboard would be back at the page's top
       const wrong = question.marks.filter((mark) => mark === "wrong").length;
       const news = question.solved ? "Right. Under each choice stands why." :
+        wrong > 1 ? `Not this one (${wrong} tried). Read why, and try another.` :
         wrong ? "Not this one. Read why, and try another." : "";
       if (said.textContent !== news) said.textContent = news;
       again.hidden = !question.again;

@@ -1,12 +1,21 @@
 function render(context) {
   const view = viewOf(context, "Sealed prediction"), board = chipBoard(view);
   const seal = element("p", { class: "sp-seal" });
-  const run = button("Run it", () => { if (ready()) view.send({ run: true }); else view.say(why()); }, { class: "sp-run cw-main" });
+  let running = false;
+  const run = button("Run it", start, { class: "sp-run cw-main" });
   const done = () => view.shown.result >= 0;
-  const ready = () => view.shown.placed && !done();
-  const why = () => (done() ? "It was run, and the bet is settled." : "Place the bet first: a prediction comes before its run.");
+  const ready = () => view.shown.placed && !done() && !running;
+  const why = () => (done() ? "It was run, and the bet is settled." : running ? "It is running." : "Place the bet first: a prediction comes before its run.");
+
+  function start() {
+    if (!ready()) return view.say(why());
+    running = true;
+    setIdle(run, true);
+    view.send({ run: true });
+  }
 
   function draw(how) {
+    if (how.isReply) running = false;
     board.draw(how);
     const { placed, came } = view.shown;
     setIdle(run, !ready());

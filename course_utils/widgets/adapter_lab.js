@@ -51,7 +51,7 @@ function render(context) {
     quiet(element("b", {}, "ΔW:"), " what training changed in one matrix, ", element("bdi", {}, fixed.name), ". Its singular values, on a log scale, say how much of it lies in " +
       "each direction; an adapter of rank r can hold r of them (blue)."),
     element("div", { class: "al-picture" }, high, plot),
-    element("div", { class: "al-fields" }, element("label", {}, "Rank ", rankIs, rank), element("label", {}, "Alpha ", alphaIs, alpha)), grid] });
+    element("div", { class: "al-fields" }, element("label", aimedAt(rank), "Rank ", rankIs, rank), element("label", aimedAt(alpha), "Alpha ", alphaIs, alpha)), grid] });
 }
 
 export default { render };

@@ -105,7 +105,7 @@ function render(context) {
     const { shown } = view, { run, asked } = shown;
     if (!isReply && shown.revision !== revision) adopt(asked);
     if (isReply && shown.revision !== revision && asked.chat && prompt.value === sent) prompt.value = "";
-    if (run?.chat && shown.problem && prompt.value === "") prompt.value = asked.prompt;
+    if (run?.chat && run.failed && prompt.value === "") prompt.value = asked.prompt;
     revision = shown.revision;
     setIdle(write, shown.writing);
     setIdle(stop, !shown.writing);

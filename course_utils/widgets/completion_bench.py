@@ -221,6 +221,7 @@ class CompletionBench(Widget):
                 "writer": run.writer,
                 "chat": run.chat,
                 "text": run.text,
+                "failed": bool(run.problem),
                 "by_cell": run.by_cell,
                 "tokens": run.tokens,
                 "first": run.seconds_to_first,

@@ -86,7 +86,7 @@ function render(context) {
   const mean = slider(view, "mean", { label: "mean length of a span", say: (length) => plural(length, "token"), redraw: sayRule, ask: anew });
   const rateNow = element("output"), meanNow = element("output");
   const insert = button("", toggleMask, { class: "cb-insert" });
-  const none = button("Hide nothing", () => change({ hidden: [], masks: [] }));
+  const none = button("Hide nothing", () => { sweep = null; change({ hidden: [], masks: [] }); });
   const cutAt = slider(view, "cut", { label: "tokens that prefix LM reads", say: (cut) => plural(cut, "token"), redraw });
   const cutNow = element("output"), howItGoesOn = quiet();
   const remark = element("p", { class: "cw-quiet", role: "status" });

@@ -36,7 +36,7 @@ function render(context) {
   const distance = slider(view, "distance", { redraw, label: "how many steps back", say: (k) => `${k} steps back` });
   const bias = slider(view, "bias", { redraw, label: "forget bias of the bare product", say: (b) => `bias ${b}` });
   const plot = element("div", { class: "gh-plot cw-plot", "aria-hidden": "true",
-    onpointerdown: point, onpointermove: (event) => event.buttons && point(event),
+    onpointerdown: point, onpointermove: (event) => plot.hasPointerCapture(event.pointerId) && point(event),
     onpointerup: () => view.ask(), onpointercancel: () => view.ask() });
   const high = element("div", { class: "gh-axis cw-axis", "aria-hidden": "true" });
   const at = element("output", {}), keeps = element("output", { class: "cw-quiet" });
@@ -117,7 +117,7 @@ function render(context) {
       element("div", { class: "gh-under" }, distance,
         element("div", { class: "gh-ticks cw-axis", "aria-hidden": "true" }, ...ticks.map((tick) =>
           element("span", { style: `left: ${(100 * tick) / last}%` }, String(tick)))))),
-    element("label", { class: "gh-at" }, "Steps back: ", at), grid,
+    element("label", { class: "gh-at", ...aimedAt(distance) }, "Steps back: ", at), grid,
     element("label", { class: "gh-bias" }, element("span", {}, "Forget bias b of the forget gate alone"), bias, keeps)] });
 }
 

@@ -48,7 +48,7 @@ function render(context) {
     { step: "any", "aria-label": `price of 10^18 FLOPs, ${currency}` });
   const budgetSays = element("output", { class: "ip-says" }), servedSays = element("output", { class: "ip-says" });
   const plot = element("div", { class: "ip-plot cw-plot", "aria-hidden": "true",
-    onpointerdown: point, onpointermove: (event) => event.buttons && point(event),
+    onpointerdown: point, onpointermove: (event) => plot.hasPointerCapture(event.pointerId) && point(event),
     onpointerup: () => view.ask(), onpointercancel: () => view.ask() });
   const high = element("div", { class: "ip-axis cw-axis", "aria-hidden": "true" });
   const grid = element("div", { class: "cw-scroll" });

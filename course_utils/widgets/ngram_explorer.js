@@ -2,8 +2,9 @@
 
 /**
  * The distribution of one row after `more` further sightings of token i, given `seen` sightings so far.
- * Exact for plain counts, and for absolute discounting and Kneser-Ney while their discounts stay as they are:
- * (count - D + more + ...) / (seen + more) is (seen * p + more) / (seen + more).
+ * Exact for plain counts, and where a discount was taken of the token before and stays as it is:
+ * (count - D + more + ...) / (seen + more) is (seen * p + more) / (seen + more). Of a first sighting (of the
+ * second and third too, in modified Kneser-Ney) a discount would be taken, and with add-k the sum is larger.
  */
 function whatIf(probabilities, seen, i, more) {
   if (seen + more <= 0) return probabilities;
@@ -149,6 +150,7 @@ function render(context) {
       : !more ? `Choose a ${unit} (click, or arrow keys), then a number: its count changes, and every bar with it.`
       : `${percent(before[chosenBar])} would be ${percent(after[chosenBar])}: ` +
         `(${grouped(row.seen)} × ${before[chosenBar].toFixed(4)} + ${grouped(more)}) / ${grouped(row.seen + more)}. ` +
+        "A smoothing that takes a part of each count gives somewhat less to what was seen seldom. " +
         "Counts are the parameters; nobody wrote a rule. This is a what-if: the model itself stays as it is.";
   }
 

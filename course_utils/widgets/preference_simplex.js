@@ -100,7 +100,7 @@ function render(context) {
   const mark = (look) => element("span", { class: "cw-mark", "aria-hidden": "true", style: `--line: ${look[0]}` }, look[1]);
   const boxes = tickBoxes(view, "methods", (changes) => { view.ask(changes); redraw(); }, (name) => mark(looks[name]));
   const plot = element("div", { class: "sp-plot", "aria-hidden": "true", onpointerdown: point,
-    onpointermove: (event) => event.buttons && point(event), onpointerup: () => view.ask() });
+    onpointermove: (event) => plot.hasPointerCapture(event.pointerId) && point(event), onpointerup: () => view.ask() });
   const ends = element("div", { class: "cw-scroll" });
   const corner = (i) => element("span", { class: `sp-corner sp-${entries[i]}` }, ...visible(names[i]));
 
@@ -156,7 +156,7 @@ function render(context) {
     ends.replaceChildren(tableOf({ head: head(), rows: cells }));
   }
 
-  const control = (name, input, output) => element("label", { class: "sp-control" }, element("span", {}, ...[name].flat(), " ", output), input);
+  const control = (name, input, output) => element("label", { class: "sp-control", ...aimedAt(input) }, element("span", {}, ...[name].flat(), " ", output), input);
   const tables = () => [{ caption: `Where each policy is after ${plural(state.step, "step")}`, head: head(), rows: rows().rows },
     { caption: "Rewards", head: ["Answer", "reward"], rows: names.map((name, i) => [mono(name), minus(rewards()[i])]) }];
 

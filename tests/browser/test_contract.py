@@ -325,6 +325,13 @@ def test_it_is_small_and_is_shown_as_a_table(gallery, name):
 
 
 @each_widget
+def test_no_label_names_the_value_beside_the_control(gallery, name):
+    """An <output> before the control in its label would be what the label names, and clicks go to."""
+    labels = gallery.hands.cell(gallery.cell(name)).locator(".course-widget label")
+    assert labels.evaluate_all("some => some.filter(one => one.control?.tagName === 'OUTPUT').length") == 0
+
+
+@each_widget
 def test_every_target_is_large_enough_for_a_finger(gallery, name):
     looks = gallery.looks(name, "Light") + gallery.looks(name, "Dark")
     assert [look.small_targets for look in looks if look.small_targets] == []

@@ -156,6 +156,12 @@ def test_the_keyboard_hides_extends_and_inserts(opened):
     press("Shift+ArrowRight")
     opened.settled(widget)
     assert row(widget, "Infilling")[0] == "11 Thank [MASK] inviting me to your party last [MASK] [MASK] </s>"
+    # what was hidden by Shift is forgotten with the rest
+    widget.get_by_role("button", name="Hide nothing").click()
+    widget.locator(".cb-sentence").focus()
+    press("Shift+ArrowLeft")
+    opened.settled(widget)
+    assert len(hidden(widget)) == 2
 
 
 def test_the_rule_draws_and_the_cut_moves(opened):

@@ -8,7 +8,7 @@ from course_utils.ngrams import NGramModel
 from course_utils.widgets.ngram_explorer import NGramExplorer
 from course_utils.widgets.words import ISOLATES, quoted
 
-EXPORTED = "whatIf, cividis, inkOn, requestsTo, visible"
+EXPORTED = "whatIf, cividis, inkOn, requestsTo, visible, spoken"
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +34,15 @@ def test_what_if_is_what_counting_more_text_gives(call):
         p = call("([p, n]) => widget.whatIf(p, n, 1, 5)", [model.distribution().tolist(), len(text)])
         assert p == pytest.approx(more.distribution().tolist(), abs=tolerance)
     assert call("() => widget.whatIf([0.5, 0.5], 0, 0, 0)") == [0.5, 0.5]
+
+
+def test_a_token_called_like_javascripts_own_is_read_as_a_text(call):
+    assert call("() => [' ', 'constructor', 'toString', 'a\\n'].map(widget.spoken)") == [
+        "blank",
+        "constructor",
+        "toString",
+        "a⏎",
+    ]
 
 
 def test_cividis_is_matplotlibs(call):

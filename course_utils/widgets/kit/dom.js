@@ -59,7 +59,7 @@ const readable = (text) => text === "" ? "∅" :
 const named = (text) => element("bdi", {}, readable(text));
 
 /** The same in words, for labels that are read aloud. */
-const spoken = (text) => NAMES[text] ?? text.replace(/\n/g, "⏎");
+const spoken = (text) => (Object.hasOwn(NAMES, text) ? NAMES[text] : text.replace(/\n/g, "⏎"));
 
 const percent = (p) => p === 0 ? "0 %" :
   p > 0 && p < 0.0005 ? "< 0.1 %" : p < 1 && p > 0.9995 ? "> 99.9 %" : `${(100 * p).toFixed(1)} %`;

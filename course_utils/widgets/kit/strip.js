@@ -32,7 +32,7 @@ function textStrips(view, { prompt, label, legend, names, nameWidth, fields, mov
   const text = textArea(view, "text", read);
   const strips = element("div", { class: "cw-strips", tabindex: "0", role: "group", dir: "ltr", "aria-label": label,
     style: `--column: ${COLUMN}px; --strip: ${STRIP}px`,
-    onkeydown: onKey, onpointerdown: onPointer, onpointermove: (event) => event.buttons && onPointer(event),
+    onkeydown: onKey, onpointerdown: onPointer, onpointermove: (event) => strips.hasPointerCapture(event.pointerId) && onPointer(event),
     onpointerup: () => view.ask(), onpointercancel: () => view.ask() });
   const back = button("◀ byte", () => go(focus() - 1), { "aria-label": "one byte back" });
   const on = button("byte ▶", () => go(focus() + 1), { "aria-label": "one byte on" });
