@@ -318,6 +318,7 @@ def test_a_failed_answer_leaves_the_conversation_as_it_was():
     ask(bench, writer="broken", chat=True)
     shown = ended(bench)
     assert shown["problem"] == "RuntimeError: out of memory" and shown["messages"] == []
+    assert shown["run"]["failed"]
     with pytest.raises(RuntimeError, match="out of memory"):
         bench.write("again", chat=True)
 
@@ -336,7 +337,7 @@ def test_a_writer_that_was_not_trained_to_chat_is_not_asked_to(bench):
 def test_hostile_prompts_are_cropped_with_notice_or_read(bench, text, chat):
     ask(bench, prompt=text, chat=chat, length=3)
     shown = ended(bench)
-    assert shown["problem"] == "" and shown["run"]["tokens"] == 3
+    assert shown["problem"] == "" and shown["run"]["tokens"] == 3 and not shown["run"]["failed"]
     notice = shown["notice"]
     assert (f"Got {len(text):,} characters; the last {MAX_CHARACTERS:,} are read" in notice) == (
         len(text) > MAX_CHARACTERS
