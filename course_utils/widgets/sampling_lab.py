@@ -15,7 +15,7 @@ from course_utils.measuring.labels import label
 from course_utils.sampling import ALLOWED, PENALTIES, Sampler, kept, token_counts
 from course_utils.widgets.base import Widget
 from course_utils.widgets.state import Flag, List, Number, Spec, Text, Whole
-from course_utils.widgets.words import plural, quoted, shortened, signs, visible
+from course_utils.widgets.words import percent, plural, quoted, shortened, signs, visible
 
 MAX_CHARACTERS = 10_000  # of a prompt
 NAMED = 2000  # of the likeliest tokens the names cross with the logits; of others when they are seen
@@ -258,7 +258,7 @@ class SamplingLab(Widget):
         before, after = self.found.now.before, self.found.taken.after
         sentence = f"After {quoted(shortened(self.state['prompt'], end=True))}: {self._in_words(before)}."
         steps = [
-            f"{name} leaves {plural(left, 'token')} with {_percent(share)}"
+            f"{name} leaves {plural(left, 'token')} with {percent(share)}"
             if share < 1
             else f"{name} leaves all, with {of_bits:.2f} bits"
             for name, left, share, of_bits in self.found.taken.left
@@ -280,9 +280,9 @@ class SamplingLab(Widget):
     def _in_words(self, p: Distribution) -> str:
         """The likeliest tokens, all others together, and how wide the distribution is."""
         best = [i for i in _likeliest(p, 3) if p[i] > 0]
-        said = [f"{quoted(self._tokens[i])} {_percent(p[i])}" for i in best]
+        said = [f"{quoted(self._tokens[i])} {percent(p[i])}" for i in best]
         if others := np.count_nonzero(p) - len(best):
-            said.append(f"the other {plural(others, 'token')} {_percent(1 - p[best].sum())}")
+            said.append(f"the other {plural(others, 'token')} {percent(1 - p[best].sum())}")
         return f"{', '.join(said)}; entropy {bits(p):.2f} bits, perplexity {2 ** bits(p):,.1f}"
 
     def picture(self, figure: Figure) -> None:
@@ -346,7 +346,3 @@ def _likeliest(p: Distribution, n: int) -> list[int]:
     least = np.partition(p, -n)[-n] if n < len(p) else -np.inf
     enough = np.flatnonzero(p >= least)
     return enough[np.argsort(-p[enough], kind="stable")[:n]].tolist()
-
-
-def _percent(p: float) -> str:
-    return "< 0.1 %" if 0 < p < 0.0005 else f"{100 * p:.1f} %"

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from decimal import ROUND_HALF_UP, Decimal
 
 # blanks and control characters, which a reader can't see (and HTML can't hold: NUL becomes �), and the
 # characters that turn the direction of what follows them
@@ -94,7 +95,11 @@ def plural(n: int, noun: str) -> str:
 
 
 def percent(p: float) -> str:
-    return f"{100 * p:.1f} %"
+    """A share in percent, as the page writes it: halves go up, and what is hardly anything, or nearly all, is
+    not called nothing or all."""
+    if 0 < p < 0.0005 or 0.9995 < p < 1:
+        return "< 0.1 %" if p < 0.5 else "> 99.9 %"
+    return f"{Decimal(100 * float(p)).quantize(Decimal('0.1'), ROUND_HALF_UP)} %"
 
 
 def signed(x: float, digits: int = 2) -> str:

@@ -6,9 +6,9 @@ from matplotlib import colormaps
 
 from course_utils.ngrams import NGramModel
 from course_utils.widgets.ngram_explorer import NGramExplorer
-from course_utils.widgets.words import ISOLATES, quoted
+from course_utils.widgets.words import ISOLATES, percent, quoted
 
-EXPORTED = "whatIf, cividis, inkOn, requestsTo, visible, spoken"
+EXPORTED = "whatIf, cividis, inkOn, requestsTo, visible, spoken, percent"
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +43,11 @@ def test_a_token_called_like_javascripts_own_is_read_as_a_text(call):
         "toString",
         "a⏎",
     ]
+
+
+def test_a_share_is_the_same_on_the_page_and_in_the_sentence(call):
+    shares = [1 / 16, 5 / 16, 9 / 16, 0.0001, 0.0005, 0.9995, 0.9999, 1, *np.linspace(0.001, 0.999, 211)]
+    assert call("(some) => some.map(widget.percent)", shares) == [percent(share) for share in shares]
 
 
 def test_cividis_is_matplotlibs(call):

@@ -74,7 +74,7 @@ def test_the_first_example_is_written_at_the_start():
     assert widget.shown["text_now"] == "THOUARTHERE" and widget.shown["n_steps"] == 4
     sentence = (
         "old to modern: “thou art here” becomes “THOUARTHERE”, 4 of 4 tokens. Token 2, “ART”, has 75.0 %; "
-        "“THEE” 12.5 %, “YE” 6.2 %. For it layer 1, the mean of 3 heads, looks at “art” (3) 70.0 %, "
+        "“THEE” 12.5 %, “YE” 6.3 %. For it layer 1, the mean of 3 heads, looks at “art” (3) 70.0 %, "
         "“modern:·” (1) 7.5 %, “thou” (2) 7.5 %, 2 other keys 15.0 %."
     )
     bundle = widget._repr_mimebundle_()
