@@ -264,7 +264,7 @@ def test_a_configuration_that_pip_cannot_read_is_a_sentence(telling, tmp_path):
     project, env = telling
     (tmp_path / "pip.conf").write_text("no-index = 1\n")  # outside any section
     _, _, err = course(project, env | {"PIP_CONFIG_FILE": str(tmp_path / "pip.conf")})
-    assert "pip can't read its own configuration" in err and "pip config debug" in err
+    assert "pip can't read its own configuration: what is wrong stands above" in err and "pip.conf" in err
     assert "Traceback" not in err
 
 

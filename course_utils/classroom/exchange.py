@@ -192,8 +192,10 @@ def _parts(path: Path) -> list[str]:
 
 
 def _notebooks(folder: Path) -> set[str]:
-    """How a student's notebooks are called, for nbgrader looks for a page of each."""
-    return {path.stem for path in itertools.islice(folder.glob("*.ipynb"), MAX_NOTEBOOKS)}
+    """How a student's notebooks are called, for nbgrader looks for a page of each. A name that isn't UTF-8 is
+    left out: it couldn't be hashed."""
+    names = (path.stem for path in folder.glob("*.ipynb") if path.name.isprintable())
+    return set(itertools.islice(names, MAX_NOTEBOOKS))
 
 
 def _secret(folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 import copy
 import re
+from collections import Counter
 from pathlib import Path
 
 import nbformat
@@ -36,9 +37,10 @@ def read_roster(file: Path) -> list[str]:
             "`student` above the students' names"
         )
     students = [line[column].strip() for line in lines.values()]
+    times = Counter(student.lower() for student in students)  # on some systems Ada's folder is ada's
     for student in students:
         _check_name(student, file)
-        if [other.lower() for other in students].count(student.lower()) > 1:  # one folder, on some systems
+        if times[student.lower()] > 1:
             raise ValueError(
                 f"{student} stands more than once in {file}: each student has a name of their own, whatever "
                 "its capitals"

@@ -236,8 +236,8 @@ def pip_settings():
         listed = subprocess.check_output([str(PYTHON), "-m", "pip", "config", "list"], text=True)
     except subprocess.CalledProcessError:
         raise Stop(
-            "pip can't read its own configuration: `python3 -m pip config debug` names the files; mend them, "
-            "then run the same command again."
+            "pip can't read its own configuration: what is wrong stands above, in a file or a PIP_ variable; "
+            "mend it, then run the same command again."
         ) from None
     pairs = re.findall(r"^(global|install|:env:)\.([\w-]+)=(.*)$", listed, re.M)
     rank = ["global", "install", ":env:"].index  # the later one wins, as in pip

@@ -33,26 +33,26 @@ ANSWERS = {
     "tuning.py": ["10.1", "10.2", "10.3"],
     "planning.py": ["11.6"],
 }
+STOOD_IN = "# The course's, where an answer of yours was missing: "  # begins a file, before the exercises
 # The pieces of GPT-2 as `re` can say them: what it calls a word character is a letter, a digit or _; or else
 # another number, such as ² or Ⅳ, which counts as a letter here: x² is one piece, and two in GPT-2.
-OURS = "# The course's, where an answer of yours was missing: "
 PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?[^\W\d_]+| ?\d+| ?(?:[^\s\w]|_)+|\s+(?!\S)|\s+"
 
 
-def save(folder: Path, file: str, *answers: Callable) -> None:
-    """Write answers to the exercises of a file, in their order, into it.
+def save(folder: Path, file: str, *answers: Callable) -> bool:
+    """Write answers to the exercises of a file, in their order, into it; return whether it was written.
 
     The file must stand alone: an answer that passes only in its notebook, by a name from another cell, is not
     written. Raises ValueError, naming the exercise. Where the course's code stood in for an answer, the file
-    says so, and never takes the place of the learner's own.
+    says so, and takes the place of none that passes and has more answers of the learner's own.
     """
     checks = [find(exercise) for exercise in ANSWERS[file]]
     ours = [check.id for check, answer in zip(checks, answers, strict=True) if answer is check.reference]
-    if ours and (folder / file).exists() and _is_own(folder, file):
+    if ours and _passes(folder, file) and len(_stood_in(folder, file)) < len(ours):
         print(f"{file} keeps your own answers: this time the course's stood in for {', '.join(ours)}.")
-        return
+        return False
     imports = dict.fromkeys(line for check in checks for line in check.imports.splitlines())
-    parts = [f"{OURS}{', '.join(ours)}"] if ours else []
+    parts = [f"{STOOD_IN}{', '.join(ours)}"] if ours else []
     parts.append("\n".join(imports))
     for check, answer in zip(checks, answers, strict=True):
         try:
@@ -63,6 +63,7 @@ def save(folder: Path, file: str, *answers: Callable) -> None:
     _functions(source, file)
     folder.mkdir(exist_ok=True)
     write_atomic(folder / file, source)
+    return True
 
 
 def load(folder: Path, file: str) -> list[Callable]:
@@ -76,8 +77,17 @@ def load(folder: Path, file: str) -> list[Callable]:
     return _functions((folder / file).read_text(encoding="utf-8"), file)
 
 
-def _is_own(folder: Path, file: str) -> bool:
-    return not (folder / file).read_text(encoding="utf-8", errors="replace").startswith(OURS)
+def _passes(folder: Path, file: str) -> bool:
+    try:
+        return bool(load(folder, file))
+    except ValueError:
+        return False
+
+
+def _stood_in(folder: Path, file: str) -> list[str]:
+    """The exercises of a file for which the course's code stands in it."""
+    first, *_ = (folder / file).read_text(encoding="utf-8").splitlines() or [""]
+    return first.removeprefix(STOOD_IN).split(", ") if first.startswith(STOOD_IN) else []
 
 
 def _functions(source: str, file: str) -> list[Callable]:
@@ -114,11 +124,8 @@ def whose(folder: Path) -> dict[str, str]:
 def _is_makers(folder: Path, part: str) -> bool:
     if part == "law":
         return (folder / "law.json").exists()
-    try:
-        load(folder, f"{part}.py")
-    except ValueError:
-        return False
-    return _is_own(folder, f"{part}.py") and (part != "tokenizer" or bool(own_merges(folder)))
+    own = _passes(folder, f"{part}.py") and not _stood_in(folder, f"{part}.py")
+    return own and (part != "tokenizer" or bool(own_merges(folder)))
 
 
 def in_words(parts: dict[str, str]) -> str:
@@ -203,7 +210,8 @@ def save_tuned(folder: Path, model, tokenizer, *answers: Callable) -> None:
     from course_utils.generation.adapters import TUNED
     from course_utils.training import checkpoints
 
-    save(folder, "tuning.py", *answers)
+    if not save(folder, "tuning.py", *answers):
+        return
     notes = {"config": asdict(model.config), "merges": getattr(tokenizer, "merges", [])}
     checkpoints.save_model(folder / TUNED, model, notes)
 
@@ -211,8 +219,8 @@ def save_tuned(folder: Path, model, tokenizer, *answers: Callable) -> None:
 def save_law(folder: Path, law, best_size: Callable) -> None:
     """Keep a `scaling.Law`, of nats a byte, with the answer to 11.6 beside it: `course.py make` reads size
     and tokens off it. Raises ValueError as `save` does, and then keeps nothing."""
-    save(folder, "planning.py", best_size)
-    write_atomic(folder / "law.json", json.dumps(asdict(law), indent=1) + "\n")
+    if save(folder, "planning.py", best_size):
+        write_atomic(folder / "law.json", json.dumps(asdict(law), indent=1) + "\n")
 
 
 class MyLLM:

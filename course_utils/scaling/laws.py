@@ -16,9 +16,9 @@ import numpy as np
 from jaxtyping import Float
 
 Values = Float[np.ndarray, " runs"]
+SAME_BUDGET = 0.1  # of the logarithm: tokens come in whole steps, so what was meant to be equal is nearly so
 DELTA = 1e-3  # of the Huber loss: a miss of more than 0.1 % counts by its size, no longer by its square
 # ln A, ln B, ln E, alpha, beta: the 4,500 starts of Hoffmann et al., appendix D.3
-SAME_BUDGET = 0.1  # of the logarithm: tokens come in whole steps, so what was meant to be equal is nearly so
 GRID = [np.arange(0, 26, 5), np.arange(0, 26, 5), np.arange(-1, 1.1, 0.5), *[np.arange(0, 2.1, 0.5)] * 2]
 
 

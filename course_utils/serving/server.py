@@ -126,7 +126,10 @@ class Completions(Api):
     def prepare(self) -> None:
         super().prepare()
         self._body = bytearray()
-        self.request.connection.set_max_body_size(2**40)  # see `data_received`: so we say what is too long
+        if not self._finished:
+            self.request.connection.set_max_body_size(
+                2**40
+            )  # see `data_received`: so we say what is too long
 
     def data_received(self, chunk: bytes) -> None:
         self._body += chunk[: MAX_BYTES + 1 - len(self._body)]  # what is longer is refused, and not kept

@@ -46,7 +46,7 @@ def test_a_token_called_like_javascripts_own_is_read_as_a_text(call):
 
 
 def test_a_share_is_the_same_on_the_page_and_in_the_sentence(call):
-    shares = [1 / 16, 5 / 16, 9 / 16, 0.0001, 0.0005, 0.9995, 0.9999, 1, *np.linspace(0.001, 0.999, 211)]
+    shares = [0, 1 / 16, 5 / 16, 9 / 16, 0.0001, 0.0005, 0.9995, 0.9999, 1, *np.linspace(0.001, 0.999, 211)]
     assert call("(some) => some.map(widget.percent)", shares) == [percent(share) for share in shares]
 
 

@@ -216,6 +216,7 @@ def test_pages_lie_where_nbgrader_asks_for_them(root, room, tmp_path, monkeypatc
     monkeypatch.setitem(sys.modules, "nbgrader.utils", names)
     handed_in = submit(root, "ada")
     (handed_in / "my own.ipynb").write_text("{}")
+    Path(os.fsdecode(os.fsencode(handed_in) + b"/\xff.ipynb")).touch()  # whose name can't be hashed
     folder = submit(root, "bob")
     (folder / "submission_secret.txt").unlink()
     (folder / "submission_secret.txt").symlink_to("/etc/hostname")

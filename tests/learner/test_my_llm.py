@@ -115,19 +115,21 @@ def test_the_gpt_is_trained_on_the_learners_tokens_and_runs_on_their_block(mine,
     assert completion(adapters.own_gpt(mine)) == completion(adapters.byte_level(model, tokenizer))
 
 
-def test_the_courses_code_never_takes_the_place_of_the_learners_and_is_not_called_theirs(mine, capsys):
+def test_the_courses_code_takes_the_place_of_no_answer_and_is_not_called_the_learners(mine, capsys):
     references = [find(id).reference for id in my_llm.ANSWERS["tuning.py"]]
-    my_llm.save(mine, "tuning.py", *references)
+    file = mine / "tuning.py"
+    assert my_llm.save(mine, "tuning.py", *references)
     assert my_llm.load(mine, "tuning.py") and my_llm.whose(mine)["tuning"].startswith("the course's")
-    source = (mine / "tuning.py").read_text(encoding="utf-8").split("\n\n\n", 1)[1]
-    (mine / "tuning.py").write_text(f"# mine\n{source}", encoding="utf-8")
-    assert my_llm.whose(mine)["tuning"].startswith("its maker's own")
-    my_llm.save(mine, "tuning.py", *references)
-    assert (mine / "tuning.py").read_text(encoding="utf-8").startswith("# mine")
-    assert (
-        "keeps your own answers: this time the course's stood in for 10.1, 10.2, 10.3"
-        in capsys.readouterr().out
-    )
+    header, source = file.read_text(encoding="utf-8").split("\n\n\n", 1)
+    for own in (f"# mine\n{source}", header.removesuffix(", 10.2, 10.3") + f"\n\n\n# mine\n{source}"):
+        file.write_text(own, encoding="utf-8")  # all answers, and all but one
+        assert my_llm.whose(mine)["tuning"].startswith("its maker's own") == own.startswith("# mine")
+        assert not my_llm.save(mine, "tuning.py", *references)
+        assert "this time the course's stood in for 10.1, 10.2, 10.3" in capsys.readouterr().out
+        my_llm.save_tuned(mine, None, None, *references)  # nor a model that it made
+        assert file.read_text(encoding="utf-8") == own and [*mine.iterdir()] == [file]
+    file.write_text("def (", encoding="utf-8")  # what can't be run is replaced
+    assert my_llm.save(mine, "tuning.py", *references) and my_llm.load(mine, "tuning.py")
 
 
 def test_the_tokenizer_is_its_makers_only_with_the_merges_that_it_learnt(mine):

@@ -217,11 +217,21 @@ def test_a_save_killed_at_any_time_leaves_a_loadable_checkpoint(tmp_path):
         before, last = last, saved_step(path)
         assert before <= last
     save_step(path, last + 1)
-    left = [file for file in tmp_path.iterdir() if file != path]
-    for file in left:  # a young one may be another kernel's
+    for file in tmp_path.iterdir():
         os.utime(file, (0, 0))
     save_step(path, last + 2)
-    assert left and list(tmp_path.iterdir()) == [path]  # nothing is left of the saves that were killed
+    assert list(tmp_path.iterdir()) == [path]  # nothing is left of the saves that were killed long ago
+
+
+def test_what_another_kernel_is_writing_stays(tmp_path):
+    path, old, young = (
+        tmp_path / name for name in ("run.safetensors", ".run.safetensors.1.tmp", ".run.safetensors.2.tmp")
+    )
+    for file in (old, young):
+        file.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    save_step(path, 0)
+    assert sorted(tmp_path.iterdir()) == sorted([path, young])
 
 
 @FORKS

@@ -137,8 +137,12 @@ class Check:
     def _judge(self, cases: list[tuple], outcomes: Sequence[Outcome]) -> Verdict:
         if all(outcome.blank for outcome in outcomes):
             sentence = "Write your answer in the cell above, run it, then run this cell again."
-            if not any(outcome.error for outcome in outcomes):  # an empty cell raises NotImplementedError
-                sentence = f"Your function returns None, whatever it gets: end it with `return`. {sentence}"
+            if all(
+                not outcome.error and outcome.value is None for outcome in outcomes
+            ):  # an empty cell raises
+                sentence = (
+                    "Your function returns None, whatever it gets: end it with `return`, then run both."
+                )
             return Verdict(self.id, self.title, "not yet", sentence)
         references = [observe(self.reference, case) for case in cases]
         differing = [

@@ -61,7 +61,7 @@ const named = (text) => element("bdi", {}, readable(text));
 /** The same in words, for labels that are read aloud. */
 const spoken = (text) => (Object.hasOwn(NAMES, text) ? NAMES[text] : text.replace(/\n/g, "⏎"));
 
-const percent = (p) => p === 0 ? "0 %" :
+const percent = (p) =>
   p > 0 && p < 0.0005 ? "< 0.1 %" : p < 1 && p > 0.9995 ? "> 99.9 %" : `${(100 * p).toFixed(1)} %`;
 const short = (p) => (p < 0.005 ? "<1" : String(Math.round(100 * p))) + "%"; // under a token
 
