@@ -93,6 +93,7 @@ HOLD = "(root, i) => hold(root.querySelector('[type=range]'), 30 + i)"
 DRAG = """(root, i) => {
   const { left, top } = root.querySelector("canvas").getBoundingClientRect();
   const to = { bubbles: true, clientX: left + 20 * i + 25, clientY: top + 5, buttons: 1 };
+  root.querySelector(".cw-strips").hasPointerCapture = () => true; // of a pointer that a script can't press
   root.querySelector("canvas").dispatchEvent(new PointerEvent("pointermove", to));
 }"""
 MIXED = "(root) => fill(root.querySelector('textarea'), 'to be or not to be, un café 🦜 שלום')"
