@@ -222,9 +222,8 @@ def _least(budget: Values, loss: Values) -> dict[float, int]:
     """Which run has the least loss of each budget; budgets within a tenth are one."""
     least = {}
     for i in np.argsort(budget):
-        near = next(
-            (other for other in least if abs(np.log(budget[i] / other)) < SAME_BUDGET), float(budget[i])
-        )
+        same = (other for other in least if abs(np.log(budget[i] / other)) < SAME_BUDGET)
+        near = next(same, float(budget[i]))
         if near not in least or loss[i] < loss[least[near]]:
             least[near] = int(i)
     return least

@@ -127,9 +127,7 @@ class Completions(Api):
         super().prepare()
         self._body = bytearray()
         if not self._finished:
-            self.request.connection.set_max_body_size(
-                2**40
-            )  # see `data_received`: so we say what is too long
+            self.request.connection.set_max_body_size(2**40)  # `data_received` says what is too long
 
     def data_received(self, chunk: bytes) -> None:
         self._body += chunk[: MAX_BYTES + 1 - len(self._body)]  # what is longer is refused, and not kept

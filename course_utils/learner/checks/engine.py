@@ -137,11 +137,10 @@ class Check:
     def _judge(self, cases: list[tuple], outcomes: Sequence[Outcome]) -> Verdict:
         if all(outcome.blank for outcome in outcomes):
             sentence = "Write your answer in the cell above, run it, then run this cell again."
-            if all(
-                not outcome.error and outcome.value is None for outcome in outcomes
-            ):  # an empty cell raises
+            # an answer that was not begun raises NotImplementedError
+            if all(outcome.value is None and not outcome.error for outcome in outcomes):
                 sentence = (
-                    "Your function returns None, whatever it gets: end it with `return`, then run both."
+                    "Your function returns None, whatever it gets: end it with `return`; run both again."
                 )
             return Verdict(self.id, self.title, "not yet", sentence)
         references = [observe(self.reference, case) for case in cases]
