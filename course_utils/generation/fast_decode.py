@@ -6,10 +6,12 @@ matrices that read the same vector become one, and each is multiplied by the lay
 this machine.
 """
 
+import itertools
 from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -152,24 +154,33 @@ def projections(block: Block) -> list[list[nn.Module]]:
 
 
 def products_of(groups: Sequence[Sequence[nn.Module]]) -> list[Product]:
-    """For each group x -> what its modules make of x, side by side."""
-    joined = [joined_weight(modules) for modules in groups]
-    fast = iter(products([weight for weight in joined if weight is not None]))
+    """For each group x -> what its modules make of x, side by side. Those with another module than linear
+    layers, or an embedding that is the head, are called as they are: a LoRA adapter is such a one."""
+    plain = [all(type(module) in (nn.Linear, nn.Embedding) for module in modules) for modules in groups]
+    fast = iter(products(joined_weights([*itertools.compress(groups, plain)])))
     return [
-        partial(side_by_side, modules) if weight is None else next(fast)
-        for modules, weight in zip(groups, joined, strict=True)
+        next(fast) if is_plain else partial(side_by_side, modules)
+        for modules, is_plain in zip(groups, plain, strict=True)
     ]
 
 
-def joined_weight(modules: Sequence[nn.Module]) -> Float[Tensor, "out width"] | None:
-    """One matrix, of which the weights of the modules become views: linear layers, or an embedding that is
-    the head. None if there is another module among them, such as a LoRA adapter."""
-    if any(type(module) not in (nn.Linear, nn.Embedding) for module in modules):
-        return None
-    joined = torch.cat([module.weight.detach() for module in modules])
-    for module, rows in zip(modules, joined.split([len(module.weight) for module in modules]), strict=True):
-        module.weight.data = rows
-    return joined
+def joined_weights(groups: Sequence[Sequence[nn.Module]]) -> list[Float[Tensor, "out width"]]:
+    """One matrix for each group, of which the weights of its modules become views.
+
+    All lie in one array of numpy's, in their order: for an array of 4 MB or more numpy asks Linux for pages
+    of 2 MB, where torch takes those of 4 kB. With them a step of SmolLM2 in float32 was 6 % faster.
+    """
+    n_bytes = sum(module.weight.nbytes for modules in groups for module in modules)
+    memory, matrices = torch.from_numpy(np.empty(n_bytes, np.uint8)), []
+    for modules in groups:
+        weights = [module.weight.detach() for module in modules]
+        joined, memory = memory.tensor_split([sum(weight.nbytes for weight in weights)])
+        matrices.append(joined.view(weights[0].dtype).view(-1, weights[0].shape[1]))
+        torch.cat(weights, out=matrices[-1])
+        rows = matrices[-1].split([*map(len, weights)])
+        for module, its_rows in zip(modules, rows, strict=True):
+            module.weight.data = its_rows
+    return matrices
 
 
 def side_by_side(modules: Sequence[nn.Module], x: Float[Tensor, "... width"]) -> Float[Tensor, "... out"]:

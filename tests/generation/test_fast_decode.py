@@ -1,5 +1,6 @@
 """Models optimised for decoding: the same weights, the same logits, and the usual way where they must."""
 
+import itertools
 from types import SimpleNamespace
 
 import pytest
@@ -39,8 +40,9 @@ def test_the_weights_are_the_same_numbers(model, tmp_path):
     save_model(tmp_path / "before.safetensors", model, {})
     fast = optimise_for_decoding(model)
     attention = model.decoder.blocks[0].attention
-    after_the_query = attention.query.weight.data_ptr() + attention.query.weight.nbytes
-    assert attention.key.weight.data_ptr() == after_the_query
+    read = [attention.query, attention.key, attention.value, attention.output]
+    for one, following in itertools.pairwise(module.weight for module in read):
+        assert following.data_ptr() == one.data_ptr() + one.nbytes
     for either in (fast, model):
         torch.testing.assert_close(either(ids), expected, atol=1e-4, rtol=0)
         fresh = GPT(model.config)
