@@ -11,7 +11,7 @@ function render(context) {
 
   const rank = slider(view, "rank", { redraw: draw, label: "rank", say: (r) => `rank ${r}` });
   const alpha = slider(view, "alpha", { label: "alpha", say: (a) => `alpha ${a}`, ask: (changes) => { view.ask(changes); draw(); } });
-  const rankIs = element("output"), alphaIs = element("output");
+  const rankIs = element("span"), alphaIs = element("span");
   const plot = element("div", { class: "al-plot cw-plot", "aria-hidden": "true" });
   const high = element("div", { class: "al-axis cw-axis", "aria-hidden": "true" });
   const grid = element("div", { class: "cw-scroll" });
@@ -51,7 +51,7 @@ function render(context) {
     quiet(element("b", {}, "ΔW:"), " what training changed in one matrix, ", element("bdi", {}, fixed.name), ". Its singular values, on a log scale, say how much of it lies in " +
       "each direction; an adapter of rank r can hold r of them (blue)."),
     element("div", { class: "al-picture" }, high, plot),
-    element("div", { class: "al-fields" }, element("label", aimedAt(rank), "Rank ", rankIs, rank), element("label", aimedAt(alpha), "Alpha ", alphaIs, alpha)), grid] });
+    element("div", { class: "al-fields" }, element("label", {}, "Rank ", rankIs, rank), element("label", {}, "Alpha ", alphaIs, alpha)), grid] });
 }
 
 export default { render };

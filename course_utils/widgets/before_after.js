@@ -9,7 +9,7 @@ function render(context) {
 
   const prompt = textArea(view, "prompt", begin);
   const number = (name, words) => field(words, numberField(view, name, begin));
-  const heat = element("output", {});
+  const heat = element("span", {});
   view.follow("temperature", (now) => { heat.textContent = ` ${now}`; });
   const temperature = slider(view, "temperature", { label: "temperature", step: 0.1, ask: begin });
   const stop = element("input", { type: "text", class: "cw-number", spellcheck: "false", placeholder: "none",

@@ -84,11 +84,11 @@ function render(context) {
   const rates = view.fixed.specs.rate.options, share = (rate) => `${Math.round(100 * rate)} %`;
   const rate = slider(view, "rate", { label: "share of tokens that is hidden", say: share, redraw: sayRule, ask: anew });
   const mean = slider(view, "mean", { label: "mean length of a span", say: (length) => plural(length, "token"), redraw: sayRule, ask: anew });
-  const rateNow = element("output"), meanNow = element("output");
+  const rateNow = element("span"), meanNow = element("span");
   const insert = button("", toggleMask, { class: "cb-insert" });
   const none = button("Hide nothing", () => { sweep = null; change({ hidden: [], masks: [] }); });
   const cutAt = slider(view, "cut", { label: "tokens that prefix LM reads", say: (cut) => plural(cut, "token"), redraw });
-  const cutNow = element("output"), howItGoesOn = quiet();
+  const cutNow = element("span"), howItGoesOn = quiet();
   const remark = element("p", { class: "cw-quiet", role: "status" });
   const rows = Object.entries(OBJECTIVES).map(([name, [title, whose, how]]) => {
     const cell = (words) => element("div", { class: "cb-cell" }, element("span", { class: "cb-label" }, words));

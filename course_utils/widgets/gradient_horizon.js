@@ -39,7 +39,7 @@ function render(context) {
     onpointerdown: point, onpointermove: (event) => plot.hasPointerCapture(event.pointerId) && point(event),
     onpointerup: () => view.ask(), onpointercancel: () => view.ask() });
   const high = element("div", { class: "gh-axis cw-axis", "aria-hidden": "true" });
-  const at = element("output", {}), keeps = element("output", { class: "cw-quiet" });
+  const at = element("span", {}), keeps = element("span", { class: "cw-quiet" });
   const mark = ([colour, sign]) => element("span", { class: "cw-mark", "aria-hidden": "true", style: `--line: ${colour}` }, sign);
   const boxes = tickBoxes(view, "curves", ask, (name) => mark(looks[names.indexOf(name)]));
   const dash = element("span", { class: "cw-box" }, element("i", { class: "gh-dash", "aria-hidden": "true" }), "the forget gate alone");
@@ -117,7 +117,7 @@ function render(context) {
       element("div", { class: "gh-under" }, distance,
         element("div", { class: "gh-ticks cw-axis", "aria-hidden": "true" }, ...ticks.map((tick) =>
           element("span", { style: `left: ${(100 * tick) / last}%` }, String(tick)))))),
-    element("label", { class: "gh-at", ...aimedAt(distance) }, "Steps back: ", at), grid,
+    element("label", { class: "gh-at" }, "Steps back: ", at), grid,
     element("label", { class: "gh-bias" }, element("span", {}, "Forget bias b of the forget gate alone"), bias, keeps)] });
 }
 

@@ -93,10 +93,11 @@ function render(context) {
   const minus = (x) => x.toFixed(1).replace("-", "−");
 
   const sliders = entries.map((entry, i) => slider(view, entry, { step: 0.1, redraw, label: `reward of ${spoken(names[i])}`, say: minus }));
-  const said = entries.map(() => element("output"));
-  const beta = slider(view, "beta", { redraw, label: "beta", say: String }), betaSaid = element("output");
-  const n = slider(view, "pairs", { redraw, label: "pairs that DPO learns from", say: pairs }), nSaid = element("output");
-  const go = slider(view, "step", { redraw, label: "steps gone", say: (k) => plural(k, "step") }), goSaid = element("output");
+  const value = () => element("span", { class: "sp-value" });
+  const said = entries.map(value);
+  const beta = slider(view, "beta", { redraw, label: "beta", say: String }), betaSaid = value();
+  const n = slider(view, "pairs", { redraw, label: "pairs that DPO learns from", say: pairs }), nSaid = value();
+  const go = slider(view, "step", { redraw, label: "steps gone", say: (k) => plural(k, "step") }), goSaid = value();
   const mark = (look) => element("span", { class: "cw-mark", "aria-hidden": "true", style: `--line: ${look[0]}` }, look[1]);
   const boxes = tickBoxes(view, "methods", (changes) => { view.ask(changes); redraw(); }, (name) => mark(looks[name]));
   const plot = element("div", { class: "sp-plot", "aria-hidden": "true", onpointerdown: point,
@@ -149,14 +150,14 @@ function render(context) {
         ...now.map(([name, path]) => svg("polyline", { points: points(path.slice(0, state.step + 1)), style: `--line: ${looks[name][0]}` }))),
       dotAt(reference, "○", "sp-reference"), dotAt(softmax(rewards()), "✚", "sp-preferred"), dotAt(best, "★", "sp-best"),
       ...now.map(([name, path]) => dotAt(path[state.step], looks[name][1], "sp-end", looks[name][0])));
-    said.forEach((output, i) => { output.textContent = minus(rewards()[i]); });
+    said.forEach((one, i) => { one.textContent = minus(rewards()[i]); });
     betaSaid.textContent = String(state.beta);
     nSaid.textContent = pairs(state.pairs);
     goSaid.textContent = String(state.step);
     ends.replaceChildren(tableOf({ head: head(), rows: cells }));
   }
 
-  const control = (name, input, output) => element("label", { class: "sp-control", ...aimedAt(input) }, element("span", {}, ...[name].flat(), " ", output), input);
+  const control = (name, input, its) => element("label", { class: "sp-control" }, element("span", {}, ...[name].flat(), " ", its), input);
   const tables = () => [{ caption: `Where each policy is after ${plural(state.step, "step")}`, head: head(), rows: rows().rows },
     { caption: "Rewards", head: ["Answer", "reward"], rows: names.map((name, i) => [mono(name), minus(rewards()[i])]) }];
 

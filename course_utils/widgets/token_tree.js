@@ -17,9 +17,9 @@ function render(context) {
 
   /** A slider with its value behind its name. */
   function dial(name, label, step) {
-    const output = element("output", {});
-    view.follow(name, (value) => { output.textContent = value; });
-    return field([`${label} `, output], slider(view, name, { label, step, ask }));
+    const said = element("span", {});
+    view.follow(name, (value) => { said.textContent = value; });
+    return field([`${label} `, said], slider(view, name, { label, step, ask }));
   }
   const stepsButton = (name, steps) => button(name, () => ask({ steps: steps() }));
   const back = stepsButton("Back", () => Math.max(0, state.steps - 1));

@@ -9,7 +9,7 @@ function render(context) {
 
   const text = textArea(view, "text", begin);
   const number = (name, words) => field(words, numberField(view, name, begin));
-  const heat = element("output", {});
+  const heat = element("span", {});
   view.follow("temperature", (now) => { heat.textContent = ` ${now}`; });
   const temperature = slider(view, "temperature", { label: "temperature", step: 0.1, ask: begin });
   const order = select(view, "order", begin, { confidence: "the surest first", random: "random" });

@@ -93,7 +93,7 @@ def test_curves_come_and_go_and_the_product_follows_its_bias(opened):
     expect(widget.locator(".gh-plot polyline")).to_have_count(3)
     expect(sentence(widget)).to_contain_text("the last one's: LSTM </script>: 1/9.3;")
     widget.get_by_role("slider", name="forget bias").fill(str(BIASES.index(3.0)))
-    expect(widget.locator(".gh-bias output")).to_contain_text("σ(b) = 0.953")
+    expect(widget.locator(".gh-bias .cw-quiet")).to_contain_text("σ(b) = 0.953")
     expect(sentence(widget)).to_contain_text("alone at bias 3 (0.953 to the power of 10): 1/1.6.")
 
 

@@ -117,7 +117,7 @@ def test_a_width_of_one_is_greedy(opened):
     widget.locator("[type=range]").first.fill("8")
     opened.settled(widget)
     expect(sentence(widget)).to_contain_text("width 8 with length penalty 1, 5 steps")
-    expect(widget.locator(".cw-field output").first).to_have_text("8")
+    expect(widget.locator(".cw-field span > span").first).to_have_text("8")
 
 
 def test_an_empty_prompt_and_a_context_that_ends_are_said(opened):

@@ -6,12 +6,12 @@ const quiet = (...words) => element("p", { class: "cw-quiet" }, ...words);
 const line = (...nodes) => element("div", { class: "cw-line" }, ...nodes);
 const button = (text, onclick, attributes = {}) => element("button", { type: "button", onclick, ...attributes }, text);
 
-/** Attributes of a label that names this control: an <output> in the name would be taken for what it names. */
-const aimedAt = (control) => (control.matches("input, select, textarea") ? { for: (control.id ||= freshId()) } : {});
-
-/** A control with its name above it; `kind` "cw-wide" takes the width that is left. */
+/**
+ * A control with its name above it, and its value, if that is shown: in a span, since an <output> would be what
+ * the label names, and spoken once more after a slider that says it. `kind` "cw-wide" takes the width that is left.
+ */
 const field = (name, control, kind = "") =>
-  element("label", { class: `cw-field ${kind}`, ...aimedAt(control) }, element("span", {}, ...[name].flat()), control);
+  element("label", { class: `cw-field ${kind}` }, element("span", {}, ...[name].flat()), control);
 
 /** A control with its name before it. */
 const labelled = (name, control) => element("label", { class: "cw-line" }, name, control);
