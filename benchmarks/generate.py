@@ -45,7 +45,7 @@ def timed(action):
 def bandwidths(matrix):
     """GB/s at which a product with a vector reads memory, and a sum, each the best of some over more than any
     cache holds: on one machine the product reads 1.4 times as fast. The matrix is numpy's, as our weights
-    are, for its pages are larger than torch's, and read up to a tenth faster."""
+    are, for its pages are larger than torch's, and read up to a seventh faster."""
     vector = torch.ones(matrix.shape[1])
     readers = [lambda: torch.mv(matrix, vector), matrix.sum]
     seconds = [[timed(read)[0] for read in readers] for _ in range(3)]

@@ -154,8 +154,8 @@ def projections(block: Block) -> list[list[nn.Module]]:
 
 
 def products_of(groups: Sequence[Sequence[nn.Module]]) -> list[Product]:
-    """For each group x -> what its modules make of x, side by side. Those with another module than linear
-    layers, or an embedding that is the head, are called as they are: a LoRA adapter is such a one."""
+    """For each group x -> what its modules make of x, side by side. A group with any other module than
+    linear layers or the embedding that is the head, such as a LoRA adapter, is called as it is."""
     plain = [all(type(module) in (nn.Linear, nn.Embedding) for module in modules) for modules in groups]
     fast = iter(products(joined_weights([*itertools.compress(groups, plain)])))
     return [
