@@ -383,6 +383,17 @@ def test_errors_and_blanks_on_some_inputs_only():
     assert verdict.status == "error" and dict(verdict.facts)["Smallest input"].endswith(", 3)")
 
 
+def test_a_mistake_that_raises_on_every_input_is_told_by_its_whole_message():
+    def gpt(ids, embedding, blocks, norm):
+        raise ValueError("too many values to unpack")
+
+    assert any(
+        all(observe(known.answer, case).error.startswith("ValueError") for case in CHECKS["8.4"].cases())
+        for known in CHECKS["8.4"].mistakes
+    )
+    assert CHECKS["8.4"].run(gpt).status == "error"
+
+
 def test_wrong_number_of_parameters():
     verdict = COUNTS.run(lambda texts: {})
     assert verdict.status == "error" and "positional argument" in repr(verdict)

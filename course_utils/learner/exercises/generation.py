@@ -377,7 +377,7 @@ Where nothing may come, the text ends there.
     if not may.any(): → if False:
 The text ends where nothing may come, not where something may not.
     may.any() → may.all()
-That draws only from what may come at each step: keep the probabilities that the model gave it.
+You draw evenly from what may come: keep the probabilities that the model gave it.
     np.where(may, probabilities(next_logits(ids[-context:])), 0) → may.astype(float)
 That is greedy: the number decides which of the allowed tokens comes.
     np.searchsorted(sums / sums[-1], number, side="right") → probs.argmax()
@@ -389,7 +389,7 @@ The model reads `context` tokens at most: of a longer text give it the last ones
     ids[-context:] → ids
 Return the new ids alone, without the prompt.
     ids[len(prompt) :] → ids
-A token that is not allowed is left out of the draw, it does not end the text: zeros first, then the draw.
+A token that is not allowed is left out of the draw: you drew it, and lost a number. First zeros, then draw.
     ids.append(int(np.searchsorted(sums / sums[-1], number, side="right")))
-    → t = int((np.cumsum(probabilities(next_logits(ids[-context:]))) > number).argmax()); ids += [t] * may[t]
+    → t = (np.cumsum(probabilities(next_logits(ids[-context:]))) > number).argmax(); ids += [t] * int(may[t])
 """)

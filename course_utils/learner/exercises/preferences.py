@@ -200,7 +200,7 @@ The deviation with n - 1, ddof=1: yours divides by n.
     ddof=1 → ddof=0
 The mean is over the answers to one prompt, along a row; yours runs down the columns.
     rewards.mean(1, keepdims=True) → rewards.mean(0, keepdims=True)
-The mean is missing: without it, an answer that is as good as all others is praised.
+The mean is missing: without it answers below the mean are praised, too.
     centred = rewards - rewards.mean(1, keepdims=True) → centred = rewards
 The sign: better than the mean is positive.
     rewards - rewards.mean(1, keepdims=True) → rewards.mean(1, keepdims=True) - rewards

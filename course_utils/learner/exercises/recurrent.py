@@ -238,7 +238,7 @@ chunk_gradients.slips("""
 The graph grows with each chunk; detach the state, keep its value.
     h = h.detach() →
     (loss, (w, u)) → (loss, (w, u), retain_graph=True)
-The graph grows with each chunk; detach the state, keep its value.
+The graph grows with each chunk; detach the state. (If you do, take both gradients in one call.)
     h = h.detach() →
 You zeroed the state: context ends at the chunk.
     h.detach() → torch.zeros_like(h)
@@ -304,7 +304,7 @@ That answers the first version: it gives gradients at weights that never move.
     → chunk_gradients
 The graph grows with each chunk; detach the state, keep its value.
     → never_detached
-The graph grows with each chunk; detach the state, keep its value.
+The graph grows with each chunk; detach the state. (If you do, take both gradients in one call.)
     h = h.detach() →
 You zeroed the state: context ends at the chunk.
     h.detach() → torch.zeros_like(h)

@@ -299,7 +299,7 @@ That is one layer; there are several, in both stacks.
 A feed-forward layer has two matrices: one up, one down.
     2 * d_model * d_ff → d_model * d_ff
 The feed-forward layer's width is d_ff; it need not be 4 d_model.
-    2 * d_model * d_ff → 8 * square
+    2 * d_model * d_ff → 8 * d_model * d_model
 Attention has four matrices: the output has one, besides queries, keys and values.
     4 * square + feed_forward + 2 * square → 3 * square + feed_forward + 2 * square
     4 * square + 2 * square + feed_forward → 3 * square + square + feed_forward
