@@ -164,7 +164,7 @@ class Check:
         facts.append(("Expected", show(references[i].value)))
 
         for mistake in self.mistakes:
-            if self._same([observe(mistake.answer, case) for case in cases], outcomes):
+            if self._repeats(mistake.answer, cases, outcomes):
                 return Verdict(self.id, self.title, "mistake", mistake.sentence, tuple(facts))
         if outcomes[i].error:
             return Verdict(self.id, self.title, "error", "", tuple(facts))
@@ -172,12 +172,16 @@ class Check:
         sentence = self._changed(outcomes[changing[0]]) if changing else ""
         return Verdict(self.id, self.title, "wrong", sentence, tuple(facts))
 
-    def _same(self, known: Sequence[Outcome], outcomes: Sequence[Outcome]) -> bool:
+    def _repeats(self, mistake: Callable, cases: list[tuple], outcomes: Sequence[Outcome]) -> bool:
         """Whether an answer did what a known mistake does. One that raises on every input is told by all the
         words of its errors: many other mistakes raise errors of its kind."""
-        if all(outcome.error for outcome in known):
-            return [outcome.error for outcome in known] == [outcome.error for outcome in outcomes]
-        return all(map(self.agree, known, outcomes))
+        errors = []
+        for case, outcome in zip(cases, outcomes, strict=True):
+            known = observe(mistake, case)
+            if not self.agree(known, outcome):
+                return False
+            errors.append(known.error)
+        return not all(errors) or errors == [outcome.error for outcome in outcomes]
 
     def agree(self, one: Outcome, other: Outcome) -> bool:
         """Say whether two outcomes are the same error, or values that are equal within the tolerance."""
