@@ -16,20 +16,22 @@ SealedPrediction("sealed.twice", "What will it lose?", [2.0, 2.1, 2.2], run)"""
 
 
 def test_a_second_press_starts_no_second_run(opened):
-    widget, keys = opened.widget(), opened.page.keyboard
+    widget = opened.widget()
     run, problem = widget.locator(".sp-run"), widget.locator(":scope > .cw-problem")
+
+    def press_twice():
+        run.focus()
+        opened.page.keyboard.press("Enter")
+        opened.page.keyboard.press("Enter")
+
     widget.get_by_role("button", name="Spread the rest evenly").click()
     widget.get_by_role("button", name="Place the bet").click()
     opened.settled(widget)
-    run.focus()
-    keys.press("Enter")
-    keys.press("Enter")
+    press_twice()
     expect(problem).to_contain_text("it diverged, and nothing is settled")
     opened.settled(widget)
     expect(run).to_have_text("Run it")
-    run.focus()
-    keys.press("Enter")
-    keys.press("Enter")
+    press_twice()
     expect(run).to_have_text("Run and settled")
     opened.settled(widget)
     expect(widget).to_contain_text("The run came to 2.120.")
