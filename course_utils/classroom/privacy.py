@@ -62,10 +62,18 @@ def told(overlay: Overlay, student: str, exchange: Path | None = None) -> list[s
     counted = ", ".join(f"{table} {len(lines)}" for table, lines in rows.items() if lines)
     return [
         f"Rows in the store: {counted or 'none'}.",
+        *_in_others_rows(overlay, student),
         *(f"{path} is {student}'s alone." for path in found["own"]),
         *(f"{path} is about a whole class, and may name {student}." for path in found["again"]),
         *(f"{path} names {student}, and others too." for path in found["others"]),
     ]
+
+
+def _in_others_rows(overlay: Overlay, student: str) -> list[str]:
+    """A sentence if texts on others in the store name a student, such as a comment of the teacher's."""
+    found = overlay.store().naming(student, _whole(student))
+    places = "; ".join(f"{place}: {number}" for place, number in found.items())
+    return [f"In the store, rows on others name {student} ({places})."] * bool(found)
 
 
 def _below(path: Path, folders: list[Path]) -> bool:
@@ -144,6 +152,8 @@ def delete(overlay: Overlay, student: str, exchange: Path | None = None) -> list
     left = kept(overlay, student, exchange)
     for path in dict.fromkeys([*left["own"], *left["others"], *failed]):
         said.append(f"{path} still names {student}{failed.get(path, '')}: look at it yourself.")
+    for sentence in _in_others_rows(overlay, student):
+        said.append(f"{sentence} They stay: a comment goes from pages when you `mark` its answer anew.")
     return said
 
 
@@ -172,8 +182,9 @@ def _names(path: Path, student: str) -> bool:
 
 def _whole(student: str) -> re.Pattern[bytes]:
     spelt = (student, unicodedata.normalize("NFD", student))  # a list of the teacher's may have either
-    forms = b"|".join(re.escape(form.encode()) for name in spelt for form in (name, html.escape(name)))
-    return re.compile(rb"(?<![\w@+-])(?:" + forms + rb")(?![\w@+-])")
+    forms = [form for name in spelt for form in (name, html.escape(name), json.dumps(name)[1:-1])]
+    either = b"|".join(re.escape(form.encode()) for form in forms)
+    return re.compile(rb"(?<![\w@+-])(?:" + either + rb")(?![\w@+-])")
 
 
 def _part(path: Path, student: str) -> list[dict]:

@@ -15,7 +15,7 @@ from course_utils.classroom import handing_out, privacy
 from course_utils.classroom.gradescope import packing
 from course_utils.classroom.grading import feedback, lateness, marking
 from course_utils.classroom.grading.export import export
-from course_utils.classroom.grading.store import Store
+from course_utils.classroom.grading.store import Given, Store
 from course_utils.commands import cli
 
 CANARY = "CANARY-7f3a"
@@ -120,6 +120,16 @@ def test_a_deleted_student_is_in_no_file_and_the_others_are_as_they_were(graded)
     assert lateness.read(graded.folder, "ngrams", {"adam", "bob"}).extensions.keys() == {"bob"}
     make_all(graded)
     assert hits(graded, "ada", CANARY) == [] and "bob" in table
+
+
+def test_what_texts_on_others_say_of_a_student_is_named_and_stays(graded):
+    store = graded.overlay.store()
+    store.mark("ngrams", [Given("bob", "answer", "", 1, "like ada's, not like adam's", "")])
+    assert not any("rows on others" in line for line in privacy.told(graded.overlay, "O'Brien"))
+    named = "In the store, rows on others name ada (marks, comment: 1)."
+    assert named in privacy.told(graded.overlay, "ada")
+    assert privacy.delete(graded.overlay, "ada")[-1].startswith(f"{named} They stay: ")
+    assert store.about("bob")["marks"][-1]["comment"] == "like ada's, not like adam's"
 
 
 def test_an_extension_is_found_under_a_name_in_two_characters(graded):

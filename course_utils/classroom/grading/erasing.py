@@ -4,11 +4,13 @@ The one exception to append-only, for who has a right to be forgotten. It is not
 name: when, and how many rows.
 """
 
+import re
 import sqlite3
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from course_utils.classroom.grading.database import now, transaction
+from course_utils.classroom.grading.database import TABLES, now, transaction
 
 
 def about(database: sqlite3.Connection, student: str) -> dict[str, list[dict]]:
@@ -18,6 +20,20 @@ def about(database: sqlite3.Connection, student: str) -> dict[str, list[dict]]:
         rows = database.execute(f"SELECT * FROM {table} WHERE {where}", (student,))
         names = [column[0] for column in rows.description]
         found[table] = [dict(zip(names, row, strict=True)) for row in rows]
+    return found
+
+
+def naming(database: sqlite3.Connection, student: str, name: re.Pattern[bytes]) -> Counter[str]:
+    """How many rows on others have a student's name in a text, by table and column."""
+    found, on_student = Counter(), _on_students(database)
+    for table in TABLES:
+        others = f"({on_student.get(table, '?1 IS NULL')}) IS NOT TRUE"
+        rows = database.execute(f"SELECT * FROM {table} WHERE {others}", (student,))
+        columns = [column[0] for column in rows.description]
+        for row in rows:
+            cells = zip(columns, row, strict=True)
+            texts = [(column, cell) for column, cell in cells if isinstance(cell, str)]
+            found.update(f"{table}, {column}" for column, text in texts if name.search(text.encode()))
     return found
 
 

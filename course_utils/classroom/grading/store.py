@@ -10,8 +10,10 @@ import hmac
 import json
 import math
 import os
+import re
 import secrets
 import weakref
+from collections import Counter
 from dataclasses import astuple, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -298,6 +300,10 @@ class Store:
     def about(self, student: str) -> dict[str, list[dict]]:
         """Every row on a student, by table."""
         return erasing.about(self.database, student)
+
+    def naming(self, student: str, name: re.Pattern[bytes]) -> Counter[str]:
+        """How many rows on others have a student's name in a text, by table and column."""
+        return erasing.naming(self.database, student, name)
 
     def forget(self, student: str) -> int:
         """Remove every row on a student, and the files that nobody else has handed in; return how many rows.
