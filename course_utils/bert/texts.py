@@ -31,7 +31,8 @@ def encode(text: str, tokenizer: WordPieceTokenizer) -> Int[np.ndarray, " tokens
 
 
 def encode_all(texts: Iterable[str], tokenizer: WordPieceTokenizer) -> list[Ids]:
-    """Many texts without [MASK] as ids, by the library that writes our ids in a tenth of the time."""
+    """Many texts without [MASK] as ids, by the library that writes our ids in a tenth of the time. A word
+    that the vocabulary can't make is [UNK], as in `encode`; of so many texts none is warned of."""
     found = _fast(tokenizer).encode_batch(list(texts), add_special_tokens=False)
     return [np.array(text.ids, dtype=np.int64) for text in found]
 
@@ -54,7 +55,10 @@ def with_masks(text: str, encode: Callable[[str], Ids], mask_id: int) -> Ids:
 def padded(
     rows: Sequence[Int[np.ndarray, " tokens"]], tokenizer: WordPieceTokenizer
 ) -> tuple[Int[Tensor, "batch time"], Int[Tensor, " batch"]]:
-    """Rows of ids between [CLS] and [SEP], padded to the longest, and their lengths."""
+    """Rows of ids between [CLS] and [SEP], padded to the longest, and their lengths. Raises ValueError if
+    there are no rows."""
+    if not len(rows):
+        raise ValueError("there is no text to read: give one at least")
     lengths = torch.tensor([len(row) + 2 for row in rows])
     ids = np.full((len(rows), int(lengths.max())), tokenizer.ids[PAD])
     ids[:, 0] = tokenizer.ids[CLS]

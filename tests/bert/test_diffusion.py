@@ -109,7 +109,18 @@ def weighed(model, rows, masked, weights):
     return ((losses * masked).sum(1) * weights).double()
 
 
+def with_other_tokens(model, rows, generator):
+    """The rule of 80/10/10 in the place of [MASK] alone: a loss is taken where the token may be seen."""
+    masked = draw_masks(*rows.shape, generator=generator)
+    act = torch.rand(rows.shape, generator=generator)
+    shown = rows.masked_fill(masked & (act < 0.8), model.mask_id)
+    shown = torch.where(masked & (act >= 0.9), torch.randint(V, rows.shape, generator=generator), shown)
+    losses = -model(shown).log_softmax(-1).gather(-1, rows[..., None])[..., 0]
+    return ((losses * masked).sum(1) * L / masked.sum(1)).double()
+
+
 RULES = {
+    "80/10/10": (with_other_tokens, False),
     "L / k": (by_number(lambda t, k: L / k), True),
     "1 / t": (by_rate(lambda t, k: 1 / t), True),
     "k / L": (by_number(lambda t, k: k / L), False),
@@ -128,6 +139,15 @@ def test_only_the_right_weights_give_the_bound(rule):
     with torch.no_grad():
         mean, error = estimate(losses(model, TEXT.expand(40_000, -1), torch.Generator().manual_seed(5)))
     assert (abs(mean - exact) < 4 * error) == right
+
+
+def test_numbers_of_masks_leave_less_to_chance_than_rates():
+    model, errors = network(), {}
+    with torch.no_grad():
+        for rule in "L / k", "1 / t":
+            losses = RULES[rule][0](model, TEXT.expand(40_000, -1), torch.Generator().manual_seed(5))
+            errors[rule] = estimate(losses)[1]
+    assert errors["L / k"] < 0.8 * errors["1 / t"]
 
 
 @pytest.mark.parametrize("prefix", [0, 3])

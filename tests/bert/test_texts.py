@@ -219,3 +219,9 @@ def test_batches_are_masked_by_another_rule(shares, read):
     chosen = labels != IGNORED
     expected = TOKENIZER.ids[read] if read else labels[chosen]
     assert chosen.any() and (inputs[chosen] == expected).all()
+
+
+def test_no_text_is_refused_in_words():
+    for read in lambda: padded([], TOKENIZER), lambda: padded_pairs([], [], TOKENIZER):
+        with pytest.raises(ValueError, match="no text to read: give one at least"):
+            read()

@@ -13,6 +13,12 @@ def test_the_recorded_readers_were_asked_the_same_gaps():
     assert all(float(row["first"]) < float(row["first_five"]) < 1 for row in rows)
 
 
+def test_our_bert_fills_more_gaps_than_counts_do_and_is_surer():
+    _, both, ours = recording.read_table(gaps_recipe.TABLE)
+    assert float(ours["first"]) > 0.36 and float(ours["first"]) > float(both["first"]) + 0.08
+    assert float(ours["perplexity"]) < float(both["perplexity"]) * 2 / 3
+
+
 def test_a_reader_that_was_scored_is_not_scored_again(tmp_path, monkeypatch):
     asked = []
 
