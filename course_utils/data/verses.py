@@ -10,6 +10,8 @@ for training (tests/data/test_verses.py).
 """
 
 import json
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -56,6 +58,31 @@ def verses() -> Verses:
         part = "validation" if verse.book in VALIDATION else "test" if verse.book in TEST else "train"
         parts[part].append(verse)
     return Verses(**parts)
+
+
+@lru_cache(maxsize=1)
+def train_verses_of_1901() -> list[str]:
+    """The training verses, in the order of `verses().train`, as the American Standard Version of 1901 has
+    them, of which the World English Bible is a modern form: "" for the 12 that it leaves out (the asset
+    `verses-1901`, fetched on first use)."""
+    numbered = json.loads(read_utf8(assets.path("verses-1901")))
+    text = {tuple(place): text for *place, text in numbered}
+    books = dict.fromkeys(verse[0] for verse in json.loads(read_utf8(assets.path("english-verses"))))
+    numbers = {book: number for number, book in enumerate(books, start=1)}
+    return [text[numbers[verse.book], verse.chapter, verse.number] for verse in verses().train]
+
+
+def shared_runs(held_out: Iterable[str], read: Iterable[str], length: int = 8) -> float:
+    """The share of the runs of so many words in held-out texts that also stand in one of those that were
+    read, in lower case and without marks. No run goes from one text to the next."""
+    known = {run for text in read for run in _runs(text, length)}
+    asked = [run for text in held_out for run in _runs(text, length)]
+    return sum(run in known for run in asked) / len(asked)
+
+
+def _runs(text: str, length: int) -> list[str]:
+    words = re.findall("[a-z']+", text.lower())
+    return [" ".join(words[i : i + length]) for i in range(len(words) - length + 1)]
 
 
 class AlignedVerse(NamedTuple):

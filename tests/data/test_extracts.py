@@ -51,6 +51,24 @@ def test_english_verses_are_tidied_and_those_of_one_edition_go(tmp_path):
     ]
 
 
+MODULE = """
+import a_module_that_nobody_has
+
+bible = Bible(
+    Version.X, "In the [great]\\n beginning. And God said. ",
+    {2001003: 27, 1001002: 0}, {2001003: 40, 1001002: 26}, {Book.GENESIS: {1: 1}},
+)
+"""
+
+
+def test_the_verses_of_a_module_are_read_and_its_code_is_not_run(tmp_path):
+    (tmp_path / "bible.py").write_text(MODULE)
+    assert json.loads(extracts.verses_of_1901(tmp_path / "bible.py")) == [
+        [1, 1, 2, "In the great beginning."],
+        [2, 1, 3, "And God said."],
+    ]
+
+
 def test_the_tokenizer_without_the_weights(tmp_path):
     writer = gguf.GGUFWriter(tmp_path / "model.gguf", "llama")
     writer.add_token_list(["<|end|>", "a", "Ġ", "Ġa"])

@@ -1,8 +1,16 @@
 """The verses that the chapter translates, and how much of the held-out books stands in the others."""
 
-import re
-
-from course_utils.data.verses import PARTS, TEST, VALIDATION, Verse, aligned_verses, verses
+from course_utils.data.verses import (
+    PARTS,
+    TEST,
+    VALIDATION,
+    Verse,
+    aligned_verses,
+    shared_runs,
+    train_verses_of_1901,
+    verses,
+)
+from course_utils.measuring.translation import chrf
 from course_utils.seq2seq.substitution import words
 
 
@@ -33,37 +41,33 @@ def test_no_verse_is_empty_or_holds_what_the_edition_added():
             assert "dummy" not in text and not text.endswith((" Beloved", " Lover", " Friends")), verse
 
 
-def runs(text, length=8):
-    """All runs of so many words in a text, in lower case and without marks."""
-    words = re.findall("[a-z']+", text.lower())
-    return [" ".join(words[i : i + length]) for i in range(len(words) - length + 1)]
-
-
-def shared_runs(held_out, read, length=8):
-    """The share of the runs of words in the held-out texts that also stand in one of those that were read."""
-    known = {run for text in read for run in runs(text, length)}
-    asked = [run for text in held_out for run in runs(text, length)]
-    return sum(run in known for run in asked) / len(asked)
+def test_the_version_of_1901_has_the_same_verses_and_lies_between_both():
+    train, between = verses().train, train_verses_of_1901()
+    assert len(between) == len(train)
+    left_out = [verse.place for verse, text in zip(train, between, strict=True) if not text]
+    assert len(left_out) == 12 and left_out[0] == "Matthew 17:21"
+    for text in filter(None, between):
+        assert len(text) > 10 and text == " ".join(text.split())
+        assert not set(text) & set("[]{}<>*#`0123456789")
+    some = slice(7, None, 100)
+    old, new = ([getattr(verse, side) for verse in train[some]] for side in ("old", "new"))
+    apart = chrf(old, new, 0).value
+    assert chrf(between[some], new, 0).value > apart + 5 and chrf(between[some], old, 0).value > apart + 5
 
 
 def test_the_held_out_books_share_little_with_those_that_are_read():
     train = verses().train
+    read = [text for verse in train for text in (verse.old, verse.new)] + train_verses_of_1901()
     for part in "validation", "test":
         for side in "old", "new":
-            held_out = [getattr(verse, side) for verse in getattr(verses(), part)]
-            assert shared_runs(held_out, [getattr(verse, side) for verse in train]) < 0.01
+            assert shared_runs([getattr(verse, side) for verse in getattr(verses(), part)], read) < 0.01
     chronicles = [verse.new for verse in train if verse.book == "2 Chronicles"]
     rest = [verse.new for verse in train if verse.book != "2 Chronicles"]
     assert shared_runs(chronicles, rest) > 0.15  # a book that repeats another would be noticed
 
 
-def test_runs_are_of_words_alone():
-    assert runs("And God's SPIRIT, he said: go!", 3) == [
-        "and god's spirit",
-        "god's spirit he",
-        "spirit he said",
-        "he said go",
-    ]
+def test_shared_runs_are_of_words_alone_and_cross_no_text():
+    assert shared_runs(["And God's SPIRIT, he said: go!"], ["and god's spirit he -- said go"], 3) == 1.0
     assert shared_runs(["one two three four"], ["Two, three! four five"], 3) == 0.5
     assert shared_runs(["one two three"], ["one two", "three"], 3) == 0.0  # no run crosses two texts
 
