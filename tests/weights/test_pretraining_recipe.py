@@ -84,7 +84,7 @@ def test_each_is_tuned_alike_and_has_the_budget(monkeypatch):
     for row in table:
         assert row["tuning_steps"] == ("90" if row["objective"] == "more pairs" else "50")
         assert (row["test_chrf"] != "") == (row["test_bits"] != "") == (row["seed"] != "10")
-    assert len(trained) == (len(recipe.RATES) + len(recipe.SEEDS)) * (3 * 2 + 2)
+    assert len(trained) == (len(recipe.RATES) + len(recipe.SEEDS)) * (len(recipe.OBJECTIVES) * 2 + 2)
     assert {steps for rows, steps in trained if rows == len(pairs)} == {50, 90}
 
 
@@ -97,7 +97,7 @@ def test_a_translation_is_text_whatever_was_written(monkeypatch):
 
 
 def test_the_recorded_table_holds_what_was_asked():
-    """Two ways have their best rate at the sweep's edge: the recipe says so."""
+    """No way has its best rate at the sweep's edge: the recipe says so."""
     table = recording.read_table(RECORDED)
     assert list(dict.fromkeys(row["objective"] for row in table)) == [*recipe.WAYS]
     for ways in ([way for way in recipe.WAYS if way != "nothing"], ["nothing"]):  # this one has less to spend
@@ -105,6 +105,7 @@ def test_the_recorded_table_holds_what_was_asked():
         holds_what_was_asked(rows, ways, recipe.RATES, "objective")
     edges = {str(rate) for rate in (min(recipe.RATES), max(recipe.RATES))}
     at_edge = {row["objective"] for row in table if row["test_bits"] and row["learning_rate"] in edges}
-    assert at_edge == {"nothing", "prefix LM"}
+    assert not at_edge
+    assert all(float(row["seconds"]) < 240 for row in table)
     tuning = {row["tuning_steps"] for row in table if row["objective"] != "more pairs"}
     assert tuning == {str(recipe.TUNING)}
