@@ -1,10 +1,12 @@
 """The T5 of chapter 7: what it is trained on, what is shipped of it, and how it takes odd input."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
 
-from course_utils.data.verses import verses
+from course_utils.data.verses import train_verses_of_1901, verses
 from course_utils.measuring.translation import chrf
 from course_utils.seq2seq import T5, padded
 from course_utils.seq2seq.objectives import put_together
@@ -58,6 +60,25 @@ def test_a_batch_of_pairs_has_both_tasks():
     assert tasks == {"modern", "old"}
 
 
+def test_the_version_of_1901_is_read_as_old_and_written_of_the_king_james():
+    between = zip(verses().train, train_verses_of_1901(), strict=True)
+    known = {}
+    for verse, text in between:
+        if text:
+            known.setdefault("modern: " + verse.old, set()).add(verse.new)
+            known.setdefault("modern: " + text, set()).add(verse.new)
+            known.setdefault("old: " + verse.new, set()).add(verse.old)
+            known.setdefault("revise: " + verse.old, set()).add(text)
+    batches, tokenizer, tasks = recipe.pairs_with_1901(0), recipe.tokenizer(), Counter()
+    for _ in range(10):
+        source, lengths, target = batches.next()
+        for row, length, written in zip(source.tolist(), lengths, target.tolist(), strict=True):
+            read = tokenizer.decode(row[: length - 1])
+            assert tokenizer.decode(written[1 : written.index(END)]) in known[read]
+            tasks[read.split(":")[0]] += 1
+    assert tasks.total() == 640 and abs(tasks["modern"] - 384) < 60 and abs(tasks["revise"] - 128) < 45
+
+
 def test_each_verse_comes_once_in_order():
     some = verses().validation[:70]
     batches = recipe.in_order(some, "old: ")
@@ -104,11 +125,24 @@ def test_the_log_has_every_stage_of_every_arm():
         assert (np.diff([float(row["seconds"]) for row in of]) > 0).all()
     last = {row["stage"]: float(row["validation_nats"]) for row in rows}
     assert last["longest"] < last["longer"] < last["same steps"] < last["pretrained"]
+    assert last["with 1901, longer"] < last["with 1901"]
 
 
-@pytest.mark.parametrize("task, above", [("modern", 0), ("old", 2)])
+def test_span_corruption_before_the_pairs_did_harm_with_each_seed():
+    rows = [{"seed": "0"} | row for row in recording.read_table(recipe.SCORES)]
+    rows += recording.read_table(recipe.SEEDS)
+    for task in "modern", "old":
+        score = {
+            way: [float(row["chrf"]) for row in rows if row["way"] == way and row["task"] == task]
+            for way in recipe.COMPARED
+        }
+        assert [*map(len, score.values())] == [3, 3]
+        assert max(score["pretrained"]) < min(score["same steps"])
+
+
+@pytest.mark.parametrize("task, above", [("modern", 1.5), ("old", 2)])
 def test_the_shipped_model_is_better_than_copying_and_substitution(task, above):
-    """From old to new it is no two points better than substitution: the chapter says so."""
+    """From old to new it is 1.8 points better than substitution: the chapter says so."""
     score = {way: float(row["chrf"]) for (way, of), row in table().items() if of == task}
     assert score[recipe.SHIPPED] >= score["copy"] + 4
     assert score[recipe.SHIPPED] > score["words"] + above
