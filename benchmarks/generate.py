@@ -59,11 +59,13 @@ def print_layouts(model):
     print(f"  {'GB/s':20}" + "".join(f"{name:>18}" for name in layouts.LAYOUTS))
     sizes = {layouts.kind(weight): weight.nbytes for weight in weights}
     for _ in range(timings.OCCASIONS):
-        least = layouts.layout_timings(weights)
+        least, least_of_few = layouts.layout_timings(weights), layouts.timings_of_few(weights)
     for kind, seconds in least.items():
         best = timings.fastest(seconds)
         speeds = [f"{sizes[kind] / s / 1e9:.1f}{'*' if name == best else ' '}" for name, s in seconds.items()]
         print(f"  {kind:20}" + "".join(f"{speed:>18}" for speed in speeds))
+    for kind, seconds in least_of_few.items():
+        print(f"  {kind:28}of a few: {timings.fastest(seconds)}")
     if not timings.file().exists():
         print("  (timed beside other programs, and so not remembered)")
 

@@ -2,7 +2,8 @@
 
 Which way reads a matrix fastest depends on its shape and type, on the processor and on the library that torch
 calls there. On one machine W x^T of two rows reads twice as fast as x W^T, on another a third as fast.
-So each is a candidate, as loaded among them, and the machine decides (`python3 course.py bench generate`).
+So each is a candidate, as loaded among them, and the machine decides (`python3 course.py bench generate`),
+for one row of x, with which a text is written, and for a few, of several texts or of guesses to check.
 """
 
 import math
@@ -20,7 +21,7 @@ from course_utils.generation import timings
 
 Product = Callable[[Float[Tensor, "... width"]], Float[Tensor, "... out"]]
 Layout = Callable[[Float[Tensor, "out width"]], Product | None]  # None: not to be had for this matrix here
-MAX_FEW = 16  # rows of x
+FEW, MAX_FEW = 4, 16  # rows of x: with how many the ways for a few are timed, and up to how many they serve
 TIMED = 4  # matrices of a kind
 
 
@@ -30,34 +31,28 @@ def as_loaded(weight: Float[Tensor, "out width"]) -> Product:
 
 def as_vector(weight: Float[Tensor, "out width"]) -> Product:
     """A single row as a vector, for which libraries have a product of its own."""
+    return lambda x: torch.mv(weight, x.flatten()).view(*x.shape[:-1], -1)
+
+
+def as_columns(weight: Float[Tensor, "out width"], times: int) -> Product:
+    """A single row, so many times over, as W x^T."""
 
     def product(x: Tensor) -> Tensor:
-        if x.numel() > x.shape[-1]:
-            return functional.linear(x, weight)
-        return torch.mv(weight, x.flatten()).view(*x.shape[:-1], -1)
+        several = torch.cat([x.flatten(0, -2)] * times)
+        return functional.linear(weight, several)[:, 0].view(*x.shape[:-1], -1)
 
     return product
 
 
-def as_columns(weight: Float[Tensor, "out width"], at_least: int) -> Product:
-    """Few rows of x as W x^T, a single one several times over."""
-
-    def product(x: Tensor) -> Tensor:
-        few = x.flatten(0, -2)  # (B T, width)
-        n = len(few)
-        if n > MAX_FEW:
-            return functional.linear(x, weight)
-        if n == 1:  # the commonest by far, and so without another copy
-            return functional.linear(weight, torch.cat([few] * at_least))[:, 0].view(*x.shape[:-1], -1)
-        return functional.linear(weight, few).T.contiguous().view(*x.shape[:-1], -1)  # of W x^T, (out, B T)
-
-    return product
+def turned(weight: Float[Tensor, "out width"]) -> Product:
+    """A few rows of x as W x^T, which is (out, rows)."""
+    return lambda x: functional.linear(weight, x.flatten(0, -2)).T.contiguous().view(*x.shape[:-1], -1)
 
 
 def transposed(weight: Float[Tensor, "out width"]) -> Product:
-    """A copy of W^T, row after row, for a single row of x; for more of them it is the slowest."""
-    columns, several = weight.T.contiguous(), as_columns(weight, at_least=1)
-    return lambda x: x @ columns if x.numel() == x.shape[-1] else several(x)
+    """A copy of W^T, row after row, for a single row of x."""
+    columns = weight.T.contiguous()
+    return lambda x: x @ columns
 
 
 def as_bags(weight: Float[Tensor, "out width"], bags: int) -> Product:
@@ -67,11 +62,9 @@ def as_bags(weight: Float[Tensor, "out width"], bags: int) -> Product:
     out, width = weight.shape
     slices = functional.pad(weight, (0, 0, 0, -out % bags)).view(bags, -1, width)
     table = slices.transpose(1, 2).flatten(0, 1).contiguous()
-    places, several = torch.arange(bags * width).view(bags, width), as_columns(weight, at_least=1)
+    places = torch.arange(bags * width).view(bags, width)
 
     def product(x: Tensor) -> Tensor:
-        if x.numel() > width:
-            return several(x)
         shares = x.view(1, width).expand(bags, width)
         summed = functional.embedding_bag(places, table, mode="sum", per_sample_weights=shares)
         return summed.flatten()[:out].view(*x.shape[:-1], out)
@@ -83,12 +76,10 @@ def in_slices(weight: Float[Tensor, "out width"], at_most: int) -> Product:
     """The rows in slices, for a single row of x: as a batch of products the threads share them, where a
     product of one matrix and a vector is left to one thread by some libraries."""
     out, width = weight.shape
-    slices, several = math.gcd(out, at_most), as_columns(weight, at_least=1)
+    slices = math.gcd(out, at_most)
     batch = weight.unflatten(0, (slices, -1))
 
     def product(x: Tensor) -> Tensor:
-        if x.numel() > width:
-            return several(x)
         # with other strides, such as those of x.view(width, 1), torch goes a way that was five times as slow
         column = x.contiguous().as_strided((slices, width, 1), (0, 1, width))
         return torch.bmm(batch, column).view(*x.shape[:-1], out)
@@ -117,40 +108,67 @@ def in_blocks(weight: Float[Tensor, "out width"]) -> Product | None:
     return product
 
 
-# those that copy nothing come first: they are taken where another is hardly faster
+# for one row; those that copy nothing come first: they are taken where another is hardly faster
 LAYOUTS: dict[str, Layout] = {
     "as loaded": as_loaded,
     "as a vector": as_vector,
-    "W x^T, 2 rows": partial(as_columns, at_least=2),
-    "W x^T, 4 rows": partial(as_columns, at_least=4),
+    "W x^T, 2 rows": partial(as_columns, times=2),
+    "W x^T, 4 rows": partial(as_columns, times=4),
     "8 slices": partial(in_slices, at_most=8),
     "W^T kept": transposed,
     "2 bags": partial(as_bags, bags=2),
     "16 bags": partial(as_bags, bags=16),
     "oneDNN's blocks": in_blocks,
 }
+LAYOUTS_OF_FEW: dict[str, Layout] = {"as loaded": as_loaded, "W x^T": turned}  # none copies W a second time
 
 
 def products(weights: Sequence[Float[Tensor, "out width"]]) -> list[Product]:
-    """For each matrix x -> x W^T, by the layout that is the fastest here for its shape and type."""
-    seconds = layout_timings(weights)
-    chosen = [LAYOUTS[timings.fastest(seconds[kind(weight)])] for weight in weights]
-    return [layout(weight) or as_loaded(weight) for layout, weight in zip(chosen, weights, strict=True)]
+    """For each matrix x -> x W^T, by the layouts that are the fastest here for its shape and type."""
+    of_one, of_few = layout_timings(weights), timings_of_few(weights)
+    found = []
+    for weight in weights:
+        one = LAYOUTS[timings.fastest(of_one[kind(weight)])](weight) or as_loaded(weight)
+        few = LAYOUTS_OF_FEW[timings.fastest(of_few[kind(weight, FEW)])](weight)
+        found.append(by_rows(weight, one, few))
+    return found
+
+
+def by_rows(weight: Float[Tensor, "out width"], one: Product, few: Product) -> Product:
+    """The product by one way for a single row of x, by another for a few, and as loaded for more."""
+    width, many = weight.shape[1], as_loaded(weight)
+
+    def product(x: Tensor) -> Tensor:
+        if x.numel() == width:
+            return one(x)
+        return few(x) if x.numel() <= MAX_FEW * width else many(x)
+
+    return product
 
 
 def layout_timings(weights: Sequence[Float[Tensor, "out width"]]) -> timings.Timings:
     """Seconds to multiply a matrix of each kind by a vector, by layout."""
-    return timings.timings([*map(kind, weights)], [*LAYOUTS], lambda: measure(weights))
+    return timings.timings([*map(kind, weights)], [*LAYOUTS], lambda: measure(weights, LAYOUTS))
 
 
-def kind(weight: Float[Tensor, "out width"]) -> str:
+def timings_of_few(weights: Sequence[Float[Tensor, "out width"]]) -> timings.Timings:
+    """Seconds to multiply a matrix of each kind by FEW vectors, by layout."""
+    kinds = [kind(weight, FEW) for weight in weights]
+    return timings.timings(kinds, [*LAYOUTS_OF_FEW], lambda: measure(weights, LAYOUTS_OF_FEW, FEW))
+
+
+def kind(weight: Float[Tensor, "out width"], n: int = 1) -> str:
+    """What a matrix is called in timings with n rows of x."""
     rows, width = weight.shape
-    return f"{rows} x {width}, {str(weight.dtype).removeprefix('torch.')}"
+    return f"{rows} x {width}, {str(weight.dtype).removeprefix('torch.')}" + f", {n} rows" * (n > 1)
 
 
 @torch.inference_mode()
-def measure(weights: Sequence[Float[Tensor, "out width"]]) -> timings.Timings:
-    """Time the layouts in use: a round goes through the matrices in their order, as a step of writing does.
+def measure(
+    weights: Sequence[Float[Tensor, "out width"]], layouts: dict[str, Layout], n: int = 1
+) -> timings.Timings:
+    """Time layouts in use, with n rows of x: a round goes through the matrices in their order, as a step of
+    writing does.
 
     So they come from memory, and not from a cache where a single one, read again and again, would stay.
     """
@@ -160,9 +178,9 @@ def measure(weights: Sequence[Float[Tensor, "out width"]]) -> timings.Timings:
         if found[kind(weight)] <= TIMED:
             timed.append(weight)
     candidates = {}
-    for name, layout in LAYOUTS.items():
+    for name, layout in layouts.items():
         candidates[name] = [
-            (kind(weight), partial(product, torch.ones(1, 1, weight.shape[1], dtype=weight.dtype)))
+            (kind(weight, n), partial(product, torch.ones(1, n, weight.shape[1], dtype=weight.dtype)))
             for weight in timed
             if (product := layout(weight)) is not None
         ]

@@ -133,6 +133,7 @@ def test_the_norm_is_rms_norm_with_its_gain_and_epsilon():
 
 def test_few_rows_are_multiplied_the_other_way_round_and_many_are_not(model, monkeypatch):
     choose("W x^T, 2 rows", monkeypatch)
+    monkeypatch.setattr(layouts, "LAYOUTS_OF_FEW", {"W x^T": layouts.turned})
     fast = optimise_for_decoding(model)
     weight, read = model.embedding.weight, []
     product = functional.linear

@@ -13,19 +13,42 @@ WIDE, TALL = torch.ones(4, 8), torch.ones(16, 4)
 
 
 @pytest.mark.parametrize("layout", layouts.LAYOUTS)
+@pytest.mark.parametrize("few", layouts.LAYOUTS_OF_FEW)
 @pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 1e-5), (torch.bfloat16, 5e-2)], ids=str)
-@pytest.mark.parametrize("rows", [1, 2, 40])
+@pytest.mark.parametrize("rows", [1, 2, 16, 40])
 @pytest.mark.parametrize("out", [48, 50, 51])
-def test_every_layout_gives_the_product(layout, dtype, tolerance, rows, out):
+def test_every_layout_gives_the_product(layout, few, dtype, tolerance, rows, out):
     torch.manual_seed(0)
     weight, x = (torch.randn(*shape).to(dtype) for shape in ((out, 32), (1, rows, 32)))
-    product = layouts.LAYOUTS[layout](weight)
-    if product is None:
+    one = layouts.LAYOUTS[layout](weight)
+    if one is None:
         assert layout == "oneDNN's blocks"  # which not every processor can do
         return
+    product = layouts.by_rows(weight, one, layouts.LAYOUTS_OF_FEW[few](weight))
     got, exact = product(x), x.double() @ weight.double().T
     assert got.shape == (1, rows, out) and got.dtype == dtype
     torch.testing.assert_close(got.double(), exact, atol=tolerance, rtol=1e-2)
+
+
+@pytest.mark.parametrize("rows, way", [(1, "one"), (2, "few"), (layouts.MAX_FEW, "few")])
+def test_each_number_of_rows_has_its_way(rows, way):
+    product = layouts.by_rows(WIDE, lambda x: "one", lambda x: "few")
+    assert product(torch.ones(1, rows, 8)) == product(torch.ones(rows, 1, 8)) == way
+    assert product(torch.ones(1, layouts.MAX_FEW + 1, 8)).shape == (1, layouts.MAX_FEW + 1, 4)
+
+
+@pytest.mark.parametrize("slower, taken", [("as loaded", "W x^T"), ("W x^T", "as loaded")])
+def test_the_way_of_a_few_rows_is_timed_with_a_few(clock, monkeypatch, slower, taken):
+    def layout(name):
+        def product(x):
+            clock.pass_by(9.0 if (name == slower) == (x.shape[1] == layouts.FEW) else 1.0)
+            return name
+
+        return lambda weight: product
+
+    monkeypatch.setattr(layouts, "LAYOUTS_OF_FEW", {name: layout(name) for name in layouts.LAYOUTS_OF_FEW})
+    [product] = layouts.products([WIDE])
+    assert product(torch.ones(1, 3, 8)) == taken
 
 
 class Timed:
@@ -64,11 +87,14 @@ def timed(clock, monkeypatch):
         },
     )
     monkeypatch.setattr(layouts, "LAYOUTS", {name: timed.layout(name) for name in timed.seconds})
+    of_few = {"as loaded": lambda weight: lambda x: clock.pass_by(1.0)}
+    monkeypatch.setattr(layouts, "LAYOUTS_OF_FEW", of_few)
     return timed
 
 
 def chosen(weights):
-    return [product(None) for product in layouts.products(weights)]
+    found = zip(weights, layouts.products(weights), strict=True)
+    return [product(torch.ones(1, 1, weight.shape[1])) for weight, product in found]
 
 
 def test_the_fastest_by_the_clock_is_taken_for_each_shape_and_type(timed):
@@ -183,8 +209,7 @@ def test_matrices_are_read_in_their_order_by_one_layout_after_the_other(clock, m
     """As in a step: two uses of a matrix have all the others between them."""
     read = []
     layout = lambda weight: lambda x: read.append(weight.data_ptr())  # noqa: E731
-    monkeypatch.setattr(layouts, "LAYOUTS", {"one": layout, "other": layout})
     weights = [torch.ones(4, 8) for _ in range(layouts.TIMED + 3)] + [torch.ones(16, 4)]
-    layouts.measure(weights)
+    layouts.measure(weights, {"one": layout, "other": layout})
     a_round = [weight.data_ptr() for weight in weights[: layouts.TIMED] + weights[-1:]]
     assert read == a_round * 2 * timings.ROUNDS
