@@ -65,7 +65,7 @@ def print_layouts(model):
         speeds = [f"{sizes[kind] / s / 1e9:.1f}{'*' if name == best else ' '}" for name, s in seconds.items()]
         print(f"  {kind:20}" + "".join(f"{speed:>18}" for speed in speeds))
     for kind, seconds in least_of_few.items():
-        print(f"  {kind:28}of a few: {timings.fastest(seconds)}")
+        print(f"  {kind:32}of a few: {timings.fastest(seconds)}")
     if not timings.file().exists():
         print("  (timed beside other programs, and so not remembered)")
 
