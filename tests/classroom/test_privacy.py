@@ -125,8 +125,13 @@ def test_a_deleted_student_is_in_no_file_and_the_others_are_as_they_were(graded)
 def test_what_texts_on_others_say_of_a_student_is_named_and_stays(graded):
     store = graded.overlay.store()
     store.mark("ngrams", [Given("bob", "answer", "", 1, "like ada's, not like adam's", "")])
-    assert not any("rows on others" in line for line in privacy.told(graded.overlay, "O'Brien"))
-    named = "In the store, rows on others name ada (marks, comment: 1)."
+    graded.result("ada.lovelace", "{}")  # whose own name is another's
+    graded.result("carl", answer="as\nada and “rené” have it")  # in JSON the escapes stand before the names
+    assert not any(
+        "rows on others" in line for who in ("O'Brien", "4") for line in privacy.told(graded.overlay, who)
+    )
+    assert "rows on others name rené (results, details: 1)" in " ".join(privacy.told(graded.overlay, "rené"))
+    named = "In the store, rows on others name ada (results, details: 1; marks, comment: 1)."
     assert named in privacy.told(graded.overlay, "ada")
     assert privacy.delete(graded.overlay, "ada")[-1].startswith(f"{named} They stay: ")
     assert store.about("bob")["marks"][-1]["comment"] == "like ada's, not like adam's"

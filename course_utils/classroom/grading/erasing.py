@@ -4,6 +4,7 @@ The one exception to append-only, for who has a right to be forgotten. It is not
 name: when, and how many rows.
 """
 
+import json
 import re
 import sqlite3
 from collections import Counter
@@ -11,6 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from course_utils.classroom.grading.database import TABLES, now, transaction
+
+JSON = ("details", "before", "after")
+WRITTEN = (*JSON, "refused", "reason", "comment", "why", "who", "source")  # where a name may stand
 
 
 def about(database: sqlite3.Connection, student: str) -> dict[str, list[dict]]:
@@ -27,14 +31,23 @@ def naming(database: sqlite3.Connection, student: str, name: re.Pattern[bytes]) 
     """How many rows on others have a student's name in a text, by table and column."""
     found, on_student = Counter(), _on_students(database)
     for table in TABLES:
-        others = f"({on_student.get(table, '?1 IS NULL')}) IS NOT TRUE"
-        rows = database.execute(f"SELECT * FROM {table} WHERE {others}", (student,))
+        on_them = on_student.get(table, "?1 IS NULL")  # true of no row, where a table is on nobody
+        rows = database.execute(f"SELECT * FROM {table} WHERE ({on_them}) IS NOT TRUE", (student,))
         columns = [column[0] for column in rows.description]
         for row in rows:
-            cells = zip(columns, row, strict=True)
-            texts = [(column, cell) for column, cell in cells if isinstance(cell, str)]
-            found.update(f"{table}, {column}" for column, text in texts if name.search(text.encode()))
-    return found
+            for column, cell in zip(columns, row, strict=True):
+                texts = _texts(json.loads(cell) if column in JSON else cell) if column in WRITTEN else []
+                # half a character, which JSON may hold, can't be encoded
+                found[f"{table}, {column}"] += any(name.search(t.encode(errors="replace")) for t in texts)
+    return +found  # without those that are 0
+
+
+def _texts(value: object) -> list[str]:
+    """All texts of a JSON value: in JSON itself a name may follow an escape, such as that of a line's end."""
+    if isinstance(value, str):
+        return [value]
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [text for part in parts for text in _texts(part)]
 
 
 def forget(database: sqlite3.Connection, student: str, file_of: Callable[[str], Path]) -> int:
