@@ -105,8 +105,9 @@ HEADINGS = re.compile(
 
 def _plain(text: str) -> str:
     """A verse without headings and without the brackets round words that the translators supplied, with
-    apostrophes for its grave accents, and no spaces that part a word or a mark from what it belongs to."""
-    text = re.sub(r"[\[\]]", "", HEADINGS.sub("", _tidy(text)).replace("`", "'"))
+    apostrophes for its grave accents and curved quotes, and no spaces that part a word or a mark from what it
+    belongs to."""
+    text = re.sub(r"[\[\]]", "", HEADINGS.sub("", _tidy(text)).replace("`", "'").replace("’", "'"))
     return re.sub(r"(?<=\w)(?: -|- )(?=\w)", "-", re.sub(r" (?=[,.;:?!])", "", text))
 
 

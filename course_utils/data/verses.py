@@ -74,9 +74,12 @@ def train_verses_of_1901() -> list[str]:
 
 def shared_runs(held_out: Iterable[str], read: Iterable[str], length: int = 8) -> float:
     """The share of the runs of so many words in held-out texts that also stand in one of those that were
-    read, in lower case and without marks. No run goes from one text to the next."""
+    read, in lower case and without marks. No run goes from one text to the next. Raises ValueError if no
+    held-out text has so many words."""
     known = {run for text in read for run in _runs(text, length)}
     asked = [run for text in held_out for run in _runs(text, length)]
+    if not asked:
+        raise ValueError(f"no held-out text has {length} words")
     return sum(run in known for run in asked) / len(asked)
 
 
