@@ -5,11 +5,13 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from course_utils.data.verses import train_verses_of_1901, verses
 from course_utils.measuring.translation import chrf
 from course_utils.seq2seq import T5, padded
 from course_utils.seq2seq.objectives import put_together
+from course_utils.training import Run
 from course_utils.weights import recording
 from course_utils.weights import verses_recipe as recipe
 from course_utils.weights.verses_recipe import END, PREFIXES, SENTINELS
@@ -69,14 +71,35 @@ def test_the_version_of_1901_is_read_as_old_and_written_of_the_king_james():
             known.setdefault("modern: " + text, set()).add(verse.new)
             known.setdefault("old: " + verse.new, set()).add(verse.old)
             known.setdefault("revise: " + verse.old, set()).add(text)
+    mid = {"modern: " + text for text in train_verses_of_1901()}
+    mid -= {"modern: " + verse.old for verse in verses().train}
     batches, tokenizer, tasks = recipe.pairs_with_1901(0), recipe.tokenizer(), Counter()
     for _ in range(10):
         source, lengths, target = batches.next()
         for row, length, written in zip(source.tolist(), lengths, target.tolist(), strict=True):
             read = tokenizer.decode(row[: length - 1])
             assert tokenizer.decode(written[1 : written.index(END)]) in known[read]
-            tasks[read.split(":")[0]] += 1
-    assert tasks.total() == 640 and abs(tasks["modern"] - 384) < 60 and abs(tasks["revise"] - 128) < 45
+            tasks["1901" if read in mid else read.split(":")[0]] += 1
+    assert tasks.total() == 640 and abs(tasks["revise"] - 128) < 45
+    assert abs(tasks["1901"] - 119) < 45 and abs(tasks["modern"] - 265) < 60  # some are as in the King James
+    assert batches._lengths.min() > 3 and batches._target_lengths.min() > 3  # none of the 12 left out
+
+
+def test_each_stage_has_its_texts_seed_and_dropout(monkeypatch, tmp_path):
+    seen = []
+
+    def noted(model, batches, config, **_):
+        seen.append((batches, config.seed, {m.p for m in model.modules() if isinstance(m, nn.Dropout)}))
+        return Run()
+
+    monkeypatch.chdir(tmp_path)  # its folder of checkpoints
+    monkeypatch.setattr(recipe, "train", noted)
+    monkeypatch.setattr(recipe, "read_in", lambda stage, seed: (stage.reads, seed))
+    recipe.run(recipe.SHIPPED, seed=10)
+    stages = [stage for name, stage in recipe.STAGES.items() if name not in ("free text", "pretrained")]
+    seeds = [stage.config.seed + 10 for stage in stages]
+    assert seen == [((s.reads, n), n, {s.dropout}) for s, n in zip(stages, seeds, strict=True)]
+    assert len({*seeds}) == len(seeds)  # none reads again what another read
 
 
 def test_each_verse_comes_once_in_order():
@@ -129,8 +152,7 @@ def test_the_log_has_every_stage_of_every_arm():
 
 
 def test_span_corruption_before_the_pairs_did_harm_with_each_seed():
-    rows = [{"seed": "0"} | row for row in recording.read_table(recipe.SCORES)]
-    rows += recording.read_table(recipe.SEEDS)
+    rows = recording.read_table(recipe.SCORES) + recording.read_table(recipe.SEEDS)
     for task in "modern", "old":
         score = {
             way: [float(row["chrf"]) for row in rows if row["way"] == way and row["task"] == task]
@@ -140,13 +162,13 @@ def test_span_corruption_before_the_pairs_did_harm_with_each_seed():
         assert max(score["pretrained"]) < min(score["same steps"])
 
 
-@pytest.mark.parametrize("task, above", [("modern", 1.5), ("old", 2)])
+@pytest.mark.parametrize("task, above", [("modern", 1.8), ("old", 2)])
 def test_the_shipped_model_is_better_than_copying_and_substitution(task, above):
     """From old to new it is 1.8 points better than substitution: the chapter says so."""
     score = {way: float(row["chrf"]) for (way, of), row in table().items() if of == task}
     assert score[recipe.SHIPPED] >= score["copy"] + 4
-    assert score[recipe.SHIPPED] > score["words"] + above
-    assert score["longer"] < score["words"] + above
+    assert score[recipe.SHIPPED] - score["words"] == pytest.approx(above, abs=0.05)
+    assert score["longer"] < score["words"] + 0.5
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
@@ -188,7 +210,7 @@ def test_the_answers_are_in_the_order_of_the_texts(shipped):
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("", "trained on the prefixes 'modern: ', 'old: '; got the text ''"),
+        ("", "begin with one of the prefixes 'modern: ', 'old: '; got the text ''"),
         ("german: Go.", "got the text 'german: Go.'"),
         ("modern: ", "nothing to translate after 'modern: '"),
         ("old:   \n", "nothing to translate after 'old: '"),
