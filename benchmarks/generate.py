@@ -59,7 +59,8 @@ def print_layouts(model):
     print(f"  {'GB/s':20}" + "".join(f"{name:>18}" for name in layouts.LAYOUTS))
     sizes = {layouts.kind(weight): weight.nbytes for weight in weights}
     for _ in range(timings.OCCASIONS):
-        least, least_of_few = layouts.layout_timings(weights), layouts.timings_of_few(weights)
+        least = layouts.layout_timings(weights, layouts.LAYOUTS)
+        least_of_few = layouts.layout_timings(weights, layouts.LAYOUTS_OF_FEW, layouts.FEW)
     for kind, seconds in least.items():
         best = timings.fastest(seconds)
         speeds = [f"{sizes[kind] / s / 1e9:.1f}{'*' if name == best else ' '}" for name, s in seconds.items()]

@@ -46,7 +46,9 @@ def as_columns(weight: Float[Tensor, "out width"], times: int) -> Product:
 
 def turned(weight: Float[Tensor, "out width"]) -> Product:
     """A few rows of x as W x^T, which is (out, rows)."""
-    return lambda x: functional.linear(weight, x.flatten(0, -2)).T.contiguous().view(*x.shape[:-1], -1)
+    return lambda x: (
+        functional.linear(weight, x.flatten(0, -2)).T.contiguous().view(*x.shape[:-1], len(weight))
+    )
 
 
 def transposed(weight: Float[Tensor, "out width"]) -> Product:
@@ -125,7 +127,7 @@ LAYOUTS_OF_FEW: dict[str, Layout] = {"as loaded": as_loaded, "W x^T": turned}  #
 
 def products(weights: Sequence[Float[Tensor, "out width"]]) -> list[Product]:
     """For each matrix x -> x W^T, by the layouts that are the fastest here for its shape and type."""
-    of_one, of_few = layout_timings(weights), timings_of_few(weights)
+    of_one, of_few = layout_timings(weights, LAYOUTS), layout_timings(weights, LAYOUTS_OF_FEW, FEW)
     found = []
     for weight in weights:
         one = LAYOUTS[timings.fastest(of_one[kind(weight)])](weight) or as_loaded(weight)
@@ -146,15 +148,12 @@ def by_rows(weight: Float[Tensor, "out width"], one: Product, few: Product) -> P
     return product
 
 
-def layout_timings(weights: Sequence[Float[Tensor, "out width"]]) -> timings.Timings:
-    """Seconds to multiply a matrix of each kind by a vector, by layout."""
-    return timings.timings([*map(kind, weights)], [*LAYOUTS], lambda: measure(weights, LAYOUTS))
-
-
-def timings_of_few(weights: Sequence[Float[Tensor, "out width"]]) -> timings.Timings:
-    """Seconds to multiply a matrix of each kind by FEW vectors, by layout."""
-    kinds = [kind(weight, FEW) for weight in weights]
-    return timings.timings(kinds, [*LAYOUTS_OF_FEW], lambda: measure(weights, LAYOUTS_OF_FEW, FEW))
+def layout_timings(
+    weights: Sequence[Float[Tensor, "out width"]], layouts: dict[str, Layout], n: int = 1
+) -> timings.Timings:
+    """Seconds to multiply a matrix of each kind by n vectors, by layout."""
+    kinds = [kind(weight, n) for weight in weights]
+    return timings.timings(kinds, [*layouts], lambda: measure(weights, layouts, n))
 
 
 def kind(weight: Float[Tensor, "out width"], n: int = 1) -> str:
