@@ -23,6 +23,7 @@ Product = Callable[[Float[Tensor, "... width"]], Float[Tensor, "... out"]]
 Layout = Callable[[Float[Tensor, "out width"]], Product | None]  # None: not to be had for this matrix here
 FEW, MAX_FEW = 4, 16  # rows of x: with how many the ways for a few are timed, and up to how many they serve
 TIMED = 4  # matrices of a kind
+BLOCKS = "oneDNN's blocks"
 
 
 def as_loaded(weight: Float[Tensor, "out width"]) -> Product:
@@ -120,7 +121,7 @@ LAYOUTS: dict[str, Layout] = {
     "W^T kept": transposed,
     "2 bags": partial(as_bags, bags=2),
     "16 bags": partial(as_bags, bags=16),
-    "oneDNN's blocks": in_blocks,
+    BLOCKS: in_blocks,
 }
 LAYOUTS_OF_FEW: dict[str, Layout] = {"as loaded": as_loaded, "W x^T": turned}  # none copies W a second time
 
@@ -130,9 +131,11 @@ def products(weights: Sequence[Float[Tensor, "out width"]]) -> list[Product]:
     of_one, of_few = layout_timings(weights, LAYOUTS), layout_timings(weights, LAYOUTS_OF_FEW, FEW)
     found = []
     for weight in weights:
-        one = LAYOUTS[timings.fastest(of_one[kind(weight)])](weight) or as_loaded(weight)
+        name = timings.fastest(of_one[kind(weight)])
+        one = LAYOUTS[name](weight) or as_loaded(weight)
         few = LAYOUTS_OF_FEW[timings.fastest(of_few[kind(weight, FEW)])](weight)
-        found.append(by_rows(weight, one, few))
+        # blocks that are there already serve any number of rows, here 1.1 to 2.5 times as fast as the others
+        found.append(one if name == BLOCKS else by_rows(weight, one, few))
     return found
 
 

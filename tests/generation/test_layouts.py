@@ -29,7 +29,7 @@ def test_every_layout_gives_the_product(layout, dtype, tolerance, out):
     torch.manual_seed(0)
     weight = torch.randn(out, 32).to(dtype)
     if (product := layouts.LAYOUTS[layout](weight)) is None:
-        assert layout == "oneDNN's blocks"  # which not every processor can do
+        assert layout == layouts.BLOCKS  # which not every processor can do
         return
     is_the_product(product, weight, torch.randn(1, 1, 32).to(dtype), tolerance)
 
@@ -51,6 +51,12 @@ def test_each_number_of_rows_has_its_way(rows, way):
     product = layouts.by_rows(WIDE, lambda x: "one", lambda x: "few")
     assert product(torch.ones(1, rows, 8)) == product(torch.ones(rows, 1, 8)) == way
     assert product(torch.ones(1, layouts.MAX_FEW + 1, 8)).shape == (1, layouts.MAX_FEW + 1, 4)
+
+
+def test_blocks_serve_any_number_of_rows(monkeypatch):
+    monkeypatch.setattr(layouts, "LAYOUTS", {layouts.BLOCKS: lambda weight: lambda x: "blocks"})
+    [product] = layouts.products([WIDE])
+    assert [product(torch.ones(1, rows, 8)) for rows in (1, 3, 40)] == ["blocks"] * 3
 
 
 @pytest.mark.parametrize("slower, taken", [("as loaded", "W x^T"), ("W x^T", "as loaded")])
