@@ -70,7 +70,7 @@ def english_verses(database: Path) -> str:
             for book, *place, old, new in bible.execute(ENGLISH, (OLD, NEW))
             if not new.startswith(ADDED)
         ]
-    return json.dumps(verses, ensure_ascii=False).replace("], [", "],\n[") + "\n"
+    return _a_line_each(verses)
 
 
 def verses_of_1901(module: Path) -> str:
@@ -87,6 +87,10 @@ def verses_of_1901(module: Path) -> str:
         [verse // 10**6, verse // 1000 % 1000, verse % 1000, _plain(text[start : ends[verse]])]
         for verse, start in sorted(starts.items())
     ]
+    return _a_line_each(verses)
+
+
+def _a_line_each(verses: list[list]) -> str:
     return json.dumps(verses, ensure_ascii=False).replace("], [", "],\n[") + "\n"
 
 

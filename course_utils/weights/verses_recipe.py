@@ -39,8 +39,8 @@ and 71.9.
 
 What else was tried for chrF, on validation verses: the sample among 8 to 32 that agrees most with the
 others, or from which the way back is likeliest to write the source; a mean of the probabilities after two
-trainings; a source that the model had first revised: all within 0.3 of the likeliest tokens. 1,600 steps
-more with the verse before in the source: 71.7, with that verse or without.
+trainings; a source that the model had first revised: none gained more than 0.1. 1,600 steps more with the
+verse before in the source: 71.7, with that verse or without.
 
 The recorded runs shared two cores with other work: the seconds in their log are no measure of speed. (Alone,
 a step of 64 pairs takes about a third of a second on two cores of the EPYC at hand.) "longest" was recorded

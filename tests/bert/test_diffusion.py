@@ -103,8 +103,8 @@ def by_number(weight):
     return losses
 
 
-def weighed(model, rows, masked, weights):
-    logits = model(rows.masked_fill(masked, model.mask_id))
+def weighed(model, rows, masked, weights, shown=None):
+    logits = model(rows.masked_fill(masked, model.mask_id) if shown is None else shown)
     losses = -logits.log_softmax(-1).gather(-1, rows[..., None])[..., 0]
     return ((losses * masked).sum(1) * weights).double()
 
@@ -115,8 +115,7 @@ def with_other_tokens(model, rows, generator):
     act = torch.rand(rows.shape, generator=generator)
     shown = rows.masked_fill(masked & (act < 0.8), model.mask_id)
     shown = torch.where(masked & (act >= 0.9), torch.randint(V, rows.shape, generator=generator), shown)
-    losses = -model(shown).log_softmax(-1).gather(-1, rows[..., None])[..., 0]
-    return ((losses * masked).sum(1) * L / masked.sum(1)).double()
+    return weighed(model, rows, masked, L / masked.sum(1), shown)
 
 
 RULES = {
