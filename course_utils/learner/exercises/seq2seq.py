@@ -135,7 +135,7 @@ def distances_inputs(generator, case):
     return q, keys, distances, bias, farthest, both_ways
 
 
-@exercise("7.5", "relative position buckets", dots=3, minutes=12, inputs=distances_inputs)
+@exercise("7.5", "relative position buckets", dots=2, minutes=11, inputs=distances_inputs)
 def biased_scores(
     q: np.ndarray, keys: np.ndarray, distances: np.ndarray, bias: np.ndarray, farthest: int, both_ways: bool
 ) -> np.ndarray:
