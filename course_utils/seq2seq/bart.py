@@ -82,7 +82,7 @@ class BART(Seq2SeqTransformer):
             )
         return self.dropout(norm(self.embedding(ids) + positions(ids.shape[1], start + UNREAD)))
 
-    def logits(self, x: Float[Tensor, "batch time d_model"]) -> Float[Tensor, "batch time vocab"]:
+    def logits(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... vocab"]:
         return functional.linear(x, self.embedding.weight)
 
 

@@ -7,7 +7,7 @@ Sources: Liu et al. 2018, section 4.2.3 (a decoder alone); Raffel et al. 2020, s
 """
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -39,9 +39,11 @@ class DecoderOnly(nn.Module):
         source: Int[Tensor, "batch source"],
         lengths: Int[Tensor, " batch"],
         target: Int[Tensor, "batch time"],
-    ) -> Float[Tensor, "batch time vocab"]:
-        """Logits for the token after each of `target`, which begins where its source ends: the padding of
-        the source stands behind both, where nothing that counts can see it."""
+        chosen: Bool[Tensor, "batch time"] | None = None,
+    ) -> Float[Tensor, "batch time vocab"] | Float[Tensor, "chosen vocab"]:
+        """Logits for the token after each of `target`, or after the chosen ones alone. The target begins
+        where its source ends: the padding of the source stands behind both, where nothing that counts can
+        see it."""
         places = lengths[:, None] + torch.arange(target.shape[1], device=target.device)  # (B, T)
         row = functional.pad(source, (0, target.shape[1]), value=self.marks.pad)
         row = row.scatter(1, places, target)
@@ -50,6 +52,7 @@ class DecoderOnly(nn.Module):
         x = self.dropout(self.embedding(row))
         x = self.stack(x, prefix_mask(read_whole, row.shape[1]))
         x = x.gather(1, places[..., None].expand(-1, -1, x.shape[-1]))
+        x = x if chosen is None else x[chosen]
         return functional.linear(x * self.config.d_model**-0.5, self.embedding.weight)
 
     def encode(self, source: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

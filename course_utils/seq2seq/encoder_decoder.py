@@ -39,7 +39,7 @@ class Seq2SeqTransformer(nn.Module):
         """The vectors of tokens that follow `start` others."""
         raise NotImplementedError
 
-    def logits(self, x: Float[Tensor, "batch time d_model"]) -> Float[Tensor, "batch time vocab"]:
+    def logits(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... vocab"]:
         raise NotImplementedError
 
     @property
@@ -65,8 +65,13 @@ class Seq2SeqTransformer(nn.Module):
         source: Int[Tensor, "batch source"],
         lengths: Int[Tensor, " batch"],
         target: Int[Tensor, "batch time"],
-    ) -> Float[Tensor, "batch time vocab"]:
-        return self.decode(target, self.encode(source, lengths))[0]
+        chosen: Bool[Tensor, "batch time"] | None = None,
+    ) -> Float[Tensor, "batch time vocab"] | Float[Tensor, "chosen vocab"]:
+        """Logits for the token after each of `target`, or after the chosen ones alone: with thousands of
+        logits a token, those after padding are worth leaving out."""
+        memory = self.encode(source, lengths)
+        x = self.decoder(self.embed_target(target, 0), memory.states, memory.mask)
+        return self.logits(x if chosen is None else x[chosen])
 
 
 class EncoderDecoder(Seq2SeqTransformer):

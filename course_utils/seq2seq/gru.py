@@ -77,5 +77,7 @@ class GRUSeq2Seq(nn.Module):
         source: Int[Tensor, "batch source"],
         lengths: Int[Tensor, " batch"],
         target: Int[Tensor, "batch target"],
-    ) -> Float[Tensor, "batch target vocab"]:
-        return self.decode(target, self.encode(source, lengths))[0]
+        chosen: Bool[Tensor, "batch target"] | None = None,
+    ) -> Float[Tensor, "batch target vocab"] | Float[Tensor, "chosen vocab"]:
+        logits, _ = self.decode(target, self.encode(source, lengths))
+        return logits if chosen is None else logits[chosen]

@@ -122,6 +122,6 @@ def pair_loss(model: nn.Module, batch: tuple[Tensor, ...], state: None) -> tuple
     """Mean nats a target token, its end included, padding excluded. The decoder reads the true target, not
     its own (teacher forcing)."""
     source, lengths, target = batch
-    logits = model(source, lengths, target[:, :-1])
-    asked, pad = target[:, 1:].flatten(), model.marks.pad
-    return functional.cross_entropy(logits.flatten(0, 1), asked, ignore_index=pad), None
+    asked = target[:, 1:]
+    real = asked != model.marks.pad
+    return functional.cross_entropy(model(source, lengths, target[:, :-1], real), asked[real]), None

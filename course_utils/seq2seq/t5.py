@@ -94,7 +94,7 @@ class T5(Seq2SeqTransformer):
     def embed_target(self, ids: Int[Tensor, "batch time"], start: int) -> Float[Tensor, "batch time d_model"]:
         return self.embed_source(ids)
 
-    def logits(self, x: Float[Tensor, "batch time d_model"]) -> Float[Tensor, "batch time vocab"]:
+    def logits(self, x: Float[Tensor, "... d_model"]) -> Float[Tensor, "... vocab"]:
         return functional.linear(x * self.config.d_model**-0.5, self.embedding.weight)
 
 

@@ -11,9 +11,20 @@ import torch
 from torch.nn import functional
 
 from course_utils import seq2seq
-from course_utils.seq2seq import GRUSeq2Seq, Marks, Pairs, pair_loss
+from course_utils.seq2seq import (
+    T5,
+    DecoderOnly,
+    EncoderDecoder,
+    GRUSeq2Seq,
+    Marks,
+    Pairs,
+    T5Config,
+    pair_loss,
+)
+from course_utils.seq2seq.bart import BART, BARTConfig
 from course_utils.tokenizers.symbols import END, PAD, START
 from course_utils.training import TrainConfig, train
+from course_utils.transformer import BlockConfig
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -139,6 +150,26 @@ def test_other_ids_for_padding_start_and_end():
 
 
 # ---- the models ------------------------------------------------------------------------------------------
+
+
+ALL_KINDS = {
+    "GRU": lambda: built(2),
+    "2017": lambda: EncoderDecoder(9, 10, BlockConfig(8, 2), 2),
+    "T5": lambda: T5(T5Config(10, 8, n_layers=2, n_heads=2, d_ff=16, d_head=4)),
+    "BART": lambda: BART(BARTConfig(10, 8, 2, 2, 16, 16)),
+    "decoder": lambda: DecoderOnly(T5Config(10, 8, n_layers=2, n_heads=2, d_ff=16, d_head=4)),
+}
+
+
+@pytest.mark.parametrize("kind", ALL_KINDS)
+def test_logits_of_chosen_tokens_alone(kind):
+    torch.manual_seed(0)
+    model, (source, lengths, target) = ALL_KINDS[kind]().eval(), batch()
+    chosen = target % 2 == 1
+    with torch.no_grad():
+        whole, few = model(source, lengths, target), model(source, lengths, target, chosen)
+    assert 0 < len(few) < target.numel() and whole.std() > 0.01
+    torch.testing.assert_close(few, whole[chosen])
 
 
 @HEADS
