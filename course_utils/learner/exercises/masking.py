@@ -22,7 +22,7 @@ def selection_inputs(generator, case):
     return ids, draws, rate, SPECIAL
 
 
-@exercise("6.2", "which tokens are asked", dots=1, minutes=8, inputs=selection_inputs)
+@exercise("6.2", "which tokens are asked", dots=1, minutes=6, inputs=selection_inputs)
 def choose(ids: np.ndarray, draws: np.ndarray, rate: float, special: list[int]) -> np.ndarray:
     """Return the labels (B, T): the token where one is asked, -100 elsewhere.
 
@@ -124,7 +124,7 @@ def corruption_inputs(generator, case):
     return ids, chosen, action, others, MASK_ID
 
 
-@exercise("6.3", "80, 10, 10", dots=2, minutes=8, inputs=corruption_inputs)
+@exercise("6.3", "80, 10, 10", dots=2, minutes=7, inputs=corruption_inputs)
 def corrupt(
     ids: np.ndarray, chosen: np.ndarray, action: np.ndarray, others: np.ndarray, mask_id: int
 ) -> np.ndarray:
