@@ -74,7 +74,8 @@ def translator(
     The target begins with the ids `forced`, and the likeliest token is written `more` times, or to the end.
     With the ids written so far as `forced`, writing goes on where it stopped. A source of more than `window`
     tokens is cut there, with a notice. `translate` raises ValueError for an empty text, a prefix that is none
-    of `tasks`, an id outside the vocabulary, and if nothing is to be written.
+    of `tasks`, an id outside the vocabulary, and if nothing is to be written. Characters that the tokenizer
+    has no tokens for get a notice.
     """
 
     def translate(task: str, text: str, forced: Sequence[int] = (), more: int = 64) -> Translation:
@@ -89,6 +90,8 @@ def translator(
         if len(ids) > window:
             notices.append(f"The source has {len(ids):,} tokens; the first {window} are read.")
             ids = ids[: window - end_source] + ids[len(ids) - end_source :]
+        if unread := tokenizer.unmerged(text):
+            notices.append(unknown_characters(unread))
         target, logits, weights = write(model, ids, forced, more)
         p = logits.softmax(-1)
         top = p.topk(min(CANDIDATES, p.shape[1]))
@@ -108,6 +111,11 @@ def translator(
         )
 
     return translate
+
+
+def unknown_characters(unread: Sequence[str]) -> str:
+    """The notice about characters that a tokenizer has no tokens for."""
+    return f"No token stands for {', '.join(unread[:5])}, only bytes: what is written for that is a guess."
 
 
 def write(

@@ -241,6 +241,11 @@ class BPETokenizer(ByteTokenizer):
             self._encoded[piece] = ids
         return ids
 
+    def unmerged(self, text: str) -> list[str]:
+        """The characters of a text, each once, that are several tokens even alone: of these the tokenizer's
+        training text had few or none."""
+        return [character for character in dict.fromkeys(text) if len(self.encode(character)) > 1]
+
     def decode_bytes(self, ids: Iterable[int]) -> bytes:
         """The bytes of any ids. Raises ValueError for an id outside the vocabulary."""
         return b"".join(self.tokens[i] for i in _known_ids(ids, self.vocab_size))

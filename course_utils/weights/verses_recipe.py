@@ -65,6 +65,7 @@ from torch import nn
 from course_utils.attention.positions import relative_buckets
 from course_utils.data import corpora
 from course_utils.data.verses import Verse, train_verses_of_1901, verses
+from course_utils.generation.translating import unknown_characters
 from course_utils.measuring.translation import bleu, chrf
 from course_utils.seq2seq import T5, Marks, Pairs, T5Config, padded, pair_loss, substitution
 from course_utils.seq2seq.corrupted import CorruptedWindows
@@ -301,7 +302,8 @@ def translate(model: T5, tokenizer: BPETokenizer, texts: list[str], batch_size: 
 
     Its cross-attention is held near the place where it last looked, and it can't go round in a circle.
 
-    A text of more than `LONGEST` tokens is cut after a sentence, or where it must be, and a warning says so.
+    A text of more than `LONGEST` tokens is cut after a sentence, or where it must be, and a warning says so,
+    as of characters that the tokenizer has no tokens for.
     Raises ValueError for a text that is empty or begins with none of `PREFIXES`.
     """
     sources, owners = [], []
@@ -314,6 +316,8 @@ def translate(model: T5, tokenizer: BPETokenizer, texts: list[str], batch_size: 
             )
         if not (body := text.removeprefix(prefix).strip()):
             raise ValueError(f"there is nothing to translate after {prefix!r}: give a text")
+        if unread := tokenizer.unmerged(body):
+            warnings.warn(unknown_characters(unread), stacklevel=2)
         before = tokenizer.encode(prefix.strip()).tolist()
         pieces = cut(tokenizer.encode(" " + body).tolist(), tokenizer, LONGEST - len(before) - 1)
         if len(pieces) > 1:

@@ -84,6 +84,8 @@ def test_tokens_are_texts_and_are_put_together():
     written = translator(model, TOKENIZER, TASKS)("old: ", verse, [*TOKENIZER.encode(" 🦜 thou"), END], 0)
     assert "".join(written.source[:-1]).encode("utf-8", "surrogateescape").decode() == f"old: {verse}"
     assert written.text() == "🦜 thou" and written.text(2) == "\ufffd"  # a part of a character
+    assert written.notices == ["No token stands for 🦜, only bytes: what is written for that is a guess."]
+    assert translator(model, TOKENIZER, TASKS)("old: ", "thou").notices == []
     named = translator(model, TOKENIZER, TASKS)("old: ", verse, [PAD, SIZE - 1], 0).target
     assert named == ["<pad>", f"<{SIZE - 1}>"]
 
