@@ -9,7 +9,8 @@ with as many steps for all. The ways differ in what is asked of the windows, and
 - span corruption (T5): the target is what was taken out, about a fifth of the window;
 - infilling (BART): the target is the whole window, 30 % of which was hidden, a mask for each span; and with
   15 %, as span corruption hides;
-- prefix LM: the window is cut at a random place, and the target is how it goes on.
+- prefix LM: the window is cut at a random place, and the target is how it goes on;
+- next token, as a GPT: the source is the end alone, and the target the whole window.
 
 Two controls have no pretraining: "nothing" has the same steps on the pairs, "more pairs" the same compute.
 Each way's learning rate, one for both stages, is the best of four by the bits on the validation books, with
@@ -62,6 +63,7 @@ OBJECTIVES: dict[str, Callable[[list[int], Generator], Pair]] = {
     "infilling": lambda ids, draws: (text_infilling(ids, SENTINELS[0], generator=draws), ids),
     "infilling, 15 %": lambda ids, draws: (text_infilling(ids, SENTINELS[0], 0.15, generator=draws), ids),
     "prefix LM": lambda ids, draws: prefix_lm(ids, draws),
+    "next token": lambda ids, draws: ([], ids),
 }
 WAYS = *OBJECTIVES, "nothing", "more pairs"
 

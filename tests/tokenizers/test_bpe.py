@@ -346,6 +346,7 @@ def test_other_special_tokens_and_none(tmp_path):
 
 # Bad input
 
+
 def test_characters_without_a_token_of_their_own():
     tokenizer = BPETokenizer.train("café café thé", 262)
     assert tokenizer.unmerged("thé, Ἰ and Ἰ, 耶") == ["Ἰ", "耶"]
