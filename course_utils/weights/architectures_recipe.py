@@ -120,6 +120,11 @@ def a_step(architecture: Architecture, pairs: Sequence[Pair]) -> float:
     return ROWS * sum(costs) / len(costs)
 
 
+def step_tokens(pairs: Sequence[Pair]) -> float:
+    """Tokens of a batch of such pairs, on average, each row's end included and without padding."""
+    return ROWS * sum(len(source) + len(target) + 1 for source, target in pairs) / len(pairs)
+
+
 def trained(model: nn.Module, pairs: Sequence[Pair], steps: int, rate: float, seed: int) -> Run:
     """Train a model in place, at a learning rate, on pairs drawn with this seed."""
     batches = Pairs(*zip(*pairs, strict=True), ROWS, seed, POOL, marks=MARKS)
@@ -169,6 +174,7 @@ def run(name: str, rate: float, seed: int, final: bool) -> dict:
     row = {
         "parameters": recording.n_parameters(model),
         "steps": steps,
+        "tokens": round(steps * step_tokens(pairs)),
         "flops": f"{steps * flops:.4g}",
         "seconds": f"{done.seconds:.1f}",
         "validation_bits": f"{bits_per_byte(model, 'validation'):.4f}",

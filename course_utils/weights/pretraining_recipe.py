@@ -46,6 +46,7 @@ from course_utils.weights.architectures_recipe import (
     bits_per_byte,
     encoded,
     scores,
+    step_tokens,
     tokenizer,
     trained,
 )
@@ -95,17 +96,19 @@ def run(name: str, rate: float, seed: int, final: bool) -> dict:
     pairs = [pair for _, pair in encoded("train")]
     torch.manual_seed(seed)
     model = MODEL.build(MODEL.shape)
-    steps, flops, seconds, tuning = 0, 0.0, 0.0, TUNING
+    steps, tokens, flops, seconds, tuning = 0, 0.0, 0.0, 0.0, TUNING
     if name in OBJECTIVES:
         asked = examples(name, seed)
         steps = round(BUDGET / a_step(MODEL, asked))
-        flops, seconds = steps * a_step(MODEL, asked), trained(model, asked, steps, rate, seed).seconds
+        tokens, flops = steps * step_tokens(asked), steps * a_step(MODEL, asked)
+        seconds = trained(model, asked, steps, rate, seed).seconds
     if name == "more pairs":
         tuning += round(BUDGET / a_step(MODEL, pairs))
     seconds += trained(model, pairs, tuning, rate, seed).seconds
     row = {
         "pretraining_steps": steps,
         "tuning_steps": tuning,
+        "tokens": round(tokens + tuning * step_tokens(pairs)),
         "flops": f"{flops + tuning * a_step(MODEL, pairs):.4g}",
         "seconds": f"{seconds:.1f}",
         "validation_bits": f"{bits_per_byte(model, 'validation'):.4f}",

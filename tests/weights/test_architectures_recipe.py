@@ -13,6 +13,7 @@ from course_utils.weights import architectures_recipe as recipe
 from course_utils.weights import recording
 
 RECORDED = recipe.TABLE
+A_STEP = 1504.17  # tokens of a batch of pairs
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
@@ -136,3 +137,4 @@ def test_the_recorded_counts_are_those_of_the_models(monkeypatch):
     for row in recording.read_table(RECORDED):
         assert int(row["parameters"]) == recording.n_parameters(built(row["architecture"]))
         assert float(row["flops"]) == pytest.approx(recipe.BUDGET, rel=0.01)
+        assert int(row["tokens"]) / int(row["steps"]) == pytest.approx(A_STEP, rel=1e-4)

@@ -111,6 +111,10 @@ def test_the_recorded_table_holds_what_was_asked():
     at_edge = {row["objective"] for row in table if row["test_bits"] and row["learning_rate"] in edges}
     assert not at_edge
     assert all(float(row["seconds"]) < 240 for row in table)  # some ran beside other work
+    a_step = {
+        int(row["tokens"]) / int(row["tuning_steps"]) for row in table if row["pretraining_steps"] == "0"
+    }
+    assert max(a_step) == pytest.approx(min(a_step), rel=1e-4)  # of pairs
     tuning = {row["tuning_steps"] for row in table if row["objective"] != "more pairs"}
     assert tuning == {str(recipe.TUNING)}
 
