@@ -90,7 +90,7 @@ def translator(
         if len(ids) > window:
             notices.append(f"The source has {len(ids):,} tokens; the first {window} are read.")
             ids = ids[: window - end_source] + ids[len(ids) - end_source :]
-        if unread := tokenizer.unmerged(text):
+        if unread := tokenizer.unmerged(tokenizer.decode(ids[: len(ids) - end_source], errors="ignore")):
             notices.append(unknown_characters(unread))
         target, logits, weights = write(model, ids, forced, more)
         p = logits.softmax(-1)
@@ -115,7 +115,10 @@ def translator(
 
 def unknown_characters(unread: Sequence[str]) -> str:
     """The notice about characters that a tokenizer has no tokens for."""
-    return f"No token stands for {', '.join(unread[:5])}, only bytes: what is written for that is a guess."
+    shown = ", ".join(c if c.isprintable() else repr(c) for c in unread[:5])
+    more = f" and {len(unread) - 5} more" * (len(unread) > 5)
+    quotes = " Type ' and \" for curved quotes." * bool({*unread} & {*"‘’“”"})
+    return f"No token stands for {shown}{more}, only bytes: what is written for that is a guess.{quotes}"
 
 
 def write(

@@ -79,5 +79,6 @@ class GRUSeq2Seq(nn.Module):
         target: Int[Tensor, "batch target"],
         chosen: Bool[Tensor, "batch target"] | None = None,
     ) -> Float[Tensor, "batch target vocab"] | Float[Tensor, "chosen vocab"]:
+        """Logits for the token after each of `target`, or after the chosen ones alone."""
         logits, _ = self.decode(target, self.encode(source, lengths))
         return logits if chosen is None else logits[chosen]

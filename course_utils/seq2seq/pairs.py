@@ -120,7 +120,8 @@ class Pairs:
 
 def pair_loss(model: nn.Module, batch: tuple[Tensor, ...], state: None) -> tuple[Tensor, None]:
     """Mean nats a target token, its end included, padding excluded. The decoder reads the true target, not
-    its own (teacher forcing)."""
+    its own (teacher forcing). The batch is as `Pairs` makes it; the model computes the logits of the chosen
+    tokens alone."""
     source, lengths, target = batch
     asked = target[:, 1:]
     real = asked != model.marks.pad

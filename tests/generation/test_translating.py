@@ -1,11 +1,13 @@
 """Writing a target to a source: what greedy decoding writes, with weights and probabilities, from any
 beginning; and bad input."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 
-from course_utils.generation.translating import CANDIDATES, ENDING, translator, write
+from course_utils.generation.translating import CANDIDATES, ENDING, translator, unknown_characters, write
 from course_utils.seq2seq import BART, T5, BARTConfig, Marks, T5Config, cross_weights, greedy
 from course_utils.tokenizers import BPETokenizer
 
@@ -88,6 +90,24 @@ def test_tokens_are_texts_and_are_put_together():
     assert translator(model, TOKENIZER, TASKS)("old: ", "thou").notices == []
     named = translator(model, TOKENIZER, TASKS)("old: ", verse, [PAD, SIZE - 1], 0).target
     assert named == ["<pad>", f"<{SIZE - 1}>"]
+
+
+@pytest.mark.parametrize(
+    "unread, words",
+    [
+        ("耶穌", "for 耶, 穌, only"),
+        ("ἀβγδεζη", "for ἀ, β, γ, δ, ε and 2 more, only"),
+        ("\u200b", r"for '\\u200b', only"),
+        ("’", """for ’, only .* Type ' and " for curved quotes"""),
+    ],
+)
+def test_the_notice_about_unknown_characters(unread, words):
+    assert re.search(words, unknown_characters([*unread]))
+
+
+def test_only_what_is_read_gets_a_notice():
+    translate = translator(t5(), TOKENIZER, TASKS, window=20)
+    assert [notice[:10] for notice in translate("old: ", VERSE * 9 + "耶", [], 2).notices] == ["The source"]
 
 
 def test_a_source_over_the_window_is_cut_with_a_notice():

@@ -190,6 +190,12 @@ def test_what_was_met_before_does_not_change_the_ids(trained):
         assert list(fresh.encode(text)) == list(trained.encode(text))
 
 
+def test_characters_without_a_token_of_their_own():
+    tokenizer = BPETokenizer.train("café café thé", 262)
+    assert tokenizer.unmerged("thé, Ἰ and Ἰ, 耶") == ["Ἰ", "耶"]
+    assert tokenizer.unmerged("") == []
+
+
 # Special tokens
 
 
@@ -345,12 +351,6 @@ def test_other_special_tokens_and_none(tmp_path):
 
 
 # Bad input
-
-
-def test_characters_without_a_token_of_their_own():
-    tokenizer = BPETokenizer.train("café café thé", 262)
-    assert tokenizer.unmerged("thé, Ἰ and Ἰ, 耶") == ["Ἰ", "耶"]
-    assert tokenizer.unmerged("") == []
 
 
 BAD = [

@@ -100,6 +100,10 @@ def test_each_spends_the_budget_and_the_test_waits_for_the_choice(monkeypatch):
     )
 
 
+def test_the_tokens_of_a_step():
+    assert recipe.step_tokens([([5, 6], [7, 8]), ([5], [7])]) == recipe.ROWS * (5 + 3) / 2
+
+
 def test_it_trains():
     pairs = [pair for _, pair in recipe.encoded("train")]
     model = built("causal LM, P")
