@@ -110,6 +110,7 @@ def test_the_recorded_table_holds_what_was_asked():
     edges = {str(rate) for rate in (min(recipe.RATES), max(recipe.RATES))}
     at_edge = {row["objective"] for row in table if row["test_bits"] and row["learning_rate"] in edges}
     assert not at_edge
+    assert all(float(row["seconds"]) < 240 for row in table)
     a_step = {
         int(row["tokens"]) / int(row["tuning_steps"]) for row in table if row["pretraining_steps"] == "0"
     }
