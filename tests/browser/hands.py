@@ -82,7 +82,7 @@ class Learner:
     def run(self, i: int) -> Locator:
         """Run a cell with Shift+Enter, and wait for its number. Returns the cell, which shows no error."""
         prompt = self.cell(i).locator(".jp-InputPrompt")
-        before = prompt.inner_text()
+        before = prompt.text_content()  # not inner_text, which is "" of a cell off the screen
         self.read(i)
         expect(prompt).not_to_have_text(before)
         return self.ran(i)
@@ -91,7 +91,7 @@ class Learner:
         """Wait for the number of a cell. Returns the cell, which shows no error."""
         # `expect` looks once a second at last, and would sleep half a second after most cells
         self.page.wait_for_function(NUMBERED, arg=i, polling=50, timeout=5 * PATIENCE)
-        failed = "\n".join(self.cell(i).locator(ERROR).all_inner_texts()).splitlines()
+        failed = "\n".join(self.cell(i).locator(ERROR).all_text_contents()).splitlines()
         assert not failed, "\n".join(failed[-30:])  # the error stands at the end of its traceback
         return self.cell(i)
 
