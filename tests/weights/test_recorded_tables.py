@@ -124,6 +124,8 @@ def test_what_learns_to_search_from_lines_stays_behind_counting_and_beside_near_
     (drawn,) = (row for row in final if row["way"] == "BM25's 50, random order")
     assert sum(values(final, "way", nearest, "mrr")) / 3 < float(drawn["mrr"])
     assert min(values(final, "way", any_rivals, "mrr")) > float(drawn["mrr_high"])
+    for row in final + swept:  # of 8 or 9 candidates for a line chance gives 0.34 or 0.31
+        assert row["way"] not in (nearest, any_rivals) or 0.31 < float(row["validation"]) < 0.38
     learnt = [row for row in final if row["way"] in search_recipe.WAYS]
     assert len(learnt) == 9 and all(float(row["over_bm25_high"]) < 0 for row in learnt)
     (mini,) = (row for row in final if row["way"] == "MiniLM, mean vectors")
