@@ -9,7 +9,7 @@ from torch import nn
 
 from course_utils.data.verses import train_verses_of_1901, verses
 from course_utils.measuring.translation import chrf
-from course_utils.seq2seq import T5, padded
+from course_utils.seq2seq import T5, padded, substitution
 from course_utils.seq2seq.objectives import put_together
 from course_utils.training import Run
 from course_utils.weights import recording
@@ -162,15 +162,17 @@ def test_span_corruption_before_the_pairs_did_harm_with_each_seed():
         assert max(score["pretrained"]) < min(score["same steps"])
 
 
-@pytest.mark.parametrize("task, above", [("modern", 1.9), ("old", 2.1)])
-def test_the_shipped_model_is_better_than_copying_and_substitution(task, above):
-    """From old to new it is 1.9 points better than substitution: the chapter says so."""
+@pytest.mark.parametrize("task, alone, above", [("modern", 1.9, 2.1), ("old", 2.1, 2.6)])
+def test_what_is_shipped_is_two_points_better_than_copying_and_substitution_on_the_test_verses(
+    task, alone, above
+):
+    """The model alone and with its lexicon, as the chapter says."""
     score = {way: float(row["chrf"]) for (way, of), row in table().items() if of == task}
-    assert score[recipe.SHIPPED] >= score["copy"] + 4
-    assert score[recipe.SHIPPED] - score["words"] == pytest.approx(above, abs=0.05)
-    shipped = table()[recipe.SHIPPED, task]
-    assert float(shipped["chrf_lead"]) == pytest.approx(above, abs=0.05)
-    assert float(shipped["chrf_lead_low"]) > 1.5
+    for way, lead in (recipe.SHIPPED, alone), (recipe.WITH_LEXICON, above):
+        assert score[way] - score["words"] == pytest.approx(lead, abs=0.05)
+        assert float(table()[way, task]["chrf_lead"]) == pytest.approx(lead, abs=0.05)
+    assert score[recipe.WITH_LEXICON] > max(score["words"] + 2, score["copy"] + 5.8)
+    assert float(table()[recipe.SHIPPED, task]["chrf_lead_low"]) > 1.5
     assert score["longer"] < score["words"] + 0.5
 
 
@@ -179,11 +181,41 @@ def test_the_shipped_weights_score_what_the_table_says(shipped, prefix):
     some = verses().test[:: recipe.SAMPLE]
     read, references = recipe.sides(some, prefix)
     score = chrf(recipe.translate(*shipped, [prefix + text for text in read]), references, 0).value
-    row = table()[recipe.SHIPPED, prefix.strip(": ")]
+    row = table()[recipe.WITH_LEXICON, prefix.strip(": ")]
     assert score == pytest.approx(float(row["sample_chrf"]), abs=0.5)
+    plain = recipe.translate(*shipped, [prefix + text for text in read], exchange=False)
+    row = table()[recipe.SHIPPED, prefix.strip(": ")]
+    assert chrf(plain, references, 0).value == pytest.approx(float(row["sample_chrf"]), abs=0.5)
+    assert chrf(plain, references, 0).value < score
     copied = chrf(read, references, 0).value
     assert copied == pytest.approx(float(table()["copy", prefix.strip(": ")]["sample_chrf"]), abs=0.006)
     assert score > copied + 2
+
+
+def test_the_lexicon_has_words_that_are_only_read(monkeypatch):
+    """And what is written has none of them; without it they stay."""
+    lexicon = recipe.lexicon()
+    assert {prefix: len(words) for prefix, words in lexicon.items()} == {"modern: ": 1053, "old: ": 518}
+    for prefix, found in lexicon.items():
+        read, written = (
+            {*substitution.words(" ".join(texts))} for texts in recipe.sides(verses().train, prefix)
+        )
+        assert found.keys() <= read - written and {*found.values()} <= written
+    table = {"raiment": "clothing", "and": "but", "Emmanuel": '"', "Onyx": "for", "⁂": "clothing"}
+    monkeypatch.setattr(recipe, "word_substitutes", {"modern: ": table}.get)
+    assert recipe.only_read("modern: ") == {"raiment": "clothing"}  # new verses have "and", too
+
+
+def test_words_of_the_lexicon_are_exchanged_in_their_task_alone(shipped, monkeypatch):
+    monkeypatch.setattr(recipe, "lexicon", lambda: {"modern: ": {"light": "lamp"}, "old: ": {"was": "were"}})
+    verse = "there was light."
+    long = "modern: " + "God said, Let there be light: and there was light. " * 12
+    texts = ["modern: " + verse, "old: " + verse]
+    plain, changed = (recipe.translate(*shipped, texts, exchange=exchange) for exchange in (False, True))
+    assert "light" in plain[0] and changed[0] == plain[0].replace("light", "lamp")
+    assert "was" in plain[1] and changed[1] == plain[1].replace("was", "were") and "light" in changed[1]
+    with pytest.warns(UserWarning, match="cut into"):
+        assert "light" not in recipe.translate(*shipped, [long])[0]
 
 
 def test_damaged_files_are_refused_by_name(monkeypatch, tmp_path):
