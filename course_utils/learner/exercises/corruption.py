@@ -30,7 +30,7 @@ def spans_inputs(generator, case):
     return ids, spans, [*sentinels], 1 + case // 2 % 2
 
 
-@exercise("7.1", "what T5 reads, and what it writes", dots=2, minutes=10, inputs=spans_inputs)
+@exercise("7.1", "what T5 reads, and what it writes", dots=2, minutes=9, inputs=spans_inputs)
 def source_and_target(
     ids: list[int], spans: list[tuple[int, int]], sentinels: list[int], end: int
 ) -> tuple[list[int], list[int]]:

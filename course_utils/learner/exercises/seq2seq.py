@@ -21,7 +21,7 @@ def targets_inputs(generator, case):
     return target, start, pad
 
 
-@exercise("7.4", "what the decoder reads, and what it is asked", dots=1, minutes=6, inputs=targets_inputs)
+@exercise("7.4", "what the decoder reads, and what it is asked", dots=1, minutes=5, inputs=targets_inputs)
 def teacher_forcing(target: np.ndarray, start: int, pad: int) -> tuple[np.ndarray, np.ndarray]:
     """Return what the decoder reads and its labels, both (B, T), for targets (B, T) that end in padding.
 
@@ -135,13 +135,13 @@ def distances_inputs(generator, case):
     return q, keys, distances, bias, farthest, both_ways
 
 
-@exercise("7.5", "relative position buckets", dots=2, minutes=11, inputs=distances_inputs)
+@exercise("7.5", "relative position buckets", dots=2, minutes=10, inputs=distances_inputs)
 def biased_scores(
     q: np.ndarray, keys: np.ndarray, distances: np.ndarray, bias: np.ndarray, farthest: int, both_ways: bool
 ) -> np.ndarray:
     """Return T5's scores of N keys for one query, (N,): q · key + the bias of its distance's bucket.
 
-    q is (D,), keys (N, D); distances (N,) are the key's place less the query's. bias has a number for each
+    q is (D,), keys (N, D); distances (N,) are the key's place minus the query's. bias has a number for each
     bucket. In the encoder (`both_ways`) the lower half of the buckets is for keys at or before the query, the
     upper half for later ones. In the decoder all are for keys at or before it, and a later one counts as
     distance 0. Of the n buckets of a side the first e = n // 2 have one distance each, from 0 on. A distance
@@ -172,7 +172,7 @@ You treat the encoder as a decoder: it sees later keys, and half of its buckets 
     n = len(bias) // 2 if both_ways else len(bias) → n = len(bias)
     np.abs(distances) if both_ways else np.maximum(-distances, 0) → np.maximum(-distances, 0)
     both_ways & (distances > 0), n, 0) → distances > 0, 0, 0)
-A distance is the key's place less the query's: below 0 the key comes before. You have it the other way round.
+A distance is the key's place minus the query's: below 0 the key comes before. You have it turned round.
     np.maximum(-distances, 0) → np.maximum(distances, 0)
     distances > 0 → distances < 0
 The halves are exchanged: the upper one is for keys after the query.
@@ -240,7 +240,7 @@ The lowest distance, -farthest, has the first bias: add the farthest to find its
     highest) + farthest] → highest)]
 The distance has a sign: before and behind differ.
     np.clip(distances, -farthest, highest) → np.clip(np.abs(distances), -farthest, highest)
-A distance is the key's place less the query's: you turned it round.
+A distance is the key's place minus the query's: you turned it round.
     np.clip(distances, → np.clip(-distances,
 The bias is missing: then the keys may stand in any order.
     + bias[np.clip(distances, -farthest, highest) + farthest] →
