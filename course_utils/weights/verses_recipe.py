@@ -492,7 +492,8 @@ def record() -> None:
         ],
     )
     rows = baselines() + [row for name, model in models.items() for row in scores(name, model.eval())]
-    recording.write_table(SCORES, rows + scores(WITH_LEXICON, models[SHIPPED], exchange=True))
+    rows += scores(WITH_LEXICON, models[SHIPPED], exchange=True)
+    recording.write_table(SCORES, sorted(rows, key=lambda row: row["task"]))
     rows = []
     for name, seed in itertools.product(COMPARED, MORE_SEEDS):
         rows += [{"seed": seed} | row for row in scores(name, run(name, seed)[0].eval())]

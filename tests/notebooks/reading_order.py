@@ -1,4 +1,7 @@
-"""Which cell a name comes from, where the core path is done first and what is off it later."""
+"""Which cell a name comes from, where the core path is done first and what is off it later.
+
+Not followed is what a function reads when another cell calls it later.
+"""
 
 import ast
 import re

@@ -21,7 +21,7 @@ def targets_inputs(generator, case):
     return target, start, pad
 
 
-@exercise("7.4", "what the decoder reads, and what it is asked", dots=1, minutes=5, inputs=targets_inputs)
+@exercise("7.4", "what the decoder reads, and what it is asked", dots=1, minutes=6, inputs=targets_inputs)
 def teacher_forcing(target: np.ndarray, start: int, pad: int) -> tuple[np.ndarray, np.ndarray]:
     """Return what the decoder reads and its labels, both (B, T), for targets (B, T) that end in padding.
 
@@ -135,7 +135,7 @@ def distances_inputs(generator, case):
     return q, keys, distances, bias, farthest, both_ways
 
 
-@exercise("7.5", "relative position buckets", dots=2, minutes=10, inputs=distances_inputs)
+@exercise("7.5", "relative position buckets", dots=2, minutes=12, inputs=distances_inputs)
 def biased_scores(
     q: np.ndarray, keys: np.ndarray, distances: np.ndarray, bias: np.ndarray, farthest: int, both_ways: bool
 ) -> np.ndarray:
