@@ -67,7 +67,6 @@ leaves out as empty texts; and their validation nats are those of the first task
 
 import itertools
 import sys
-import warnings
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -79,33 +78,26 @@ from torch import nn
 from course_utils.attention.positions import relative_buckets
 from course_utils.data import corpora
 from course_utils.data.verses import Verse, train_verses_of_1901, verses
-from course_utils.generation.translating import unknown_characters
 from course_utils.measuring.translation import bleu, chrf, chrf_lead
 from course_utils.seq2seq import T5, Marks, Pairs, T5Config, padded, pair_loss, substitution
 from course_utils.seq2seq.corrupted import CorruptedWindows
-from course_utils.seq2seq.local_attention import local_greedy
 from course_utils.tokenizers import BPETokenizer
 from course_utils.training import Run, TrainConfig, checkpoints, train
 from course_utils.transformer import Decoder, Encoder
 from course_utils.weights import recording
+from course_utils.weights.verses_translating import LEXICON, PREFIXES, translate
 
 FOLDER = Path(__file__).parent
 WEIGHTS, TOKENIZER = FOLDER / "verses.safetensors", FOLDER / "verses_tokenizer.json"
-LOG, SCORES, SEEDS, LEXICON = (
-    FOLDER / f"verses_{name}.csv" for name in ("log", "scores", "seeds", "lexicon")
-)
+LOG, SCORES, SEEDS = (FOLDER / f"verses_{name}.csv" for name in ("log", "scores", "seeds"))
 COMMAND = "python -m course_utils.weights.verses_recipe"
 
-PREFIXES = {"modern: ": ("old", "new"), "old: ": ("new", "old")}  # what is read, and what is written
 VOCABULARY, N_SENTINELS = 4096, 64
 SENTINELS = range(VOCABULARY - N_SENTINELS, VOCABULARY)  # in the order in which a text's spans take them
 PAD, END = SENTINELS[0] - 2, SENTINELS[0] - 1
 MARKS = Marks(PAD, PAD, END)  # as in T5, a target starts after its padding
 SPECIAL = ["<pad>", "<end>", *(f"<extra_id_{i}>" for i in range(N_SENTINELS))]
 SHAPE = T5Config(VOCABULARY, d_model=256, n_layers=3, n_heads=8, d_ff=512, d_head=32, marks=MARKS)
-
-LONGEST = 128  # tokens that the model reads at once: few verses have more
-SENTENCE_ENDS = b".", b"!", b"?", b";", b":", b'."', b'!"', b'?"'
 
 # Of the first weights: a head's bias on one place, the share of the past, how sharply what is alike is found,
 # how strongly what follows is written, and what is left of the other branches.
@@ -153,8 +145,6 @@ SHIPPED = ARMS[-1]
 WITH_LEXICON = f"{SHIPPED}, lexicon"  # the way in which it is used, and has its row of the scores
 COMPARED, MORE_SEEDS = ("pretrained", "same steps"), (1, 2)  # do they differ by more than seeds do?
 
-# how translations are written: cross-attention within so many tokens, and no run of so many twice
-WIDTH, NO_REPEAT = 3, 10
 SAMPLE = 12  # each so many-th test verse is scored again by a test
 # what is tried for word substitution
 ITERATIONS, THRESHOLDS, SELDOM = (2, 5, 15), (0.2, 0.3, 0.4, 0.5), (1, 5, 20)
@@ -312,77 +302,6 @@ def load() -> tuple[T5, BPETokenizer]:
     model = build()
     checkpoints.load_into(WEIGHTS, model)
     return model.eval(), tokenizer()
-
-
-@lru_cache(maxsize=1)
-def lexicon() -> dict[str, dict[str, str]]:
-    """For each task the words of `only_read`, and what stands for them, as recorded."""
-    found = {prefix: {} for prefix in PREFIXES}
-    for row in recording.read_table(LEXICON):
-        found[f"{row['task']}: "][row["word"]] = row["substitute"]
-    return found
-
-
-def translate(
-    model: T5, tokenizer: BPETokenizer, texts: list[str], batch_size: int = 64, exchange: bool = True
-) -> list[str]:
-    """What the model writes for texts that begin with a prefix, always taking the likeliest token.
-
-    Its cross-attention is held near the place where it last looked, and it can't go round in a circle.
-    Words that no training verse of the language written has are exchanged by the `lexicon`, unless `exchange`
-    is False (after Luong et al. 2015, "Addressing the rare word problem", section 3).
-
-    A text of more than `LONGEST` tokens is cut after a sentence, or where it must be, and a warning says so,
-    as of characters that the tokenizer has no tokens for.
-    Raises ValueError for a text that is empty or begins with none of `PREFIXES`.
-    """
-    sources, tasks, owners = [], [], []
-    for text in texts:
-        prefix = next((prefix for prefix in PREFIXES if text.startswith(prefix)), None)
-        if prefix is None:
-            raise ValueError(
-                f"a text has to begin with one of the prefixes {', '.join(map(repr, PREFIXES))}; got the "
-                f"text {text[:30]!r}: put one of them before it"
-            )
-        if not (body := text.removeprefix(prefix).strip()):
-            raise ValueError(f"there is nothing to translate after {prefix!r}: give a text")
-        if unread := tokenizer.unmerged(body):
-            warnings.warn(unknown_characters(unread), stacklevel=2)
-        before = tokenizer.encode(prefix.strip()).tolist()
-        pieces = cut(tokenizer.encode(" " + body).tolist(), tokenizer, LONGEST - len(before) - 1)
-        if len(pieces) > 1:
-            warnings.warn(
-                f"a text is longer than the {LONGEST} tokens that the model reads: it was cut into "
-                f"{len(pieces)} pieces, each translated for itself",
-                stacklevel=2,
-            )
-        sources += [[*before, *piece, END] for piece in pieces]
-        tasks += [prefix] * len(pieces)
-        owners.append(len(pieces))
-    if not sources:
-        return []
-    # not in mixed precision: in another batch bfloat16 rounds otherwise, and other tokens are the likeliest
-    written = local_greedy(model, sources, WIDTH, 2 * LONGEST, batch_size, NO_REPEAT, start=2)
-    rows = [tokenizer.decode(ids, errors="replace").strip() for ids in written]
-    if exchange:
-        rows = [
-            substitution.substitute(row, lexicon()[prefix]) for row, prefix in zip(rows, tasks, strict=True)
-        ]
-    rows = iter(rows)
-    return [" ".join(itertools.islice(rows, n)) for n in owners]
-
-
-def cut(ids: list[int], tokenizer: BPETokenizer, longest: int) -> list[list[int]]:
-    """Ids in pieces of at most so many: as many sentences as fit, or else words, or else tokens."""
-    pieces = []
-    while len(ids) > longest:
-        tokens = [tokenizer.tokens[i] for i in ids[: longest + 1]]
-        words = [i for i in range(1, longest + 1) if tokens[i].startswith(b" ")]
-        sentences = [i for i in words if tokens[i - 1].endswith(SENTENCE_ENDS)]
-        end = (sentences or words or [longest])[-1]
-        pieces.append(ids[:end])
-        ids = ids[end:]
-    return [*pieces, ids]
 
 
 @lru_cache(maxsize=2)

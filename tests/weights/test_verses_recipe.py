@@ -12,9 +12,10 @@ from course_utils.measuring.translation import chrf
 from course_utils.seq2seq import T5, padded, substitution
 from course_utils.seq2seq.objectives import put_together
 from course_utils.training import Run
-from course_utils.weights import recording
+from course_utils.weights import recording, verses_translating
 from course_utils.weights import verses_recipe as recipe
-from course_utils.weights.verses_recipe import END, PREFIXES, SENTINELS
+from course_utils.weights.verses_recipe import END, SENTINELS
+from course_utils.weights.verses_translating import PREFIXES
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -180,10 +181,12 @@ def test_what_is_shipped_is_two_points_better_than_copying_and_substitution_on_t
 def test_the_shipped_weights_score_what_the_table_says(shipped, prefix):
     some = verses().test[:: recipe.SAMPLE]
     read, references = recipe.sides(some, prefix)
-    score = chrf(recipe.translate(*shipped, [prefix + text for text in read]), references, 0).value
+    score = chrf(
+        verses_translating.translate(*shipped, [prefix + text for text in read]), references, 0
+    ).value
     row = table()[recipe.WITH_LEXICON, prefix.strip(": ")]
     assert score == pytest.approx(float(row["sample_chrf"]), abs=0.5)
-    plain = recipe.translate(*shipped, [prefix + text for text in read], exchange=False)
+    plain = verses_translating.translate(*shipped, [prefix + text for text in read], exchange=False)
     row = table()[recipe.SHIPPED, prefix.strip(": ")]
     assert chrf(plain, references, 0).value == pytest.approx(float(row["sample_chrf"]), abs=0.5)
     assert chrf(plain, references, 0).value < score
@@ -194,7 +197,7 @@ def test_the_shipped_weights_score_what_the_table_says(shipped, prefix):
 
 def test_the_lexicon_has_words_that_are_only_read(monkeypatch):
     """And what is written has none of them; without it they stay."""
-    lexicon = recipe.lexicon()
+    lexicon = verses_translating.lexicon()
     assert {prefix: len(words) for prefix, words in lexicon.items()} == {"modern: ": 1053, "old: ": 518}
     for prefix, found in lexicon.items():
         read, written = (
@@ -207,15 +210,19 @@ def test_the_lexicon_has_words_that_are_only_read(monkeypatch):
 
 
 def test_words_of_the_lexicon_are_exchanged_in_their_task_alone(shipped, monkeypatch):
-    monkeypatch.setattr(recipe, "lexicon", lambda: {"modern: ": {"light": "lamp"}, "old: ": {"was": "were"}})
+    monkeypatch.setattr(
+        verses_translating, "lexicon", lambda: {"modern: ": {"light": "lamp"}, "old: ": {"was": "were"}}
+    )
     verse = "there was light."
     long = "modern: " + "God said, Let there be light: and there was light. " * 12
     texts = ["modern: " + verse, "old: " + verse]
-    plain, changed = (recipe.translate(*shipped, texts, exchange=exchange) for exchange in (False, True))
+    plain, changed = (
+        verses_translating.translate(*shipped, texts, exchange=exchange) for exchange in (False, True)
+    )
     assert "light" in plain[0] and changed[0] == plain[0].replace("light", "lamp")
     assert "was" in plain[1] and changed[1] == plain[1].replace("was", "were") and "light" in changed[1]
     with pytest.warns(UserWarning, match="cut into"):
-        assert "light" not in recipe.translate(*shipped, [long])[0]
+        assert "light" not in verses_translating.translate(*shipped, [long])[0]
 
 
 def test_damaged_files_are_refused_by_name(monkeypatch, tmp_path):
@@ -239,9 +246,11 @@ def test_the_answers_are_in_the_order_of_the_texts(shipped):
         "old: He has said it.",
         "modern: Go.",
     ]
-    together = recipe.translate(*shipped, texts)
-    assert len(together) == 3 and together == [recipe.translate(*shipped, [text])[0] for text in texts]
-    assert recipe.translate(*shipped, []) == []
+    together = verses_translating.translate(*shipped, texts)
+    assert len(together) == 3 and together == [
+        verses_translating.translate(*shipped, [text])[0] for text in texts
+    ]
+    assert verses_translating.translate(*shipped, []) == []
 
 
 @pytest.mark.parametrize(
@@ -256,19 +265,19 @@ def test_the_answers_are_in_the_order_of_the_texts(shipped):
 )
 def test_what_cannot_be_translated_is_refused(shipped, text, message):
     with pytest.raises(ValueError, match=message):
-        recipe.translate(*shipped, ["modern: Go.", text])
+        verses_translating.translate(*shipped, ["modern: Go.", text])
 
 
 def test_characters_that_no_verse_has_are_bytes_with_a_notice(shipped):
     with pytest.warns(UserWarning, match="No token stands for 耶, 穌, 😀, only bytes: .* is a guess"):
-        written = recipe.translate(*shipped, ["modern: 耶穌 saith 😀"])
+        written = verses_translating.translate(*shipped, ["modern: 耶穌 saith 😀"])
     assert isinstance(written[0], str)
 
 
 def test_a_long_text_is_cut_after_sentences_with_a_notice(shipped):
     text = "modern: " + "And he said unto them, Go ye therefore, and do this; for it is good. " * 12
     with pytest.warns(UserWarning, match=r"longer than the 128 tokens .* cut into \d pieces"):
-        written = recipe.translate(*shipped, [text])
+        written = verses_translating.translate(*shipped, [text])
     assert len(written) == 1 and len(written[0]) > 200
 
 
@@ -276,7 +285,7 @@ def test_cuts_fall_after_sentences_else_words_else_anywhere():
     tokenizer = recipe.tokenizer()
 
     def pieces(text, longest):
-        found = recipe.cut(tokenizer.encode(text).tolist(), tokenizer, longest)
+        found = verses_translating.cut(tokenizer.encode(text).tolist(), tokenizer, longest)
         assert all(len(piece) <= longest for piece in found)
         texts = [tokenizer.decode(piece) for piece in found]
         assert "".join(texts) == text
