@@ -19,15 +19,15 @@ def test_span_corruption_and_its_inverse():
     for ids, spans, sentinels, end in CHECKS["7.1"].cases():
         source, target = corrupt_spans(ids, spans, sentinels)
         assert CHECKS["7.1"](ids, spans, sentinels, end) == ([*source, end], [*target, end])
-    for source, target, sentinels, end in CHECKS["7.2"].cases():
+    for source, target, sentinels, end in CHECKS["7.3"].cases():
         text = put_together(source[:-1], target[:-1], sentinels)
-        assert CHECKS["7.2"](source, target, sentinels, end) == text
+        assert CHECKS["7.3"](source, target, sentinels, end) == text
 
 
 def test_infilling():
-    for ids, starts, lengths, mask in CHECKS["7.3"].cases():
+    for ids, starts, lengths, mask in CHECKS["7.2"].cases():
         spans = [(start, start + length) for start, length in zip(starts, lengths, strict=True)]
-        assert CHECKS["7.3"](ids, starts, lengths, mask) == infill(ids, spans, mask)
+        assert CHECKS["7.2"](ids, starts, lengths, mask) == infill(ids, spans, mask)
 
 
 def test_teacher_forcing_and_its_loss():

@@ -150,6 +150,119 @@ One sentinel a span, however long it is; yours tells how many tokens are missing
 """)
 
 
+def infilling_inputs(generator, case):
+    """Spans of lengths drawn from a Poisson distribution, one of them 0, and some of two tokens or more; two
+    may touch, and the last may end the text."""
+    count = 1 + (case + 3) // 5
+    lengths = np.minimum(generator.poisson(3, size=count), 3 + case // 5)
+    lengths[case % count] = 2
+    if count > 1:
+        lengths[(case + 1) % count] = 0
+    before = generator.integers(0, 4, size=count)
+    if count > 2:
+        before[1 + case % (count - 1)] = 0
+    starts = np.cumsum(before) + np.cumsum(lengths) - lengths
+    ids = generator.integers(10, 90, size=starts[-1] + lengths[-1] + (case + 1) % 3)
+    return ids.tolist(), starts.tolist(), lengths.tolist(), MASK
+
+
+@exercise("7.2", "one mask for a span of any length", dots=1, minutes=6, inputs=infilling_inputs)
+def infilled(ids: list[int], starts: list[int], lengths: list[int], mask: int) -> list[int]:
+    """Return what BART reads: the text with one mask in the place of each span.
+
+    Span i begins at the place starts[i] of `ids` and has lengths[i] tokens. A span of length 0 hides nothing:
+    there a mask is put between two tokens. The spans stand in order, and two may touch.
+    """
+    damaged, place = [], 0
+    for start, length in zip(starts, lengths, strict=True):
+        damaged += [*ids[place:start], mask]
+        place = start + length
+    return [*damaged, *ids[place:]]
+
+
+def shifted_places(ids, starts, lengths, mask):
+    damaged = list(ids)
+    for start, length in zip(starts, lengths, strict=True):
+        damaged[start : start + length] = [mask]
+    return damaged
+
+
+def touching_joined(ids, starts, lengths, mask):
+    damaged, place = [], -1
+    for start, length in zip(starts, lengths, strict=True):
+        if start != place:
+            damaged += [*ids[max(place, 0) : start], mask]
+        place = start + length
+    return damaged + ids[place:]
+
+
+infilled.slips("""
+A span of length 0 has its mask, too: a mask may stand for no token at all, and the model has to find that
+out.
+    ids[place:start], mask] → ids[place:start], *[mask] * (length > 0)]
+One mask a span, whatever its length: yours tells how many tokens are missing.
+    ids[place:start], mask] → ids[place:start], *[mask] * length]
+One mask a span, whatever its length: yours tells how many tokens are missing.
+    ids[place:start], mask] → ids[place:start], *[mask] * max(length, 1)]
+A span of length 0 hides no token; its mask is put between two.
+    start + length → start + max(length, 1)
+Nothing marks the gaps: that is token deletion, another of BART's noises.
+    ids[place:start], mask] → ids[place:start]]
+The hidden tokens still stand behind their masks: go on after the span.
+    start + length → start
+A span may have several tokens: all of them go, not the first alone.
+    start + length → start + 1
+A span hides as many tokens as it is long; you took one more.
+    start + length → start + length + 1
+The starts are places of the text as it was: after the first mask yours have moved. (From the last span to the
+first, nothing moves.)
+    → shifted_places
+Two spans that touch are two spans, and have two masks.
+    → touching_joined
+What follows the last span is missing.
+    [*damaged, *ids[place:]] → damaged
+The second list has lengths; you took them for the places where spans end.
+    start + length → length
+""")
+
+
+@infilled.variant("the same spans for a BERT")
+def masks_and_labels(
+    ids: list[int], starts: list[int], lengths: list[int], mask: int
+) -> tuple[list[int], list[int]]:
+    """Return what a model like BERT reads to fill the spans of 7.2, and its labels: both as long as `ids`.
+
+    Each token of a span becomes a mask. Its label is the token that stood there; all other labels are -100.
+    """
+    read, labels = list(ids), [-100] * len(ids)
+    for start, length in zip(starts, lengths, strict=True):
+        for place in range(start, start + length):
+            read[place], labels[place] = mask, ids[place]
+    return read, labels
+
+
+masks_and_labels.slips("""
+That answers the first version: one mask a span; BERT's input is as long as the text, a mask for each token.
+    → infilled
+Where nothing is asked the label is -100; you gave the token.
+    [-100] * len(ids) → list(ids)
+Where nothing is asked the label is -100; 0 is a token.
+    [-100] * len(ids) → [0] * len(ids)
+The label is the token that stood there, not the mask.
+    mask, ids[place] → mask, mask
+A span of length 0 hides nothing here: there is no place for its mask.
+    range(start, start + length) → range(start, min(start + max(length, 1), len(ids)))
+A span may have several tokens: all of them are asked.
+    range(start, start + length) → range(start, start + min(length, 1))
+A span hides as many tokens as it is long; you took one more.
+    range(start, start + length) → range(start, min(start + length + 1, len(ids)))
+The answer can be read off: a token that is asked becomes a mask.
+    mask, ids[place] → ids[place], ids[place]
+What is read comes first, then the labels.
+    return read, labels → return labels, read
+""")
+
+
 def gaps_inputs(generator, case):
     """Source and target as 7.1 has them; the decoder may have named the gaps in another order, and written
     nothing for one of them."""
@@ -165,7 +278,7 @@ def gaps_inputs(generator, case):
     return source, [*chain(*written), end], sentinels, end
 
 
-@exercise("7.2", "put together again", dots=2, minutes=8, inputs=gaps_inputs)
+@exercise("7.3", "put together again", dots=2, minutes=8, inputs=gaps_inputs)
 def fill_in(source: list[int], target: list[int], sentinels: list[int], end: int) -> list[int]:
     """Return the text that source and target of 7.1 make: each sentinel gives way to its span.
 
@@ -242,7 +355,7 @@ def filled_places(
 ) -> list[tuple[int, int]]:
     """Return where the spans stand in the text that source and target make: (start, stop) of each.
 
-    Source and target are those of 7.2, and the text is what it puts together. The spans are named in the
+    Source and target are those of 7.3, and the text is what it puts together. The spans are named in the
     order of the text; an empty one has stop = start.
     """
     lengths, places, here = {}, [], 0
@@ -286,117 +399,4 @@ An empty span has a place as well: stop is start.
     places.append((here, here + length)) → places += [(here, here + length)] * (length > 0)
 The text before a gap has a length too: you counted the spans alone.
     else 1 → else 0
-""")
-
-
-def infilling_inputs(generator, case):
-    """Spans of lengths drawn from a Poisson distribution, one of them 0, and some of two tokens or more; two
-    may touch, and the last may end the text."""
-    count = 1 + (case + 3) // 5
-    lengths = np.minimum(generator.poisson(3, size=count), 3 + case // 5)
-    lengths[case % count] = 2
-    if count > 1:
-        lengths[(case + 1) % count] = 0
-    before = generator.integers(0, 4, size=count)
-    if count > 2:
-        before[1 + case % (count - 1)] = 0
-    starts = np.cumsum(before) + np.cumsum(lengths) - lengths
-    ids = generator.integers(10, 90, size=starts[-1] + lengths[-1] + (case + 1) % 3)
-    return ids.tolist(), starts.tolist(), lengths.tolist(), MASK
-
-
-@exercise("7.3", "one mask for a span of any length", dots=1, minutes=8, inputs=infilling_inputs)
-def infilled(ids: list[int], starts: list[int], lengths: list[int], mask: int) -> list[int]:
-    """Return what BART reads: the text with one mask in the place of each span.
-
-    Span i begins at the place starts[i] of `ids` and has lengths[i] tokens. A span of length 0 hides nothing:
-    there a mask is put between two tokens. The spans stand in order, and two may touch.
-    """
-    damaged, place = [], 0
-    for start, length in zip(starts, lengths, strict=True):
-        damaged += [*ids[place:start], mask]
-        place = start + length
-    return [*damaged, *ids[place:]]
-
-
-def shifted_places(ids, starts, lengths, mask):
-    damaged = list(ids)
-    for start, length in zip(starts, lengths, strict=True):
-        damaged[start : start + length] = [mask]
-    return damaged
-
-
-def touching_joined(ids, starts, lengths, mask):
-    damaged, place = [], -1
-    for start, length in zip(starts, lengths, strict=True):
-        if start != place:
-            damaged += [*ids[max(place, 0) : start], mask]
-        place = start + length
-    return damaged + ids[place:]
-
-
-infilled.slips("""
-A span of length 0 has its mask, too: a mask may stand for no token at all, and the model has to find that
-out.
-    ids[place:start], mask] → ids[place:start], *[mask] * (length > 0)]
-One mask a span, whatever its length: yours tells how many tokens are missing.
-    ids[place:start], mask] → ids[place:start], *[mask] * length]
-One mask a span, whatever its length: yours tells how many tokens are missing.
-    ids[place:start], mask] → ids[place:start], *[mask] * max(length, 1)]
-A span of length 0 hides no token; its mask is put between two.
-    start + length → start + max(length, 1)
-Nothing marks the gaps: that is token deletion, another of BART's noises.
-    ids[place:start], mask] → ids[place:start]]
-The hidden tokens still stand behind their masks: go on after the span.
-    start + length → start
-A span may have several tokens: all of them go, not the first alone.
-    start + length → start + 1
-A span hides as many tokens as it is long; you took one more.
-    start + length → start + length + 1
-The starts are places of the text as it was: after the first mask yours have moved. (From the last span to the
-first, nothing moves.)
-    → shifted_places
-Two spans that touch are two spans, and have two masks.
-    → touching_joined
-What follows the last span is missing.
-    [*damaged, *ids[place:]] → damaged
-The second list has lengths; you took them for the places where spans end.
-    start + length → length
-""")
-
-
-@infilled.variant("the same spans for a BERT")
-def masks_and_labels(
-    ids: list[int], starts: list[int], lengths: list[int], mask: int
-) -> tuple[list[int], list[int]]:
-    """Return what a model like BERT reads to fill the spans of 7.3, and its labels: both as long as `ids`.
-
-    Each token of a span becomes a mask. Its label is the token that stood there; all other labels are -100.
-    """
-    read, labels = list(ids), [-100] * len(ids)
-    for start, length in zip(starts, lengths, strict=True):
-        for place in range(start, start + length):
-            read[place], labels[place] = mask, ids[place]
-    return read, labels
-
-
-masks_and_labels.slips("""
-That answers the first version: one mask a span; BERT's input is as long as the text, a mask for each token.
-    → infilled
-Where nothing is asked the label is -100; you gave the token.
-    [-100] * len(ids) → list(ids)
-Where nothing is asked the label is -100; 0 is a token.
-    [-100] * len(ids) → [0] * len(ids)
-The label is the token that stood there, not the mask.
-    mask, ids[place] → mask, mask
-A span of length 0 hides nothing here: there is no place for its mask.
-    range(start, start + length) → range(start, min(start + max(length, 1), len(ids)))
-A span may have several tokens: all of them are asked.
-    range(start, start + length) → range(start, start + min(length, 1))
-A span hides as many tokens as it is long; you took one more.
-    range(start, start + length) → range(start, min(start + length + 1, len(ids)))
-The answer can be read off: a token that is asked becomes a mask.
-    mask, ids[place] → ids[place], ids[place]
-What is read comes first, then the labels.
-    return read, labels → return labels, read
 """)

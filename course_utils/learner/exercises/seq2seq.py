@@ -21,7 +21,7 @@ def targets_inputs(generator, case):
     return target, start, pad
 
 
-@exercise("7.4", "what the decoder reads, and what it is asked", dots=1, minutes=6, inputs=targets_inputs)
+@exercise("7.4", "what the decoder reads, and what it is asked", dots=1, minutes=7, inputs=targets_inputs)
 def teacher_forcing(target: np.ndarray, start: int, pad: int) -> tuple[np.ndarray, np.ndarray]:
     """Return what the decoder reads and its labels, both (B, T), for targets (B, T) that end in padding.
 
@@ -54,7 +54,7 @@ It is padding that takes no loss; you compared the target with `start`, not with
     target == pad → target == start
 Padding is the id that was given, not always 0.
     target == pad → target == 0
--100 is no token, and can't be read: shift the target, not the labels.
+-100 is no token, and can't be read: shift the target, not the labels (and `labels = target` is no copy).
     target[:, :-1]] → np.where(target == pad, -100, target)[:, :-1]]
 Where nothing is asked the label is -100; 0 is a token.
     pad, -100, target) → pad, 0, target)
@@ -135,7 +135,7 @@ def distances_inputs(generator, case):
     return q, keys, distances, bias, farthest, both_ways
 
 
-@exercise("7.5", "relative position buckets", dots=2, minutes=12, inputs=distances_inputs)
+@exercise("7.5", "relative position buckets", dots=2, minutes=14, inputs=distances_inputs)
 def biased_scores(
     q: np.ndarray, keys: np.ndarray, distances: np.ndarray, bias: np.ndarray, farthest: int, both_ways: bool
 ) -> np.ndarray:
