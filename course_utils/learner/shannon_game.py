@@ -90,7 +90,7 @@ class Result:
 
 
 class ShannonGame(Widget):
-    """Guess the next character until it is right; the numbers of guesses bound the text's entropy.
+    """Guess the next character until it is right; the numbers of guesses bound how uncertain it is.
 
     texts: {name: GameText}; the player chooses one, and the models play the same.
     file: where the guesses are kept; the default is the learner's progress file.

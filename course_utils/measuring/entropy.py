@@ -1,8 +1,8 @@
 """How uncertain is the next letter? Shannon's bounds from the number of guesses that a player needs.
 
 A player who knows the text so far names the next letter, the likeliest first, until it is right. The numbers
-of guesses hold all that the text held (the same player could undo them), so they bound its entropy F. With
-q_i the share of letters that were right on guess i,
+of guesses hold all that the text held (the same player could undo them), so they bound F, the entropy of a
+letter when as much before it is known. With q_i the share of letters that were right on guess i,
 
     sum_i i (q_i - q_(i+1)) log2 i  <=  F  <=  - sum_i q_i log2 q_i.
 

@@ -158,9 +158,9 @@ class NGramExplorer(Widget):
         ]
         if self._shares:
             caption.append(
-                ("Share:", " how much of the answer that order's counts give. It hands the rest down to")
+                ("Share:", " how much of the answer that order's counts give. What is left goes down")
             )
-            caption.append(("", "the order below, which looks at less: it backs off."))
+            caption.append(("", "to the order below, which looks at less."))
         return caption
 
     def describe(self) -> str:
