@@ -37,7 +37,7 @@ def _since_empty_line(ids: np.ndarray) -> np.ndarray:
 # name: a function from T bytes to T numbers
 PROPERTIES = {
     "place in the line": lambda ids: _since(ids == ord("\n")),
-    "first line after an empty one: a speaker's name": lambda ids: _since_empty_line(ids) == 0,
+    "first line after an empty one: mostly a speaker's name": lambda ids: _since_empty_line(ids) == 0,
     "lines since an empty one": _since_empty_line,
     "bytes since a capital": lambda ids: _since(np.isin(ids, CAPITALS)),
     "place in the word": lambda ids: _since(~np.isin(ids, [*CAPITALS, *SMALL])),

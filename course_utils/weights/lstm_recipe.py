@@ -100,8 +100,8 @@ RECIPES = {
 def build(name: str, seed: int = 0) -> nn.Module:
     """The model of a recipe with its first random weights.
 
-    In recurrent models the weights of the input start large, so that a byte moves a gate by about 2 at once
-    (4 / sqrt(3)). With torch's own start, 1 / sqrt(d_hidden), it moves it by a tenth of that or less.
+    In recurrent models the weights of the input start large, so that a byte moves the sum in a gate by
+    about 2 (4 / sqrt(3)). With torch's own start, 1 / sqrt(d_hidden), it moves it by a tenth of that or less.
     """
     recipe = RECIPES[name]
     torch.manual_seed(seed)

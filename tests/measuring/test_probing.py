@@ -22,7 +22,7 @@ IDS = np.frombuffer(TEXT, dtype=np.uint8)
     "name, numbers",
     [
         ("place in the line", [0, 0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5, 6, 7, 8]),
-        ("first line after an empty one: a speaker's name", [0] + [1] * 6 + [0] * 9),
+        ("first line after an empty one: mostly a speaker's name", [0] + [1] * 6 + [0] * 9),
         ("lines since an empty one", [1] + [0] * 6 + [1] * 9),
         ("bytes since a capital", [0, 1, 0, 0, 0, 0, 0, 1, 0, 1, 2, 3, 4, 5, 0, 1]),
         ("place in the word", [0, 0, 1, 2, 3, 4, 5, 0, 1, 0, 1, 2, 0, 0, 1, 2]),
