@@ -184,7 +184,7 @@ function render(context) {
       input.name = name;
       return label;
     };
-    hides.replaceChildren(element("legend", {}, "Hide keys that take much and mean little"),
+    hides.replaceChildren(element("legend", {}, "Hide keys"),
       ...Object.keys(sinks).map((name) => box(name, (on) =>
         ask({ hide: [...state.hide.filter((one) => one !== name), ...(on ? [name] : [])] }))),
       box(RENORMALISE, (renormalise) => ask({ renormalise })));
