@@ -220,7 +220,7 @@ function render(context) {
     setIdle(none, !covered.length && !inserted.length);
     remark.textContent = inserted.length
       ? "An inserted mask stands for no token: infilling asks whether any is missing. Span corruption can’t: a span of T5’s has one at least."
-      : !covered.length ? "Nothing is hidden: span corruption has nothing to write, the others copy. Click or drag over tokens to hide them."
+      : !covered.length ? "Nothing is hidden: span corruption has nothing to write, BART's three copy. Click or drag over tokens to hide them."
       : "Click or drag over tokens to hide them. Keys: ← → go, Space hides, Shift with ← → hides several, 0 inserts a mask.";
     sayRule();
     cutNow.textContent = String(state.cut);

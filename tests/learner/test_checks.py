@@ -6,6 +6,7 @@ import inspect
 import math
 import os
 import re
+import signal
 import subprocess
 import sys
 import warnings
@@ -23,6 +24,7 @@ import pytest
 from course_utils.classroom.release import strip_solutions
 from course_utils.learner import progress
 from course_utils.learner.checks import CHECKS, asked_again, check, help_me, yours
+from course_utils.learner.checks.engine import ENDLESS
 from course_utils.learner.checks.observing import observe
 from course_utils.learner.checks.slips import source_of
 from course_utils.learner.checks.values import difference, plain, show
@@ -90,6 +92,26 @@ def test_no_two_mistakes_agree(exercise):
     for (one, ones), (other, others) in combinations(zip(exercise.mistakes, outcomes, strict=True), 2):
         apart = not all(map(exercise.agree, ones, others))
         assert apart, f"agree on all inputs: {told(exercise, one)}and {told(exercise, other)}"
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="Windows has no alarm")
+def test_a_call_that_never_ends_is_stopped(monkeypatch):
+    monkeypatch.setattr(engine, "SECONDS", 0.1)
+    before = signal.getsignal(signal.SIGVTALRM)
+
+    def endless(ids, starts, lengths, mask):
+        while True:
+            try:
+                ids.append(mask)
+                ids.pop()
+            except Exception:
+                continue
+
+    verdict = CHECKS["7.2"].run(endless)
+    assert (verdict.status, verdict.sentence) == ("mistake", ENDLESS)
+    assert [name for name, _ in verdict.facts] == ["Input", "Where it was"]
+    assert signal.getsignal(signal.SIGVTALRM) == before
+    assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0, 0)
 
 
 # Right on most inputs, and on all that the cases once had; no sentence is theirs.

@@ -27,6 +27,12 @@ FORGETFUL = (
     "such as a global variable, or a list or dict as a default value."
 )
 
+SECONDS = 5  # of computing, after which a call is taken for one that never ends
+ENDLESS = (
+    "Your function doesn't come to an end on this input: is there a loop that doesn't move on, or a call of "
+    "itself with the same input?"
+)
+
 
 @dataclass(eq=False)
 class Check:
@@ -119,8 +125,13 @@ class Check:
             )
             return Verdict(self.id, self.title, "not yet", sentence)
         cases = self.cases()
-        outcomes = [observe(answer, case) for case in cases]
-        again = observe(answer, cases[-1])
+        outcomes = []
+        for case in cases:
+            outcomes.append(observe(answer, case, SECONDS))
+            if outcomes[-1].endless:
+                facts = (("Input", self.call(case)), ("Where it was", outcomes[-1].line))
+                return Verdict(self.id, self.title, "mistake", ENDLESS, facts)
+        again = observe(answer, cases[-1], SECONDS)
         if not self.agree(outcomes[-1], again):
             facts = (
                 ("Input", self.call(cases[-1])),

@@ -6,7 +6,9 @@ import copy
 import linecache
 import os
 import re
+import signal
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Callable
@@ -15,6 +17,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from course_utils.learner.checks.values import difference, plain
+
+
+class Endless(BaseException):
+    """A call that was stopped. No Exception, so that an answer's own `except Exception` lets it pass."""
 
 
 @dataclass(frozen=True)
@@ -27,17 +33,23 @@ class Outcome:
     changed: int | None = None  # position of an argument that the call changed
 
     @property
+    def endless(self) -> bool:
+        return self.error.startswith(f"{__name__}.{Endless.__name__}")
+
+    @property
     def blank(self) -> bool:
         nothing = not self.error and (self.value is None or self.value is ...)
         return nothing or self.error.startswith("NotImplementedError")
 
 
-def observe(answer: Callable, arguments: tuple) -> Outcome:
-    """Call `answer` on copies of `arguments` and note what it did; what it prints goes nowhere."""
+def observe(answer: Callable, arguments: tuple, seconds: float | None = None) -> Outcome:
+    """Call `answer` on copies of `arguments` and note what it did; what it prints goes nowhere. A call that
+    computes for longer than `seconds` is stopped."""
     copies = copy.deepcopy(arguments)
     with _quiet():
         try:
-            value = plain(answer(*copies))
+            with _stopped_after(seconds):
+                value = plain(answer(*copies))
             left = [*map(plain, copies)]  # plain asks types for their names, which may be the answer's own
         except KeyboardInterrupt:
             raise
@@ -45,6 +57,27 @@ def observe(answer: Callable, arguments: tuple) -> Outcome:
             return Outcome(error=_message(error), line=_line(error))
     pairs = enumerate(zip(map(plain, arguments), left, strict=True))
     return Outcome(value, changed=next((i for i, pair in pairs if difference(*pair, tolerance=0.0)), None))
+
+
+@contextlib.contextmanager
+def _stopped_after(seconds: float | None):
+    """Stop what computes for longer, by an alarm. Windows has none, and only the main thread gets it. The
+    machine may be busy: what counts is the process's own time."""
+    can_stop = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
+    if seconds is None or not can_stop:
+        yield
+        return
+
+    def stop(*_):
+        raise Endless(f"it had not come to an end after {seconds:g} seconds of computing")
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds, 1)  # and each second again, should it go on all the same
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 @contextlib.contextmanager

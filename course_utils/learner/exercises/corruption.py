@@ -171,7 +171,8 @@ def infilled(ids: list[int], starts: list[int], lengths: list[int], mask: int) -
     """Return what BART reads: the text with one mask in the place of each span.
 
     Span i begins at the place starts[i] of `ids` and has lengths[i] tokens. A span of length 0 hides nothing:
-    there a mask is put between two tokens. The spans stand in order, and two may touch.
+    its mask stands before the token at that place, or at the very end. The spans stand in order; two may
+    touch, or begin at one place.
     """
     damaged, place = [], 0
     for start, length in zip(starts, lengths, strict=True):
@@ -196,7 +197,22 @@ def touching_joined(ids, starts, lengths, mask):
     return damaged + ids[place:]
 
 
+def along_the_tokens(ids, starts, lengths, mask):
+    spans, damaged, hidden = dict(zip(starts, lengths, strict=True)), [], 0
+    for place, token in enumerate(ids):
+        if place in spans:
+            damaged.append(mask)
+            hidden = spans[place]
+        if hidden:
+            hidden -= 1
+        else:
+            damaged.append(token)
+    return damaged
+
+
 infilled.slips("""
+Two spans may begin at one place, and one may stand at the end: go through the spans, not the tokens.
+    → along_the_tokens
 A span of length 0 has its mask, too: a mask may stand for no token at all, and the model has to find that
 out.
     ids[place:start], mask] → ids[place:start], *[mask] * (length > 0)]
@@ -204,7 +220,7 @@ One mask a span, whatever its length: yours tells how many tokens are missing.
     ids[place:start], mask] → ids[place:start], *[mask] * length]
 One mask a span, whatever its length: yours tells how many tokens are missing.
     ids[place:start], mask] → ids[place:start], *[mask] * max(length, 1)]
-A span of length 0 hides no token; its mask is put between two.
+A span of length 0 hides no token; its mask stands before the token there.
     start + length → start + max(length, 1)
 Nothing marks the gaps: that is token deletion, another of BART's noises.
     ids[place:start], mask] → ids[place:start]]

@@ -44,6 +44,12 @@ You wrote the start over the first token: the others have to move by one place.
     target[:, :-1] → target[:, 1:]
 Nothing stands before the first token but the start: your last column came round to the front.
     np.concatenate([starts, target[:, :-1]], axis=1) → np.roll(target, 1, axis=1)
+The first token is asked for, too: put the start before the target, and ask for all of it.
+    return read, np.where(target == pad, -100, target)
+    → return target[:, :-1], np.where(target == pad, -100, target)[:, 1:]
+Labels are the target as it stands: only what is read is shifted.
+    np.where(target == pad, -100, target)
+    → np.concatenate([np.where(target == pad, -100, target)[:, 1:], np.full((len(target), 1), -100)], axis=1)
 What is read is as long as the labels: the last token of a row is read by nobody.
     target[:, :-1]] → target]
 Labels are the target as it stands: only what is read is shifted.
