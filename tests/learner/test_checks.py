@@ -23,8 +23,7 @@ import pytest
 
 from course_utils.classroom.release import strip_solutions
 from course_utils.learner import progress
-from course_utils.learner.checks import CHECKS, asked_again, check, help_me, yours
-from course_utils.learner.checks.engine import ENDLESS
+from course_utils.learner.checks import CHECKS, asked_again, check, engine, help_me, yours
 from course_utils.learner.checks.observing import observe
 from course_utils.learner.checks.slips import source_of
 from course_utils.learner.checks.values import difference, plain, show
@@ -108,7 +107,7 @@ def test_a_call_that_never_ends_is_stopped(monkeypatch):
                 continue
 
     verdict = CHECKS["7.2"].run(endless)
-    assert (verdict.status, verdict.sentence) == ("mistake", ENDLESS)
+    assert (verdict.status, verdict.sentence) == ("mistake", engine.ENDLESS)
     assert [name for name, _ in verdict.facts] == ["Input", "Where it was"]
     assert signal.getsignal(signal.SIGVTALRM) == before
     assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0, 0)
