@@ -183,7 +183,7 @@ function render(context) {
     panels.replaceChildren(
       panel("The model, from both sides", both, around(false), "It reads all that stands in the row “what the model sees”."),
       panel("Counts, from the left alone", left, around(true),
-        "An n-gram of the same pieces, counted on the same texts. It reads at most two pieces on the left; a better one would read " +
+        "An n-gram of the same pieces, counted on fewer texts. It reads at most two pieces on the left; a better one would read " +
         "further back, but none that writes from left to right reads what is covered."));
   }
 
