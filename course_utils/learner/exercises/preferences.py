@@ -184,7 +184,7 @@ def advantages(rewards: np.ndarray) -> np.ndarray:
 
 
 advantages.slips("""
-Each group has its own mean: you took the batch's, and an easy prompt's wrong answers were praised.
+Each group has its own mean: you took the batch's, and an easy prompt's worse answers may come out praised.
     rewards.mean(1, keepdims=True) → rewards.mean()
 Each group has its own deviation: you took that of the whole batch.
     rewards.std(1, ddof=1, keepdims=True) → np.full((len(rewards), 1), rewards.std(ddof=1))
