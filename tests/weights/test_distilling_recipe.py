@@ -57,7 +57,7 @@ def test_arms_read_the_same_windows_and_differ_in_what_they_learn(small, monkeyp
     monkeypatch.setattr(recipe, "Batches", Watched)
     rows = {}
     for now in recipe.ARMS:
-        rows[now] = recipe.run(now, 1e-3, 0, False)
+        rows[now] = recipe.run(now, 3e-2, 0, False)
     hard, smooth, soft = seen.values()
     assert hard[0].equal(smooth[0]) and hard[0].equal(soft[0])
     assert hard[1].equal(smooth[1]) and soft[1].equal(recipe.taught("play"))
