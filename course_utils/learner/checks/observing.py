@@ -9,6 +9,7 @@ import re
 import signal
 import sys
 import threading
+import time
 import traceback
 import warnings
 from collections.abc import Callable
@@ -20,7 +21,8 @@ from course_utils.learner.checks.values import difference, plain
 
 
 class Endless(BaseException):
-    """A call that was stopped. No Exception, so that an answer's own `except Exception` lets it pass."""
+    """A call that was stopped. No Exception, so that an answer's own `except Exception` lets it pass; a bare
+    `except:` does catch it."""
 
 
 @dataclass(frozen=True)
@@ -61,18 +63,22 @@ def observe(answer: Callable, arguments: tuple, seconds: float | None = None) ->
 
 @contextlib.contextmanager
 def _stopped_after(seconds: float | None):
-    """Stop what computes for longer, by an alarm. Windows has none, and only the main thread gets it. The
-    machine may be busy: what counts is the process's own time."""
+    """Stop what computes for longer, by an alarm. Windows has none, and only the main thread gets it; a call
+    that waits, and one that never leaves C, go on. What counts is this thread's own time: the machine may be
+    busy, and other threads at work."""
     can_stop = hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread()
     if seconds is None or not can_stop:
         yield
         return
 
+    began = time.thread_time()
+
     def stop(*_):
-        raise Endless(f"it had not come to an end after {seconds:g} seconds of computing")
+        if time.thread_time() - began > 0.9 * seconds:  # the alarm counts all threads
+            raise Endless(f"it had not come to an end after {seconds:g} seconds of computing")
 
     before = signal.signal(signal.SIGVTALRM, stop)
-    signal.setitimer(signal.ITIMER_VIRTUAL, seconds, 1)  # and each second again, should it go on all the same
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds, seconds / 5)  # the second is until it rings again
     try:
         yield
     finally:
