@@ -2,8 +2,8 @@
 
 Each position carries one vector, the residual stream. Attention moves information between positions; the
 feed-forward layer works on each position by itself. Both are branches that add their result to the stream. In
-the order of 2017 the sum is normalised (post-norm); since GPT-2 it is each branch's input (pre-norm), so that
-the stream itself runs through all blocks untouched.
+the order of 2017 the sum is normalised (post-norm); since GPT-2 it is mostly each branch's input (pre-norm),
+so that no block norms the stream itself.
 
 `layer_norm` and `rms_norm` are written out, to be read; the blocks use torch's kernels for the same sums.
 
@@ -53,7 +53,8 @@ ACTIVATIONS = {"relu": functional.relu, "gelu": functional.gelu, **GATED}
 
 @dataclass(frozen=True)
 class BlockConfig:
-    """What the blocks of a stack share. The defaults are the block of 2017; d_ff is 4 d_model if None.
+    """What the blocks of a stack share. The defaults are the block of 2017, with biases in attention
+    too; d_ff is 4 d_model if None.
 
     Llama's block has pre_norm=True, norm="rms", activation="swiglu", bias=False and a rotary_base. dropout
     applies to what a branch adds. qk_norm normalises queries and keys with the kind of `norm`. token_shift is
@@ -91,7 +92,8 @@ class BlockConfig:
 class FeedForward(nn.Module):
     """Two linear layers with a nonlinearity between, on each position by itself: d_model -> d_ff -> d_model.
 
-    With "swiglu" and "geglu" the output of a third layer is multiplied in: down(silu(gate(x)) * up(x)).
+    With "swiglu" and "geglu" the output of a third layer is multiplied in: down(silu(gate(x)) * up(x)), or
+    gelu in silu's place.
     """
 
     def __init__(self, d_model: int, d_ff: int, activation: str = "relu", bias: bool = True):

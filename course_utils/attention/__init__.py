@@ -3,7 +3,7 @@
 A position asks with a query; each position that it may attend to answers with a key and offers a value. The
 weights are a softmax over the keys, so the result is a weighted mean of the values. There are two paths with
 the same result: one is written out, to be read and to show the weights; the other is torch's fused kernel,
-which never stores them.
+which mostly doesn't store them.
 
 Masks are boolean: True means "may attend". A query that may attend to nothing gets zeros.
 
@@ -312,7 +312,9 @@ def fused_attention(
     scale: float | None = None,
     bias: Tensor | None = None,
 ) -> Tensor:
-    """The output of `scaled_dot_product_attention` from torch's kernel, which never stores the weights.
+    """The output of `scaled_dot_product_attention` from torch's kernel, which doesn't store the weights.
+
+    (On a CPU it does under a bias that is learnt.)
 
     On a CPU that multiplies bfloat16, the backward pass over few keys is faster written out than through the
     kernel (`python3 course.py bench attention`): training in bfloat16 takes that path there.

@@ -49,8 +49,9 @@ def rotate(
     """Rotary positions: rotate each pair of numbers of x by an angle proportional to its position.
 
     The dot product of a rotated query and a rotated key depends only on their distance (Su et al. 2021,
-    section 3.2.2). Pairs are (i, i + width / 2), as in Llama; the paper pairs neighbours, which is the same
-    up to the order of the projections' rows. Raises ValueError for an odd width.
+    section 3.2.2). Pairs are (i, i + width / 2), as in Hugging Face's Llama; the paper and Meta's code
+    pair neighbours, which is the same up to the order of the projections' rows. Raises ValueError for an odd
+    width.
     """
     return apply_rotary(x, *rotary_cos_sin(x.shape[-2], x.shape[-1], start, base, x.device, x.dtype))
 
@@ -88,8 +89,8 @@ def relative_buckets(
     With `both_ways` the upper half of the buckets is for keys that come later; otherwise all are for earlier
     ones, and a later one counts as distance 0. Half of a side's buckets have one distance each, the others
     ever more, by its logarithm; the last has all from about `farthest` on. As in the authors' code (Raffel et
-    al. 2020, section 2.1, says only that the sizes grow). Raises ValueError for a side of less than two
-    buckets, and for a `farthest` that leaves nothing to share.
+    al. 2020, section 2.1, has the logarithm and the farthest, not how many distances have a bucket each).
+    Raises ValueError for a side of less than two buckets, and for a `farthest` that leaves nothing to share.
     """
     side = buckets // 2 if both_ways else buckets
     exact = side // 2

@@ -167,7 +167,7 @@ def chart(
     bounds: Sequence[BoundPoint] = (),
 ) -> Chart:
     """Bits per byte of each point against one of its numbers: "context_bytes", "train_seconds",
-    "train_bytes" or "parameters". Compressors are horizontal lines; filled marks have not read the test text.
+    "train_bytes" or "parameters". Compressors are horizontal lines; filled marks had not read the test text.
     What is known within bounds only, as a person's entropy is, comes as `intervals` and is drawn as a band;
     `bounds` are marks that point down, with their interval. Raises ValueError for another `against`, and as
     `lowest` does.

@@ -1,4 +1,4 @@
-"""Language models that count: n-grams with every classical smoothing, in numpy.
+"""Language models that count: n-grams, and seven ways to share out their counts, in numpy.
 
 `counting` numbers the n-grams of a text. A smoothing is then two arrays an order: `direct`, what an n-gram
 gets from its own count, and `passed_on`, the share that its context hands down to the order below,

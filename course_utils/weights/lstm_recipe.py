@@ -1,6 +1,6 @@
-"""The neural models of chapter 2: one that trains live, one that a longer run brings below every n-gram, and
-those that they are compared with, of the same size; two of these are the live one without a part of its
-recipe.
+"""The neural models of chapter 2: one that trains live, one that a longer run brings below every n-gram that
+doesn't read on, and those that they are compared with, of the same size; two of these are the live one
+without a part of its recipe.
 
     OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 python -m course_utils.weights.lstm_recipe recorded
     OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=0 python -m course_utils.weights.lstm_recipe seeds
