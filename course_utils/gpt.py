@@ -1,8 +1,9 @@
 """GPT: a stack of blocks that look back, trained to predict the next token.
 
 One class serves what a learner trains and what SmolLM2 is loaded into. It is the decoder of chapter 5 without
-a source to attend to, in the form that has been usual since Llama: RMS norm on each branch's input, rotary
-positions, heads that share keys and values, SwiGLU, no biases, and one matrix as both embedding and head.
+a source to attend to, in SmolLM2's form, which is Llama's block (RMS norm on each branch's input, rotary
+positions, SwiGLU, no biases) with heads that may share keys and values, and, as in many small models, one
+matrix as both embedding and head.
 
 Sources: Liu et al. 2018 (a decoder alone); Radford et al. 2018, 2019 (GPT, its initialisation); Touvron et
 al. 2023 (Llama's block); Ainslie et al. 2023 (grouped queries); Press & Wolf 2017 (tied embeddings); Pagnoni
@@ -30,7 +31,7 @@ class GPTConfig:
     d_ff is 8/3 d_model, rounded up to a multiple of 64, if None: SwiGLU has three matrices where others have
     two, so this costs what 4 d_model costs them. With ngrams >= 2, runs of up to that many tokens have
     embeddings as well, in ngram_rows rows: see `NGramEmbedding`. For the rest see `BlockConfig`; the defaults
-    are those of Llama and SmolLM2. Raises ValueError for sizes below 1; head counts and widths must divide as
+    are those of Llama's block. Raises ValueError for sizes below 1; head counts and widths must divide as
     `MultiHeadAttention` requires.
     """
 
@@ -138,7 +139,7 @@ class GPT(nn.Module):
     """Logits for the token after each of those read.
 
     Weights start as normal numbers of standard deviation 0.02, those that write to the stream divided by
-    sqrt(2 n_layers): so its variance does not grow with depth (Radford et al. 2019, section 2.3).
+    sqrt(2 n_layers): so more layers add hardly more variance (Radford et al. 2019, section 2.3).
     """
 
     def __init__(self, config: GPTConfig):

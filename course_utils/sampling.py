@@ -113,9 +113,8 @@ def eta(logits: Logits, least: float) -> Logits:
 
 
 def repetition_penalty(logits: Logits, counts: Int[Tensor, "*batch vocab"], value: float) -> Logits:
-    """Make every token that has occurred less likely: divide its logit by `value`, or multiply one below 0.
-
-    `counts` says how often each token has occurred; once has the same effect as often.
+    """Lower the logit of every token that has occurred, for a `value` above 1: divide it, or multiply one
+    below 0. `counts` says how often each token has occurred; once has the same effect as often.
     """
     _check(logits, "repetition_penalty", value)
     return torch.where(counts > 0, torch.where(logits < 0, logits * value, logits / value), logits)

@@ -5,8 +5,8 @@ But let a number of masks k be drawn evenly from 1 to L, put them anywhere, and 
 by L / k. That is the mean cost of naming the tokens one after the other in a random order, and by Jensen's
 inequality never less than minus the logarithm of what the model, over all orders, gives to the text. (The
 same with a rate t drawn evenly from 0 to 1, each token masked by itself and the sum weighted by 1 / t, varies
-more.) Every masked token is [MASK] here: 80/10/10 would break the bound, and with a rate so would "at least
-one mask".
+more.) Every masked token is [MASK] here: 80/10/10 would break the bound, and with a rate "at least one
+mask" would loosen it.
 
 How such a model writes: `generation.unmasking`.
 
@@ -76,8 +76,8 @@ def draw_masks(
 ) -> Bool[Tensor, "rows length"]:
     """Which places are masked: in each row k of those from `prefix` on, k even over 1 to length - prefix.
 
-    The rows' numbers of masks are spread (row i draws from the i-th part of the range), which leaves each one
-    even and makes their mean vary less. Raises ValueError if no place is left to mask.
+    The rows' numbers of masks are spread (each draws from another part of the range, by lot), which leaves
+    each one even and makes their mean vary less. Raises ValueError if no place is left to mask.
     """
     free = length - prefix
     if free < 1:

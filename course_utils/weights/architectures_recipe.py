@@ -12,7 +12,7 @@ that what costs less a verse makes more steps:
 
 Each one's learning rate is the best of four by its bits on the validation books, with a seed of its own;
 then three seeds run and are scored on the test books, in bits a byte; once more each after the source of
-another verse, which says how much a model reads in its own. Writes architectures.csv; what is done is kept in
+another verse, which says whether a model reads its own. Writes architectures.csv; what is done is kept in
 build/.
 
 It does not show what a loss on the source too, pretraining, more layers or more steps would change.
@@ -134,10 +134,10 @@ def trained(model: nn.Module, pairs: Sequence[Pair], steps: int, rate: float, se
 
 @torch.no_grad()
 def bits_per_byte(model: nn.Module, part: str, other_sources: bool = False) -> float:
-    """Bits of the modern verses, given the old ones and where each ends, for each of their bytes.
+    """Bits of the modern verses and of their ends, given the old ones, for each byte of the verses.
 
     With `other_sources` each is asked for after another old verse of about its length: what that costs more
-    is what the model takes from its source.
+    is what its own source gives it, and how far a wrong one misleads it.
     """
     model.eval()
     rows = sorted(encoded(part), key=lambda row: sum(map(len, row[1])))

@@ -2,10 +2,9 @@
 
     OMP_NUM_THREADS=1 python -m course_utils.weights.verses_recipe
 
-trains all arms, saves the last as verses.safetensors, and writes verses_log.csv, verses_scores.csv, the
-lexicon with which it is used, verses_lexicon.csv, and, with two more seeds of the first two arms,
-verses_seeds.csv. With the names of arms it trains those and leaves them
-in build/, so that two processes can share the work. A command that is broken off goes on where it was.
+trains all arms, saves the last as verses.safetensors, and writes verses_log.csv, verses_scores.csv and the
+lexicon with which it is used, verses_lexicon.csv. With the names of arms it trains those and leaves them in
+build/, so that two processes can share the work. A command that is broken off goes on where it was.
 
 One model does two tasks, told by a prefix, as T5 does all of its own: "modern: " asks for new English of an
 old verse, "old: " for old English of a new one (a third, "revise: ", is for training alone). The arms differ
@@ -19,20 +18,18 @@ in what comes before the pairs:
                 it of the King James ("revise: "), at a dropout of 0.25
     with 1901, longer   9,000 more of the same at 0.3: this one is shipped
 
-Free text is what nobody paired: each Bible's training books, read for themselves, and Shakespeare's plays for
-training. The books of validation and test are in no stage, nor in what the tokenizer was made of.
+Free text is what is read without its pair: each Bible's training books, and Shakespeare's plays for training.
+The books of validation and test are in no stage, nor in what the tokenizer was made of.
 
 All settings were chosen on validation verses. What was tried, and nats a token of them: plain first weights
 had 4.92 after 400 steps, and repeated words without end; with the first weights of `build`, which can copy,
-40 steps gave 4.02 at the rate of 0.02, and 4.36 at 0.01. Span corruption, whose targets hold nothing of
-their sources, unlearns that copying: 100 steps of pairs after it left 5.49. How much, depends on the rate:
-"pretrained" and "same steps" end at 2.56 and 2.58 nats at 0.007, at 2.81 and 2.37 at 0.02, which was taken,
-and "same steps" at 3.75 at 0.06 (one seed; lower rates were not tried). chrF of 64 validation verses, as
-"same steps" writes them: greedily 58.3 (it loses its place, and goes round in circles), without repeating
-runs of 4 tokens 66.1, and within a window of 6 tokens round its place 72.9. As the shipped model writes all
-of them, that help is worth 0.3 from old to new (71.7 without it), and less than 0.1 back. (While runs of 6,
-not 10, were barred, as in the scores of the arms up to "longer", it was worth 0.2: some verses do repeat
-themselves.)
+40 steps gave 4.02 at the rate of 0.02, and 4.36 at 0.01. Span corruption, whose targets hold nothing of their
+sources, unlearns that copying: 100 steps of pairs after it left 5.49. How much, depends on the rate
+(`span_first_recipe`). chrF of 64 validation verses, as "same steps" writes them: greedily 58.3 (it loses its
+place, and goes round in circles), without repeating runs of 4 tokens 66.1, and within a window of 6 tokens
+round its place 72.9. As the shipped model writes all of them, that help is worth 0.3 from old to new (71.7
+without it), and less than 0.1 back. (While runs of 6, not 10, were barred, as in the scores of the arms up to
+"longer", it was worth 0.2: some verses do repeat themselves.)
 
 The lexicon is worth 0.28 from old to new (72.0 without, 72.3 with it) and 0.23 back: in the 635 verses 50 and
 96 words were exchanged.
@@ -83,6 +80,7 @@ from course_utils.data.verses import Verse, train_verses_of_1901, verses
 from course_utils.measuring.translation import bleu, chrf, chrf_lead
 from course_utils.seq2seq import T5, Marks, Pairs, T5Config, padded, pair_loss, substitution
 from course_utils.seq2seq.corrupted import CorruptedWindows
+from course_utils.seq2seq.flops import encoder_decoder_flops
 from course_utils.tokenizers import BPETokenizer
 from course_utils.training import Run, TrainConfig, checkpoints, train
 from course_utils.transformer import Decoder, Encoder
@@ -91,7 +89,7 @@ from course_utils.weights.verses_translating import LEXICON, PREFIXES, translate
 
 FOLDER = Path(__file__).parent
 WEIGHTS, TOKENIZER = FOLDER / "verses.safetensors", FOLDER / "verses_tokenizer.json"
-LOG, SCORES, SEEDS = (FOLDER / f"verses_{name}.csv" for name in ("log", "scores", "seeds"))
+LOG, SCORES = FOLDER / "verses_log.csv", FOLDER / "verses_scores.csv"
 COMMAND = "python -m course_utils.weights.verses_recipe"
 
 VOCABULARY, N_SENTINELS = 4096, 64
@@ -145,8 +143,8 @@ STAGES = {
 ARMS = tuple(name for name, stage in STAGES.items() if stage.reads != FREE_TEXT)
 SHIPPED = ARMS[-1]
 WITH_LEXICON = f"{SHIPPED}, lexicon"  # the way in which it is used, and has its row of the scores
-COMPARED, MORE_SEEDS = ("pretrained", "same steps"), (1, 2)  # do they differ by more than seeds do?
 
+COUNTED = 50  # batches of a stage whose tokens and FLOPs are counted
 SAMPLE = 12  # each so many-th test verse is scored again by a test
 # what is tried for word substitution
 ITERATIONS, THRESHOLDS, SELDOM = (2, 5, 15), (0.2, 0.3, 0.4, 0.5), (1, 5, 20)
@@ -273,12 +271,28 @@ def read_in(stage: Stage, seed: int) -> Pairs | CorruptedWindows:
     return pairs(verses().train, seed)
 
 
-def run(name: str, seed: int = 0) -> tuple[T5, dict[str, Run]]:
+@lru_cache
+def a_step(name: str) -> tuple[float, float]:
+    """Tokens and FLOPs of a step of a stage, by its first COUNTED batches, without padding."""
+    shape = {size: getattr(SHAPE, size) for size in ("n_layers", "d_model", "d_ff", "vocab_size")}
+    batches, tokens, flops = read_in(STAGES[name], STAGES[name].config.seed), 0, 0
+    for _ in range(COUNTED):
+        _, sources, target = batches.next()
+        for source, written in zip(sources.tolist(), (target[:, 1:] != PAD).sum(1).tolist(), strict=True):
+            tokens += source + written
+            flops += 3 * encoder_decoder_flops(source, written, **shape)
+    return tokens / COUNTED, flops / COUNTED
+
+
+def run(name: str, seed: int = 0, rate: float | None = None) -> tuple[T5, dict[str, Run]]:
     """Train to the end of a stage, from where its checkpoints stand: the model, and the run of each stage.
-    The seed is added to that of each stage."""
+    The seed is added to that of each stage; a learning rate takes the place of each stage's."""
     stage = STAGES[name]
     config = replace(stage.config, seed=stage.config.seed + seed)
-    model, runs = run(stage.after, seed) if stage.after else (build(seed), {})
+    if rate:
+        config = replace(config, learning_rate=rate)
+    kept = f"verses_{name.replace(' ', '_')}" + f"_{seed}" * bool(seed) + f"_at_{rate}" * bool(rate)
+    model, runs = run(stage.after, seed, rate) if stage.after else (build(seed), {})
     batches = read_in(stage, config.seed)
     for module in model.modules():
         if isinstance(module, nn.Dropout):
@@ -293,7 +307,7 @@ def run(name: str, seed: int = 0) -> tuple[T5, dict[str, Run]]:
         loss=pair_loss,
         evaluate=lambda model: nats(model, held_out),
         report=recording.show,
-        checkpoint=recording.checkpoint(f"verses_{name.replace(' ', '_')}" + f"_{seed}" * bool(seed)),
+        checkpoint=recording.checkpoint(kept),
     )
     recording.finished(runs[name])
     return model, runs
@@ -378,14 +392,15 @@ def scores(name: str, model: T5, exchange: bool = False) -> list[dict]:
 
 
 def log(runs: dict[str, Run]) -> list[dict]:
-    """A row for each evaluation of each stage: its seconds so far, the tokens of its targets, nats a token in
-    training (the mean since the row before) and on validation pairs."""
+    """A row for each evaluation of each stage: its seconds so far, the tokens of its targets, its FLOPs, nats
+    a token in training (the mean since the row before) and on validation pairs."""
     rows = []
     for name, run in runs.items():
         before = 0
         for step, seconds, value in run.evaluations:
             rows.append({"stage": name, "after": STAGES[name].after or "", "step": step})
             rows[-1] |= {"seconds": f"{seconds:.1f}", "tokens": round(run.tokens * step / run.step)}
+            rows[-1]["flops"] = f"{step * a_step(name)[1]:.3g}"
             rows[-1] |= {"train_nats": f"{np.mean(run.losses[before:step]):.4f}"}
             rows[-1] |= {"validation_nats": f"{value:.4f}"}
             before = step
@@ -415,10 +430,6 @@ def record() -> None:
     rows = baselines() + [row for name, model in models.items() for row in scores(name, model.eval())]
     rows += scores(WITH_LEXICON, models[SHIPPED], exchange=True)
     recording.write_table(SCORES, sorted(rows, key=lambda row: row["task"]))
-    rows = []
-    for name, seed in itertools.product(COMPARED, MORE_SEEDS):
-        rows += [{"seed": seed} | row for row in scores(name, run(name, seed)[0].eval())]
-    recording.write_table(SEEDS, rows)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ class Setting(NamedTuple):
 
 SETTINGS = {
     "repetition_penalty": Setting(
-        "repetition penalty", "make what stands in the prompt less likely, once", 1.2, 1, 2
+        "repetition penalty", "lower the logits of what stands in the prompt, once", 1.2, 1, 2
     ),
     "frequency_penalty": Setting(
         "frequency penalty", "take this from a logit for each time in the prompt", 0.5, -2, 2

@@ -152,15 +152,35 @@ def test_the_log_has_every_stage_of_every_arm():
     assert last["with 1901, longer"] < last["with 1901"]
 
 
-def test_span_corruption_before_the_pairs_did_harm_with_each_seed():
-    rows = recording.read_table(recipe.SCORES) + recording.read_table(recipe.SEEDS)
-    for task in "modern", "old":
-        score = {
-            way: [float(row["chrf"]) for row in rows if row["way"] == way and row["task"] == task]
-            for way in recipe.COMPARED
-        }
-        assert [*map(len, score.values())] == [3, 3]
-        assert max(score["pretrained"]) < min(score["same steps"])
+def test_the_log_has_the_flops_of_each_stage():
+    """Of two stages counted again; all others ask as many pairs of about their length."""
+    rows = recording.read_table(recipe.LOG)
+    for name in "free text", "same steps":
+        a_step = recipe.a_step(name)[1]
+        for row in (row for row in rows if row["stage"] == name):
+            assert float(row["flops"]) == pytest.approx(int(row["step"]) * a_step, rel=0.005)
+    each = [float(row["flops"]) / int(row["step"]) for row in rows if row["stage"] != "free text"]
+    assert max(each) < 1.05 * min(each)
+
+
+def test_a_rate_takes_the_place_of_each_stages(monkeypatch, tmp_path):
+    seen = []
+
+    def noted(model, batches, config, checkpoint, **_):
+        seen.append((config.learning_rate, config.seed, checkpoint.stem))
+        return Run()
+
+    monkeypatch.chdir(tmp_path)  # its folder of checkpoints
+    monkeypatch.setattr(recipe, "train", noted)
+    monkeypatch.setattr(recipe, "read_in", lambda stage, seed: None)
+    recipe.run("pretrained", 2, 0.5)
+    recipe.run("pretrained")
+    assert seen == [
+        (0.5, 2, "verses_free_text_2_at_0.5_run"),
+        (0.5, 2, "verses_pretrained_2_at_0.5_run"),
+        (recipe.CONFIG.learning_rate, 0, "verses_free_text_run"),
+        (recipe.CONFIG.learning_rate, 0, "verses_pretrained_run"),
+    ]
 
 
 @pytest.mark.parametrize("task, alone, above", [("modern", 1.9, 2.1), ("old", 2.1, 2.6)])
