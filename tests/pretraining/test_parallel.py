@@ -22,6 +22,7 @@ from course_utils.training import checkpoints, train
 HERE = Path(__file__).parent
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}  # the ranks are CPUs
 FULL = os.environ.get("COURSE_FULL")
+ONLY_FULL = pytest.mark.skipif(not FULL, reason="another torchrun: `course.py test --full` starts it")
 NEAR = 1e-5  # nats, by which sums in another order may differ
 
 pytestmark = [
@@ -45,7 +46,7 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ranks")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     lives = ["ddp", "fsdp2", "ddp-micro", "fsdp2-micro", "ddp-same", "ddp-muon", "ddp-muon-bfloat16"]
-    dies = ["ddp-killed", "fsdp2-killed"]
+    dies = ["ddp-killed", "fsdp2-killed"] if FULL else ["ddp-killed"]
     for restarts, kinds in [("0", lives), *(("1", [kind]) for kind in dies)]:
         command = [*torchrun, "--max-restarts", restarts, str(HERE / "ranks.py"), str(folder), *kinds]
         done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
@@ -97,7 +98,7 @@ def test_ranks_that_read_the_same_are_found(trained, alone):
     assert apart(wrong["losses"], alone("ddp")) > 100 * NEAR
 
 
-@pytest.mark.parametrize("kind", ["ddp", "fsdp2"])
+@pytest.mark.parametrize("kind", ["ddp", pytest.param("fsdp2", marks=ONLY_FULL)])
 def test_a_rank_that_is_killed_costs_only_time(kind, trained):
     assert (trained[0] / f"{kind}-killed.killed").exists()
     assert trained[1][f"{kind}-killed"]["losses"] == trained[1][kind]["losses"]
