@@ -6,6 +6,7 @@ Two arms of `verses_recipe`, from first weights that can copy: 600 steps on pair
 span corruption on free text. Each arm's learning rate, one for both stages, is the best of five by the nats a
 token of validation verses, with a seed of its own; then three seeds run and are scored on the test verses:
 nats a token from old to new, and chrF in both tasks. Writes span_first.csv; what is done is kept in build/.
+It was recorded in parts: the sweep's runs at 0.02 are those of verses_log.csv.
 
 It does not show what other amounts of span corruption do, or rates that differ between the stages, or other
 first weights (`pretraining_recipe` has random ones, in a smaller model).
