@@ -172,11 +172,7 @@ def main(folder: Path = Path("build")) -> None:
     """Run what the table doesn't hold yet."""
     torch.set_num_threads(1)
     table = recording.Table(folder / TABLE.name)
-
-    def merit(row: dict) -> float:
-        return -float(row["validation_nats"])
-
-    recording.sweep(table, "arm", run, ARMS, RATES, SWEEP_SEED, SEEDS, merit)
+    recording.sweep(table, "arm", run, ARMS, RATES, SWEEP_SEED, SEEDS, recording.least("validation_nats"))
     recording.write_table(TABLE, table.rows)
 
 

@@ -168,9 +168,7 @@ def main(folder: Path = Path("build")) -> None:
     torch.set_num_threads(1)
     table = recording.Table(folder / TABLE.name)
     table.row(teacher_itself, arm="SmolLM2 itself", learning_rate="", seed="")
-    recording.sweep(
-        table, "arm", run, ARMS, RATES, SWEEP_SEED, SEEDS, lambda row: -float(row["validation_bits"])
-    )
+    recording.sweep(table, "arm", run, ARMS, RATES, SWEEP_SEED, SEEDS, recording.least("validation_bits"))
     recording.write_table(TABLE, table.rows)
 
 

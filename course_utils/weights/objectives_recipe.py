@@ -214,12 +214,9 @@ def main(folder: Path = Path("build")) -> None:
         name = f"objectives_{way.replace(', ', '_').replace(' ', '_')}_{rate}_{seed}"
         return trained(way, rate, seed, final, folder / name)
 
-    def merit(row: dict) -> float:
-        return -float(row["validation_nats"])
-
     for seed in SEEDS:
         table.row(lambda seed=seed: untrained(seed), way="untrained", learning_rate="", seed=seed)
-    recording.sweep(table, "way", run, WAYS, RATES, SWEEP_SEED, SEEDS, merit)
+    recording.sweep(table, "way", run, WAYS, RATES, SWEEP_SEED, SEEDS, recording.least("validation_nats"))
     recording.write_table(TABLE, table.rows)
 
 

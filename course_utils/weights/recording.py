@@ -154,6 +154,11 @@ def sweep(
             row(way, best, seed, True)
 
 
+def least(column: str) -> Callable[[dict], float]:
+    """The merit of a row of which less is better."""
+    return lambda row: -float(row[column])
+
+
 def seeds_table(rows: list[dict[str, str]], way: str, columns: dict[str, tuple[str, float]]) -> str:
     """Runs as lines of text, a line for each value of the column `way`.
 
